@@ -1,0 +1,150 @@
+"""What every simulated world offers: text, the truth about it, and the floor of any model's loss."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """Something true at a place in the text.
+
+    Attributes:
+        span: the characters whose last one is the first at which a reader can know it.
+        variable: what it is about, as a probe would name it: `place`, `mood`, `object_place` …
+        value: the true value, a word of the world's vocabulary.
+        about: whom or what it is about (`Anna`, `ball`); empty for facts of the whole story.
+        role: `stated` in a sentence, `asked` at a question, or `state` at a sentence's end.
+        tags: labels for scoring: `unknown`, `carried`, `composition`, `gap=12` …
+    """
+
+    span: Span
+    variable: str
+    value: str
+    about: str = ""
+    role: str = "stated"
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """One choice of the simulator, as the reader sees it: the text it wrote and what it cost.
+
+    Attributes:
+        span: the characters that reveal the choice.
+        surprisal_nats: exact negative log-probability given the text before.
+        entropy_nats: the mean of that over the options open at this point.
+        kind: what was chosen (`name`, `event`, `place` …), for tables of regret.
+        weight: how much the trainer may count these characters (1 = as any other).
+    """
+
+    span: Span
+    surprisal_nats: float
+    entropy_nats: float
+    kind: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A question in the text, its honest answer, and what each shortcut would answer.
+
+    Attributes:
+        span: the characters from the question's first to the one before its answer.
+        kind: `place`, `mood`, `object_place`, `holder` …
+        answer: the words that answer it, as they stand in the text.
+        about: whom or what is asked about.
+        shortcuts: a shortcut's name to the answer it gives (`most_recent`, …).
+        tags: `unknown`, `carried`, `composition`, `gap=12` …
+    """
+
+    span: Span
+    kind: str
+    answer: str
+    about: str
+    shortcuts: Mapping[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Story:
+    """A sampled document with its whole truth."""
+
+    text: str
+    facts: tuple[Fact, ...]
+    choices: tuple[Choice, ...]
+    questions: tuple[Question, ...] = ()
+    level: str = "full"
+    seed: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sentence:
+    """A sentence of any text, read back.
+
+    Attributes:
+        span: its characters.
+        well_formed: it is a sentence of the world's grammar.
+        consistent: it is true of the story so far (None when it is not well formed).
+        kind: `place`, `move`, `mood`, `question` … or `unknown`.
+        concepts: the concept labels it shows: `happy`, `polite`, `garden` …
+        why: what is wrong, in words; empty when nothing is.
+    """
+
+    span: Span
+    well_formed: bool
+    consistent: bool | None
+    kind: str
+    concepts: tuple[str, ...] = ()
+    why: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parse:
+    """A text read back, sentence by sentence; an unfinished last sentence is left out."""
+
+    sentences: tuple[Sentence, ...]
+
+    @property
+    def well_formed_rate(self) -> float:
+        """Share of sentences that are of the grammar; nan when there are none."""
+        return _share([sentence.well_formed for sentence in self.sentences])
+
+    @property
+    def consistent_rate(self) -> float:
+        """Share of well-formed sentences that are true of the story so far; nan when there are none."""
+        return _share([bool(s.consistent) for s in self.sentences if s.well_formed])
+
+    def concept_rate(self, concept: str, among: Sequence[str]) -> float:
+        """Share of the mentions of the concepts `among` that are of `concept`; nan when none is."""
+        shown = [c for s in self.sentences for c in s.concepts if c in among]
+        return _share([c == concept for c in shown])
+
+
+@runtime_checkable
+class World(Protocol):
+    """A seeded simulator whose state is always determined by the text so far."""
+
+    name: str
+    levels: tuple[str, ...]
+    variables: Mapping[str, tuple[str, ...]]
+    concepts: Mapping[str, tuple[str, ...]]
+
+    def sample(self, seed: int, *, level: str = "full", split: str = "train") -> Story:
+        """Document number `seed`; `split` is `train`, `held_out` or `composition`. Pure."""
+
+    def parse(self, text: str) -> Parse:
+        """Read any text back, also one that a model wrote. Never raises on text."""
+
+    def surprisal(self, text: str, *, level: str = "full") -> tuple[Choice, ...]:
+        """The exact cost of every choice in `text`.
+
+        Raises:
+            WorldError: the world cannot have told this text; says where it departs.
+        """
+
+
+def _share(flags: Sequence[bool]) -> float:
+    return sum(flags) / len(flags) if flags else float("nan")
