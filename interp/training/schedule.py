@@ -1,0 +1,56 @@
+"""Learning rate and momentum as pure functions of the step, so that a resume needs no state."""
+
+import math
+from typing import Literal
+
+Decay = Literal["linear", "cosine", "constant"]
+
+
+def learning_rate_scale(
+    step: int, *, steps: int, warmup_steps: int, decay: Decay, final_fraction: float
+) -> float:
+    """What to multiply every base learning rate with at step `step`.
+
+    Args:
+        step: counted from 0.
+        steps: length of the run.
+        warmup_steps: linear rise from 1 / warmup_steps to 1.
+        decay: shape of the way down, from the end of the warm-up to the end of the run.
+        final_fraction: what is left at the end of the run.
+    Returns:
+        A share in (0, 1].
+
+    Example:
+        >>> options = dict(steps=100, warmup_steps=5, decay="linear", final_fraction=0.02)
+        >>> [round(learning_rate_scale(step, **options), 3) for step in (0, 4, 5, 100)]
+        [0.2, 1.0, 1.0, 0.02]
+    """
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
+    if decay == "constant":
+        return 1.0
+    done = min((step - warmup_steps) / max(steps - warmup_steps, 1), 1.0)
+    left = 1 - done if decay == "linear" else (1 + math.cos(math.pi * done)) / 2
+    return final_fraction + (1 - final_fraction) * left
+
+
+def momentum_at(step: int, *, start: float, end: float, warmup_steps: int) -> float:
+    """Muon's momentum at step `step`: a linear rise from `start` to `end`.
+
+    Example:
+        >>> [momentum_at(s, start=0.85, end=0.95, warmup_steps=100) for s in (0, 50, 500)]
+        [0.85, 0.9, 0.95]
+    """
+    done = min(step / warmup_steps, 1.0) if warmup_steps else 1.0
+    return (1 - done) * start + done * end
+
+
+def is_checkpoint_step(step: int, *, steps: int, every: int) -> bool:
+    """Whether weights are kept after `step` updates: 0, 1, 2, 4, 8 …, every n, and the last.
+
+    Example:
+        >>> [s for s in range(101) if is_checkpoint_step(s, steps=101, every=50)]
+        [0, 1, 2, 4, 8, 16, 32, 50, 64, 100]
+    """
+    power_of_two = step & (step - 1) == 0
+    return power_of_two or step == steps or (every > 0 and step % every == 0)
