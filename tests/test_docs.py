@@ -1,0 +1,90 @@
+"""The documentation names everything there is, links to what exists, and its examples run."""
+
+import doctest
+import inspect
+import re
+import subprocess
+import sys
+import tomllib
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+
+from interp import errors
+from interp.cli import cli
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/*.md")])
+MODULES = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in ROOT.glob("interp/**/*.py")
+    if path.name not in ("__init__.py", "__main__.py")
+)
+
+
+def headings(page: str) -> set[str]:
+    """The headings of a page, without their marks."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    return {match.strip(" `") for match in re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)}
+
+
+def test_every_command_has_a_heading():
+    names = {f"interp {name}" for name in cli.list_commands(click.Context(cli))}
+    assert names - headings("commands.md") == set()
+
+
+def test_every_option_is_on_the_page_of_commands():
+    text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    context = click.Context(cli)
+    commands = [cli.get_command(context, name) for name in cli.list_commands(context)]
+    options = {opt for c in commands for p in c.params for opt in p.opts if opt.startswith("--")}
+    assert {opt for opt in options if f"`{opt}" not in text} == set()
+
+
+def test_every_error_has_a_heading():
+    kinds = inspect.getmembers(errors, inspect.isclass)
+    names = {name for name, kind in kinds if issubclass(kind, errors.InterpError)}
+    assert names - headings("errors.md") == set()
+
+
+def test_every_instrument_has_a_heading():
+    names = {p.stem for p in ROOT.glob("interp/analyses/*.py") if not p.stem.startswith("_")}
+    assert names - headings("instruments.md") == set()
+
+
+def test_every_dependency_has_a_line_and_no_other_has_one():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
+    wanted = {re.split(r"[\[<>=!~ ;]", line)[0] for line in project["dependencies"] + extras}
+    text = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^- \*\*([\w.-]+)\*\*:", text, flags=re.MULTILINE)) == wanted - {"interp"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    targets = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", text)
+    local = [target for target in targets if not target.startswith(("http://", "https://"))]
+    assert [target for target in local if not (page.parent / target).exists()] == []
+
+
+def test_the_readme_names_every_file_and_folder_of_the_package():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    top = [path for path in (ROOT / "interp").iterdir() if not path.name.startswith("_")]
+    assert [path.name for path in top if path.name not in text] == []
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings_run(name):
+    result = doctest.testmod(import_module(name), optionflags=doctest.ELLIPSIS)
+    assert result.failed == 0
+
+
+@pytest.mark.slow
+def test_the_python_of_the_readme_runs(tmp_path):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    (tmp_path / "trained_models").symlink_to(ROOT / "trained_models")
+    subprocess.run([sys.executable, "-c", block], cwd=tmp_path, check=True, timeout=120)
