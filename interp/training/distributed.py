@@ -1,0 +1,105 @@
+"""Several processes on one run: who am I, wrap the model, sum a number, wait for the others."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from interp.errors import TrainingError
+
+Engine = Literal["ddp", "fsdp"]
+INIT_TIMEOUT = timedelta(seconds=60)
+"""How long the ranks wait for each other, at the start and in every later exchange."""
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes that work on a run together; one process alone is a world of one."""
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes the files."""
+        return self.rank == 0
+
+    def sum(self, value: Tensor) -> Tensor:
+        """The sum of a tensor over all ranks, in place."""
+        if self.size > 1:
+            dist.all_reduce(value)
+        return value
+
+    def any(self, flag: bool, device: torch.device) -> bool:
+        """Whether the flag is set on any rank; all ranks must ask together."""
+        if self.size == 1:
+            return flag
+        return bool(self.sum(torch.tensor(float(flag), device=device)).item())
+
+    def barrier(self) -> None:
+        """Wait until every rank is here."""
+        if self.size > 1:
+            dist.barrier()
+
+
+@contextmanager
+def join_world(device: str = "auto") -> Iterator[World]:
+    """Join the ranks that torchrun started, or be alone; leaves the group at the end.
+
+    Args:
+        device: `cpu` keeps gloo even where there are GPUs.
+    Raises:
+        TrainingError: the other ranks did not come in time.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1 or dist.is_initialized():
+        yield World() if size == 1 else World(dist.get_rank(), size, _local_rank())
+        return
+    use_cuda = device != "cpu" and torch.cuda.is_available()
+    try:
+        dist.init_process_group("nccl" if use_cuda else "gloo", timeout=INIT_TIMEOUT)
+    except (dist.DistError, ValueError) as error:
+        raise TrainingError(
+            f"Rank {os.environ.get('RANK')} of {size} on {socket.gethostname()} did not meet the "
+            f"others within {INIT_TIMEOUT.seconds} s ({error}). End what is left of the job and "
+            f"start the same command again."
+        ) from error
+    try:
+        yield World(dist.get_rank(), size, _local_rank())
+    finally:
+        dist.destroy_process_group()
+
+
+def wrap(model: nn.Module, blocks: nn.ModuleList, world: World, engine: Engine) -> nn.Module:
+    """The module to call in training: gradients come out averaged over the ranks.
+
+    Args:
+        model: on its device already.
+        blocks: its layers, the units that `fsdp` shards.
+        world: the ranks.
+        engine: `ddp` = every rank holds all weights; `fsdp` = FSDP2, each rank holds a share.
+    """
+    if world.size == 1:
+        return model
+    if engine == "ddp":
+        return nn.parallel.DistributedDataParallel(model)
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    kind = next(model.parameters()).device.type
+    mesh = init_device_mesh(kind, (world.size,))
+    for block in blocks:
+        fully_shard(block, mesh=mesh)
+    return fully_shard(model, mesh=mesh)
+
+
+def _local_rank() -> int:
+    return int(os.environ.get("LOCAL_RANK", "0"))

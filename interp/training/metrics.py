@@ -1,0 +1,72 @@
+"""`metrics.jsonl`: one JSON object a line, appended; cut back to the step a run resumes from."""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+Record = Mapping[str, Any]
+Writer = Callable[[Record], None]
+
+
+class MetricsLog:
+    """Appends records to a run's `metrics.jsonl` and hands them to further writers.
+
+    Every record has a `kind` and the number of updates done, `step`:
+        train  loss_nats_per_token (plain mean over counted tokens), objective_nats (weighted mean:
+               what is minimized), learning_rate_scale, grad_norm where gradients are clipped, stage
+        eval   loss_nats_per_token on the fixed held-out slice; floor_ and regret_nats_per_token
+               where the corpus knows its floor; tokens
+        speed  seconds and cpu_seconds of this process, tokens_per_second since the last record
+
+    Args:
+        path: the file.
+        writers: called with each record; for TensorBoard and the like.
+    """
+
+    def __init__(self, path: Path, writers: Iterable[Writer] = ()) -> None:
+        self.path = path
+        self.writers = tuple(writers)
+
+    def append(self, records: Iterable[Record]) -> None:
+        """Write records and wait until they are on the disk."""
+        records = list(records)
+        if not records:
+            return
+        with self.path.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(record) + "\n" for record in records)
+            file.flush()
+            os.fsync(file.fileno())
+        for writer in self.writers:
+            for record in records:
+                writer(record)
+
+    def cut_back(self, step: int) -> None:
+        """Drop every record made after `step` updates, and a half-written last line."""
+        kept = [r for r in read_metrics(self.path) if r["step"] <= step] if step else []
+        temporary = self.path.with_name(self.path.name + ".tmp")
+        temporary.write_text("".join(json.dumps(r) + "\n" for r in kept), encoding="utf-8")
+        os.replace(temporary, self.path)
+
+
+def read_metrics(path: Path | str, kind: str | None = None) -> list[dict[str, Any]]:
+    """The records of a `metrics.jsonl`; lines that a crash left half written are passed over.
+
+    Args:
+        path: the file; a missing one has no records.
+        kind: only records of this kind.
+    """
+    path = Path(path)
+    if not path.exists():
+        return []
+    records = [_parse(line) for line in path.read_text("utf-8", errors="replace").splitlines()]
+    return [r for r in records if r is not None and kind in (None, r.get("kind"))]
+
+
+def _parse(line: str) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) and "step" in record else None
