@@ -1,0 +1,316 @@
+"""Results: numbers with their names, units and provenance. They never hold a model and never draw.
+
+An instrument `interp/analyses/x.py` defines a function `x(model, ...)` and a class that it returns:
+
+    @dataclass(frozen=True, kw_only=True)
+    class X(Result):
+        score: Float[Tensor, "layer pos"]
+        tokens: tuple[str, ...]
+
+        def finding(self) -> str: ...   # one line: the number, its control, n
+        def caption(self) -> str: ...   # what is drawn, the control, n, the interval, the caveat
+        def frame(self): ...            # tidy table, one row a value
+
+    def x(model, prompt, *, seed=0):
+        call = dict(locals())           # first line: what `code()` will repeat
+        ...
+        return X(score=..., tokens=..., provenance=provenance(x, call))
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, get_type_hints
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from interp import values
+from interp.errors import CheckpointError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+FORMAT = "interp result 1"
+JSON_NAME, TENSORS_NAME = "result.json", "tensors.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where a result came from: enough to make it again and to see that it is the same.
+
+    Attributes:
+        instrument: file name (stem) of the analysis.
+        model: the model's name.
+        model_hash: of the weights that were looked at.
+        source: what `load_model` was given; the name where that is not known.
+        step: training step of the checkpoint; None for a model without one.
+        code_version: `interp.__version__`.
+        call: the arguments by name, as JSON (see `interp.reproduce`).
+        prompt: the text or texts that were read; None where a world or data set gave them.
+        hooks: hook points that were read.
+        edits: interventions as JSON text; empty when there were none.
+        seed: of everything that was drawn.
+        dtype: of the weights.
+        device: where the model ran.
+        world: the world's name; empty when none was used.
+    """
+
+    instrument: str
+    model: str
+    model_hash: str
+    source: str = ""
+    step: int | None = None
+    code_version: str = ""
+    call: Mapping[str, Any] = field(default_factory=dict)
+    prompt: Any = None
+    hooks: tuple[str, ...] = ()
+    edits: str = ""
+    seed: int | None = None
+    dtype: str = "float32"
+    device: str = "cpu"
+    world: str = ""
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):
+            object.__setattr__(self, entry.name, values.normalize(getattr(self, entry.name)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What an instrument found. Subclasses add fields: tensors, text, numbers, tuples, dicts.
+
+    Tensors are copied to CPU float32 (int64 for whole numbers, bool for flags), lists become
+    tuples, and each field is checked against its annotation, shapes included.
+    """
+
+    provenance: Provenance
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        # The dataclass decorator would write methods that compare and print whole tensors.
+        cls.__eq__, cls.__hash__, cls.__repr__ = Result.__eq__, Result.__hash__, Result.__repr__
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for entry in self._own_fields():
+            value = values.normalize(getattr(self, entry))
+            if not values.fits(value, hints[entry]):
+                place = f"{type(self).__name__}.{entry}"
+                raise TypeError(f"{place} is annotated {hints[entry]}; {_show(value)} came.")
+            object.__setattr__(self, entry, value)
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        names = [entry.name for entry in fields(self)]
+        return all(values.same(getattr(self, name), getattr(other, name)) for name in names)
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.provenance.instrument, self.provenance.model_hash))
+
+    def __repr__(self) -> str:
+        shown = (f"{name}={_show(getattr(self, name))}" for name in self._own_fields())
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __str__(self) -> str:
+        return self.finding()
+
+    def finding(self) -> str:
+        """The finding in one line: the number with its unit, the control's, n. Override it."""
+        return f"{self.provenance.instrument} of {self.provenance.model}"
+
+    def caption(self) -> str:
+        """What the figure shows, with control, n, interval and the method's caveat. Override it."""
+        return self.finding()
+
+    def frame(self) -> "pd.DataFrame":
+        """A tidy table, one row a value, units in the column names."""
+        raise NotImplementedError(f"{type(self).__name__} does not define frame().")
+
+    def figure(self, **options: Any) -> "go.Figure":
+        """The figure, drawn by `interp.plots.<instrument>`; never shown by itself."""
+        drawing = import_module(f"interp.plots.{self.provenance.instrument}")
+        return drawing.figure(self, **options)
+
+    def code(self) -> str:
+        """Python that makes this result again: loads the model and calls the instrument."""
+        from interp.reproduce import code
+
+        return code(self.provenance)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write `result.json` and `tensors.safetensors`; a result that was there is replaced.
+
+        Returns:
+            The folder.
+        """
+        tensors: dict[str, torch.Tensor] = {}
+        held = {
+            name: values.encode(getattr(self, name), name, tensors) for name in self._own_fields()
+        }
+        packed = save(tensors)
+        about = {
+            "format": FORMAT,
+            "class": type(self).__name__,
+            "provenance": _provenance_to_json(self.provenance),
+            "tensors_sha256": sha256(packed).hexdigest(),
+            "fields": held,
+        }
+        about["sha256"] = _digest(about)
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / TENSORS_NAME, packed)
+        _write(folder / JSON_NAME, json.dumps(about, indent=1, allow_nan=False).encode())
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """The result that `save` wrote.
+
+        Raises:
+            CheckpointError: no result, another instrument's, damaged or foreign.
+        """
+        about, tensors = _read(Path(folder))
+        if about["class"] != cls.__name__:
+            raise CheckpointError(
+                f"{folder} was asked for a {cls.__name__}; it holds a {about['class']}. "
+                "Use interp.results.load_result(folder), which finds the class."
+            )
+        return cls._build(folder, about, tensors)
+
+    @classmethod
+    def _build(cls, folder: str | Path, about: dict, tensors: dict[str, torch.Tensor]) -> Self:
+        try:
+            held = values.decode(about["fields"], tensors)
+            return cls(provenance=_provenance_from_json(about["provenance"]), **held)
+        except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
+            raise CheckpointError(
+                f"{folder} does not hold what a {cls.__name__} needs: {error}. It was damaged, "
+                "or written by another version of interp; make it again."
+            ) from error
+
+    @classmethod
+    def _own_fields(cls) -> list[str]:
+        return [entry.name for entry in fields(cls) if entry.name != "provenance"]
+
+
+def load_result(folder: str | Path) -> Result:
+    """A saved result of any instrument; its class is looked up among the instruments only.
+
+    Raises:
+        CheckpointError: no result there, an unknown instrument, damaged or foreign.
+    """
+    from interp.instruments import instruments
+
+    about, tensors = _read(Path(folder))
+    name = str(about["provenance"].get("instrument"))
+    if name not in instruments():
+        raise CheckpointError(
+            f"{folder} is a result of {name!r}, which is no instrument of this version of interp "
+            f"({', '.join(instruments())}). Load it with the version that wrote it."
+        )
+    cls = instruments()[name].result_class
+    if about["class"] != cls.__name__:
+        raise CheckpointError(f"{folder}: {name} makes a {cls.__name__}, not a {about['class']}.")
+    return cls._build(folder, about, tensors)
+
+
+def provenance(
+    instrument: Any,
+    call: Mapping[str, Any],
+    *,
+    hooks: tuple[str, ...] = (),
+    prompt: Any = None,
+    seed: int | None = None,
+) -> Provenance:
+    """Provenance from the arguments an instrument was called with.
+
+    Args:
+        instrument: the instrument's function (its name is the file's).
+        call: its arguments by name, `model` among them; `prompt`, `edits`, `world` and `seed` are
+            found there.
+        hooks: hook points that were read.
+        prompt: the text that was read, where it is not an argument.
+        seed: of the draws, where it is not an argument.
+    """
+    from interp import __version__
+    from interp.reproduce import describe_model, record
+
+    model = call["model"]
+    told = {name: record(value) for name, value in call.items() if name != "model"}
+    edits = told.get("edits")
+    return Provenance(
+        instrument=instrument.__name__,
+        **describe_model(model),
+        code_version=__version__,
+        call=told,
+        prompt=told.get("prompt") if prompt is None else record(prompt),
+        hooks=tuple(str(hook) for hook in hooks),
+        edits=edits.get("$edits", "") if isinstance(edits, dict) else "",
+        seed=call.get("seed", seed),
+        dtype=str(model.weight("W_E").dtype).removeprefix("torch."),
+        device=str(model.device),
+        world=getattr(call.get("world"), "name", ""),
+    )
+
+
+def _read(folder: Path) -> tuple[dict, dict[str, torch.Tensor]]:
+    """What the folder says of itself, checked for form, and its tensors, checked by hash."""
+    try:
+        about = json.loads((folder / JSON_NAME).read_bytes())
+        packed = (folder / TENSORS_NAME).read_bytes()
+        if not isinstance(about, dict) or about.get("format") != FORMAT:
+            raise ValueError(f"{JSON_NAME} is not of the format {FORMAT!r}")
+        if about.pop("sha256", None) != _digest(about):
+            raise ValueError(f"{JSON_NAME} was changed after it was written")
+        if not isinstance(about.get("class"), str) or not isinstance(about.get("provenance"), dict):
+            raise ValueError(f"{JSON_NAME} names no instrument")
+        if sha256(packed).hexdigest() != about.get("tensors_sha256"):
+            raise ValueError(f"{TENSORS_NAME} is not the one that {JSON_NAME} was written with")
+        return about, load(packed)
+    except (OSError, ValueError, RecursionError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{folder} should hold a saved result ({JSON_NAME}, {TENSORS_NAME}): {error}. "
+            "Make the result again and save it with result.save(folder)."
+        ) from error
+
+
+def _digest(about: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+
+
+def _provenance_to_json(told: Provenance) -> dict[str, Any]:
+    held = {entry.name: getattr(told, entry.name) for entry in fields(told)}
+    return values.encode(held, "provenance", {})
+
+
+def _provenance_from_json(told: dict[str, Any]) -> Provenance:
+    held = values.decode(told, {})
+    hints = get_type_hints(Provenance)
+    for name, value in held.items():
+        if not values.fits(value, hints[name]):
+            raise TypeError(f"provenance.{name} is {_show(value)}")
+    return Provenance(**held)
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, torch.Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}"
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _write(path: Path, content: bytes) -> None:
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(file.name, path)
