@@ -103,7 +103,7 @@ def bootstrap(
     Source:
         Field & Welsh 2007, "Bootstrapping clustered data" (the cluster bootstrap).
     Example:
-        >>> x = torch.tensor([1.0, 2.0, 3.0, 4.0])
+        >>> x = torch.tensor([1.0, 2.0, 3.0, 4.0], dtype=torch.float64)
         >>> bootstrap(lambda w: w @ x / w.sum(1), 4).value
         2.5
     """
