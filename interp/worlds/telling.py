@@ -1,0 +1,153 @@
+"""How a text world is told, read back and priced: one walk, three guides.
+
+A world writes its text through a `Telling`: `write` for words that leave no choice, `pick` where there is
+one. Every choice is the next thing the reader sees, so the price of each word is exact.
+"""
+
+import math
+import random
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Protocol
+
+from interp.errors import WorldError
+from interp.worlds.world import Choice
+
+Options = Mapping[str, float]
+"""Phrases and their weights; no phrase begins with all the words of another."""
+
+
+def uniform(values: Iterable[str]) -> dict[str, float]:
+    """Equal weights."""
+    return dict.fromkeys(values, 1.0)
+
+
+@cache
+def words(phrase: str) -> tuple[str, ...]:
+    """A phrase in words and marks, each with the space before it.
+
+    Example:
+        >>> words(" is in the garden.")
+        (' is', ' in', ' the', ' garden', '.')
+    """
+    return tuple(re.findall(r" ?\w+| ?[^\w\s]", phrase))
+
+
+class Guide(Protocol):
+    """Who makes the choices of a telling."""
+
+    def choose(self, options: Options, position: int) -> str:
+        """One of the phrases offered for the text at `position`."""
+
+    def expect(self, literal: str, position: int) -> None:
+        """Words that leave no choice."""
+
+    def end(self, position: int) -> None:
+        """The text ends here."""
+
+
+class Sampler:
+    """Draws by weight; the same key draws the same text."""
+
+    def __init__(self, key: str) -> None:
+        self._rng = random.Random(key)
+
+    def choose(self, options: Options, position: int) -> str:
+        """A phrase drawn by weight."""
+        return self._rng.choices(list(options), list(options.values()))[0]
+
+    def expect(self, literal: str, position: int) -> None:
+        """Nothing to check: the text is being made."""
+
+    def end(self, position: int) -> None:
+        """Nothing to check."""
+
+
+class Reader:
+    """Follows a given text, and refuses where it departs from what can be told."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def choose(self, options: Options, position: int) -> str:
+        """The phrase on offer that stands here.
+
+        Raises:
+            WorldError: none of them does.
+        """
+        for phrase in options:
+            if self._stands(phrase, position) and options[phrase] > 0:
+                return phrase
+        raise self._departure(list(options), position)
+
+    def expect(self, literal: str, position: int) -> None:
+        """Check that the words stand here."""
+        if not self._stands(literal, position):
+            raise self._departure([literal], position)
+
+    def end(self, position: int) -> None:
+        """Check that nothing follows."""
+        if position != len(self._text):
+            raise self._departure(["the end of the text"], position)
+
+    def _stands(self, phrase: str, position: int) -> bool:
+        end = position + len(phrase)
+        cut = phrase[-1:].isalnum() and self._text[end : end + 1].isalnum()
+        return self._text.startswith(phrase, position) and not cut
+
+    def _departure(self, options: list[str], position: int) -> WorldError:
+        came = self._text[position : position + 24] or "the end of the text"
+        some = ", ".join(repr(option) for option in sorted(options)[:6])
+        return WorldError(
+            f"This world cannot have told the text: at character {position} it needs "
+            f"{'one of ' if len(options) > 1 else ''}{some}; there stands {came!r}."
+        )
+
+
+class Telling:
+    """The text so far and what each of its choices cost."""
+
+    def __init__(self, guide: Guide) -> None:
+        self._guide = guide
+        self.text = ""
+        self.choices: list[Choice] = []
+
+    def write(self, literal: str) -> None:
+        """Words that leave no choice."""
+        self._guide.expect(literal, len(self.text))
+        self.text += literal
+
+    def pick(self, kind: str, options: Options, weight: float = 1.0) -> str:
+        """Choose a phrase and write it; `weight` is what its words count in training."""
+        phrase = self._guide.choose(options, len(self.text))
+        self._price(kind, options, phrase, weight)
+        self.text += phrase
+        return phrase
+
+    def _price(self, kind: str, options: Options, phrase: str, weight: float) -> None:
+        start, still_open = len(self.text), options
+        for depth, word in enumerate(words(phrase)):
+            mass: dict[str, float] = {}
+            for option, p in still_open.items():
+                branch = words(option)[depth]
+                mass[branch] = mass.get(branch, 0.0) + p
+            if len(mass) > 1 or weight != 1.0:
+                self._record(kind, mass, word, start, weight)
+            if len(mass) > 1:
+                still_open = {o: p for o, p in still_open.items() if words(o)[depth] == word}
+            start += len(word)
+
+    def _record(
+        self, kind: str, mass: Mapping[str, float], word: str, start: int, weight: float
+    ) -> None:
+        total = sum(mass.values())
+        shares = [p / total for p in mass.values() if p]
+        choice = Choice(
+            span=(start, start + len(word)),
+            surprisal_nats=math.log(total / mass[word]),
+            entropy_nats=-sum(p * math.log(p) for p in shares),
+            kind=kind,
+            weight=weight,
+        )
+        self.choices.append(choice)
