@@ -1,0 +1,70 @@
+"""Builds vocabularies with Hugging Face's `tokenizers`; knows nothing of models or corpora."""
+
+from collections.abc import Iterable
+
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+from interp.errors import ConfigError, NotEnoughDataError
+
+BOS = "<|bos|>"
+WORD = r" ?\w+|[^\w\s]|\s"
+CHARACTER = r"(?m)."
+_UNLIMITED = 2**31
+_SMALLEST_BPE = 1 + 256
+
+
+def word_vocabulary(texts: Iterable[str]) -> Tokenizer:
+    """Every word of the texts, with the space before it, is one token."""
+    return _listed(texts, WORD, "words")
+
+
+def character_vocabulary(texts: Iterable[str]) -> Tokenizer:
+    """Every character of the texts is one token."""
+    return _listed(texts, CHARACTER, "characters")
+
+
+def bytes_bpe_vocabulary(texts: Iterable[str], d_vocab: int) -> Tokenizer:
+    """The 256 bytes, then the merges that shorten the texts most, up to `d_vocab` tokens.
+
+    Raises:
+        ConfigError: `d_vocab` leaves no room for every byte.
+    """
+    if d_vocab < _SMALLEST_BPE:
+        raise ConfigError(
+            f"A byte-level vocabulary needs at least {_SMALLEST_BPE} tokens (256 bytes and {BOS}); "
+            f"{d_vocab} was asked for. Ask for more, or take characters or words."
+        )
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, trim_offsets=False)
+    backend.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=d_vocab,
+        special_tokens=[BOS],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    backend.train_from_iterator(texts, trainer)
+    return _with_bos(backend)
+
+
+def _listed(texts: Iterable[str], pattern: str, what: str) -> Tokenizer:
+    backend = Tokenizer(models.WordLevel())
+    backend.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), "isolated")
+    backend.decoder = decoders.Fuse()
+    trainer = trainers.WordLevelTrainer(
+        vocab_size=_UNLIMITED, special_tokens=[BOS], show_progress=False
+    )
+    backend.train_from_iterator(texts, trainer)
+    if backend.get_vocab_size() < 2:
+        raise NotEnoughDataError(
+            f"A vocabulary of {what} needs text; none came. Give at least one text "
+            "that is not empty."
+        )
+    return _with_bos(backend)
+
+
+def _with_bos(backend: Tokenizer) -> Tokenizer:
+    backend.post_processor = processors.TemplateProcessing(
+        single=f"{BOS} $A", special_tokens=[(BOS, backend.token_to_id(BOS))]
+    )
+    return backend
