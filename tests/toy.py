@@ -43,11 +43,11 @@ class Toy(Result):
         return pd.DataFrame(rows, columns=["layer", "pos", "token", "score_nats"])
 
     def figure(self, title: str = "") -> go.Figure:
-        from interp.plots.theme import heatmap, token_labels
+        from interp.plots.theme import heatmap
 
         return heatmap(
             self.score,
-            x=token_labels(self.tokens),
+            x=self.tokens,
             x_title="position",
             y_title="layer",
             unit="score (nats)",

@@ -1,0 +1,357 @@
+"""One look for every figure, and the few shapes that instruments draw: grids, lines with intervals,
+controls and bars.
+
+Layers run down and heads run across, everywhere. Every colour bar and axis names its unit. Hover
+tells what is under the pointer in words. Token text is given raw and escaped here: plotly reads
+`<b>` in any label as markup. Colours are Okabe and Ito's, the maps viridis and, for signed numbers
+only, blue-white-red about 0: all safe for colour-blind readers.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import plotly.graph_objects as go
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+INK, MUTED, GRID, PAPER = "#1f2328", "#59636e", "#e4e7eb", "#ffffff"
+CONTROL = "#848d97"
+CATEGORICAL = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6f4e37")
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
+SEQUENTIAL = "Viridis"
+DIVERGING = ["#2166ac", "#67a9cf", "#d1e5f0", "#f7f7f7", "#fddbc7", "#ef8a62", "#b2182b"]
+FONT = "Inter, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+MONO = "ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace"
+LONGEST_LABEL = 16
+MOST_TICKS = 48
+AXIS = {
+    "showline": True,
+    "linecolor": MUTED,
+    "gridcolor": GRID,
+    "zerolinecolor": GRID,
+    "ticks": "outside",
+    "tickcolor": MUTED,
+    "ticklen": 4,
+    "automargin": True,
+    "title": {"standoff": 8},
+}
+
+
+def label(text: str, longest: int = LONGEST_LABEL) -> str:
+    """Text as plotly shows it letter by letter: shortened, no markup, no formulas."""
+    text = text if len(text) <= longest else f"{text[: longest - 1]}…"
+    for letter, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("$", "&#36;")):
+        text = text.replace(letter, entity)
+    return text
+
+
+def new_figure(
+    *, x_title: str = "", y_title: str = "", title: str = "", height: int = 380
+) -> go.Figure:
+    """An empty figure in the house style; units belong in the axis titles."""
+    figure = style(go.Figure(), title=title, height=height)
+    return figure.update_layout(xaxis_title_text=x_title, yaxis_title_text=y_title)
+
+
+def style(figure: go.Figure, *, title: str = "", height: int | None = None) -> go.Figure:
+    """The house style on any figure, subplots too. Nothing else about it changes."""
+    figure.layout.template = go.layout.Template()
+    figure.update_layout(
+        font={"family": FONT, "size": 13, "color": INK},
+        title={"text": title, "x": 0, "xref": "container", "xanchor": "left", "pad": {"l": 12}},
+        paper_bgcolor=PAPER,
+        plot_bgcolor=PAPER,
+        colorway=list(CATEGORICAL),
+        margin={"l": 64, "r": 24, "t": 56 if title else 28, "b": 56},
+        hoverlabel={"font": {"family": MONO, "size": 12}, "align": "left"},
+        legend={"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom"},
+    )
+    if height is not None:
+        figure.update_layout(height=height)
+    figure.update_xaxes(**AXIS)
+    figure.update_yaxes(**AXIS)
+    return figure
+
+
+def heatmap(
+    values: "Tensor | ArrayLike",
+    *,
+    x: Sequence[str],
+    y: Sequence[str] | None = None,
+    x_title: str,
+    y_title: str = "layer",
+    unit: str,
+    title: str = "",
+    text: Sequence[Sequence[str]] | None = None,
+    diverging: bool = False,
+    low: float | None = None,
+    high: float | None = None,
+    height: int | None = None,
+) -> go.Figure:
+    """A grid of numbers, row 0 on top; axes are labelled by raw (not escaped) text.
+
+    Args:
+        values: rows by columns.
+        x: one label a column (tokens, heads).
+        y: one label a row; row numbers when None.
+        unit: what the colours say, with the unit: `entropy (bits)`.
+        text: what to write into the cells.
+        diverging: the numbers are signed; colours are centred at 0.
+        low: bottom of the colour range.
+        high: top of the colour range.
+    """
+    cells = _numbers(values)
+    y = [str(row) for row in range(len(cells))] if y is None else y
+    height = height or int(np.clip(24 * len(cells) + 130, 240, 760))
+    figure = new_figure(x_title=x_title, y_title=y_title, title=title, height=height)
+    figure.add_trace(
+        heatmap_trace(
+            cells, x=x, y=y, x_title=x_title, y_title=y_title, unit=unit, text=text,
+            diverging=diverging, low=low, high=high,
+        )
+    )  # fmt: skip
+    label_axis(figure, x, axis="x")
+    label_axis(figure, y, axis="y", down=True)
+    return figure
+
+
+def heatmap_trace(
+    values: "Tensor | ArrayLike",
+    *,
+    x: Sequence[str],
+    y: Sequence[str],
+    x_title: str,
+    y_title: str,
+    unit: str,
+    text: Sequence[Sequence[str]] | None = None,
+    diverging: bool = False,
+    low: float | None = None,
+    high: float | None = None,
+    colorbar: bool = True,
+) -> go.Heatmap:
+    """The trace of `heatmap`, for figures of several panels."""
+    cells = _numbers(values)
+    if diverging:
+        bound = max((abs(bound) for bound in (low, high) if bound is not None), default=None)
+        bound = float(np.nanmax(np.abs(cells), initial=0.0)) if bound is None else bound
+        low, high = -(bound or 1.0), bound or 1.0
+    words = "<br>%{text}" if text is not None else ""
+    return go.Heatmap(
+        z=cells,
+        x=_unique(x),
+        y=_unique(y),
+        zmin=low,
+        zmax=high,
+        colorscale=DIVERGING if diverging else SEQUENTIAL,
+        showscale=colorbar,
+        colorbar={"title": {"text": label(unit, 60), "side": "right"}, "thickness": 12},
+        text=None if text is None else [[label(cell, 12) for cell in row] for row in text],
+        texttemplate=None if text is None else "%{text}",
+        textfont={"size": 10, "family": MONO},
+        hovertemplate=f"{y_title} %{{y}}<br>{x_title} %{{x}}{words}"
+        f"<br>{label(unit, 60)}: %{{z:.4~g}}<extra></extra>",
+        xgap=1 if cells.shape[-1] <= 64 else 0,
+        ygap=1 if cells.shape[0] <= 64 else 0,
+        hoverongaps=False,
+    )
+
+
+def label_axis(
+    figure: go.Figure,
+    labels: Sequence[str],
+    *,
+    axis: str = "x",
+    down: bool = False,
+    row: int | None = None,
+    col: int | None = None,
+) -> go.Figure:
+    """Name the columns (`axis="x"`) or rows of a grid; where they are many, some and the last.
+
+    Args:
+        labels: raw text, one a column or row, for traces whose coordinates are `heatmap_trace`'s.
+        down: the first label stands on top.
+    """
+    every = -(-len(labels) // MOST_TICKS)
+    shown = [i for i in range(len(labels)) if i % every == 0 and len(labels) - i > every // 2]
+    shown = sorted({*shown, len(labels) - 1}) if labels else []
+    settings: dict[str, Any] = {
+        "type": "category",
+        "tickmode": "array",
+        "tickvals": shown,
+        "ticktext": [label(labels[i]) for i in shown],
+        "showgrid": False,
+        "autorange": "reversed" if down else True,
+    }
+    if axis == "x" and sum(min(len(labels[i]), LONGEST_LABEL) + 2 for i in shown) > 90:
+        settings["tickangle"] = -60
+    update = figure.update_xaxes if axis == "x" else figure.update_yaxes
+    update(**settings, row=row, col=col)
+    return figure
+
+
+def add_line(
+    figure: go.Figure,
+    x: "Tensor | ArrayLike",
+    y: "Tensor | ArrayLike",
+    *,
+    name: str,
+    color: int | str = 0,
+    low: "Tensor | ArrayLike | None" = None,
+    high: "Tensor | ArrayLike | None" = None,
+    words: Sequence[str] | None = None,
+    markers: bool = True,
+    legend: bool = True,
+    row: int | None = None,
+    col: int | None = None,
+) -> go.Figure:
+    """A line with its interval as a band.
+
+    Args:
+        name: raw text for legend and hover; direct labels are better where they fit.
+        color: number in the categorical palette (dash and marker go with it), or a colour.
+        low: lower ends of the intervals.
+        high: upper ends.
+        words: raw text a point, shown on hover (tokens).
+    """
+    place = {"row": row, "col": col}
+    number = color if isinstance(color, int) else 0
+    paint = CATEGORICAL[color % len(CATEGORICAL)] if isinstance(color, int) else color
+    if low is not None and high is not None:
+        add_band(figure, x, low, high, color=paint, name=name, row=row, col=col)
+    told = "<br>%{text}" if words is not None else ""
+    line = go.Scatter(
+        x=_numbers(x),
+        y=_numbers(y),
+        name=label(name, 60),
+        legendgroup=label(name, 60),
+        showlegend=legend,
+        mode="lines+markers" if markers else "lines",
+        line={"color": paint, "width": 2, "dash": DASHES[number % len(DASHES)]},
+        marker={"symbol": SYMBOLS[number % len(SYMBOLS)], "size": 6},
+        text=None if words is None else [label(word, 40) for word in words],
+        hovertemplate=f"{label(name, 60)}{told}<br>%{{x}}: %{{y:.4~g}}<extra></extra>",
+    )
+    return figure.add_trace(line, **place)
+
+
+def add_band(
+    figure: go.Figure,
+    x: "Tensor | ArrayLike",
+    low: "Tensor | ArrayLike",
+    high: "Tensor | ArrayLike",
+    *,
+    color: str = CONTROL,
+    name: str = "",
+    legend: bool = False,
+    row: int | None = None,
+    col: int | None = None,
+) -> go.Figure:
+    """A shaded interval between `low` and `high`, no outline."""
+    x, low, high = _numbers(x), _numbers(low), _numbers(high)
+    band = go.Scatter(
+        x=np.concatenate([x, x[::-1]]),
+        y=np.concatenate([high, low[::-1]]),
+        fill="toself",
+        fillcolor=_faint(color),
+        line={"width": 0},
+        mode="lines",
+        name=label(name, 60),
+        legendgroup=label(name, 60),
+        showlegend=legend,
+        hoverinfo="skip",
+    )
+    return figure.add_trace(band, row=row, col=col)
+
+
+def add_control(
+    figure: go.Figure,
+    x: "Tensor | ArrayLike",
+    y: "Tensor | ArrayLike",
+    *,
+    name: str,
+    low: "Tensor | ArrayLike | None" = None,
+    high: "Tensor | ArrayLike | None" = None,
+    dash: str = "dash",
+    row: int | None = None,
+    col: int | None = None,
+) -> go.Figure:
+    """A control's line, grey and dashed so that it never looks like a finding."""
+    add_line(
+        figure, x, y, name=name, color=CONTROL, low=low, high=high, markers=False, row=row, col=col
+    )
+    figure.data[-1].line.dash = dash
+    return figure
+
+
+def add_level(
+    figure: go.Figure, value: float, *, name: str, row: int | None = None, col: int | None = None
+) -> go.Figure:
+    """A horizontal line at a fixed level (chance, floor), named at its right end."""
+    where = {} if row is None else {"row": row, "col": col, "exclude_empty_subplots": False}
+    return figure.add_hline(
+        y=value,
+        line={"color": CONTROL, "width": 1.5, "dash": "dot"},
+        annotation={
+            "text": label(name, 40),
+            "font": {"color": MUTED, "size": 11},
+            "xanchor": "right",
+            "yanchor": "bottom",
+        },
+        **where,
+    )
+
+
+def add_bars(
+    figure: go.Figure,
+    labels: Sequence[str],
+    values: "Tensor | ArrayLike",
+    *,
+    name: str = "",
+    color: int | str = 0,
+    low: "Tensor | ArrayLike | None" = None,
+    high: "Tensor | ArrayLike | None" = None,
+    row: int | None = None,
+    col: int | None = None,
+) -> go.Figure:
+    """Vertical bars with interval whiskers; `labels` are raw text."""
+    heights = _numbers(values)
+    paint = CATEGORICAL[color % len(CATEGORICAL)] if isinstance(color, int) else color
+    whiskers = None
+    if low is not None and high is not None:
+        up, down = _numbers(high) - heights, heights - _numbers(low)
+        whiskers = {"type": "data", "array": up, "arrayminus": down, "color": INK, "thickness": 1.2}
+    bars = go.Bar(
+        x=[label(text, 40) for text in labels],
+        y=heights,
+        name=label(name, 60),
+        showlegend=bool(name),
+        marker={"color": paint},
+        error_y=whiskers,
+        hovertemplate=f"%{{x}}<br>{label(name, 60)} %{{y:.4~g}}<extra></extra>",
+    )
+    figure.add_trace(bars, row=row, col=col)
+    return figure
+
+
+def _numbers(values: "Tensor | ArrayLike") -> np.ndarray:
+    """Single precision: a figure needs no more, and its JSON is half the size."""
+    if isinstance(values, Tensor):
+        values = values.detach().cpu()
+    numbers = np.asarray(values)
+    return numbers.astype(np.float32) if numbers.dtype.kind == "f" else numbers
+
+
+def _unique(labels: Sequence[str]) -> list[str]:
+    """Coordinates for equal labels that stay apart: plotly merges equal categories."""
+    if len(set(labels)) == len(labels):
+        return [label(text, 40) for text in labels]
+    return [f"{label(text, 40)} · {i}" for i, text in enumerate(labels)]
+
+
+def _faint(color: str) -> str:
+    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.18)"
