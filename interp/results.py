@@ -18,8 +18,6 @@ An instrument `interp/analyses/x.py` defines a function `x(model, ...)` and a cl
 """
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from hashlib import sha256
@@ -28,11 +26,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, get_type_hints
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 
 from interp import values
 from interp.errors import CheckpointError
+from interp.files import (
+    read_object,
+    safe_load_safetensors,
+    sha256_file,
+    write_safetensors,
+    write_text,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -156,19 +159,17 @@ class Result:
         held = {
             name: values.encode(getattr(self, name), name, tensors) for name in self._own_fields()
         }
-        packed = save(tensors)
+        folder = Path(folder)
+        write_safetensors(folder / TENSORS_NAME, tensors)
         about = {
             "format": FORMAT,
             "class": type(self).__name__,
             "provenance": _provenance_to_json(self.provenance),
-            "tensors_sha256": sha256(packed).hexdigest(),
+            "tensors_sha256": sha256_file(folder / TENSORS_NAME),
             "fields": held,
         }
         about["sha256"] = _digest(about)
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / TENSORS_NAME, packed)
-        _write(folder / JSON_NAME, json.dumps(about, indent=1, allow_nan=False).encode())
+        write_text(folder / JSON_NAME, json.dumps(about, indent=1, allow_nan=False) + "\n")
         return folder
 
     @classmethod
@@ -264,23 +265,20 @@ def provenance(
 
 def _read(folder: Path) -> tuple[dict, dict[str, torch.Tensor]]:
     """What the folder says of itself, checked for form, and its tensors, checked by hash."""
-    try:
-        about = json.loads((folder / JSON_NAME).read_bytes())
-        packed = (folder / TENSORS_NAME).read_bytes()
-        if not isinstance(about, dict) or about.get("format") != FORMAT:
-            raise ValueError(f"{JSON_NAME} is not of the format {FORMAT!r}")
-        if about.pop("sha256", None) != _digest(about):
-            raise ValueError(f"{JSON_NAME} was changed after it was written")
-        if not isinstance(about.get("class"), str) or not isinstance(about.get("provenance"), dict):
-            raise ValueError(f"{JSON_NAME} names no instrument")
-        if sha256(packed).hexdigest() != about.get("tensors_sha256"):
-            raise ValueError(f"{TENSORS_NAME} is not the one that {JSON_NAME} was written with")
-        return about, load(packed)
-    except (OSError, ValueError, RecursionError, SafetensorError) as error:
-        raise CheckpointError(
-            f"{folder} should hold a saved result ({JSON_NAME}, {TENSORS_NAME}): {error}. "
-            "Make the result again and save it with result.save(folder)."
-        ) from error
+    about = read_object(folder / JSON_NAME)
+    tensors = folder / TENSORS_NAME
+    if about.get("format") != FORMAT or about.pop("sha256", None) != _digest(about):
+        wrong = f"{JSON_NAME} is not of the format {FORMAT!r}, or was changed after it was written"
+    elif not isinstance(about.get("class"), str) or not isinstance(about.get("provenance"), dict):
+        wrong = f"{JSON_NAME} names no instrument"
+    elif sha256_file(tensors) != about.get("tensors_sha256"):
+        wrong = f"{TENSORS_NAME} is not the one that {JSON_NAME} was written with"
+    else:
+        return about, safe_load_safetensors(tensors)
+    raise CheckpointError(
+        f"{folder} should hold a saved result; {wrong}. "
+        "Make the result again and save it with result.save(folder)."
+    )
 
 
 def _digest(about: Mapping[str, Any]) -> str:
@@ -306,11 +304,3 @@ def _show(value: Any) -> str:
         return f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}"
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _write(path: Path, content: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(file.name, path)
