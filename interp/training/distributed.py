@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor, Replicate
 
 from interp.errors import TrainingError
 
@@ -99,6 +100,29 @@ def wrap(model: nn.Module, blocks: nn.ModuleList, world: World, engine: Engine) 
     for block in blocks:
         fully_shard(block, mesh=mesh)
     return fully_shard(model, mesh=mesh)
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """The full tensor of a sharded one; all ranks must ask together."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def shard_of(tensor: Tensor) -> Tensor:
+    """What this rank holds of a tensor."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
+def spread_like(tensor: Tensor, pattern: Tensor) -> Tensor:
+    """A full tensor, the same on every rank, sharded as `pattern` is; a copy where it is not."""
+    if not isinstance(pattern, DTensor):
+        return tensor.clone()
+    return replicated(tensor, pattern).redistribute(placements=pattern.placements)
+
+
+def replicated(tensor: Tensor, pattern: DTensor) -> DTensor:
+    """A full tensor, the same on every rank, on the mesh of `pattern`."""
+    mesh = pattern.device_mesh
+    return DTensor.from_local(tensor, mesh, [Replicate()] * mesh.ndim, run_check=False)
 
 
 def _local_rank() -> int:

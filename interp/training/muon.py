@@ -6,7 +6,8 @@ from collections.abc import Mapping
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.distributed.tensor import DTensor, Replicate
+
+from interp.training.distributed import spread_like, whole
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
@@ -81,7 +82,7 @@ class Muon:
         momenta = [self.momenta[name] for name in names]
         torch._foreach_lerp_(momenta, gradients, 1 - momentum)
         nesterov = torch._foreach_lerp(gradients, momenta, momentum)
-        return torch.stack([x.full_tensor() if isinstance(x, DTensor) else x for x in nesterov])
+        return torch.stack([whole(x) for x in nesterov])
 
 
 def _fast_dtype(tensor: Tensor) -> torch.dtype:
@@ -89,13 +90,6 @@ def _fast_dtype(tensor: Tensor) -> torch.dtype:
 
 
 def _as_given(updates: Tensor, parameters: list[Tensor]) -> list[Tensor]:
-    """Each update with its parameter's dtype and, where the parameter is sharded, its shards."""
+    """Each update in its parameter's dtype and, where the parameter is sharded, its shard."""
     rows = updates.to(parameters[0].dtype).unbind()
-    return [
-        DTensor.from_local(row, p.device_mesh, [Replicate()] * p.device_mesh.ndim).redistribute(
-            placements=p.placements
-        )
-        if isinstance(p, DTensor)
-        else row
-        for row, p in zip(rows, parameters, strict=True)
-    ]
+    return [spread_like(row, p) for row, p in zip(rows, parameters, strict=True)]

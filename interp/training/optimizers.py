@@ -6,10 +6,10 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor, distribute_tensor
 
 from interp.errors import CheckpointError
 from interp.training.config import TrainConfig
+from interp.training.distributed import spread_like, whole
 from interp.training.muon import Muon
 from interp.training.schedule import learning_rate_scale, momentum_at
 
@@ -87,13 +87,13 @@ class Optimizers:
     def tensors(self) -> dict[str, Tensor]:
         """Every buffer by name; whole tensors, also where the parameters are sharded."""
         state = {
-            f"adamw.{buffer}.{name}": _whole(self.adamw.state[parameter][buffer])
+            f"adamw.{buffer}.{name}": whole(self.adamw.state[parameter][buffer])
             for name, parameter in self.adamw_names.items()
             if self.adamw.state[parameter]
             for buffer in _ADAMW_BUFFERS
         }
         momenta = self.muon.momenta if self.muon else {}
-        return state | {f"muon.{name}": _whole(x) for name, x in momenta.items()}
+        return state | {f"muon.{name}": whole(x) for name, x in momenta.items()}
 
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Take buffers back that `tensors` gave.
@@ -149,10 +149,6 @@ def build_optimizers(model: nn.Module, config: TrainConfig) -> Optimizers:
     )
 
 
-def _whole(tensor: Tensor) -> Tensor:
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
-
-
 def _like(tensor: Tensor, parameter: Tensor) -> Tensor:
     """A loaded buffer on the parameter's device; sharded as it is, unless a scalar."""
     tensor = tensor.to(parameter.device)
@@ -161,6 +157,4 @@ def _like(tensor: Tensor, parameter: Tensor) -> Tensor:
             f"An optimizer buffer has shape {tuple(tensor.shape)}, its parameter "
             f"{tuple(parameter.shape)}. Resume with the recipe that wrote it."
         )
-    if isinstance(parameter, DTensor) and tensor.ndim:
-        return distribute_tensor(tensor, parameter.device_mesh, parameter.placements)
-    return tensor.clone()
+    return spread_like(tensor, parameter) if tensor.ndim else tensor.clone()
