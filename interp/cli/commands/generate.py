@@ -1,0 +1,97 @@
+"""`interp generate MODEL PROMPT`: continue a text, token by token."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from interp.protocols import LanguageModel, Step
+
+
+@click.command()
+@click.argument("source", metavar="MODEL")
+@click.argument("prompt")
+@click.option("--step", type=int, help="Checkpoint; the newest if left.")
+@click.option("--device", default="auto", show_default=True)
+@click.option("--max-new-tokens", default=64, show_default=True, help="Most tokens to write.")
+@click.option("--temperature", default=1.0, show_default=True, help="0 = the most probable token.")
+@click.option("--top-k", type=int, help="Draw from the k most probable tokens.")
+@click.option("--top-p", type=float, help="Draw from the smallest set with this probability.")
+@click.option("--min-p", type=float, help="Leave out below this share of the best probability.")
+@click.option("--repetition-penalty", default=1.0, show_default=True, help="1 = none.")
+@click.option("--stop", multiple=True, help="End before this text; may be given several times.")
+@click.option("--seed", default=0, show_default=True, help="Of the draws.")
+@click.option("--edits", "edits_file", metavar="FILE", help="Interventions as JSON.")
+@click.option("--use-cache/--no-use-cache", default=True, help="Keys and values kept or not.")
+@click.option("--only-new", is_flag=True, help="Print what was written, without the prompt.")
+@click.option("--explain", is_flag=True, help="A line a token: probability, rank, random number.")
+def command(
+    source: str,
+    prompt: str,
+    step: int | None,
+    device: str,
+    edits_file: str | None,
+    only_new: bool,
+    explain: bool,
+    **options: Any,
+) -> None:
+    """Continue a text, token by token, as it is drawn."""
+    from interp.cli.parameters import read_edits
+    from interp.cli.shelf import find_model
+    from interp.models.load import load_model
+
+    model = load_model(find_model(source), step=step, device=device)
+    edits = read_edits(edits_file) if edits_file else ()
+    drawn = (row[0] for row in model.stream(prompt, edits=edits, **options))
+    steps = (each for each in drawn if each is not None)
+    if explain:
+        for each in steps:
+            click.echo(describe(model, each))
+        return
+    if not only_new:
+        click.echo(prompt, nl=False)
+    for text in growing_text(model, steps, options["stop"]):
+        click.echo(text, nl=False)
+    click.echo()
+
+
+def growing_text(
+    model: "LanguageModel", steps: "Iterator[Step]", stop: tuple[str, ...] = ()
+) -> Iterator[str]:
+    """What each token adds to the text; half a character waits for its other half.
+
+    Args:
+        model: whose tokenizer.
+        steps: the tokens as they are drawn.
+        stop: texts to end before; what may be the beginning of one waits too.
+    """
+    ids: list[int] = []
+    shown = 0
+    for step in steps:
+        ids.append(step.token)
+        text = model.tokenizer.decode(ids)
+        ends = [text.index(each) for each in stop if each in text]
+        sure = min(ends) if ends else len(text) - _unsure(text, stop)
+        yield text[shown:sure]
+        shown = max(shown, sure)
+        if ends:
+            return
+    yield model.tokenizer.decode(ids)[shown:]
+
+
+def _unsure(text: str, stop: tuple[str, ...]) -> int:
+    """Length of the ending that may change with the next token."""
+    broken = len(text) - len(text.rstrip("\ufffd"))
+    begun = [n for each in stop for n in range(1, len(each)) if text.endswith(each[:n])]
+    return max([broken, *begun])
+
+
+def describe(model: "LanguageModel", step: "Step") -> str:
+    """One token as a line: what it is, its probability, its rank, the random number."""
+    (token,) = model.tokenizer.display([step.token])
+    draw = "greedy" if step.draw is None else f"drawn at {step.draw:.4f}"
+    return (
+        f"{token:<16} probability {step.probability:.4f}  rank {step.rank}  "
+        f"entropy {step.entropy_bits:.2f} bits  kept mass {step.kept_mass:.3f}  {draw}"
+    )

@@ -1,0 +1,39 @@
+"""`interp report`: one page from saved results."""
+
+from pathlib import Path
+
+import click
+
+from interp.errors import NotEnoughDataError
+
+
+@click.command()
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--title", default="Report", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), default="report.html", show_default=True)
+def command(folders: tuple[Path, ...], title: str, out: Path) -> None:
+    """Put the results saved in these folders, at any depth, into one page."""
+    from interp.report import Report
+    from interp.results import load_result
+
+    report = Report(title)
+    for folder in result_folders(folders):
+        report.add(load_result(folder))
+    report.save(out)
+    click.echo(f"report  {out}")
+
+
+def result_folders(roots: tuple[Path, ...]) -> list[Path]:
+    """The folders that hold a result, in the order of the roots, sorted inside each.
+
+    Raises:
+        NotEnoughDataError: there is none.
+    """
+    found = [path.parent for root in roots for path in sorted(root.glob("**/result.json"))]
+    if not found:
+        shown = ", ".join(map(str, roots))
+        raise NotEnoughDataError(
+            f"A report needs saved results; none are below {shown}. Make one with: "
+            "interp run INSTRUMENT ... --out FOLDER"
+        )
+    return list(dict.fromkeys(found))

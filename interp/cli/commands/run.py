@@ -1,0 +1,106 @@
+"""`interp run INSTRUMENT`: every instrument, with options made from its signature."""
+
+import ast
+import inspect
+from pathlib import Path
+from typing import Any
+
+import click
+
+from interp.cli.shelf import DEFAULT, find_model
+from interp.errors import near_misses
+
+
+class Instruments(click.Group):
+    """A command an instrument; its code is imported when it is used, not when it is listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The instruments' names."""
+        return sorted(path.stem for path in _sources())
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command:
+        """The command that runs the instrument of that name."""
+        if name not in self.list_commands(ctx):
+            hint = near_misses(name, self.list_commands(ctx))
+            ctx.fail(f"No instrument is called {name!r}.{hint}")
+        return instrument_command(name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Names with the first lines of their files, read without importing them."""
+        with formatter.section("Instruments"):
+            formatter.write_dl([(path.stem, _first_line(path)) for path in _sources()])
+
+
+@click.group(cls=Instruments, no_args_is_help=True, subcommand_metavar="INSTRUMENT [OPTIONS]")
+def command() -> None:
+    """Point an instrument at a model; print, save or draw what it finds."""
+
+
+def instrument_command(name: str) -> click.Command:
+    """A click command for an instrument: its own parameters, and where the result goes."""
+    from interp.cli.parameters import options_of
+    from interp.instruments import get_instrument
+
+    function = get_instrument(name).function
+    first = next(iter(inspect.signature(function).parameters))
+    return click.Command(
+        name,
+        callback=lambda **options: _run(name, **options),
+        params=[*_common_options(), *options_of(function, skip=[first])],
+        help=(inspect.getdoc(function) or "").splitlines()[0],
+    )
+
+
+def _run(
+    name: str,
+    subject: str,
+    subject_step: int | None,
+    subject_device: str,
+    save_to: Path | None,
+    html: Path | None,
+    csv: Path | None,
+    **arguments: Any,
+) -> None:
+    from interp.instruments import get_instrument
+    from interp.models.load import load_model
+
+    model = load_model(find_model(subject), step=subject_step, device=subject_device)
+    given = {key: value for key, value in arguments.items() if value is not None}
+    result = get_instrument(name).function(model, **given)
+    click.echo(str(result))
+    if save_to is not None:
+        click.echo(f"saved  {result.save(save_to)}")
+    if html is not None:
+        result.figure().write_html(html, include_plotlyjs=True)
+        click.echo(f"drawn  {html}")
+    if csv is not None:
+        result.frame().to_csv(csv, index=False)
+        click.echo(f"table  {csv}")
+
+
+def _common_options() -> list[click.Option]:
+    path = click.Path(path_type=Path)
+    return [
+        click.Option(
+            ["--model", "subject"],
+            default=DEFAULT,
+            show_default=True,
+            metavar="MODEL",
+            help="Model folder, run folder, Hugging Face folder or name.",
+        ),
+        click.Option(["--step", "subject_step"], type=int, help="Checkpoint; the newest if left."),
+        click.Option(["--device", "subject_device"], default="auto", show_default=True),
+        click.Option(["--out", "save_to"], type=path, help="Save the result in this folder."),
+        click.Option(["--html"], type=path, help="Write the figure to this file."),
+        click.Option(["--csv"], type=path, help="Write the table to this file."),
+    ]
+
+
+def _sources() -> list[Path]:
+    folder = Path(__file__).resolve().parents[2] / "analyses"
+    return sorted(path for path in folder.glob("*.py") if not path.stem.startswith("_"))
+
+
+def _first_line(path: Path) -> str:
+    told = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return told.partition("\n")[0]
