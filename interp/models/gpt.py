@@ -1,0 +1,599 @@
+"""The whole trainable transformer, top to bottom: settings, norm, attention, MLP, block, model.
+
+At every named point stands `x = tap(name, x)` when a tap is given, and nothing when it is not.
+It knows nothing of training, files or what anybody looks for.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from interp.edits import Edit
+from interp.errors import ConfigError, TokenError
+from interp.hooks import SHORT, Tap
+from interp.models import generation, prompts
+from interp.models.taps import RunTap
+from interp.models.weights import hash_of, initialize, named
+from interp.protocols import Generation, Name, Names, Prompt, Run, Step, Tokenizer
+
+ACTIVATIONS = {
+    "gelu": F.gelu,
+    "gelu_new": lambda x: F.gelu(x, approximate="tanh"),
+    "silu": F.silu,
+    "relu": F.relu,
+    "relu2": lambda x: F.relu(x).square(),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GPTConfig:
+    """Sizes and switches: the GPT-2, Llama and Qwen 3 families, and what lies between.
+
+    Attributes:
+        n_key_value_heads: fewer than `n_heads` = grouped-query attention; 0 = `n_heads`.
+        d_head: 0 = d_model / n_heads.
+        d_mlp: 0 = 4 d_model.
+        rope_scaling: None, or `transformers`' dict of type `llama3` or `linear`.
+        gated: the MLP has a gate: act(x W_gate) * (x W_in), SwiGLU with act="silu".
+        bias: of attention and MLP; `attn_bias`, `mlp_bias` overrule it one by one.
+        qk_norm: RMS norm of every query and key, with a learned gain.
+        init_std: of matrices; None = 1 / sqrt(inputs). Output projections are divided by
+            sqrt(2 n_layers), or are zero with `zero_projections`.
+        head_std: of the unembedding when it is not tied.
+    """
+
+    n_layers: int
+    d_model: int
+    n_heads: int
+    d_vocab: int
+    n_ctx: int
+    n_key_value_heads: int = 0
+    d_head: int = 0
+    d_mlp: int = 0
+    norm: Literal["layer", "rms"] = "layer"
+    norm_eps: float = 1e-5
+    norm_bias: bool = True
+    positions: Literal["learned", "rotary", "none"] = "learned"
+    rope_theta: float = 10_000.0
+    rope_scaling: dict[str, Any] | None = None
+    act: Literal["gelu", "gelu_new", "silu", "relu", "relu2"] = "gelu_new"
+    gated: bool = False
+    bias: bool = True
+    attn_bias: bool | None = None
+    mlp_bias: bool | None = None
+    tied: bool = True
+    attn_only: bool = False
+    qk_norm: bool = False
+    dropout: float = 0.0
+    init_std: float | None = 0.02
+    embed_std: float = 0.02
+    head_std: float = 0.02
+    zero_projections: bool = False
+
+    def __post_init__(self) -> None:
+        derived = {
+            "n_key_value_heads": self.n_key_value_heads or self.n_heads,
+            "d_head": self.d_head or self.d_model // max(self.n_heads, 1),
+            "d_mlp": 0 if self.attn_only else self.d_mlp or 4 * self.d_model,
+            "attn_bias": self.bias if self.attn_bias is None else self.attn_bias,
+            "mlp_bias": self.bias if self.mlp_bias is None else self.mlp_bias,
+        }
+        for field, value in derived.items():
+            object.__setattr__(self, field, value)
+        self._check()
+
+    def _check(self) -> None:
+        for field in ("n_layers", "d_model", "n_heads", "d_vocab", "n_ctx", "d_head"):
+            if not isinstance(getattr(self, field), int) or getattr(self, field) < 1:
+                came = getattr(self, field)
+                raise ConfigError(f"{field} must be a whole number above 0; it is {came!r}.")
+        if self.n_heads % self.n_key_value_heads:
+            heads = f"{self.n_heads} heads over {self.n_key_value_heads} key-value heads"
+            raise ConfigError(f"n_heads must be a multiple of n_key_value_heads; got {heads}.")
+        if self.positions == "rotary" and self.d_head % 2:
+            raise ConfigError(f"Rotary positions need an even d_head; it is {self.d_head}.")
+        for field, known in _CHOICES.items():
+            if getattr(self, field) not in known:
+                came = getattr(self, field)
+                raise ConfigError(f"{field} must be one of {', '.join(known)}; it is {came!r}.")
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout must be in [0, 1); it is {self.dropout!r}.")
+
+    def to_json(self) -> str:
+        """The settings as JSON text."""
+        return json.dumps(asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> "GPTConfig":
+        """Settings from JSON text.
+
+        Raises:
+            ConfigError: not JSON, an unknown or missing field, or a value that cannot be.
+
+        Example:
+            >>> small = GPTConfig(n_layers=1, d_model=8, n_heads=2, d_vocab=10, n_ctx=16)
+            >>> GPTConfig.from_json(small.to_json()) == small
+            True
+        """
+        try:
+            return cls(**json.loads(text))
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"These are not the settings of a GPT: {error}") from error
+
+
+_CHOICES = {
+    "norm": ("layer", "rms"),
+    "positions": ("learned", "rotary", "none"),
+    "act": tuple(ACTIVATIONS),
+}
+
+
+class KVCache:
+    """Keys and values of the columns seen so far, in memory set aside once."""
+
+    def __init__(self, cfg: GPTConfig, batch: int, capacity: int, like: Tensor) -> None:
+        shape = (cfg.n_layers, 2, batch, cfg.n_key_value_heads, capacity, cfg.d_head)
+        memory = torch.zeros(shape, dtype=like.dtype, device=like.device)
+        self.layers = [tuple(layer.unbind()) for layer in memory.unbind()]
+        self.length = 0
+
+    def store(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Append the columns of `k` and `v` (batch kv_head pos d_head); gives all so far."""
+        keys, values = self.layers[layer]
+        new = k.shape[2]
+        keys.narrow(2, self.length, new).copy_(k)
+        values.narrow(2, self.length, new).copy_(v)
+        return keys.narrow(2, 0, self.length + new), values.narrow(2, 0, self.length + new)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What all layers of one forward pass share.
+
+    Attributes:
+        allowed: True where a query may look at a key; None = causal alone, or a single query.
+        turn: cosine and sine of each position, for rotary models.
+    """
+
+    tap: Tap | None
+    allowed: Bool[Tensor, "batch 1 query key"] | None
+    causal: bool
+    turn: tuple[Tensor, Tensor] | None
+    kv: KVCache | None
+    dropout: float
+
+    def live(self, *names: str) -> bool:
+        """Whether the tap wants any of these points."""
+        return self.tap is not None and any(map(self.tap.wants, names))
+
+
+class Norm(nn.Module):
+    """Layer norm or RMS norm: fused, unless one of its two hook points is live."""
+
+    def __init__(self, width: int, cfg: GPTConfig, kind: str | None = None) -> None:
+        super().__init__()
+        self.kind, self.eps = kind or cfg.norm, cfg.norm_eps
+        self.weight = nn.Parameter(torch.ones(width))
+        has_bias = self.kind == "layer" and cfg.norm_bias
+        self.bias = nn.Parameter(torch.zeros(width)) if has_bias else None
+
+    def forward(
+        self, x: Float[Tensor, "... d"], tap: Tap | None = None, at: str = ""
+    ) -> Float[Tensor, "... d"]:
+        if tap and (tap.wants(f"{at}.hook_scale") or tap.wants(f"{at}.hook_normalized")):
+            return self._exact(x, tap, at)
+        if self.kind == "layer":
+            return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
+        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+
+    def _exact(self, x: Tensor, tap: Tap, at: str) -> Tensor:
+        if self.kind == "layer":
+            x = x - x.mean(-1, keepdim=True)
+        scale = tap(f"{at}.hook_scale", (x.square().mean(-1, keepdim=True) + self.eps).sqrt())
+        x = tap(f"{at}.hook_normalized", x / scale) * self.weight
+        return x if self.bias is None else x + self.bias
+
+
+class Attention(nn.Module):
+    """Causal self-attention; `qkv` holds the rows of all queries, then keys, then values."""
+
+    def __init__(self, cfg: GPTConfig, layer: int) -> None:
+        super().__init__()
+        self.layer, self.at, self.d_head = layer, f"blocks.{layer}.attn", cfg.d_head
+        self.q_heads, self.kv_heads = cfg.n_heads, cfg.n_key_value_heads
+        heads = self.q_heads + 2 * self.kv_heads
+        self.qkv = nn.Linear(cfg.d_model, heads * cfg.d_head, bias=cfg.attn_bias)
+        self.q_norm = Norm(cfg.d_head, cfg, "rms") if cfg.qk_norm else None
+        self.k_norm = Norm(cfg.d_head, cfg, "rms") if cfg.qk_norm else None
+        self.out = nn.Linear(self.q_heads * cfg.d_head, cfg.d_model, bias=cfg.attn_bias)
+
+    def forward(
+        self, resid: Float[Tensor, "batch pos d_model"], norm: Norm, frame: Frame
+    ) -> Float[Tensor, "batch pos d_model"]:
+        tap, at = frame.tap, self.at
+        qkv = self._project(resid, norm, frame)
+        qk, v = qkv.split([self.q_heads + self.kv_heads, self.kv_heads], 2)
+        if frame.live(f"{at}.hook_q", f"{at}.hook_k", f"{at}.hook_v"):
+            q, k = qk.split([self.q_heads, self.kv_heads], 2)
+            qk = torch.cat([tap(f"{at}.hook_q", q), tap(f"{at}.hook_k", k)], 2)
+            v = tap(f"{at}.hook_v", v)
+        if self.q_norm is not None:
+            qk = self._normalize(qk, frame)
+        if frame.turn is not None:
+            qk = rotate(qk, *frame.turn)
+        q, k = qk.split([self.q_heads, self.kv_heads], 2)
+        if tap and frame.turn is not None:
+            q, k = tap(f"{at}.hook_rot_q", q), tap(f"{at}.hook_rot_k", k)
+        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
+        if frame.kv is not None:
+            k, v = frame.kv.store(self.layer, k, v)
+        exact = frame.live(f"{at}.hook_attn_scores", f"{at}.hook_pattern")
+        z = (self._exact if exact else self._fused)(q, k, v, frame).transpose(1, 2)
+        return self._combine(tap(f"{at}.hook_z", z) if tap else z, frame)
+
+    def _project(self, resid: Tensor, norm: Norm, frame: Frame) -> Tensor:
+        """Queries, keys and values side by side: batch pos heads d_head."""
+        ln1, tap = f"blocks.{self.layer}.ln1", frame.tap
+        points = [f"{self.at}.hook_{part}_input" for part in "qkv"]
+        if not frame.live(*points):
+            return self.qkv(norm(resid, tap, ln1)).unflatten(-1, (-1, self.d_head))
+        resid_each = resid.unsqueeze(2)
+        inputs = [
+            tap(point, resid_each.expand(-1, -1, heads, -1))
+            for point, heads in zip(points, self.sizes, strict=True)
+        ]
+        # One norm a head, so that an edit of the norm's own points reaches each of them.
+        parts = [norm(x, tap, ln1) for x in torch.cat(inputs, 2).unbind(2)]
+        norm(resid, tap, ln1)  # What a cache should hold of ln1 is the residual stream's.
+        rows = self.qkv.weight.unflatten(0, (-1, self.d_head))
+        out = torch.einsum("btnm,nhm->btnh", torch.stack(parts, 2), rows)
+        bias = self.qkv.bias
+        return out if bias is None else out + bias.unflatten(0, (-1, self.d_head))
+
+    @property
+    def sizes(self) -> list[int]:
+        """Heads in each part of `qkv`."""
+        return [self.q_heads, self.kv_heads, self.kv_heads]
+
+    def _normalize(self, qk: Tensor, frame: Frame) -> Tensor:
+        at = self.at
+        if frame.live(*(f"{at}.{x}_norm.hook_{y}" for x in "qk" for y in ("scale", "normalized"))):
+            q, k = qk.split([self.q_heads, self.kv_heads], 2)
+            q = self.q_norm(q, frame.tap, f"{at}.q_norm")
+            return torch.cat([q, self.k_norm(k, frame.tap, f"{at}.k_norm")], 2)
+        gain = torch.cat(
+            [
+                self.q_norm.weight.expand(self.q_heads, -1),
+                self.k_norm.weight.expand(self.kv_heads, -1),
+            ]
+        )
+        return F.rms_norm(qk, (self.d_head,), None, self.q_norm.eps) * gain
+
+    def _fused(self, q: Tensor, k: Tensor, v: Tensor, frame: Frame) -> Tensor:
+        return F.scaled_dot_product_attention(
+            q,
+            k,
+            v,
+            attn_mask=frame.allowed,
+            dropout_p=frame.dropout,
+            is_causal=frame.causal,
+            enable_gqa=self.q_heads != self.kv_heads,
+        )
+
+    def _exact(self, q: Tensor, k: Tensor, v: Tensor, frame: Frame) -> Tensor:
+        groups = self.q_heads // self.kv_heads
+        k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
+        hidden = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool, device=q.device)
+        hidden = ~frame.allowed if frame.allowed is not None else hidden.triu(1)
+        if q.shape[2] == 1 and frame.allowed is None:
+            hidden = torch.zeros_like(hidden)
+        scores = (q @ k.mT / math.sqrt(self.d_head)).masked_fill(hidden, -math.inf)
+        scores = frame.tap(f"{self.at}.hook_attn_scores", scores)
+        # An edit must not let a token see the future, which a cached run does not even have.
+        pattern = scores.masked_fill(hidden, -math.inf).softmax(-1)
+        pattern = frame.tap(f"{self.at}.hook_pattern", pattern).masked_fill(hidden, 0.0)
+        return F.dropout(pattern, frame.dropout) @ v
+
+    def _combine(self, z: Float[Tensor, "batch pos head d_head"], frame: Frame) -> Tensor:
+        point = f"{self.at}.hook_result"
+        if not frame.live(point):
+            return self.out(z.flatten(2))
+        columns = self.out.weight.unflatten(1, (-1, self.d_head))
+        result = frame.tap(point, torch.einsum("btnh,mnh->btnm", z, columns)).sum(2)
+        return result if self.out.bias is None else result + self.out.bias
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary positions: turn (x_i, x_{i + d/2}) by its position's angle; `sin` carries the sign.
+
+    Source: Su et al. 2021, "RoFormer", in the half-split layout of `transformers`.
+    """
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin)
+
+
+def rotary_angles(cfg: GPTConfig) -> Float[Tensor, "n_ctx half"]:
+    """Angle of every position and frequency, scaled as Llama 3.1 does if the settings say so."""
+    powers = torch.arange(0, cfg.d_head, 2, dtype=torch.float32) / cfg.d_head
+    frequencies = 1.0 / cfg.rope_theta**powers
+    scaling = cfg.rope_scaling or {}
+    kind = scaling.get("rope_type", scaling.get("type", "default"))
+    if kind == "linear":
+        frequencies = frequencies / scaling["factor"]
+    elif kind == "llama3":
+        frequencies = _llama3(frequencies, scaling)
+    elif kind != "default":
+        raise ConfigError(f"rope_scaling must be of type llama3 or linear; it is {kind!r}.")
+    return torch.outer(torch.arange(cfg.n_ctx, dtype=torch.float32), frequencies)
+
+
+def _llama3(frequencies: Tensor, scaling: dict[str, Any]) -> Tensor:
+    low, high = scaling["low_freq_factor"], scaling["high_freq_factor"]
+    context, factor = scaling["original_max_position_embeddings"], scaling["factor"]
+    wavelengths = 2 * math.pi / frequencies
+    smooth = (context / wavelengths - low) / (high - low)
+    blended = (1 - smooth) * frequencies / factor + smooth * frequencies
+    scaled = torch.where(wavelengths > context / low, frequencies / factor, frequencies)
+    medium = (wavelengths >= context / high) & (wavelengths <= context / low)
+    return torch.where(medium, blended, scaled)
+
+
+class MLP(nn.Module):
+    """Two matrices with an activation between, or three with a gate."""
+
+    def __init__(self, cfg: GPTConfig, layer: int) -> None:
+        super().__init__()
+        self.at, self.act = f"blocks.{layer}.mlp", ACTIVATIONS[cfg.act]
+        self.gate = nn.Linear(cfg.d_model, cfg.d_mlp, bias=cfg.mlp_bias) if cfg.gated else None
+        self.up = nn.Linear(cfg.d_model, cfg.d_mlp, bias=cfg.mlp_bias)
+        self.down = nn.Linear(cfg.d_mlp, cfg.d_model, bias=cfg.mlp_bias)
+
+    def forward(
+        self, x: Float[Tensor, "batch pos d_model"], tap: Tap | None
+    ) -> Float[Tensor, "batch pos d_model"]:
+        pre = (self.gate or self.up)(x)
+        if tap:
+            pre = tap(f"{self.at}.hook_pre", pre)
+        post = self.act(pre)
+        if self.gate is not None:
+            linear = self.up(x)
+            post = post * (tap(f"{self.at}.hook_pre_linear", linear) if tap else linear)
+        return self.down(tap(f"{self.at}.hook_post", post) if tap else post)
+
+
+class Block(nn.Module):
+    """Attention, then the MLP, each added to the residual stream."""
+
+    def __init__(self, cfg: GPTConfig, layer: int) -> None:
+        super().__init__()
+        self.at = f"blocks.{layer}"
+        self.ln1, self.attn = Norm(cfg.d_model, cfg), Attention(cfg, layer)
+        self.ln2 = None if cfg.attn_only else Norm(cfg.d_model, cfg)
+        self.mlp = None if cfg.attn_only else MLP(cfg, layer)
+
+    def forward(
+        self, x: Float[Tensor, "batch pos d_model"], frame: Frame
+    ) -> Float[Tensor, "batch pos d_model"]:
+        tap, at = frame.tap, self.at
+        if tap:
+            x = tap(f"{at}.hook_resid_pre", x)
+        out = dropout(self.attn(x, self.ln1, frame), frame)
+        x = x + (tap(f"{at}.hook_attn_out", out) if tap else out)
+        if self.mlp is not None:
+            if tap:
+                x = tap(f"{at}.hook_resid_mid", x)
+            entry = tap(f"{at}.hook_mlp_in", x) if tap else x
+            out = dropout(self.mlp(self.ln2(entry, tap, f"{at}.ln2"), tap), frame)
+            x = x + (tap(f"{at}.hook_mlp_out", out) if tap else out)
+        return tap(f"{at}.hook_resid_post", x) if tap else x
+
+
+def dropout(x: Tensor, frame: Frame) -> Tensor:
+    """Dropout at the pass' own rate: no call at all when it is 0."""
+    return F.dropout(x, frame.dropout) if frame.dropout else x
+
+
+class GPT(nn.Module):
+    """A causal language model that can be trained, opened, steered and asked.
+
+    Example:
+        >>> cfg = GPTConfig(n_layers=2, d_model=16, n_heads=2, d_vocab=20, n_ctx=8)
+        >>> run = GPT(cfg, seed=1).run([1, 2, 3], cache=["pattern"])
+        >>> run["pattern", 1].shape
+        torch.Size([1, 2, 3, 3])
+    """
+
+    def __init__(
+        self,
+        cfg: GPTConfig,
+        tokenizer: Tokenizer | None = None,
+        *,
+        seed: int = 0,
+        name: str = "gpt",
+    ) -> None:
+        super().__init__()
+        self.cfg, self.tokenizer, self.name = cfg, tokenizer, name
+        self.step: int | None = None
+        self.embed = nn.Embedding(cfg.d_vocab, cfg.d_model)
+        learned = cfg.positions == "learned"
+        self.pos_embed = nn.Embedding(cfg.n_ctx, cfg.d_model) if learned else None
+        self.blocks = nn.ModuleList(Block(cfg, layer) for layer in range(cfg.n_layers))
+        self.ln_final = Norm(cfg.d_model, cfg)
+        self.head = None if cfg.tied else nn.Linear(cfg.d_model, cfg.d_vocab, bias=False)
+        self._set_rotary()
+        self.hook_names: tuple[str, ...] = tuple(_hook_names(cfg))
+        initialize(self, seed)
+
+    def _set_rotary(self) -> None:
+        rotary = self.cfg.positions == "rotary"
+        angles = rotary_angles(self.cfg) if rotary else torch.zeros(0, 0)
+        cos, sin = angles.cos(), angles.sin()
+        self.register_buffer("cos", torch.cat([cos, cos], -1), persistent=False)
+        self.register_buffer("sin", torch.cat([-sin, sin], -1), persistent=False)
+
+    def forward(
+        self,
+        tokens: Int[Tensor, "batch pos"],
+        tap: Tap | None = None,
+        *,
+        mask: Bool[Tensor, "batch key"] | None = None,
+        positions: Int[Tensor, "batch pos"] | None = None,
+        kv: KVCache | None = None,
+    ) -> Float[Tensor, "batch pos d_vocab"]:
+        """Next-token logits.
+
+        Args:
+            tap: called at every hook point; None = no point is live.
+            mask: True at real tokens, of the cached columns and of `tokens`; None = all are real.
+            positions: of `tokens`, counted from the first real one; worked out when not given.
+            kv: keys and values of earlier columns, to which those of `tokens` are added.
+        """
+        rate = self.cfg.dropout if self.training else 0.0
+        hidden = self.hidden(tokens, tap, mask=mask, positions=positions, kv=kv, rate=rate)
+        return self.to_logits(hidden)
+
+    def hidden(
+        self,
+        tokens: Int[Tensor, "batch pos"],
+        tap: Tap | None = None,
+        *,
+        mask: Tensor | None = None,
+        positions: Tensor | None = None,
+        kv: KVCache | None = None,
+        rate: float = 0.0,
+    ) -> Float[Tensor, "batch pos d_model"]:
+        """As `forward`, up to the final norm; `rate` is dropout's."""
+        start = 0 if kv is None else kv.length
+        place = self._places(tokens, start, mask, positions)
+        x = self.embed(tokens)
+        if tap:
+            x = tap("hook_embed", x)
+        if self.pos_embed is not None:
+            where = self.pos_embed(place)
+            x = x + (tap("hook_pos_embed", where.expand(x.shape)) if tap else where)
+        allowed, causal = _allowed(tokens.shape[1], start, mask, tokens.device)
+        turn = self._turn(place, x.dtype) if self.cfg.positions == "rotary" else None
+        frame = Frame(tap, allowed, causal, turn, kv, rate)
+        x = dropout(x, frame)
+        for block in self.blocks:
+            x = block(x, frame)
+        if kv is not None:
+            kv.length += tokens.shape[1]
+        return self.ln_final(x, tap, "ln_final")
+
+    def _places(
+        self, tokens: Tensor, start: int, mask: Tensor | None, positions: Tensor | None
+    ) -> Tensor:
+        if positions is not None:
+            return positions
+        stop = start + tokens.shape[1]
+        if mask is not None:
+            return (mask.long().cumsum(1) - 1).clamp(min=0)[:, start:stop]
+        if stop > self.cfg.n_ctx:
+            raise TokenError(
+                f"The context holds {self.cfg.n_ctx} tokens; got {stop}. Cut the text."
+            )
+        return torch.arange(start, stop, device=tokens.device)
+
+    def _turn(self, place: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        return self.cos[place].unsqueeze(-2).to(dtype), self.sin[place].unsqueeze(-2).to(dtype)
+
+    def to_logits(self, normalized: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_vocab"]:
+        """The unembedding alone, of what the final norm gave."""
+        return F.linear(normalized, (self.head or self.embed).weight)
+
+    def loss(
+        self, tokens: Int[Tensor, "batch pos"], weights: Float[Tensor, "batch pos"] | None = None
+    ) -> Float[Tensor, ""]:
+        """Mean nats per predicted token; `weights` says how much each token counts."""
+        logits, targets = self(tokens[:, :-1]).flatten(0, 1), tokens[:, 1:].flatten()
+        if weights is None:
+            return F.cross_entropy(logits, targets)
+        counts = weights[:, 1:].flatten().to(logits.dtype)
+        return F.cross_entropy(logits, targets, reduction="none") @ counts / counts.sum()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.embed.weight.device
+
+    @property
+    def hash(self) -> str:
+        """16 hex digits of the SHA-256 over the weights' names and bytes."""
+        return hash_of(self)
+
+    def to_tokens(self, prompt: Prompt) -> tuple[Tensor, Tensor]:
+        """`tokens` and `mask` (batch pos); rows of different length are padded on the left."""
+        return prompts.to_tokens(prompt, self.tokenizer, self.cfg, self.device)
+
+    def run(
+        self,
+        tokens: Prompt,
+        *,
+        cache: Names = (),
+        edits: Sequence[Edit] = (),
+        grad: bool = False,
+        mask: Tensor | None = None,
+        prompt_lengths: Sequence[int] | None = None,
+    ) -> Run:
+        """One forward pass without dropout; see `LanguageModel.run`."""
+        ids, real = prompts.with_mask(self.to_tokens(tokens), mask, self.cfg.n_ctx)
+        padded = None if bool(real.all()) else real
+        tap = RunTap.of(self.hook_names, cache, edits, ids, real, prompt_lengths, grad)
+        with torch.set_grad_enabled(grad):
+            logits = self.to_logits(self.hidden(ids, tap, mask=padded))
+        return Run(tokens=ids, mask=real, logits=logits, cache=tap.cache if tap else {})
+
+    def unembed(self, resid: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_vocab"]:
+        """Final norm, recomputed for what is given, then the unembedding: logits."""
+        with torch.set_grad_enabled(resid.requires_grad and torch.is_grad_enabled()):
+            return self.to_logits(self.ln_final(resid))
+
+    def weight(self, name: Name) -> Tensor:
+        """A weight by TransformerLens' name and layout: `W_E`, `("W_O", 2)`; see `weights.py`."""
+        return named(self, name)
+
+    def generate(self, prompt: Prompt, **options: Any) -> Generation:
+        """Continue each row; options as in `LanguageModel.generate`."""
+        return generation.generate(self, prompt, **options)
+
+    def stream(self, prompt: Prompt, **options: Any) -> Iterator[list[Step | None]]:
+        """As `generate`, but yields after each token."""
+        return generation.stream(self, prompt, **options)
+
+
+def _allowed(
+    new: int, start: int, mask: Tensor | None, device: torch.device
+) -> tuple[Tensor | None, bool]:
+    """Which keys each query may see, and whether plain causality says it all."""
+    if mask is None and (start == 0 or new == 1):
+        return None, new > 1
+    causal = torch.ones(new, start + new, dtype=torch.bool, device=device).tril(start)
+    if mask is None:
+        return causal[None, None], False
+    # A padded token sees itself, so that no softmax runs over nothing.
+    own = causal & ~causal.tril(start - 1)
+    return ((causal & mask[:, None, :]) | own)[:, None], False
+
+
+def _hook_names(cfg: GPTConfig) -> Iterator[str]:
+    gone = set() if cfg.positions == "learned" else {"pos_embed"}
+    if cfg.positions != "rotary":
+        gone |= {"rot_q", "rot_k"}
+    if cfg.attn_only:
+        gone |= {"resid_mid", "mlp_in", "ln2_scale", "ln2_normalized", "pre", "post", "mlp_out"}
+    if cfg.attn_only or not cfg.gated:
+        gone |= {"pre_linear"}
+    if not cfg.qk_norm:
+        gone |= {f"{x}_norm_{y}" for x in "qk" for y in ("scale", "normalized")}
+    points = [full for short, full in SHORT.items() if short not in gone]
+    yield from (full for full in points if "embed" in full)
+    for layer in range(cfg.n_layers):
+        yield from (full.format(layer) for full in points if "{}" in full)
+    yield from (full for full in points if "final" in full)
