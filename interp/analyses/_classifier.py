@@ -131,8 +131,9 @@ def _principal_axes(
     else:
         variance, sides = torch.linalg.eigh(x @ x.T / n)
         axes = x.T @ (sides / (n * variance.clamp_min(1e-12)).sqrt())
-    kept = variance > 1e-6 * variance.max().clamp_min(1e-12)
-    return axes[:, kept], variance[kept]
+    kept = variance > 1e-6 * variance[-1]
+    kept[-1] = True  # rows that are all alike still need one axis
+    return axes[:, kept], variance[kept].clamp_min(0)
 
 
 def _descend(
