@@ -191,6 +191,13 @@ class LanguageModel(Protocol):
     def weight(self, name: Name) -> Tensor:
         """A weight by TransformerLens' name and layout: `W_E`, `("W_O", 2)` (head d_head d_model)."""
 
+    def untrained(self, seed: int = 0) -> "LanguageModel":
+        """The same settings and tokenizer with fresh weights: the control of most instruments.
+
+        Raises:
+            InterpError: it is not known how such a model starts.
+        """
+
     def generate(
         self,
         prompt: Prompt,

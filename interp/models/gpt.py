@@ -559,6 +559,11 @@ class GPT(nn.Module):
         """A weight by TransformerLens' name and layout: `W_E`, `("W_O", 2)`; see `weights.py`."""
         return named(self, name)
 
+    def untrained(self, seed: int = 0) -> "GPT":
+        """The same settings and tokenizer with fresh weights: the control of most instruments."""
+        twin = GPT(self.cfg, self.tokenizer, seed=seed, name=f"{self.name} (untrained)")
+        return twin.to(self.device, self.embed.weight.dtype).eval()
+
     def generate(self, prompt: Prompt, **options: Any) -> Generation:
         """Continue each row; options as in `LanguageModel.generate`."""
         return generation.generate(self, prompt, **options)
