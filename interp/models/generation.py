@@ -1,1 +1,193 @@
-"""Placeholder of the sampling loop."""
+"""The loop that continues prompts, for any model that can give the next logits."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from interp.edits import Edit, EditContext, by_point
+from interp.errors import ConfigError
+from interp.models.kv_cache import KVCache
+from interp.models.prompts import with_mask
+from interp.models.sampling import Column, Sampling, choose, to_steps, uniforms
+from interp.models.taps import RunTap
+from interp.protocols import Generation, Step, Tokenizer
+
+if TYPE_CHECKING:
+    from interp.models.gpt import GPT
+
+Continue = Callable[[Int[Tensor, "batch new"]], Float[Tensor, "batch d_vocab"]]
+"""Takes the prompts (padded on the left), then one column of tokens a call; gives the logits that
+follow the last column."""
+
+
+def generate(
+    model: "GPT", prompt: Any, *, edits: Sequence[Edit] = (), use_cache: bool = True, **options: Any
+) -> Generation:
+    """Continue each row; see `LanguageModel.generate`."""
+    return _sampler(model, prompt, edits, use_cache, options).finish()
+
+
+def stream(
+    model: "GPT", prompt: Any, *, edits: Sequence[Edit] = (), use_cache: bool = True, **options: Any
+) -> Iterator[list[Step | None]]:
+    """As `generate`, but yields after each token: a `Step` a row, None for rows that ended."""
+    return _sampler(model, prompt, edits, use_cache, options).steps()
+
+
+class Decoder:
+    """The next logits of a GPT: with a KV cache, or by running everything anew each time."""
+
+    def __init__(
+        self,
+        model: "GPT",
+        mask: Bool[Tensor, "batch pos"],
+        room: int,
+        edits: Sequence[Edit] = (),
+        use_cache: bool = True,
+    ) -> None:
+        self.model, self.points = model, by_point(edits, model.hook_names)
+        self.lengths, self.padded = mask.sum(1), not bool(mask.all())
+        self.mask = torch.cat([mask, mask.new_ones(len(mask), room)], 1)
+        weight = model.embed.weight
+        capacity = self.mask.shape[1]
+        self.kv = KVCache(model.cfg, len(mask), capacity, weight) if use_cache else None
+        self.ids = mask.new_zeros(len(mask), 0, dtype=torch.long)
+        self.seen = 0
+
+    @torch.no_grad()
+    def __call__(self, new: Int[Tensor, "batch new"]) -> Float[Tensor, "batch d_vocab"]:
+        self.seen += new.shape[1]
+        if self.kv is None:
+            new = self.ids = torch.cat([self.ids, new], 1)
+        tap = mask = positions = None
+        if self.points:
+            context = EditContext.of(new, self.mask[:, : self.seen], self.lengths)
+            tap = RunTap(frozenset(), self.points, context)
+        if self.padded:
+            mask = self.mask[:, : self.seen]
+            positions = (mask.long().cumsum(1) - 1)[:, self.seen - new.shape[1] :]
+            # Rows that ended are fed on beside the others, past their context.
+            positions = positions.clamp(0, self.model.cfg.n_ctx - 1)
+        hidden = self.model.hidden(new, tap, mask=mask, positions=positions, kv=self.kv)
+        return self.model.to_logits(hidden[:, -1])
+
+
+class Sampler:
+    """Draws token after token and keeps the books of every row.
+
+    Args:
+        n_ctx: tokens a row may have, prompt and all.
+    """
+
+    def __init__(
+        self,
+        proceed: Continue,
+        tokens: Int[Tensor, "batch pos"],
+        mask: Bool[Tensor, "batch pos"],
+        tokenizer: Tokenizer | None,
+        n_ctx: int,
+        how: Sampling,
+    ) -> None:
+        if how.stop and tokenizer is None:
+            raise ConfigError("Stop strings need a tokenizer, and this model has none.")
+        self.proceed, self.tokenizer, self.how, self.n_ctx = proceed, tokenizer, how, n_ctx
+        self.tokens, self.mask = tokens, mask
+        self.prompts = [row[real].tolist() for row, real in zip(tokens, mask, strict=True)]
+        self.rows: list[list[int]] = [[] for _ in self.prompts]
+        self.bytes = [b"" for _ in self.prompts]
+        self.ends = {
+            getattr(tokenizer, name, None) for name in ("bos_token_id", "eos_token_id")
+        } - {None}
+        self.finished = [self._why_over(row) for row in range(len(self.prompts))]
+        kind = torch.float32 if tokens.device.type == "mps" else torch.float64
+        draws = uniforms(how.seed, len(self.prompts), how.max_new_tokens)
+        self.draws = draws.to(tokens.device, kind)
+
+    def columns(self) -> Iterator[Column]:
+        """Every row's token, step by step, until all rows have ended."""
+        seen, column = None, self.tokens
+        for step in range(self.how.max_new_tokens):
+            if all(self.finished):
+                return
+            logits = self.proceed(column)
+            if self.how.repetition_penalty != 1:
+                seen = self._seen(logits) if seen is None else seen.scatter(1, column, True)
+            chosen = choose(logits, self.how, self.draws[:, step], seen)
+            column = chosen.token[:, None]
+            self._add(chosen.token.tolist())
+            yield chosen
+
+    def steps(self) -> Iterator[list[Step | None]]:
+        """As `columns`, in plain numbers; None for rows that had ended before."""
+        counts = [0] * len(self.rows)
+        for step, column in enumerate(self.columns()):
+            [*rows] = to_steps([column], self._drawn(step))
+            grew = [len(row) > count for row, count in zip(self.rows, counts, strict=True)]
+            counts = [len(row) for row in self.rows]
+            yield [row[0] if new else None for row, new in zip(rows, grew, strict=True)]
+
+    def finish(self) -> Generation:
+        """Draw to the end."""
+        steps = to_steps(list(self.columns()), self._drawn(None)) or [[] for _ in self.rows]
+        return Generation(
+            prompts=self.prompts,
+            tokens=self.rows,
+            texts=[self._text(row) for row in range(len(self.rows))],
+            steps=[each[: len(row)] for each, row in zip(steps, self.rows, strict=True)],
+            finished=self.finished,
+        )
+
+    def _drawn(self, step: int | None) -> Tensor | None:
+        if self.how.temperature == 0:
+            return None
+        return self.draws if step is None else self.draws[:, step : step + 1]
+
+    def _seen(self, logits: Tensor) -> Bool[Tensor, "batch d_vocab"]:
+        seen = torch.zeros_like(logits, dtype=torch.bool)
+        for row, prompt in zip(seen, self.prompts, strict=True):
+            row[prompt] = True
+        return seen
+
+    def _add(self, chosen: list[int]) -> None:
+        for row, token in enumerate(chosen):
+            if self.finished[row]:
+                continue
+            self.rows[row].append(token)
+            if self.how.stop:
+                self.bytes[row] += b"".join(self.tokenizer.pieces([token]))
+            self.finished[row] = self._why_over(row)
+
+    def _why_over(self, row: int) -> str:
+        """Why the row has ended; empty while it has not."""
+        tokens = self.rows[row]
+        if tokens and tokens[-1] in self.ends:
+            return "end_of_text"
+        if self.how.stop and self._cut(row) is not None:
+            return "stop_string"
+        if len(tokens) == self.how.max_new_tokens:
+            return "length"
+        return "context" if len(self.prompts[row]) + len(tokens) >= self.n_ctx else ""
+
+    def _cut(self, row: int) -> int | None:
+        places = [self.bytes[row].find(text.encode()) for text in self.how.stop]
+        return min((place for place in places if place >= 0), default=None)
+
+    def _text(self, row: int) -> str:
+        if self.finished[row] == "stop_string":
+            return self.bytes[row][: self._cut(row)].decode("utf-8", "replace")
+        return "" if self.tokenizer is None else self.tokenizer.decode(self.rows[row])
+
+
+def _sampler(
+    model: "GPT", prompt: Any, edits: Sequence[Edit], use_cache: bool, options: dict[str, Any]
+) -> Sampler:
+    how = Sampling(**options)
+    tokens, mask = model.to_tokens(prompt)
+    widest = None if bool(mask.all()) else mask
+    with_mask((tokens, mask), widest, model.cfg.n_ctx)
+    room = min(how.max_new_tokens, model.cfg.n_ctx - int(mask.sum(1).min()))
+    decoder = Decoder(model, mask, room, edits, use_cache)
+    return Sampler(decoder, tokens, mask, model.tokenizer, model.cfg.n_ctx, how)

@@ -17,9 +17,11 @@ from torch import Tensor, nn
 
 from interp.edits import Edit
 from interp.errors import ConfigError, TokenError
-from interp.hooks import SHORT, Tap
+from interp.hooks import Tap
 from interp.models import generation, prompts
-from interp.models.taps import RunTap
+from interp.models.kv_cache import KVCache
+from interp.models.rotary import rotary_tables, rotate
+from interp.models.taps import RunTap, hook_names
 from interp.models.weights import hash_of, initialize, named
 from interp.protocols import Generation, Name, Names, Prompt, Run, Step, Tokenizer
 
@@ -133,24 +135,6 @@ _CHOICES = {
     "positions": ("learned", "rotary", "none"),
     "act": tuple(ACTIVATIONS),
 }
-
-
-class KVCache:
-    """Keys and values of the columns seen so far, in memory set aside once."""
-
-    def __init__(self, cfg: GPTConfig, batch: int, capacity: int, like: Tensor) -> None:
-        shape = (cfg.n_layers, 2, batch, cfg.n_key_value_heads, capacity, cfg.d_head)
-        memory = torch.zeros(shape, dtype=like.dtype, device=like.device)
-        self.layers = [tuple(layer.unbind()) for layer in memory.unbind()]
-        self.length = 0
-
-    def store(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Append the columns of `k` and `v` (batch kv_head pos d_head); gives all so far."""
-        keys, values = self.layers[layer]
-        new = k.shape[2]
-        keys.narrow(2, self.length, new).copy_(k)
-        values.narrow(2, self.length, new).copy_(v)
-        return keys.narrow(2, 0, self.length + new), values.narrow(2, 0, self.length + new)
 
 
 @dataclass(frozen=True)
@@ -310,40 +294,6 @@ class Attention(nn.Module):
         return result if self.out.bias is None else result + self.out.bias
 
 
-def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary positions: turn (x_i, x_{i + d/2}) by its position's angle; `sin` carries the sign.
-
-    Source: Su et al. 2021, "RoFormer", in the half-split layout of `transformers`.
-    """
-    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin)
-
-
-def rotary_angles(cfg: GPTConfig) -> Float[Tensor, "n_ctx half"]:
-    """Angle of every position and frequency, scaled as Llama 3.1 does if the settings say so."""
-    powers = torch.arange(0, cfg.d_head, 2, dtype=torch.float32) / cfg.d_head
-    frequencies = 1.0 / cfg.rope_theta**powers
-    scaling = cfg.rope_scaling or {}
-    kind = scaling.get("rope_type", scaling.get("type", "default"))
-    if kind == "linear":
-        frequencies = frequencies / scaling["factor"]
-    elif kind == "llama3":
-        frequencies = _llama3(frequencies, scaling)
-    elif kind != "default":
-        raise ConfigError(f"rope_scaling must be of type llama3 or linear; it is {kind!r}.")
-    return torch.outer(torch.arange(cfg.n_ctx, dtype=torch.float32), frequencies)
-
-
-def _llama3(frequencies: Tensor, scaling: dict[str, Any]) -> Tensor:
-    low, high = scaling["low_freq_factor"], scaling["high_freq_factor"]
-    context, factor = scaling["original_max_position_embeddings"], scaling["factor"]
-    wavelengths = 2 * math.pi / frequencies
-    smooth = (context / wavelengths - low) / (high - low)
-    blended = (1 - smooth) * frequencies / factor + smooth * frequencies
-    scaled = torch.where(wavelengths > context / low, frequencies / factor, frequencies)
-    medium = (wavelengths >= context / high) & (wavelengths <= context / low)
-    return torch.where(medium, blended, scaled)
-
-
 class MLP(nn.Module):
     """Two matrices with an activation between, or three with a gate."""
 
@@ -426,16 +376,12 @@ class GPT(nn.Module):
         self.blocks = nn.ModuleList(Block(cfg, layer) for layer in range(cfg.n_layers))
         self.ln_final = Norm(cfg.d_model, cfg)
         self.head = None if cfg.tied else nn.Linear(cfg.d_model, cfg.d_vocab, bias=False)
-        self._set_rotary()
-        self.hook_names: tuple[str, ...] = tuple(_hook_names(cfg))
+        rotary = (cfg.d_head, cfg.n_ctx, cfg.rope_theta, cfg.rope_scaling)
+        tables = rotary_tables(*rotary) if cfg.positions == "rotary" else (None, None)
+        self.register_buffer("cos", tables[0], persistent=False)
+        self.register_buffer("sin", tables[1], persistent=False)
+        self.hook_names: tuple[str, ...] = hook_names(cfg)
         initialize(self, seed)
-
-    def _set_rotary(self) -> None:
-        rotary = self.cfg.positions == "rotary"
-        angles = rotary_angles(self.cfg) if rotary else torch.zeros(0, 0)
-        cos, sin = angles.cos(), angles.sin()
-        self.register_buffer("cos", torch.cat([cos, cos], -1), persistent=False)
-        self.register_buffer("sin", torch.cat([-sin, sin], -1), persistent=False)
 
     def forward(
         self,
@@ -585,20 +531,3 @@ def _allowed(
     # A padded token sees itself, so that no softmax runs over nothing.
     own = causal & ~causal.tril(start - 1)
     return ((causal & mask[:, None, :]) | own)[:, None], False
-
-
-def _hook_names(cfg: GPTConfig) -> Iterator[str]:
-    gone = set() if cfg.positions == "learned" else {"pos_embed"}
-    if cfg.positions != "rotary":
-        gone |= {"rot_q", "rot_k"}
-    if cfg.attn_only:
-        gone |= {"resid_mid", "mlp_in", "ln2_scale", "ln2_normalized", "pre", "post", "mlp_out"}
-    if cfg.attn_only or not cfg.gated:
-        gone |= {"pre_linear"}
-    if not cfg.qk_norm:
-        gone |= {f"{x}_norm_{y}" for x in "qk" for y in ("scale", "normalized")}
-    points = [full for short, full in SHORT.items() if short not in gone]
-    yield from (full for full in points if "embed" in full)
-    for layer in range(cfg.n_layers):
-        yield from (full.format(layer) for full in points if "{}" in full)
-    yield from (full for full in points if "final" in full)

@@ -1,13 +1,17 @@
 """The tap of a run: it edits, then keeps."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from interp.edits import Edit, EditContext, by_point
-from interp.hooks import everything, resolve
+from interp.hooks import SHORT, everything, resolve
 from interp.protocols import Names
+
+if TYPE_CHECKING:
+    from interp.models.gpt import GPTConfig
 
 
 class RunTap:
@@ -69,3 +73,21 @@ def kept_names(hook_names: Sequence[str], cache: Names) -> frozenset[str]:
     if isinstance(cache, tuple) and len(cache) == 2 and isinstance(cache[1], int):
         return frozenset(resolve(cache, hook_names))
     return frozenset(full for name in cache for full in resolve(name, hook_names))
+
+
+def hook_names(cfg: "GPTConfig") -> tuple[str, ...]:
+    """Full names of all points a model with these settings has, as its forward pass meets them."""
+    gone = set() if cfg.positions == "learned" else {"pos_embed"}
+    if cfg.positions != "rotary":
+        gone |= {"rot_q", "rot_k"}
+    if cfg.attn_only:
+        gone |= {"resid_mid", "mlp_in", "ln2_scale", "ln2_normalized", "pre", "post", "mlp_out"}
+    if cfg.attn_only or not cfg.gated:
+        gone |= {"pre_linear"}
+    if not cfg.qk_norm:
+        gone |= {f"{x}_norm_{y}" for x in "qk" for y in ("scale", "normalized")}
+    points = [full for short, full in SHORT.items() if short not in gone]
+    inner = [full for full in points if "{}" in full]
+    blocks = [full.format(layer) for layer in range(cfg.n_layers) for full in inner]
+    first = [full for full in points if full.endswith("embed")]
+    return (*first, *blocks, *(full for full in points if "final" in full))

@@ -1,0 +1,198 @@
+"""One column of tokens out of one column of logits, and all a reader may ask of the choice."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from interp.errors import ConfigError
+from interp.protocols import Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How to choose; see `LanguageModel.generate`.
+
+    Raises:
+        ConfigError: a value outside its range.
+    """
+
+    max_new_tokens: int = 64
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    repetition_penalty: float = 1.0
+    stop: Sequence[str] = ()
+    seed: int | Sequence[int] = 0
+    top: int = 5
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stop", (self.stop,) if isinstance(self.stop, str) else self.stop)
+        _check("max_new_tokens", self.max_new_tokens, self.max_new_tokens >= 0, "0 or more")
+        finite = 0 <= self.temperature < math.inf
+        _check("temperature", self.temperature, finite, "0 (greedy) or more")
+        _check("top_k", self.top_k, self.top_k is None or self.top_k >= 1, "1 or more")
+        _check("top_p", self.top_p, self.top_p is None or 0 < self.top_p <= 1, "in (0, 1]")
+        _check("min_p", self.min_p, self.min_p is None or 0 <= self.min_p <= 1, "in [0, 1]")
+        positive = 0 < self.repetition_penalty < math.inf
+        _check("repetition_penalty", self.repetition_penalty, positive, "above 0")
+        _check("top", self.top, self.top >= 0, "0 or more")
+        _check("stop", self.stop, all(self.stop), "strings that are not empty")
+
+    @property
+    def cuts(self) -> bool:
+        """Whether any token can be cut off."""
+        return any(cut is not None for cut in (self.top_k, self.top_p, self.min_p))
+
+
+class Column(NamedTuple):
+    """The fields of `Step` for every row of the batch, still on the device."""
+
+    token: Int[Tensor, "batch"]
+    probability: Float[Tensor, "batch"]
+    log_prob_nats: Float[Tensor, "batch"]
+    rank: Int[Tensor, "batch"]
+    entropy_bits: Float[Tensor, "batch"]
+    kept_mass: Float[Tensor, "batch"]
+    top_ids: Int[Tensor, "batch k"]
+    top_probability: Float[Tensor, "batch k"]
+    top_drawn: Float[Tensor, "batch k"]
+
+
+def uniforms(seed: int | Sequence[int], batch: int, steps: int) -> Float[Tensor, "batch steps"]:
+    """The random numbers in [0, 1) of each row: a pure function of (seed, row, step).
+
+    A sequence of seeds gives each row what it would draw alone with its seed.
+
+    Raises:
+        ConfigError: there are not as many seeds as rows.
+
+    Example:
+        >>> alone, both = uniforms(7, 1, 3), uniforms([9, 7], 2, 5)
+        >>> bool((both[1, :3] == alone[0]).all())
+        True
+    """
+    keys = [(seed, row) for row in range(batch)]
+    if not isinstance(seed, int):
+        keys = [(int(own), 0) for own in seed]
+    if len(keys) != batch:
+        raise ConfigError(f"Give one seed, or one a row: {batch} rows, {len(keys)} seeds.")
+    rows = [_stream(own % 2**64, row).random(steps) for own, row in keys]
+    return torch.from_numpy(np.stack(rows))
+
+
+def _stream(seed: int, row: int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(key=np.array([seed, row], dtype=np.uint64)))
+
+
+def choose(
+    logits: Float[Tensor, "batch d_vocab"],
+    how: Sampling,
+    draws: Float[Tensor, "batch"],
+    seen: Bool[Tensor, "batch d_vocab"] | None = None,
+) -> Column:
+    """Choose a token a row by the inverse of the cumulative distribution, in the order of ids.
+
+    Args:
+        draws: one uniform random number a row; not used when greedy.
+        seen: tokens of the row so far, for the repetition penalty.
+    """
+    logits = logits.float()
+    scores = logits if seen is None else _penalized(logits, seen, how.repetition_penalty)
+    if how.temperature == 0:
+        token = scores.argmax(-1, keepdim=True)
+        kept_mass = torch.ones_like(token[:, 0], dtype=logits.dtype)
+        drawn = None
+    else:
+        drawn, kept_mass = _distribution(scores / how.temperature, how)
+        sums = drawn.to(draws.dtype).cumsum(-1)
+        token = torch.searchsorted(sums, draws[:, None] * sums[:, -1:], right=True)
+        token = token.clamp(max=logits.shape[-1] - 1)
+    return _described(logits, drawn, token, kept_mass, how.top)
+
+
+def _described(
+    logits: Tensor, drawn: Tensor | None, token: Tensor, kept_mass: Tensor, top: int
+) -> Column:
+    log_probs = logits.log_softmax(-1)
+    best, ids = log_probs.topk(min(top, logits.shape[-1]), -1)
+    chosen = log_probs.gather(-1, token)
+    if drawn is None:
+        probability, entropy = torch.ones_like(chosen), torch.zeros_like(kept_mass)
+        top_drawn = (ids == token).to(best.dtype)
+    else:
+        probability, top_drawn = drawn.gather(-1, token), drawn.gather(-1, ids)
+        entropy = torch.special.entr(drawn).sum(-1) / math.log(2)
+    return Column(
+        token=token[:, 0],
+        probability=probability[:, 0],
+        log_prob_nats=chosen[:, 0],
+        rank=(log_probs > chosen).sum(-1),
+        entropy_bits=entropy,
+        kept_mass=kept_mass,
+        top_ids=ids,
+        top_probability=best.exp(),
+        top_drawn=top_drawn,
+    )
+
+
+def _penalized(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:
+    lowered = torch.where(logits < 0, logits * penalty, logits / penalty)
+    return torch.where(seen, lowered, logits)
+
+
+def _distribution(scores: Tensor, how: Sampling) -> tuple[Tensor, Tensor]:
+    """Probabilities by id after the cut-offs, and the share of probability that they kept."""
+    probs = scores.softmax(-1)
+    if not how.cuts:
+        return probs, torch.ones_like(probs[:, 0])
+    ordered, ids = probs.sort(-1, descending=True, stable=True)
+    keep = torch.ones_like(ordered, dtype=torch.bool)
+    if how.top_k is not None:
+        keep[:, how.top_k :] = False
+    if how.top_p is not None:
+        keep &= ordered.cumsum(-1) - ordered < how.top_p
+    if how.min_p is not None:
+        keep &= ordered >= how.min_p * ordered[:, :1]
+    kept = ordered * keep
+    mass = kept.sum(-1)
+    return torch.zeros_like(probs).scatter(-1, ids, kept / mass[:, None]), mass
+
+
+def to_steps(
+    columns: Sequence[Column], draws: Float[Tensor, "batch steps"] | None
+) -> list[list[Step]]:
+    """Columns as rows of plain numbers, in one transfer a field."""
+    if not columns:
+        return []
+    fields = [torch.stack(part, 1).tolist() for part in zip(*columns, strict=True)]
+    rows = []
+    for row, values in enumerate(zip(*fields, strict=True)):
+        drawn = [None] * len(columns) if draws is None else draws[row].tolist()
+        rows.append([_step(*each) for each in zip(drawn, *values, strict=True)])
+    return rows
+
+
+def _step(draw: float | None, token: int, probability: float, log_prob: float, *rest) -> Step:
+    rank, entropy, kept_mass, ids, plain, drawn = rest
+    return Step(
+        token=token,
+        probability=probability,
+        log_prob_nats=log_prob,
+        rank=rank,
+        draw=draw,
+        entropy_bits=entropy,
+        kept_mass=kept_mass,
+        top=tuple(zip(ids, plain, drawn, strict=True)),
+    )
+
+
+def _check(name: str, value: object, fits: bool, need: str) -> None:
+    if not fits:
+        raise ConfigError(f"{name} must be {need}; it is {value!r}.")
