@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, Replicate
 
-from interp.errors import TrainingError
+from interp.errors import InterpError, TrainingError
+from interp.models.device import pick_device
 
 Engine = Literal["ddp", "fsdp"]
 INIT_TIMEOUT = timedelta(seconds=60)
@@ -33,6 +34,18 @@ class World:
         """Whether this process writes the files."""
         return self.rank == 0
 
+    def device(self, asked: str) -> torch.device:
+        """Where this process computes: each local rank has a GPU of its own.
+
+        Raises:
+            ConfigError: this machine has no such device.
+        """
+        device = pick_device(asked)
+        if device.type == "cuda" and self.size > 1:
+            torch.cuda.set_device(self.local_rank)
+            return torch.device("cuda", self.local_rank)
+        return device
+
     def sum(self, value: Tensor) -> Tensor:
         """The sum of a tensor over all ranks, in place."""
         if self.size > 1:
@@ -44,6 +57,14 @@ class World:
         if self.size == 1:
             return flag
         return bool(self.sum(torch.tensor(float(flag), device=device)).item())
+
+    def tell(self, value: Any) -> Any:
+        """The main rank's value, on every rank."""
+        if self.size == 1:
+            return value
+        holder = [value]
+        dist.broadcast_object_list(holder, src=0)
+        return holder[0]
 
     def barrier(self) -> None:
         """Wait until every rank is here."""
@@ -77,6 +98,33 @@ def join_world(device: str = "auto") -> Iterator[World]:
         yield World(dist.get_rank(), size, _local_rank())
     finally:
         dist.destroy_process_group()
+
+
+@contextmanager
+def naming_lost_ranks(world: World) -> Iterator[None]:
+    """Say in plain words when an exchange failed because another rank is gone.
+
+    Raises:
+        TrainingError: an exchange with the other ranks failed.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if world.size == 1 or isinstance(error, InterpError) or not _is_lost_rank(error):
+            raise
+        raise TrainingError(
+            f"Rank {world.rank} of {world.size} lost another rank ({_first_line(error)}). The job "
+            f"ends here; start the same command again: it resumes from the last whole state."
+        ) from error
+
+
+def _is_lost_rank(error: RuntimeError) -> bool:
+    signs = ("gloo", "nccl", "connection", "timed out", "peer", "socket")
+    return isinstance(error, dist.DistError) or any(sign in str(error).lower() for sign in signs)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0][:200]
 
 
 def wrap(model: nn.Module, blocks: nn.ModuleList, world: World, engine: Engine) -> nn.Module:

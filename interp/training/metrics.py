@@ -1,6 +1,7 @@
 """`metrics.jsonl`: one JSON object a line, appended; cut back to the step a run resumes from."""
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -62,6 +63,11 @@ def read_metrics(path: Path | str, kind: str | None = None) -> list[dict[str, An
         return []
     records = [_parse(line) for line in path.read_text("utf-8", errors="replace").splitlines()]
     return [r for r in records if r is not None and kind in (None, r.get("kind"))]
+
+
+def finite_or_none(value: float) -> float | None:
+    """The number, or None (JSON has no infinity) where it is not finite."""
+    return value if math.isfinite(value) else None
 
 
 def _parse(line: str) -> dict[str, Any] | None:

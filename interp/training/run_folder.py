@@ -1,0 +1,147 @@
+"""A run's folder: where it resumes from, what it may not change, what it leaves behind."""
+
+import datetime
+import platform
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from interp import __version__
+from interp.errors import ConfigError, TrainingError
+from interp.files import (
+    read_object,
+    replacing_folder,
+    sha256_file,
+    write_json,
+    write_safetensors,
+)
+from interp.models.gpt import GPT
+from interp.training.config import MAY_CHANGE, TrainConfig, differences
+from interp.training.corpus import Corpus
+from interp.training.distributed import World
+from interp.training.state import State, newest_state
+
+
+class RunFolder:
+    """The files of one run; only the main rank writes.
+
+    Args:
+        path: holds `run.json`, `metrics.jsonl`, `states/`, `checkpoints/`; at the end the model too.
+        config: the recipe that is asked for now.
+        corpus: what it trains on.
+    """
+
+    def __init__(self, path: Path, config: TrainConfig, corpus: Corpus) -> None:
+        self.path, self.config, self.corpus = path, config, corpus
+        self.states = path / "states"
+        self.checkpoints = path / "checkpoints"
+        self.metrics = path / "metrics.jsonl"
+        self.record = path / "run.json"
+
+    def resume_point(self) -> tuple[State | None, list[str]]:
+        """The state to go on from, None for a fresh start, and warnings about damaged ones.
+
+        Raises:
+            ConfigError: the recipe or the corpus is not the one of the state; every field is named.
+        """
+        state, warnings = newest_state(self.states)
+        if state is not None:
+            self._check_same(state)
+        return state, warnings
+
+    def _check_same(self, state: State) -> None:
+        old = TrainConfig.from_dict(state.meta["recipe"])
+        changed = differences(old, self.config)
+        refused = [
+            f"{name} was {before!r}, now {now!r}"
+            for name, (before, now) in changed.items()
+            if name not in MAY_CHANGE
+        ]
+        if state.meta["corpus"] != self.corpus.hash:
+            refused.append(f"corpus was {state.meta['corpus']}, now {self.corpus.hash}")
+        if refused:
+            raise ConfigError(
+                f"A run resumes with the recipe it began with; in {self.path} "
+                f"{'; '.join(refused)}. Ask for the old values or train into another folder."
+            )
+        if self.config.steps < state.step:
+            raise ConfigError(
+                f"{self.path} has {state.step} steps behind it; {self.config.steps} were asked "
+                f"for. Ask for more, or train into another folder."
+            )
+
+    def begin(self, state: State | None, world: World, warnings: list[str]) -> None:
+        """Drop what was made after the resume point, and record this session."""
+        step = state.step if state else 0
+        for folder in self.checkpoints.glob("step-*"):
+            if state is None or int(folder.name.removeprefix("step-")) > step:
+                shutil.rmtree(folder)
+        record = read_object(self.record) if state and self.record.exists() else {}
+        session = _session(step, world, warnings)
+        if state:
+            changes = differences(TrainConfig.from_dict(state.meta["recipe"]), self.config)
+            session["changed"] = {name: list(values) for name, values in changes.items()}
+        record |= {
+            "recipe": self.config.to_dict(),
+            "seed": self.config.seed,
+            "corpus": {"hash": self.corpus.hash, "source": dict(self.corpus.source)},
+            "tokenizer": self.corpus.tokenizer.hash,
+            "sessions": [*record.get("sessions", []), session],
+        }
+        write_json(self.record, record)
+
+    def state(
+        self, step: int, model: Mapping[str, Tensor], optimizer: Mapping[str, Tensor]
+    ) -> State:
+        """A full state to be saved."""
+        meta = {
+            "recipe": self.config.to_dict(),
+            "corpus": self.corpus.hash,
+            "torch": torch.__version__,
+        }
+        return State(step=step, model=model, optimizer=optimizer, meta=meta)
+
+    def state_folder(self, step: int) -> Path:
+        """Where the state after `step` updates is."""
+        return self.states / f"step-{step:06d}"
+
+    def save_model(self, model: GPT) -> None:
+        """Write the trained model into the folder."""
+
+    def save_weights(self, step: int, weights: Mapping[str, Tensor]) -> None:
+        """Keep the weights after `step` updates in the history, whole or not at all.
+
+        Raises:
+            TrainingError: the disk is full or refuses.
+        """
+        target = self.checkpoints / f"step-{step:06d}"
+        try:
+            with replacing_folder(target) as temporary:
+                file = temporary / "model.safetensors"
+                write_safetensors(file, weights)
+                hashes = {file.name: sha256_file(file)}
+                write_json(temporary / "meta.json", {"step": step, "sha256": hashes})
+        except (OSError, SafetensorError) as error:
+            raise TrainingError(
+                f"The weights after step {step} could not be written ({error}). Free space in "
+                f"{self.path} and start the same command again: it resumes."
+            ) from error
+
+
+def _session(step: int, world: World, warnings: list[str]) -> dict[str, Any]:
+    """What may differ between two stretches of one run."""
+    return {
+        "from_step": step,
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "interp": __version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "ranks": world.size,
+        "threads": torch.get_num_threads(),
+        "warnings": warnings,
+    }
