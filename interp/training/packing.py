@@ -191,8 +191,9 @@ class _Places:
         stopping = np.bincount(document[stops], nats[stops], minlength=len(marks))
         start, end, nats = start[~stops], end[~stops], nats[~stops]
         shown = self._next_shown[start] if len(start) else start
-        place = self._token_of(np.where(shown < end, shown, start))
-        return np.bincount(place, nats, minlength=self._n_tokens), stopping
+        place = self._token_at(self._first_byte[np.where(shown < end, shown, start)])
+        charged = np.bincount(place, nats, minlength=self._n_tokens).astype(np.float64)
+        return charged, stopping
 
     def spread(self, marks: Sequence[Marks]) -> np.ndarray:
         """Weight per token in quarters: that of the last mark which touches it."""
@@ -203,10 +204,12 @@ class _Places:
                 f"Weights must lie in 0 … {255 / WEIGHT_UNITS}; {weight.min()} … {weight.max()} "
                 "came. Scale them."
             )
-        first, last = self._token_of(start), self._token_of(np.maximum(end - 1, start))
-        for further in range(int((last - first).max(initial=-1)) + 1):
-            held = first + further <= last
-            units[first[held] + further] = np.rint(weight[held] * WEIGHT_UNITS)
+        start, end, weight = (x[start < end] for x in (start, end, weight))
+        first = self._token_at(self._first_byte[start])
+        last = self._token_at(self._first_byte[end] - 1)
+        held = last - first + 1
+        within = np.arange(held.sum()) - np.repeat(np.cumsum(held) - held, held)
+        units[np.repeat(first, held) + within] = np.repeat(np.rint(weight * WEIGHT_UNITS), held)
         return units
 
     def _flat(self, marks: Sequence[Marks]) -> tuple[np.ndarray, ...]:
@@ -222,5 +225,5 @@ class _Places:
             )
         return document, start, end, flat[:, 2]
 
-    def _token_of(self, character: np.ndarray) -> np.ndarray:
-        return np.searchsorted(self._token_ends, self._first_byte[character], side="right")
+    def _token_at(self, byte: np.ndarray) -> np.ndarray:
+        return np.searchsorted(self._token_ends, byte, side="right")
