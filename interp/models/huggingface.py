@@ -76,7 +76,7 @@ def load_huggingface(
     settings = read_object(folder / "config.json")
     cfg = _readable(settings, folder / "config.json")
     tokenizer = Tokenizer.load(folder) if (folder / "tokenizer.json").exists() else None
-    model = GPT(cfg, tokenizer, name=folder.name)
+    model = GPT(cfg, _ending(tokenizer, settings), name=folder.name)
     _fill(model, settings, _read_tensors(folder), str(folder))
     return model.to(device=device, dtype=dtype).eval()
 
@@ -93,8 +93,10 @@ def save_huggingface(model: GPT, folder: str | Path, *, max_shard_bytes: int = 5
     folder = Path(folder)
     settings = write_config(model.cfg)
     tokenizer = model.tokenizer
-    bos = None if tokenizer is None else tokenizer.bos_token_id
-    settings |= {"bos_token_id": bos, "eos_token_id": None, "pad_token_id": None}
+    ends = [getattr(tokenizer, name, None) for name in ("eos_token_id", "bos_token_id")]
+    ends = [token for token in ends if token is not None]
+    settings |= {"bos_token_id": getattr(tokenizer, "bos_token_id", None), "pad_token_id": None}
+    settings["eos_token_id"] = ends if len(ends) > 1 else next(iter(ends), None)
     settings |= {"dtype": str(model.embed.weight.dtype).removeprefix("torch."), "use_cache": True}
     _write_shards(_their_tensors(model, settings), folder, max_shard_bytes)
     if tokenizer is not None:
@@ -125,7 +127,7 @@ def load_gguf(
         if file.read(4) != b"GGUF":
             raise CheckpointError(f"{path} must be a GGUF file; it does not begin as one.")
     settings, tensors, tokenizer = _read_gguf(path)
-    model = GPT(_readable(settings, path), tokenizer, name=path.stem)
+    model = GPT(_readable(settings, path), _ending(tokenizer, settings), name=path.stem)
     _fill(model, settings, tensors, str(path))
     return model.to(device=device, dtype=dtype).eval()
 
@@ -137,6 +139,16 @@ def _readable(settings: Mapping[str, Any], path: Path) -> GPTConfig:
         if isinstance(error, ConfigError):
             raise ConfigError(f"{path}: {error}") from None
         raise CheckpointError(f"{path} holds a setting of the wrong kind: {error}.") from error
+
+
+def _ending(tokenizer: Tokenizer | None, settings: Mapping[str, Any]) -> Tokenizer | None:
+    """The tokenizer, told which token ends a text."""
+    ends = settings.get("eos_token_id")
+    ends = ends if isinstance(ends, list) else [ends]
+    if tokenizer is not None:
+        others = (token for token in ends if token != tokenizer.bos_token_id)
+        tokenizer.eos_token_id = next((int(token) for token in others if token is not None), None)
+    return tokenizer
 
 
 def _read_tensors(folder: Path) -> dict[str, Tensor]:

@@ -34,6 +34,9 @@ class Tokenizer:
         ['<|bos|>', 'Anna', '·is', '·in', '·the', '·garden', '.']
     """
 
+    eos_token_id: int | None = None
+    """A token besides the beginning of text that ends one; set where a model's files name it."""
+
     def __init__(self, backend: tokenizers.Tokenizer, *, bos: str | None = BOS) -> None:
         backend.no_truncation()
         backend.no_padding()
