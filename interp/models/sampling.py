@@ -152,7 +152,7 @@ def _distribution(scores: Tensor, how: Sampling) -> tuple[Tensor, Tensor]:
     probs = scores.softmax(-1)
     if not how.cuts:
         return probs, torch.ones_like(probs[:, 0])
-    ordered, ids = probs.sort(-1, descending=True, stable=True)
+    ordered, ids = probs.sort(stable=True, dim=-1, descending=True)
     keep = torch.ones_like(ordered, dtype=torch.bool)
     if how.top_k is not None:
         keep[:, how.top_k :] = False
