@@ -7,7 +7,7 @@ It knows nothing of training, files or what anybody looks for.
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -506,8 +506,13 @@ class GPT(nn.Module):
         return named(self, name)
 
     def untrained(self, seed: int = 0) -> "GPT":
-        """The same settings and tokenizer with fresh weights: the control of most instruments."""
-        twin = GPT(self.cfg, self.tokenizer, seed=seed, name=f"{self.name} (untrained)")
+        """The same settings and tokenizer with fresh weights: the control of most instruments.
+
+        Its output projections are random even where training began with zeros, which would make
+        every layer a copy of the embedding: a control that nothing could lose to.
+        """
+        cfg = replace(self.cfg, zero_projections=False)
+        twin = GPT(cfg, self.tokenizer, seed=seed, name=f"{self.name} (untrained)")
         return twin.to(self.device, self.embed.weight.dtype).eval()
 
     def generate(self, prompt: Prompt, **options: Any) -> Generation:
