@@ -241,16 +241,18 @@ def _read_result(folder: str) -> Any:
 
 
 def read_text(text: str) -> str | list[str]:
-    """Text as typed; `@FILE` stands for the documents in a file (see `interp train --data`).
+    """Text as typed; `@PATH` stands for the documents of a file (see `interp train --data`).
 
     Raises:
-        ConfigError: the file cannot be read.
+        ConfigError: there is no such file.
+        TokenError: it is not UTF-8, or not JSON; says where.
     """
     if not text.startswith("@"):
         return text
-    from interp.training.data import read_documents
+    from interp.training.textfiles import Cut, text_documents, text_files
 
-    return list(read_documents(text[1:]))
+    everything = Cut(by="document", held_out=1.0)
+    return [d.text for d in text_documents(text_files(text[1:]), everything, "held_out")]
 
 
 def _read_json(text: str) -> Any:

@@ -1,0 +1,165 @@
+"""`interp train`: from random weights to a model, on a world or on your own text."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from interp.errors import ConfigError
+
+if TYPE_CHECKING:
+    from interp.training.config import TrainConfig
+    from interp.training.corpus import Corpus
+    from interp.training.metrics import Writer
+
+DIRECT = ("steps", "batch_size", "context", "seed", "optimizer")
+TEXT_VOCABULARY = 1024
+
+
+@click.command()
+@click.option("--data", type=click.Path(path_type=Path), help="Text file, JSONL file or folder.")
+@click.option("--world", "world_name", help="A simulated world instead: see `interp worlds`.")
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder; runs/NAME by default.")
+@click.option("--preset", default="demo", show_default=True, help="Shape of the model.")
+@click.option("--steps", type=int, help="Updates of the weights.")
+@click.option("--batch-size", type=int, help="Rows an update, over all ranks.")
+@click.option("--context", type=int, help="Predicted tokens a row.")
+@click.option("--seed", type=int, help="Of weights, batches and dropout.")
+@click.option("--optimizer", type=click.Choice(["muon", "adamw"]))
+@click.option("--tokenizer", type=click.Choice(["words", "characters", "bpe"]))
+@click.option("--vocab", type=int, help="Size of a bpe vocabulary.")
+@click.option("--documents", type=int, help="Documents of a world, each level.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any other setting.")
+@click.option("--device", default="auto", show_default=True)
+@click.option("--threads", type=int, help="CPU threads.")
+@click.option("--engine", type=click.Choice(["ddp", "fsdp"]), default="ddp", show_default=True)
+@click.option("--tensorboard", is_flag=True, help="Curves for TensorBoard, in the run folder.")
+@click.option("--wandb", "wandb_project", metavar="PROJECT", help="Curves to Weights & Biases.")
+def command(
+    data: Path | None,
+    world_name: str | None,
+    out: Path | None,
+    preset: str,
+    settings: tuple[str, ...],
+    tensorboard: bool,
+    wandb_project: str | None,
+    tokenizer: str | None,
+    vocab: int | None,
+    documents: int | None,
+    device: str,
+    threads: int | None,
+    engine: str,
+    **direct: Any,
+) -> None:
+    """Train a model on text or on a world; the same command again goes on where it stopped."""
+    from interp.cli.progress import TrainingProgress
+    from interp.cli.resumable import resumable
+    from interp.training.pretrain import train
+
+    out = out or Path("runs") / _run_name(data, world_name)
+    corpus = _corpus(out, data, world_name, tokenizer, vocab, documents)
+    given = {name: direct[name] for name in DIRECT if direct[name] is not None}
+    config = make_config(corpus, preset, given | read_settings(settings))
+    is_main = os.environ.get("RANK", "0") == "0"
+    with (
+        resumable(f"The run in {out}"),
+        TrainingProgress(config.steps, silent=not is_main) as progress,
+    ):
+        model = train(
+            config,
+            corpus.folder,
+            out,
+            device=device,
+            threads=threads,
+            engine=engine,
+            progress=progress,
+            writers=_writers(out, tensorboard, wandb_project) if is_main else (),
+        )
+    if is_main:
+        click.echo(f"trained  {out}  {model.step} steps, weights {model.hash}")
+
+
+def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
+    """`NAME=VALUE` pairs as a recipe's fields; a value is JSON where it reads as JSON.
+
+    Raises:
+        ConfigError: a setting without `=`.
+
+    Example:
+        >>> read_settings(("muon_lr=0.02", "decay=cosine"))
+        {'muon_lr': 0.02, 'decay': 'cosine'}
+    """
+    found = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise ConfigError(f"A setting is NAME=VALUE; {setting!r} came.")
+        found[name] = _json_or_text(value)
+    return found
+
+
+def make_config(corpus: "Corpus", preset: str, given: Mapping[str, Any]) -> "TrainConfig":
+    """The recipe: a preset's model in the corpus' vocabulary, and what was asked for.
+
+    Raises:
+        ConfigError: unknown preset or setting, or values that do not go together.
+    """
+    from interp.models.presets import get_preset
+    from interp.training.config import TrainConfig
+
+    shape = {k.removeprefix("model."): v for k, v in given.items() if k.startswith("model.")}
+    rest = {k: v for k, v in given.items() if not k.startswith("model.")}
+    model = get_preset(preset, **{"d_vocab": corpus.tokenizer.d_vocab, **shape})
+    rest.setdefault("context", min(TrainConfig.context, model.n_ctx))
+    return TrainConfig.from_dict({"model": model, **rest})
+
+
+def _corpus(
+    out: Path,
+    data: Path | None,
+    world_name: str | None,
+    tokenizer: str | None,
+    vocab: int | None,
+    documents: int | None,
+) -> "Corpus":
+    from interp.cli.run_corpus import corpus_of_run
+    from interp.training.data import write_text_corpus, write_world_corpus
+    from interp.worlds import load_world
+
+    if (data is None) == (world_name is None):
+        raise ConfigError("Training needs either --data FILE_OR_FOLDER or --world NAME.")
+    if data is not None:
+        asked = {
+            "data": str(data.resolve()),
+            "tokenizer": tokenizer or "bpe",
+            "d_vocab": vocab or TEXT_VOCABULARY,
+        }
+        options = {"tokenizer": asked["tokenizer"], "d_vocab": asked["d_vocab"]}
+        return corpus_of_run(out, asked, lambda folder: write_text_corpus(data, folder, **options))
+    world = load_world(world_name)
+    options = {"tokenizer": tokenizer or "words"}
+    options |= {"d_vocab": vocab} if vocab else {}
+    options |= {"n_documents": documents} if documents else {}
+    asked = {"world": world_name, **options}
+    return corpus_of_run(out, asked, lambda folder: write_world_corpus(world, folder, **options))
+
+
+def _run_name(data: Path | None, world_name: str | None) -> str:
+    return world_name or (data.stem if data is not None else "model")
+
+
+def _writers(out: Path, tensorboard: bool, wandb_project: str | None) -> "list[Writer]":
+    from interp.training.writers import tensorboard_writer, wandb_writer
+
+    writers = [tensorboard_writer(out / "tensorboard")] if tensorboard else []
+    return writers + ([wandb_writer(wandb_project, name=out.name)] if wandb_project else [])
+
+
+def _json_or_text(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        return value

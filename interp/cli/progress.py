@@ -1,0 +1,98 @@
+"""What a person sees of a training run: a live bar on a terminal, plain lines anywhere else."""
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+if TYPE_CHECKING:
+    from interp.training import pretrain
+
+HELD_OUT = (
+    ("held-out loss", "loss_nats_per_token"),
+    ("floor", "floor_nats_per_token"),
+    ("regret", "regret_nats_per_token"),
+)
+
+
+class TrainingProgress:
+    """Shows how far a run is; call it with each `Progress`. Silent on every rank but the first.
+
+    Args:
+        steps: of the whole run.
+        console: where to draw; stderr by default. There is a bar on a terminal only.
+        silent: show nothing.
+    """
+
+    def __init__(self, steps: int, console: Console | None = None, silent: bool = False) -> None:
+        console = console or Console(stderr=True)
+        self._silent = silent
+        self._told: object = None
+        self._bar = _bar(console) if console.is_terminal and not silent else None
+        self._task = self._bar.add_task("", total=steps) if self._bar else None
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, progress: "pretrain.Progress") -> None:
+        """Show one reading: `interp.train(..., progress=this)`."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=progress.step, description=numbers(progress))
+        elif not self._silent and self._is_news(progress):
+            left = seconds_left(progress)
+            click.echo(
+                f"step {progress.step}/{progress.steps}  {numbers(progress)}  {left:.0f} s left",
+                err=True,
+            )
+
+    def _is_news(self, progress: "pretrain.Progress") -> bool:
+        """Whether there is a new evaluation, or the end: a line each."""
+        told = (progress.evaluation or {}).get("step")
+        news = told != self._told or progress.step == progress.steps
+        self._told = told
+        return news
+
+
+def numbers(progress: "pretrain.Progress") -> str:
+    """The reading in words: loss, the newest evaluation against its floor, speed."""
+    parts = [f"loss {progress.loss_nats_per_token:.3f}"]
+    found = progress.evaluation or {}
+    parts += [f"{name} {found[field]:.3f}" for name, field in HELD_OUT if field in found]
+    return "  ".join([*parts, f"{progress.tokens_per_second:,.0f} tokens/s"])
+
+
+def seconds_left(progress: "pretrain.Progress") -> float:
+    """By the pace since the run began or was resumed; the bar has its own estimate."""
+    fraction = progress.step / progress.steps
+    return progress.seconds * (1 - fraction) / fraction if fraction else 0.0
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        MofNCompleteColumn(),
+        BarColumn(bar_width=24),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )

@@ -1,0 +1,53 @@
+"""The packed corpus of a training run: written once, opened again when the command is repeated."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from interp.errors import ConfigError
+from interp.files import read_object, write_json
+
+if TYPE_CHECKING:
+    from interp.training.corpus import Corpus
+
+
+def corpus_of_run(
+    run: Path, asked: Mapping[str, Any], write: "Callable[[Path], Corpus]"
+) -> "Corpus":
+    """The corpus in `run/corpus`; written now when it is not there yet.
+
+    Under torchrun the first rank that comes writes it, and the others wait.
+
+    Args:
+        run: the run's folder.
+        asked: what decides the corpus, as JSON; kept in `run/corpus-asked.json`.
+        write: makes the corpus in the folder it is given.
+    Raises:
+        ConfigError: the run has a corpus that was asked for otherwise; every difference is named.
+    """
+    from interp.training.corpus import Corpus
+
+    run.mkdir(parents=True, exist_ok=True)
+    folder, record = run / "corpus", run / "corpus-asked.json"
+    with FileLock(run / "corpus.lock"):
+        if not (folder / "corpus.json").exists():
+            corpus = write(folder)
+            write_json(record, dict(asked))
+            return corpus
+        _check_same(run, read_object(record) if record.exists() else {}, asked)
+        return Corpus.open(folder)
+
+
+def _check_same(run: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    changed = [
+        f"{name} was {before[name]!r}, now {value!r}"
+        for name, value in now.items()
+        if name in before and before[name] != value
+    ]
+    if changed:
+        raise ConfigError(
+            f"A run keeps the corpus it began with; in {run} {'; '.join(changed)}. Ask for the old "
+            "values, or train into another folder with --out."
+        )
