@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 INK, MUTED, GRID, PAPER = "#1f2328", "#59636e", "#e4e7eb", "#ffffff"
 CONTROL = "#848d97"
 CATEGORICAL = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6f4e37")
+DARK = {
+    INK: "#e6edf3",
+    MUTED: "#9aa4af",
+    GRID: "#30363d",
+    PAPER: "#12161c",
+    "#0072b2": "#4aa3e0",
+    "#d55e00": "#f0762b",
+    "#009e73": "#2bc196",
+    "#6f4e37": "#c49a6c",
+}
+"""What each colour of a figure becomes on a dark page."""
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
 SEQUENTIAL = "Viridis"

@@ -1,0 +1,43 @@
+"""The page: a template, a style sheet, a script, and plotly.js packed into it."""
+
+import base64
+import gzip
+import json
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from interp.plots.theme import DARK
+
+
+def render(*, parts: list[Any], **told: Any) -> str:
+    """The whole page as text."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    here = resources.files(__package__)
+    loader = FileSystemLoader(str(here))
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    figures = {part.number: part.figure for part in parts if part.figure is not None}
+    return environment.get_template("page.html").render(
+        parts=parts,
+        style=(here / "page.css").read_text(encoding="utf-8"),
+        script=(here / "page.js").read_text(encoding="utf-8"),
+        figures=_packed(json.dumps({"figures": figures, "dark": DARK}, allow_nan=False).encode()),
+        plotly=_plotly() if figures else "",
+        **told,
+    )
+
+
+def _packed(content: bytes) -> str:
+    """Gzip without a time stamp, as text."""
+    return base64.b64encode(gzip.compress(content, 9, mtime=0)).decode("ascii")
+
+
+@cache
+def _plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
+    return _packed(get_plotlyjs().encode())
