@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +24,9 @@ from interp.models.rotary import rotary_tables, rotate
 from interp.models.taps import RunTap, hook_names
 from interp.models.weights import hash_of, initialize, named
 from interp.protocols import Generation, Name, Names, Prompt, Run, Step, Tokenizer
+
+if TYPE_CHECKING:
+    from interp.models.lens import TransformerLensView
 
 ACTIVATIONS = {
     "gelu": F.gelu,
@@ -167,6 +170,12 @@ class Norm(nn.Module):
         self.weight = nn.Parameter(torch.ones(width))
         has_bias = self.kind == "layer" and cfg.norm_bias
         self.bias = nn.Parameter(torch.zeros(width)) if has_bias else None
+
+    def reset_parameters(self) -> None:
+        """Back to the identity."""
+        nn.init.ones_(self.weight)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
 
     def forward(
         self, x: Float[Tensor, "... d"], tap: Tap | None = None, at: str = ""
@@ -514,6 +523,12 @@ class GPT(nn.Module):
         cfg = replace(self.cfg, zero_projections=False)
         twin = GPT(cfg, self.tokenizer, seed=seed, name=f"{self.name} (untrained)")
         return twin.to(self.device, self.embed.weight.dtype).eval()
+
+    def as_transformer_lens(self) -> "TransformerLensView":
+        """A view of this model on which TransformerLens' own tools run; the weights are shared."""
+        from interp.models.lens import TransformerLensView
+
+        return TransformerLensView(self)
 
     def generate(self, prompt: Prompt, **options: Any) -> Generation:
         """Continue each row; options as in `LanguageModel.generate`."""
