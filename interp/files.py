@@ -184,6 +184,16 @@ def safe_load_safetensors(path: str | Path) -> dict[str, Tensor]:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
+def read_metadata(path: str | Path) -> dict[str, str]:
+    """The metadata of a safetensors file.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, pickled or of another kind.
+    """
+    with _opened(path) as file:
+        return file.metadata() or {}
+
+
 def regular_file(path: str | Path) -> Path:
     """The path, if a regular file is there: no folder, device or pipe.
 

@@ -13,7 +13,7 @@ from tokenizers import pre_tokenizers
 
 from interp.display import display_token
 from interp.errors import CheckpointError, TokenError, near_misses
-from interp.files import read_json, read_text, write_text
+from interp.files import read_object, read_text, write_json, write_text
 from interp.models import vocabularies
 from interp.models.vocabularies import BOS
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Span = tuple[int, int]
+CONFIG = "tokenizer_config.json"
 
 
 class Tokenizer:
@@ -78,7 +79,8 @@ class Tokenizer:
     def load(cls, path: str | Path) -> "Tokenizer":
         """Read a `tokenizer.json`, or the folder that holds one.
 
-        A `tokenizer_config.json` beside it says which token begins a text, if it is not ours.
+        A `tokenizer_config.json` beside it says which tokens begin and end a text; ours begins it
+        wherever the vocabulary has it.
 
         Raises:
             CheckpointError: the file is missing, damaged or of another kind.
@@ -93,8 +95,12 @@ class Tokenizer:
                 f"{path} must be a tokenizer.json of Hugging Face's tokenizers; it is not "
                 f"({error}). Copy the file again."
             ) from None
-        config = path.with_name("tokenizer_config.json")
-        return cls(backend, bos=_bos_of(read_json(config)) if config.exists() else BOS)
+        config = path.with_name(CONFIG)
+        said = read_object(config) if config.exists() else {}
+        ours = backend.token_to_id(BOS) is not None
+        return cls(backend, bos=BOS if ours else _content(said.get("bos_token")))._ending(
+            _content(said.get("eos_token"))
+        )
 
     @classmethod
     def from_transformers(cls, tokenizer: "PreTrainedTokenizerBase") -> "Tokenizer":
@@ -110,16 +116,20 @@ class Tokenizer:
                 "backend. Load it with AutoTokenizer.from_pretrained(..., use_fast=True)."
             )
         copy = tokenizers.Tokenizer.from_str(backend.to_str())
-        return cls(copy, bos=tokenizer.bos_token)
+        return cls(copy, bos=tokenizer.bos_token)._ending(tokenizer.eos_token)
 
     def save(self, path: str | Path) -> None:
         """Write `tokenizer.json` (into `path` if that is a folder), whole or not at all."""
         path = Path(path)
         path = path / "tokenizer.json" if path.is_dir() else path
         write_text(path, self.to_json())
-        if self.bos != BOS:
-            config = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": self.bos}
-            write_text(path.with_name("tokenizer_config.json"), json.dumps(config, indent=2))
+        if self.bos != BOS or self.eos_token_id is not None:
+            ends = {"bos_token": self.bos}
+            if self.eos_token_id is not None:
+                ends["eos_token"] = self.backend.id_to_token(self.eos_token_id)
+            write_json(
+                path.with_name(CONFIG), {"tokenizer_class": "PreTrainedTokenizerFast"} | ends
+            )
 
     def to_json(self) -> str:
         """The text of `tokenizer.json`."""
@@ -232,6 +242,12 @@ class Tokenizer:
         """Whether a text's first word gets a space it does not have (SentencePiece's habit)."""
         return any(sign in self._decoder for sign in ('"Strip"', '"first"', '"always"'))
 
+    def _ending(self, eos: str | None) -> "Tokenizer":
+        """This tokenizer, told which token ends a text, if another than the one that begins it."""
+        end = self.backend.token_to_id(eos) if isinstance(eos, str) else None
+        self.eos_token_id = end if end != self.bos_token_id else None
+        return self
+
     def _begin(self, bos: bool) -> list[int]:
         return [self.bos_token_id] if bos and self.bos_token_id is not None else []
 
@@ -295,6 +311,6 @@ def _without_first_space(pieces: list[bytes]) -> list[bytes]:
     return pieces
 
 
-def _bos_of(config: Any) -> str | None:
-    token = config.get("bos_token") if isinstance(config, dict) else None
-    return token.get("content") if isinstance(token, dict) else token
+def _content(token: Any) -> str | None:
+    token = token.get("content") if isinstance(token, dict) else token
+    return token if isinstance(token, str) else None

@@ -1,0 +1,119 @@
+"""One way in for every model: our folders and runs, `transformers`, GGUF, names on the hub."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from interp.errors import CheckpointError, ConfigError, near_misses
+from interp.files import read_object, refuse_pickle
+from interp.models.checkpoint import open_model
+from interp.models.device import pick_device
+from interp.protocols import LanguageModel
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+SHELVES = (_PACKAGE.parent / "trained_models", _PACKAGE / "trained_models")
+"""Where the shipped models are: in a checkout, and in an installed wheel."""
+_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
+def load_model(
+    source: str | Path,
+    *,
+    step: int | None = None,
+    device: str | torch.device = "auto",
+    dtype: torch.dtype | None = None,
+) -> LanguageModel:
+    """Open a model, whatever it is kept in; nothing is ever unpickled.
+
+    Args:
+        source: a model folder, a run's folder, a checkpoint's folder, a `transformers` folder, a
+            GGUF file, the name of a shipped model (`stories-demo`), or any name on the hub that
+            TransformerLens can open (`gpt2`).
+        step: a checkpoint of a run; None = the finished model, or the newest checkpoint.
+        device: `auto` = CUDA, else MPS, else the CPU.
+        dtype: of the weights; None = float32.
+    Raises:
+        CheckpointError: a file is missing, damaged, pickled or foreign.
+        ConfigError: `step` of something that has none, or a device that is not there.
+    Example:
+        >>> load_model("no/such/model.gguf")
+        Traceback (most recent call last):
+        interp.errors.CheckpointError: There is no no/such/model.gguf. Check the path.
+    """
+    place, found = pick_device(device), find_model(source)
+    if found is not None and _is_ours(found):
+        model: Any = open_model(found, step)
+        model = model.to(device=place, dtype=dtype)
+    elif step is not None:
+        raise ConfigError(
+            f"Only a run has steps; {source} is none. Leave `step` out, or name a run's folder."
+        )
+    else:
+        model = _foreign(source, found, place, dtype or torch.float32)
+    model.source = str(source)
+    return model
+
+
+def find_model(source: str | Path) -> Path | None:
+    """The file or folder that `source` names: a path, or a shipped model by its bare name."""
+    shipped = [shelf / source for shelf in SHELVES if not Path(source).is_absolute()]
+    shipped += [shelf.parent / source for shelf in SHELVES if _below_shelf(source)]
+    places = (Path(source).expanduser(), *shipped)
+    return next((place for place in places if place.exists()), None)
+
+
+def shipped_models() -> list[str]:
+    """The names of the models that come with interp."""
+    folders = (path.parent for shelf in SHELVES for path in shelf.glob("*/config.json"))
+    return sorted({folder.name for folder in folders})
+
+
+def _below_shelf(source: str | Path) -> bool:
+    parts = Path(source).parts
+    return len(parts) == 2 and parts[0] == "trained_models"
+
+
+def _is_ours(path: Path) -> bool:
+    marks = ("run.json", "meta.json", "checkpoints")
+    return path.is_dir() and any((path / mark).exists() for mark in marks)
+
+
+def _foreign(
+    source: str | Path, found: Path | None, device: torch.device, dtype: torch.dtype
+) -> LanguageModel:
+    if found is None:
+        return _from_hub(source, device, dtype)
+    from interp.models import huggingface
+
+    if found.is_file():
+        if found.suffix == ".gguf":
+            return huggingface.load_gguf(found, device=device, dtype=dtype)
+        refuse_pickle(found)
+        raise CheckpointError(
+            f"A model's folder or a .gguf file was needed; {found} is neither. Give the folder."
+        )
+    if _is_huggingface(found):
+        if not list(found.glob("*.safetensors")):
+            for path in sorted(found.glob("*.bin")):
+                refuse_pickle(path)
+        return huggingface.load_huggingface(found, device=device, dtype=dtype)
+    return open_model(found)
+
+
+def _is_huggingface(folder: Path) -> bool:
+    config = folder / "config.json"
+    return config.exists() and bool({"architectures", "model_type"} & set(read_object(config)))
+
+
+def _from_hub(source: str | Path, device: torch.device, dtype: torch.dtype) -> LanguageModel:
+    name = str(source)
+    close = near_misses(name, shipped_models())
+    if not _HUB_NAME.fullmatch(name) or name.endswith((".gguf", ".safetensors")):
+        raise CheckpointError(f"There is no {name}. Check the path.")
+    if close.startswith(" Did you mean"):
+        raise CheckpointError(f"No model is called {name!r}.{close}")
+    from interp.models.lens import load_bridge
+
+    return load_bridge(name, device=device, dtype=dtype)
