@@ -1,0 +1,157 @@
+"""The lens as a grid: layers run down, tokens run across; beside it how far to trust each row."""
+
+from typing import Literal
+
+import plotly.graph_objects as go
+import torch
+from plotly.subplots import make_subplots
+from torch import Tensor
+
+from interp.analyses.logit_lens import LogitLens
+from interp.errors import ConfigError
+from interp.plots import theme
+from interp.statistics import Interval
+
+PIXELS_A_LETTER = 6.2
+Metric = Literal["probability", "entropy", "kl", "target", "rank"]
+UNITS = {
+    "probability": "top probability",
+    "entropy": "entropy (bits)",
+    "kl": "KL to final (nats)",
+    "target": "log p({}) (nats)",
+    "rank": "log10(1 + rank) of {}",
+}
+
+
+def figure(
+    result: LogitLens, *, metric: Metric = "probability", target: int = 0, controls: bool = True
+) -> go.Figure:
+    """Each cell shows the best token of a layer at a position; hover shows all candidates.
+
+    Args:
+        result: of `interp.logit_lens`.
+        metric: what colours the cells; `target` and `rank` need a followed token.
+        target: number of the followed token.
+        controls: draw the mean KL of each row, and of its controls, beside the grid.
+    Raises:
+        ConfigError: an unknown metric, or no such target.
+    """
+    values = _values(result, metric, target)
+    followed = theme.label(result.targets[target]) if metric in ("target", "rank") else ""
+    drawn = make_subplots(
+        cols=2 if controls else 1,
+        column_widths=[0.74, 0.26] if controls else [1.0],
+        horizontal_spacing=0.16,
+    )
+    rows = result.row_names
+    theme.style(drawn, height=max(340, 32 * len(rows) + 200))
+    grid = theme.heatmap_trace(
+        values,
+        x=result.tokens,
+        y=rows,
+        x_title="token",
+        y_title="layer",
+        unit=UNITS[metric].format(followed),
+        text=_cells(result, 600 if controls else 860),
+    )
+    words = [
+        [_words(result, row, pos) for pos in range(len(result.tokens))] for row in range(len(rows))
+    ]
+    grid.update(customdata=words, hovertemplate="%{customdata}<extra></extra>")
+    grid.colorbar.update(x=0.665 if controls else 1.0, xpad=4)
+    drawn.add_trace(grid, row=1, col=1)
+    theme.label_axis(drawn, result.tokens, axis="x", row=1, col=1)
+    theme.label_axis(drawn, rows, axis="y", down=True, row=1, col=1)
+    drawn.update_xaxes(title_text="token read (the cell predicts the next)", row=1, col=1)
+    drawn.update_yaxes(title_text="layer", row=1, col=1)
+    if controls:
+        _add_controls(drawn, result)
+    return drawn
+
+
+def _values(result: LogitLens, metric: str, target: int) -> Tensor:
+    if metric not in UNITS:
+        raise ConfigError(f"metric is one of {', '.join(UNITS)}; {metric!r} came.")
+    if metric in ("target", "rank") and not 0 <= target < len(result.targets):
+        raise ConfigError(
+            f"metric={metric!r} colours by a followed token; target = {target} of "
+            f"{len(result.targets)} came. Call logit_lens(..., targets=[...])."
+        )
+    if metric == "target":
+        return result.log_probs[:, :, target]
+    if metric == "rank":
+        return (1.0 + result.ranks[:, :, target]).log10()
+    return {
+        "probability": result.top_log_probs[:, :, 0].exp(),
+        "entropy": result.entropy_bits,
+        "kl": result.kl_nats,
+    }[metric]
+
+
+def _cells(result: LogitLens, pixels: int) -> list[list[str]] | None:
+    """The best token of each cell, shortened to its width; none where three letters do not fit."""
+    letters = int(pixels / len(result.tokens) / PIXELS_A_LETTER)
+    if letters < 3:
+        return None
+    return [[_cut(best[0], letters) for best in row] for row in result.top_tokens]
+
+
+def _cut(token: str, letters: int) -> str:
+    return token if len(token) <= letters else f"{token[: letters - 1]}…"
+
+
+def _words(result: LogitLens, row: int, pos: int) -> str:
+    """What stands under the pointer, in words and numbers."""
+    probabilities = result.top_log_probs[row, pos].exp().tolist()
+    best = zip(result.top_tokens[row][pos], probabilities, strict=True)
+    lines = [
+        f"{result.row_names[row]}, position {pos}: after {theme.label(result.tokens[pos])}",
+        *(f"{place + 1}. {theme.label(token)}  {p:.1%}" for place, (token, p) in enumerate(best)),
+        f"entropy {result.entropy_bits[row, pos]:.2f} bits, "
+        f"KL to final {result.kl_nats[row, pos]:.3f} nats",
+    ]
+    for i, name in enumerate(result.targets):
+        lines.append(
+            f"{theme.label(name)}: rank {result.ranks[row, pos, i]}, "
+            f"log-probability {result.log_probs[row, pos, i]:.2f} nats"
+        )
+    return "<br>".join(lines)
+
+
+def _add_controls(drawn: go.Figure, result: LogitLens) -> None:
+    """Mean KL a row as points with whiskers, on the grid's own rows."""
+    series = (
+        ("this model", result.kl, theme.CATEGORICAL[0], "circle"),
+        ("another position", result.kl_other, theme.CATEGORICAL[1], "square-open"),
+        ("untrained model", result.kl_untrained, theme.CONTROL, "diamond-open"),
+    )
+    for name, intervals, color, symbol in series:
+        if intervals:
+            drawn.add_trace(_points(name, intervals, result.row_names, color, symbol), row=1, col=2)
+    theme.label_axis(drawn, result.row_names, axis="y", down=True, row=1, col=2)
+    drawn.update_yaxes(showticklabels=False, matches="y", row=1, col=2)
+    drawn.update_xaxes(title_text="KL to final (nats)", rangemode="tozero", row=1, col=2)
+    drawn.update_layout(legend={"x": 1.0, "xanchor": "right"})
+
+
+def _points(
+    name: str, intervals: tuple[Interval, ...], rows: tuple[str, ...], color: str, symbol: str
+) -> go.Scatter:
+    value, low, high = (
+        torch.tensor([getattr(each, end) for each in intervals]) for end in ("value", "low", "high")
+    )
+    return go.Scatter(
+        x=value.tolist(),
+        y=list(rows),
+        error_x={
+            "type": "data",
+            "array": (high - value).nan_to_num().tolist(),
+            "arrayminus": (value - low).nan_to_num().tolist(),
+            "thickness": 1.2,
+        },
+        mode="markers+lines",
+        name=name,
+        line={"width": 1, "color": color},
+        marker={"color": color, "symbol": symbol, "size": 7},
+        hovertemplate=f"{name}<br>%{{y}}: %{{x:.3f}} nats<extra></extra>",
+    )
