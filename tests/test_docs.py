@@ -2,6 +2,7 @@
 
 import doctest
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -17,11 +18,20 @@ from interp.cli import cli
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/*.md")])
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 MODULES = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts)
     for path in ROOT.glob("interp/**/*.py")
     if path.name not in ("__init__.py", "__main__.py")
 )
+
+
+class Examples(doctest.DocTestParser):
+    """Examples that end where the docstring's next section begins."""
+
+    def parse(self, string: str, name: str = "<string>") -> list:
+        sections = "Args|Attributes|Returns|Raises|Source"
+        return super().parse(re.sub(rf"\n( +(?:{sections}):)", r"\n\n\1", string), name)
 
 
 def headings(page: str) -> set[str]:
@@ -49,17 +59,14 @@ def test_every_error_has_a_heading():
     assert names - headings("errors.md") == set()
 
 
-def test_every_instrument_has_a_heading():
-    names = {p.stem for p in ROOT.glob("interp/analyses/*.py") if not p.stem.startswith("_")}
-    assert names - headings("instruments.md") == set()
-
-
 def test_every_dependency_has_a_line_and_no_other_has_one():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = [line for lines in project["optional-dependencies"].values() for line in lines]
     wanted = {re.split(r"[\[<>=!~ ;]", line)[0] for line in project["dependencies"] + extras}
     text = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"^- \*\*([\w.-]+)\*\*:", text, flags=re.MULTILINE)) == wanted - {"interp"}
+    assert set(re.findall(r"^- \*\*([\w.-]+)\*\*:", text, flags=re.MULTILINE)) == wanted - {
+        "interp"
+    }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -78,8 +85,11 @@ def test_the_readme_names_every_file_and_folder_of_the_package():
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_in_docstrings_run(name):
-    result = doctest.testmod(import_module(name), optionflags=doctest.ELLIPSIS)
-    assert result.failed == 0
+    module = import_module(name)
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    for test in doctest.DocTestFinder(parser=Examples()).find(module):
+        runner.run(test)
+    assert runner.failures == 0
 
 
 @pytest.mark.slow
@@ -87,4 +97,24 @@ def test_the_python_of_the_readme_runs(tmp_path):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     (tmp_path / "trained_models").symlink_to(ROOT / "trained_models")
-    subprocess.run([sys.executable, "-c", block], cwd=tmp_path, check=True, timeout=120)
+    subprocess.run(
+        [sys.executable, "-c", block], cwd=tmp_path, env=ENVIRONMENT, check=True, timeout=120
+    )
+
+
+@pytest.mark.slow
+def test_the_instrument_of_the_tutorial_works_as_it_stands(tmp_path):
+    text = (ROOT / "docs" / "adding_an_instrument.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n# (\S+)\n(.*?)```", text, flags=re.DOTALL)
+    for name, code in blocks:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(code, encoding="utf-8")
+    (tmp_path / "conftest.py").write_text(
+        "import interp.analyses, interp.plots\n"
+        f"interp.analyses.__path__.append({str(tmp_path / 'interp' / 'analyses')!r})\n"
+        f"interp.plots.__path__.append({str(tmp_path / 'interp' / 'plots')!r})\n"
+    )
+    (test,) = tmp_path.glob("tests/analyses/test_*.py")
+    command = [sys.executable, "-m", "pytest", "-q", "--import-mode=importlib", str(test)]
+    done = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)
+    assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout

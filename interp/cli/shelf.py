@@ -8,25 +8,21 @@ DEFAULT = "stories-demo"
 
 
 def model_folders(roots: tuple[Path, ...] = ()) -> list[Path]:
-    """Every folder below `roots` that holds a model or a run, sorted.
+    """Every folder at or just below `roots` that holds a model or a run, sorted.
 
     Args:
-        roots: where to look, one level deep; by default the shipped models and `runs/` here.
+        roots: where to look; by default the shipped models and `runs/` here.
     """
-    found = {
-        path.parent
-        for root in roots or (SHIPPED, RUNS)
-        for path in (*root.glob("config.json"), *root.glob("*/config.json"))
-    }
-    return sorted(found)
+    places = [place for root in roots or (SHIPPED, RUNS) for place in (root, *root.glob("*"))]
+    return sorted({place for place in places if (place / "run.json").is_file()})
 
 
 def find_model(name: str | Path) -> str:
-    """What `load_model` takes: a path as it stands, a shipped model or a run by its bare name.
+    """What `load_model` takes: a run of this folder by its bare name, else the name as it stands.
 
     Example:
         >>> find_model("gpt2")
         'gpt2'
     """
-    places = [Path(name), RUNS / name, SHIPPED / name]
-    return str(next((place for place in places if place.exists()), name))
+    run = RUNS / name
+    return str(name if Path(name).exists() or not run.exists() else run)

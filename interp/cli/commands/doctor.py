@@ -128,9 +128,9 @@ def _writable() -> Check:
 
 
 def _shipped_model() -> Check:
-    from interp.cli.shelf import SHIPPED
+    from interp.cli.shelf import SHIPPED, model_folders
 
-    folders = sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
+    folders = [folder.name for folder in model_folders((SHIPPED,))]
     return Check(
         name="shipped model",
         ok=bool(folders),
