@@ -57,8 +57,12 @@ class Decoder:
         self.ids = mask.new_zeros(len(mask), 0, dtype=torch.long)
         self.seen = 0
 
-    @torch.no_grad()
     def __call__(self, new: Int[Tensor, "batch new"]) -> Float[Tensor, "batch d_vocab"]:
+        # With edits no inference mode: what a `Call` keeps must stay usable with autograd.
+        with torch.no_grad() if self.points else torch.inference_mode():
+            return self._next(new)
+
+    def _next(self, new: Tensor) -> Tensor:
         self.seen += new.shape[1]
         if self.kv is None:
             new = self.ids = torch.cat([self.ids, new], 1)

@@ -19,6 +19,7 @@ from interp.edits import Edit
 from interp.errors import ConfigError, TokenError
 from interp.hooks import Tap
 from interp.models import generation, prompts
+from interp.models.frame import Frame, who_sees_whom
 from interp.models.kv_cache import KVCache
 from interp.models.rotary import rotary_tables, rotate
 from interp.models.taps import RunTap, hook_names
@@ -140,27 +141,6 @@ _CHOICES = {
 }
 
 
-@dataclass(frozen=True)
-class Frame:
-    """What all layers of one forward pass share.
-
-    Attributes:
-        allowed: True where a query may look at a key; None = causal alone, or a single query.
-        turn: cosine and sine of each position, for rotary models.
-    """
-
-    tap: Tap | None
-    allowed: Bool[Tensor, "batch 1 query key"] | None
-    causal: bool
-    turn: tuple[Tensor, Tensor] | None
-    kv: KVCache | None
-    dropout: float
-
-    def live(self, *names: str) -> bool:
-        """Whether the tap wants any of these points."""
-        return self.tap is not None and any(map(self.tap.wants, names))
-
-
 class Norm(nn.Module):
     """Layer norm or RMS norm: fused, unless one of its two hook points is live."""
 
@@ -200,34 +180,29 @@ class Attention(nn.Module):
     def __init__(self, cfg: GPTConfig, layer: int) -> None:
         super().__init__()
         self.layer, self.at, self.d_head = layer, f"blocks.{layer}.attn", cfg.d_head
-        self.q_heads, self.kv_heads = cfg.n_heads, cfg.n_key_value_heads
-        heads = self.q_heads + 2 * self.kv_heads
-        self.qkv = nn.Linear(cfg.d_model, heads * cfg.d_head, bias=cfg.attn_bias)
+        self.sizes = [cfg.n_heads, cfg.n_key_value_heads, cfg.n_key_value_heads]
+        self.qkv = nn.Linear(cfg.d_model, sum(self.sizes) * cfg.d_head, bias=cfg.attn_bias)
         self.q_norm = Norm(cfg.d_head, cfg, "rms") if cfg.qk_norm else None
         self.k_norm = Norm(cfg.d_head, cfg, "rms") if cfg.qk_norm else None
-        self.out = nn.Linear(self.q_heads * cfg.d_head, cfg.d_model, bias=cfg.attn_bias)
+        self.out = nn.Linear(cfg.n_heads * cfg.d_head, cfg.d_model, bias=cfg.attn_bias)
 
     def forward(
         self, resid: Float[Tensor, "batch pos d_model"], norm: Norm, frame: Frame
     ) -> Float[Tensor, "batch pos d_model"]:
         tap, at = frame.tap, self.at
-        qkv = self._project(resid, norm, frame)
-        qk, v = qkv.split([self.q_heads + self.kv_heads, self.kv_heads], 2)
-        if frame.live(f"{at}.hook_q", f"{at}.hook_k", f"{at}.hook_v"):
-            q, k = qk.split([self.q_heads, self.kv_heads], 2)
-            qk = torch.cat([tap(f"{at}.hook_q", q), tap(f"{at}.hook_k", k)], 2)
-            v = tap(f"{at}.hook_v", v)
+        q, k, v = self._project(resid, norm, frame).split_with_sizes(self.sizes, 2)
+        if tap:
+            q, k, v = tap(f"{at}.hook_q", q), tap(f"{at}.hook_k", k), tap(f"{at}.hook_v", v)
         if self.q_norm is not None:
-            qk = self._normalize(qk, frame)
+            q, k = self.q_norm(q, tap, f"{at}.q_norm"), self.k_norm(k, tap, f"{at}.k_norm")
         if frame.turn is not None:
-            qk = rotate(qk, *frame.turn)
-        q, k = qk.split([self.q_heads, self.kv_heads], 2)
-        if tap and frame.turn is not None:
-            q, k = tap(f"{at}.hook_rot_q", q), tap(f"{at}.hook_rot_k", k)
+            q, k = rotate(q, *frame.turn), rotate(k, *frame.turn)
+            if tap:
+                q, k = tap(f"{at}.hook_rot_q", q), tap(f"{at}.hook_rot_k", k)
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
         if frame.kv is not None:
             k, v = frame.kv.store(self.layer, k, v)
-        exact = frame.live(f"{at}.hook_attn_scores", f"{at}.hook_pattern")
+        exact = tap and frame.live(f"{at}.hook_attn_scores", f"{at}.hook_pattern")
         z = (self._exact if exact else self._fused)(q, k, v, frame).transpose(1, 2)
         return self._combine(tap(f"{at}.hook_z", z) if tap else z, frame)
 
@@ -236,57 +211,26 @@ class Attention(nn.Module):
         ln1, tap = f"blocks.{self.layer}.ln1", frame.tap
         points = [f"{self.at}.hook_{part}_input" for part in "qkv"]
         if not frame.live(*points):
-            return self.qkv(norm(resid, tap, ln1)).unflatten(-1, (-1, self.d_head))
-        resid_each = resid.unsqueeze(2)
-        inputs = [
-            tap(point, resid_each.expand(-1, -1, heads, -1))
-            for point, heads in zip(points, self.sizes, strict=True)
-        ]
+            rows = self.qkv(norm(resid, tap, ln1))
+            return rows.view(*resid.shape[:2], -1, self.d_head)
+        parts = zip(points, self.sizes, strict=True)
+        inputs = [tap(at, resid[:, :, None].expand(-1, -1, heads, -1)) for at, heads in parts]
         # One norm a head, so that an edit of the norm's own points reaches each of them.
-        parts = [norm(x, tap, ln1) for x in torch.cat(inputs, 2).unbind(2)]
+        each = torch.stack([norm(x, tap, ln1) for x in torch.cat(inputs, 2).unbind(2)], 2)
         norm(resid, tap, ln1)  # What a cache should hold of ln1 is the residual stream's.
-        rows = self.qkv.weight.unflatten(0, (-1, self.d_head))
-        out = torch.einsum("btnm,nhm->btnh", torch.stack(parts, 2), rows)
-        bias = self.qkv.bias
-        return out if bias is None else out + bias.unflatten(0, (-1, self.d_head))
-
-    @property
-    def sizes(self) -> list[int]:
-        """Heads in each part of `qkv`."""
-        return [self.q_heads, self.kv_heads, self.kv_heads]
-
-    def _normalize(self, qk: Tensor, frame: Frame) -> Tensor:
-        at = self.at
-        if frame.live(*(f"{at}.{x}_norm.hook_{y}" for x in "qk" for y in ("scale", "normalized"))):
-            q, k = qk.split([self.q_heads, self.kv_heads], 2)
-            q = self.q_norm(q, frame.tap, f"{at}.q_norm")
-            return torch.cat([q, self.k_norm(k, frame.tap, f"{at}.k_norm")], 2)
-        gain = torch.cat(
-            [
-                self.q_norm.weight.expand(self.q_heads, -1),
-                self.k_norm.weight.expand(self.kv_heads, -1),
-            ]
-        )
-        return F.rms_norm(qk, (self.d_head,), None, self.q_norm.eps) * gain
+        rows = self.qkv.weight.view(-1, self.d_head, resid.shape[-1])
+        out = torch.einsum("btnm,nhm->btnh", each, rows)
+        return out if self.qkv.bias is None else out + self.qkv.bias.view(-1, self.d_head)
 
     def _fused(self, q: Tensor, k: Tensor, v: Tensor, frame: Frame) -> Tensor:
-        return F.scaled_dot_product_attention(
-            q,
-            k,
-            v,
-            attn_mask=frame.allowed,
-            dropout_p=frame.dropout,
-            is_causal=frame.causal,
-            enable_gqa=self.q_heads != self.kv_heads,
-        )
+        grouped = self.sizes[0] != self.sizes[1]
+        settings = dict(is_causal=frame.causal, dropout_p=frame.dropout, enable_gqa=grouped)
+        return F.scaled_dot_product_attention(q, k, v, frame.allowed, **settings)
 
     def _exact(self, q: Tensor, k: Tensor, v: Tensor, frame: Frame) -> Tensor:
-        groups = self.q_heads // self.kv_heads
+        groups = self.sizes[0] // self.sizes[1]
         k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
-        hidden = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool, device=q.device)
-        hidden = ~frame.allowed if frame.allowed is not None else hidden.triu(1)
-        if q.shape[2] == 1 and frame.allowed is None:
-            hidden = torch.zeros_like(hidden)
+        hidden = frame.hidden(q.shape[2], k.shape[2], q.device)
         scores = (q @ k.mT / math.sqrt(self.d_head)).masked_fill(hidden, -math.inf)
         scores = frame.tap(f"{self.at}.hook_attn_scores", scores)
         # An edit must not let a token see the future, which a cached run does not even have.
@@ -430,9 +374,9 @@ class GPT(nn.Module):
         if tap:
             x = tap("hook_embed", x)
         if self.pos_embed is not None:
-            where = self.pos_embed(place)
+            where = self.pos_embed.weight[place]
             x = x + (tap("hook_pos_embed", where.expand(x.shape)) if tap else where)
-        allowed, causal = _allowed(tokens.shape[1], start, mask, tokens.device)
+        allowed, causal = who_sees_whom(tokens.shape[1], start, mask, tokens.device)
         turn = self._turn(place, x.dtype) if self.cfg.positions == "rotary" else None
         frame = Frame(tap, allowed, causal, turn, kv, rate)
         x = dropout(x, frame)
@@ -444,7 +388,7 @@ class GPT(nn.Module):
 
     def _places(
         self, tokens: Tensor, start: int, mask: Tensor | None, positions: Tensor | None
-    ) -> Tensor:
+    ) -> Tensor | slice:
         if positions is not None:
             return positions
         stop = start + tokens.shape[1]
@@ -454,9 +398,9 @@ class GPT(nn.Module):
             raise TokenError(
                 f"The context holds {self.cfg.n_ctx} tokens; got {stop}. Cut the text."
             )
-        return torch.arange(start, stop, device=tokens.device)
+        return slice(start, stop)
 
-    def _turn(self, place: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    def _turn(self, place: Tensor | slice, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         return self.cos[place].unsqueeze(-2).to(dtype), self.sin[place].unsqueeze(-2).to(dtype)
 
     def to_logits(self, normalized: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_vocab"]:
@@ -537,17 +481,3 @@ class GPT(nn.Module):
     def stream(self, prompt: Prompt, **options: Any) -> Iterator[list[Step | None]]:
         """As `generate`, but yields after each token."""
         return generation.stream(self, prompt, **options)
-
-
-def _allowed(
-    new: int, start: int, mask: Tensor | None, device: torch.device
-) -> tuple[Tensor | None, bool]:
-    """Which keys each query may see, and whether plain causality says it all."""
-    if mask is None and (start == 0 or new == 1):
-        return None, new > 1
-    causal = torch.ones(new, start + new, dtype=torch.bool, device=device).tril(start)
-    if mask is None:
-        return causal[None, None], False
-    # A padded token sees itself, so that no softmax runs over nothing.
-    own = causal & ~causal.tril(start - 1)
-    return ((causal & mask[:, None, :]) | own)[:, None], False
