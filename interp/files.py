@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -33,13 +32,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
     is killed or the disk is full.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = _beside(path)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
         sync(temporary)
         temporary.replace(path)
         sync(path.parent)
@@ -54,12 +49,11 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
     A folder that already stands there is moved aside first and removed last.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+    temporary = _beside(path)
+    temporary.mkdir()
     old = temporary.with_suffix(".old")
     try:
         yield temporary
-        temporary.chmod(0o777 & ~_umask())
         for file in [*temporary.rglob("*"), temporary]:
             sync(file)
         if path.exists():
@@ -268,10 +262,10 @@ def _opened(path: str | Path) -> Iterator[Any]:
         ) from None
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _beside(path: Path) -> Path:
+    """A new hidden name in the path's own folder, which is made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
 
 
 def as_dtype(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
