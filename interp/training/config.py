@@ -18,6 +18,7 @@ _CHOICES: dict[str, Choice] = {
     "optimizer": ("muon", "adamw"),
     "decay": ("linear", "cosine", "constant"),
     "precision": ("auto", "fp32", "bf16"),
+    "history_precision": ("fp32", "bf16"),
 }
 _AT_LEAST_ONE = ("steps", "batch_size", "context", "accumulate", "eval_tokens", "keep_full")
 _NOT_NEGATIVE = ("warmup_steps", "momentum_warmup_steps", "eval_every", "checkpoint_every")
@@ -61,6 +62,7 @@ class TrainConfig:
         eval_tokens: size of the fixed held-out slice.
         checkpoint_every: steps between full states, beside the log-spaced weights; 0 = last only.
         keep_full: full states (weights and optimizer) kept.
+        history_precision: of the log-spaced weights; `bf16` halves their size.
         precision: `auto` = bf16 on a GPU that has it, else fp32.
         compile: `auto` = on CUDA only.
         log_every: steps between readings of the loss (the only host syncs).
@@ -93,6 +95,7 @@ class TrainConfig:
     eval_tokens: int = 32_768
     checkpoint_every: int = 100
     keep_full: int = 3
+    history_precision: Literal["fp32", "bf16"] = "fp32"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     compile: bool | Literal["auto"] = "auto"
     log_every: int = 10

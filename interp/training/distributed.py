@@ -127,27 +127,27 @@ def _first_line(error: BaseException) -> str:
     return str(error).strip().splitlines()[0][:200]
 
 
-def wrap(model: nn.Module, blocks: nn.ModuleList, world: World, engine: Engine) -> nn.Module:
+def wrap(objective: nn.Module, model: nn.Module, world: World, engine: Engine) -> nn.Module:
     """The module to call in training: gradients come out averaged over the ranks.
 
     Args:
-        model: on its device already.
-        blocks: its layers, the units that `fsdp` shards.
+        objective: calls `model`, which is on its device already.
+        model: its `blocks` are the units that `fsdp` shards.
         world: the ranks.
         engine: `ddp` = every rank holds all weights; `fsdp` = FSDP2, each rank holds a share.
     """
     if world.size == 1:
-        return model
+        return objective
     if engine == "ddp":
-        return nn.parallel.DistributedDataParallel(model)
+        return nn.parallel.DistributedDataParallel(objective, broadcast_buffers=False)
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
-    kind = next(model.parameters()).device.type
-    mesh = init_device_mesh(kind, (world.size,))
-    for block in blocks:
+    mesh = init_device_mesh(next(model.parameters()).device.type, (world.size,))
+    for block in model.blocks:
         fully_shard(block, mesh=mesh)
-    return fully_shard(model, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+    return objective
 
 
 def whole(tensor: Tensor) -> Tensor:

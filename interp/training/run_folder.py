@@ -3,7 +3,8 @@
 import datetime
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +14,22 @@ from torch import Tensor
 
 from interp import __version__
 from interp.errors import ConfigError, TrainingError
-from interp.files import (
-    read_object,
-    replacing_folder,
-    sha256_file,
-    write_json,
-    write_safetensors,
-)
+from interp.files import read_object, write_json
+from interp.models.checkpoint import save_model, save_weights, write_settings
 from interp.models.gpt import GPT
 from interp.training.config import MAY_CHANGE, TrainConfig, differences
 from interp.training.corpus import Corpus
 from interp.training.distributed import World
 from interp.training.state import State, newest_state
 
+_OF_A_FINISHED = ("sha256", "model_hash", "step")
+
 
 class RunFolder:
     """The files of one run; only the main rank writes.
 
     Args:
-        path: holds `run.json`, `metrics.jsonl`, `states/`, `checkpoints/`; at the end the model too.
+        path: holds `run.json`, `metrics.jsonl`, `states/`, `checkpoints/` and, at last, the model.
         config: the recipe that is asked for now.
         corpus: what it trains on.
     """
@@ -82,6 +80,8 @@ class RunFolder:
             if state is None or int(folder.name.removeprefix("step-")) > step:
                 shutil.rmtree(folder)
         record = read_object(self.record) if state and self.record.exists() else {}
+        if step < self.config.steps:
+            record = {name: value for name, value in record.items() if name not in _OF_A_FINISHED}
         session = _session(step, world, warnings)
         if state:
             changes = differences(TrainConfig.from_dict(state.meta["recipe"]), self.config)
@@ -93,6 +93,7 @@ class RunFolder:
             "tokenizer": self.corpus.tokenizer.hash,
             "sessions": [*record.get("sessions", []), session],
         }
+        write_settings(self.config.model, self.corpus.tokenizer, self.path)
         write_json(self.record, record)
 
     def state(
@@ -110,26 +111,33 @@ class RunFolder:
         """Where the state after `step` updates is."""
         return self.states / f"step-{step:06d}"
 
-    def save_model(self, model: GPT) -> None:
-        """Write the trained model into the folder."""
-
     def save_weights(self, step: int, weights: Mapping[str, Tensor]) -> None:
         """Keep the weights after `step` updates in the history, whole or not at all.
 
         Raises:
             TrainingError: the disk is full or refuses.
         """
-        target = self.checkpoints / f"step-{step:06d}"
+        dtype = torch.bfloat16 if self.config.history_precision == "bf16" else None
+        with self._naming_refusals(f"weights after step {step}"):
+            save_weights(self.path, step, weights, dtype=dtype)
+
+    def save_model(self, model: GPT) -> None:
+        """Make the folder a finished model's.
+
+        Raises:
+            TrainingError: the disk is full or refuses.
+        """
+        with self._naming_refusals("finished model"):
+            save_model(model, self.path)
+
+    @contextmanager
+    def _naming_refusals(self, what: str) -> Iterator[None]:
         try:
-            with replacing_folder(target) as temporary:
-                file = temporary / "model.safetensors"
-                write_safetensors(file, weights)
-                hashes = {file.name: sha256_file(file)}
-                write_json(temporary / "meta.json", {"step": step, "sha256": hashes})
+            yield
         except (OSError, SafetensorError) as error:
             raise TrainingError(
-                f"The weights after step {step} could not be written ({error}). Free space in "
-                f"{self.path} and start the same command again: it resumes."
+                f"The {what} could not be written ({error}); older files are as they were. Free "
+                f"space in {self.path} and start the same command again: it resumes."
             ) from error
 
 

@@ -154,7 +154,7 @@ def _wrapped(config: TrainConfig, model: GPT, world: World, engine: Engine) -> n
     objective = Objective(model)
     if _compiles(config, model.device):
         objective.compile()
-    return wrap(objective, model.blocks, world, engine)
+    return wrap(objective, model, world, engine)
 
 
 def _compiles(config: TrainConfig, device: torch.device) -> bool:
