@@ -6,8 +6,10 @@ down at all is `$other`, a description, and the Python asks the reader for it.
 """
 
 import inspect
+import json
 import math
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,16 +23,19 @@ if TYPE_CHECKING:
     from interp.results import Provenance
 
 LARGEST_TENSOR = 1024
+LARGEST_TEXT = 20_000
 WIDTH = 96
+MODEL_FIELDS = ("model", "model_hash", "step", "source", "dtype")
 
 
 def describe_model(model: LanguageModel) -> dict[str, Any]:
-    """Name, weights' hash, training step, and what `load_model` was given."""
+    """Name, weights' hash, step, precision, and what `load_model` was given (empty: not saved)."""
     return {
         "model": model.name,
         "model_hash": model.hash,
         "step": model.step,
-        "source": str(getattr(model, "source", None) or model.name),
+        "source": str(getattr(model, "source", None) or ""),
+        "dtype": str(model.weight("W_E").dtype).removeprefix("torch."),
     }
 
 
@@ -80,9 +85,7 @@ class _Script:
         self.lines: list[str] = []
 
     def call(self, told: "Provenance", name: str) -> str:
-        loaded = {
-            field: getattr(told, field) for field in ("source", "step", "model", "model_hash")
-        }
+        loaded = {field: getattr(told, field) for field in MODEL_FIELDS}
         parts = [self.model("model", loaded)]
         for argument, value in told.call.items():
             if not _is_default(told.instrument, argument, value):
@@ -107,9 +110,13 @@ class _Script:
         return getattr(self, f"_{mark[1:]}")(name, value[mark])
 
     def model(self, name: str, about: Mapping[str, Any]) -> str:
-        step = "" if about["step"] is None else f", step={about['step']}"
-        line = f"interp.load_model({about['source']!r}{step})"
-        return self._name(name, f"{line}  # weights {about['model_hash']}")
+        options = "" if about["step"] is None else f", step={about['step']}"
+        if about["dtype"] != "float32":
+            self.imports.add("import torch")
+            options += f", dtype=torch.{about['dtype']}"
+        line = f"interp.load_model({(about['source'] or about['model'])!r}{options})"
+        unsaved = "" if about["source"] else "; never saved: save_model(...) it, and load that"
+        return self._name(name, f"{line}  # weights {about['model_hash']}{unsaved}")
 
     def _model(self, name: str, about: Mapping[str, Any]) -> str:
         return self.model(name, about)
@@ -154,6 +161,10 @@ class _Script:
 def _record_sequence(value: list | tuple) -> Any:
     if value and (edits := _record_edits(list(value))):
         return edits
+    letters = sum(len(item) for item in value if isinstance(item, str))
+    if letters > LARGEST_TEXT:
+        digest = sha256(json.dumps(list(map(str, value))).encode()).hexdigest()[:16]
+        return {"$other": f"{len(value)} texts of {letters:,} characters, SHA-256 {digest}"}
     return tuple(record(item) for item in value)
 
 

@@ -53,7 +53,7 @@ class Provenance:
         instrument: file name (stem) of the analysis.
         model: the model's name.
         model_hash: of the weights that were looked at.
-        source: what `load_model` was given; the name where that is not known.
+        source: what `load_model` was given; empty for a model that was never saved.
         step: training step of the checkpoint; None for a model without one.
         code_version: `interp.__version__`.
         call: the arguments by name, as JSON (see `interp.reproduce`).
@@ -257,7 +257,6 @@ def provenance(
         hooks=tuple(str(hook) for hook in hooks),
         edits=edits.get("$edits", "") if isinstance(edits, dict) else "",
         seed=call.get("seed", seed),
-        dtype=str(model.weight("W_E").dtype).removeprefix("torch."),
         device=str(model.device),
         world=getattr(call.get("world"), "name", ""),
     )

@@ -48,7 +48,7 @@ AXIS = {
     "tickcolor": MUTED,
     "ticklen": 4,
     "automargin": True,
-    "title": {"standoff": 8},
+    "title": {"font": {"size": 13}},
 }
 
 
@@ -77,7 +77,7 @@ def style(figure: go.Figure, *, title: str = "", height: int | None = None) -> g
         paper_bgcolor=PAPER,
         plot_bgcolor=PAPER,
         colorway=list(CATEGORICAL),
-        margin={"l": 64, "r": 24, "t": 56 if title else 28, "b": 56},
+        margin={"l": 64, "r": 24, "t": 56 if title else 16, "b": 56},
         hoverlabel={"font": {"family": MONO, "size": 12}, "align": "left"},
         legend={"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom"},
     )
@@ -345,7 +345,7 @@ def add_bars(
         hovertemplate=f"%{{x}}<br>{label(name, 60)} %{{y:.4~g}}<extra></extra>",
     )
     figure.add_trace(bars, row=row, col=col)
-    return figure
+    return figure.update_xaxes(type="category", showgrid=False, row=row, col=col)
 
 
 def _numbers(values: "Tensor | ArrayLike") -> np.ndarray:

@@ -24,7 +24,7 @@ def compact(figure: "go.Figure") -> tuple[dict[str, Any], str]:
     layout.pop("width", None)
     layout["autosize"] = True
     if title and "t" in layout.get("margin", {}):
-        layout["margin"]["t"] = min(layout["margin"]["t"], 36)
+        layout["margin"]["t"] = min(layout["margin"]["t"], 16)
     return {"data": told["data"], "layout": layout}, title
 
 

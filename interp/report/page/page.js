@@ -21,7 +21,8 @@
     return value;
   }
 
-  function fit(figure) {
+  // On a phone: smaller type, colour bars on top, no words in cells too small for them.
+  function fit(figure, width) {
     if (!narrow.matches) return figure;
     const { layout, data } = figure;
     layout.font = { ...layout.font, size: 11 };
@@ -29,25 +30,27 @@
     for (const trace of data) {
       if (trace.colorbar) {
         trace.colorbar = {
-          ...trace.colorbar, orientation: "h", thickness: 8, len: 1, y: 1, yanchor: "bottom",
-          title: { ...trace.colorbar.title, side: "top" },
+          ...trace.colorbar, orientation: "h", thickness: 8, len: 1, y: 1.02, yanchor: "bottom",
+          ypad: 2, title: { ...trace.colorbar.title, side: "top" },
         };
-        layout.margin.t = Math.max(layout.margin.t ?? 0, 64);
+      }
+      if (trace.texttemplate && trace.type === "heatmap" && trace.x?.length * 52 > width) {
+        delete trace.texttemplate;
       }
     }
     return figure;
   }
 
-  function prepared(number) {
+  function prepared(number, width) {
     const copy = structuredClone(told.figures[number]);
-    return fit(dark.matches && !printing ? recolour(copy, told.dark) : copy);
+    return fit(dark.matches && !printing ? recolour(copy, told.dark) : copy, width);
   }
 
   async function draw(place) {
     const number = place.id.replace("figure-", "");
     const name = `${place.id}-${place.dataset.name}`.toLowerCase().replace(/[^a-z0-9]+/g, "-");
     try {
-      const { data, layout } = prepared(number);
+      const { data, layout } = prepared(number, place.clientWidth);
       place.querySelector(".waiting")?.remove();
       await Plotly.react(place, data, layout, {
         responsive: true, displaylogo: false,
