@@ -14,6 +14,7 @@ from interp.plots import theme
 View = Literal["attention", "written"]
 UNITS = {"attention": "attention weight", "written": "share of what the head writes"}
 MOST_PANELS = 48
+MOST_NAMED = 24
 
 
 def figure(
@@ -78,20 +79,26 @@ def _grid(
         horizontal_spacing=0.02,
         vertical_spacing=0.08 / len(layers),
         column_titles=[f"head {head}" for head in heads],
-        x_title="key token (looked at)",
-        y_title="layer, query token",
     )
-    theme.style(drawn, height=min(1400, 120 + 190 * len(layers)))
+    named = len(result.tokens) <= MOST_NAMED
+    theme.style(drawn, height=min(1400, 140 + max(190, 13 * len(result.tokens)) * len(layers)))
     for row, layer in enumerate(layers, 1):
         for col, head in enumerate(heads, 1):
             last = row == col == 1
             trace = _trace(result, values[layer, head], layer, head, unit, colorbar=last)
             drawn.add_trace(trace, row=row, col=col)
-            drawn.update_yaxes(title_text=f"layer {layer}" if col == 1 else "", row=row, col=col)
-    drawn.update_xaxes(type="category", showticklabels=False, ticks="", showgrid=False)
-    drawn.update_yaxes(type="category", showticklabels=False, ticks="", showgrid=False)
-    drawn.update_yaxes(autorange="reversed")
-    return drawn.update_layout(margin={"l": 80, "b": 50, "t": 50})
+            drawn.update_yaxes(
+                title_text=f"layer {layer}: query" if col == 1 else "", row=row, col=col
+            )
+    theme.label_axis(drawn, result.tokens, axis="x")
+    theme.label_axis(drawn, result.tokens, axis="y", down=True)
+    drawn.update_xaxes(showticklabels=False, ticks="", tickangle=-60, tickfont_size=10)
+    drawn.update_yaxes(showticklabels=False, ticks="", tickfont_size=10)
+    drawn.update_xaxes(title={"text": "key (looked at)", "standoff": 6}, row=len(layers))
+    if named:
+        drawn.update_xaxes(showticklabels=True, row=len(layers))
+        drawn.update_yaxes(showticklabels=True, col=1)
+    return drawn.update_layout(margin={"t": 50})
 
 
 def _trace(

@@ -63,7 +63,7 @@ def figure(
     theme.label_axis(drawn, result.tokens, axis="x", row=1, col=1)
     theme.label_axis(drawn, rows, axis="y", down=True, row=1, col=1)
     drawn.update_xaxes(title_text="token read (the cell predicts the next)", row=1, col=1)
-    drawn.update_yaxes(title_text="layer", row=1, col=1)
+    drawn.update_yaxes(title={"text": "layer", "standoff": 18}, row=1, col=1)
     if controls:
         _add_controls(drawn, result)
     return drawn
