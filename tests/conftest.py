@@ -1,22 +1,12 @@
-"""Tiny seeded models that every test may use; no file, no network."""
+"""Fixtures that every test may use; no file, no network."""
 
 import pytest
 import torch
+from families import FAMILIES, tiny
 
-from interp.models.gpt import GPT, GPTConfig
+from interp.models.gpt import GPT
 
 torch.set_num_threads(1)
-
-SMALL = dict(n_layers=2, d_model=16, n_heads=4, d_vocab=29, n_ctx=24, init_std=0.3, embed_std=0.5)
-LLAMA = dict(norm="rms", positions="rotary", act="silu", gated=True, bias=False, tied=False)
-FAMILIES: dict[str, GPTConfig] = {
-    "gpt2": GPTConfig(**SMALL),
-    "rotary": GPTConfig(**SMALL, positions="rotary", act="relu2", bias=False, tied=False),
-    "llama": GPTConfig(**SMALL, **LLAMA, n_key_value_heads=2, d_mlp=20),
-    "qwen3": GPTConfig(**SMALL, **LLAMA, n_key_value_heads=2, d_mlp=20, d_head=6, qk_norm=True),
-    "attn-only": GPTConfig(**SMALL, attn_only=True, positions="none", tied=False),
-}
-"""One configuration a family, with weights large enough that every part matters."""
 
 
 @pytest.fixture(params=FAMILIES)
@@ -29,9 +19,3 @@ def any_model(request: pytest.FixtureRequest) -> GPT:
 def tiny_model() -> GPT:
     """A tiny random model of the GPT-2 family."""
     return tiny("gpt2")
-
-
-def tiny(family: str, seed: int = 0, **changes: object) -> GPT:
-    """A tiny random model, its head as large as its embeddings, in eval mode."""
-    settings = {**vars(FAMILIES[family]), "head_std": 0.5, **changes}
-    return GPT(GPTConfig(**settings), seed=seed, name=f"tiny-{family}").eval()
