@@ -4,6 +4,7 @@ A bridge keeps hooks as state, so every pass here holds a lock, adds its hooks, 
 again whatever happens. Interventions stay arguments.
 """
 
+import copy
 import re
 import threading
 from collections.abc import Iterator, Sequence
@@ -258,6 +259,27 @@ class BridgeModel:
         if short.startswith("b_") and short != "b_U":
             return _no_bias(short, self.weight(("W" + short[1:], layer)))
         raise HookNameError(f"{self.cfg.architecture} has no weight {name!r}.")
+
+    def untrained(self, seed: int = 0) -> "BridgeModel":
+        """The same architecture and tokenizer with fresh weights, as `transformers` draws them.
+
+        Raises:
+            ConfigError: the bridge does not hold a model of `transformers`.
+        """
+        held = self.bridge.original_model
+        if not hasattr(held, "config") or not hasattr(held, "init_weights"):
+            raise ConfigError(
+                f"Fresh weights need a model of `transformers`; {self.name} is a "
+                f"{type(held).__name__}. Leave this control out."
+            )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            fresh = type(held)(copy.deepcopy(held.config))
+        fresh = fresh.to(self.device, next(held.parameters()).dtype)
+        name = f"{self.name} (untrained)"
+        twin = load_bridge(name, hf_model=fresh, tokenizer=self.bridge.tokenizer)
+        twin.tokenizer = self.tokenizer
+        return twin
 
     def generate(
         self, prompt: Prompt, *, edits: Sequence[Edit] = (), use_cache: bool = True, **options: Any
