@@ -7,7 +7,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, proce
 from interp.errors import ConfigError, NotEnoughDataError
 
 BOS = "<|bos|>"
-WORD = r" ?\w+|[^\w\s]|\s"
+WORD = r" ?\w+| ?[^\w\s]|\s"
 CHARACTER = r"(?m)."
 _UNLIMITED = 2**31
 _SMALLEST_BPE = 1 + 256
