@@ -272,12 +272,12 @@ class BridgeModel:
                 f"Fresh weights need a model of `transformers`; {self.name} is a "
                 f"{type(held).__name__}. Leave this control out."
             )
-        with torch.random.fork_rng(devices=[]):
+        name = f"{self.name} (untrained)"
+        with torch.random.fork_rng(devices=[]):  # Wrapping a model draws random numbers, too.
             torch.manual_seed(seed)
             fresh = type(held)(copy.deepcopy(held.config))
-        fresh = fresh.to(self.device, next(held.parameters()).dtype)
-        name = f"{self.name} (untrained)"
-        twin = load_bridge(name, hf_model=fresh, tokenizer=self.bridge.tokenizer)
+            fresh = fresh.to(self.device, next(held.parameters()).dtype)
+            twin = load_bridge(name, hf_model=fresh, tokenizer=self.bridge.tokenizer)
         twin.tokenizer = self.tokenizer
         return twin
 
