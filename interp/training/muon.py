@@ -1,7 +1,7 @@
 """Muon: momentum whose update is made orthogonal, for the hidden matrices of a transformer."""
 
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 import torch
 from jaxtyping import Float
@@ -51,45 +51,61 @@ class Muon:
         parameters: name to matrix.
         lr: base learning rate.
         weight_decay: decoupled; times the learning rate.
+        splits: the row counts of matrices that are several side by side (queries, keys, values);
+            each part is orthogonalized by itself.
     """
 
     def __init__(
-        self, parameters: Mapping[str, Tensor], *, lr: float, weight_decay: float = 0.0
+        self,
+        parameters: Mapping[str, Tensor],
+        *,
+        lr: float,
+        weight_decay: float = 0.0,
+        splits: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
         self.lr = lr
         self.weight_decay = weight_decay
         self.parameters = dict(parameters)
         self.momenta = {name: torch.zeros_like(p) for name, p in self.parameters.items()}
-        self._names_by_shape: dict[torch.Size, list[str]] = defaultdict(list)
-        for name, parameter in self.parameters.items():
-            self._names_by_shape[parameter.shape].append(name)
+        splits = splits or {}
+        self._rows = [list(splits.get(name, [len(p)])) for name, p in self.parameters.items()]
 
     @torch.no_grad()
     def step(self, *, lr_scale: float, momentum: float) -> None:
         """One update from the parameters' `.grad`."""
+        if not self.parameters:
+            return
         lr = self.lr * lr_scale
-        for (rows, columns), names in self._names_by_shape.items():
-            parameters = [self.parameters[name] for name in names]
-            directions = self._directions(names, momentum)
-            updates = orthogonalize(directions.to(_fast_dtype(directions)))
-            if self.weight_decay:
-                torch._foreach_mul_(parameters, 1 - lr * self.weight_decay)
-            scale = -lr * max(1.0, rows / columns) ** 0.5
-            torch._foreach_add_(parameters, _as_given(updates, parameters), alpha=scale)
+        parameters = list(self.parameters.values())
+        updates = self._orthogonal(self._directions(parameters, momentum))
+        if self.weight_decay:
+            torch._foreach_mul_(parameters, 1 - lr * self.weight_decay)
+        spread = [spread_like(u, p) for u, p in zip(updates, parameters, strict=True)]
+        torch._foreach_add_(parameters, spread, alpha=-lr)
 
-    def _directions(self, names: list[str], momentum: float) -> Tensor:
-        gradients = [self.parameters[name].grad for name in names]
-        momenta = [self.momenta[name] for name in names]
+    def _directions(self, parameters: list[Tensor], momentum: float) -> list[Tensor]:
+        gradients = [parameter.grad for parameter in parameters]
+        momenta = list(self.momenta.values())
         torch._foreach_lerp_(momenta, gradients, 1 - momentum)
-        nesterov = torch._foreach_lerp(gradients, momenta, momentum)
-        return torch.stack([whole(x) for x in nesterov])
+        return [whole(x) for x in torch._foreach_lerp(gradients, momenta, momentum)]
+
+    def _orthogonal(self, directions: list[Tensor]) -> list[Tensor]:
+        """Each matrix made orthogonal part by part and scaled; all parts of a shape at once."""
+        parts = [d.split(rows) for d, rows in zip(directions, self._rows, strict=True)]
+        found = {shape: iter(_at_once(same)) for shape, same in _by_shape(parts).items()}
+        return [torch.cat([next(found[part.shape]) for part in some]) for some in parts]
 
 
-def _fast_dtype(tensor: Tensor) -> torch.dtype:
-    return torch.bfloat16 if tensor.is_cuda else torch.float32
+def _by_shape(parts: Iterable[Iterable[Tensor]]) -> dict[torch.Size, list[Tensor]]:
+    same: dict[torch.Size, list[Tensor]] = {}
+    for part in chain.from_iterable(parts):
+        same.setdefault(part.shape, []).append(part)
+    return same
 
 
-def _as_given(updates: Tensor, parameters: list[Tensor]) -> list[Tensor]:
-    """Each update in its parameter's dtype and, where the parameter is sharded, its shard."""
-    rows = updates.to(parameters[0].dtype).unbind()
-    return [spread_like(row, p) for row, p in zip(rows, parameters, strict=True)]
+def _at_once(matrices: list[Tensor]) -> Tensor:
+    stack = torch.stack(matrices)
+    rows, columns = stack.shape[1:]
+    fast = torch.bfloat16 if stack.is_cuda else torch.float32
+    scale = max(1.0, rows / columns) ** 0.5
+    return orthogonalize(stack.to(fast)).to(stack.dtype).mul_(scale)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from interp.errors import CheckpointError
+from interp.models.gpt import Attention
 from interp.training.config import TrainConfig
 from interp.training.distributed import spread_like, whole
 from interp.training.muon import Muon
@@ -140,13 +141,27 @@ def build_optimizers(model: nn.Module, config: TrainConfig) -> Optimizers:
         betas=config.betas,
         fused=next(model.parameters()).device.type in ("cpu", "cuda"),
     )
-    muon = Muon(groups["hidden"], lr=config.muon_lr, weight_decay=config.weight_decay)
+    muon = Muon(
+        groups["hidden"],
+        lr=config.muon_lr,
+        weight_decay=config.weight_decay,
+        splits=_splits(model, groups["hidden"]),
+    )
     return Optimizers(
         config=config,
         adamw=adamw,
         adamw_names={name: p for named in adamw_groups.values() for name, p in named.items()},
         muon=muon if with_muon else None,
     )
+
+
+def _splits(model: nn.Module, hidden: Mapping[str, Tensor]) -> dict[str, list[int]]:
+    """The rows of queries, keys and values in every fused projection."""
+    return {
+        f"{name}.qkv.weight": [heads * module.d_head for heads in module.sizes]
+        for name, module in model.named_modules()
+        if isinstance(module, Attention) and f"{name}.qkv.weight" in hidden
+    }
 
 
 def _like(tensor: Tensor, parameter: Tensor) -> Tensor:

@@ -54,3 +54,14 @@ def test_the_update_is_the_plain_formula():
         muon.step(lr_scale=0.5, momentum=0.9)
     for name, weight in weights.items():
         torch.testing.assert_close(weight.detach(), expected[name], atol=1e-5, rtol=1e-5)
+
+
+def test_parts_side_by_side_are_made_orthogonal_each_by_itself():
+    torch.manual_seed(4)
+    together = torch.nn.Parameter(torch.zeros(12, 4))
+    apart = {name: torch.nn.Parameter(torch.zeros(n, 4)) for name, n in (("q", 8), ("k", 4))}
+    together.grad = torch.randn(12, 4)
+    apart["q"].grad, apart["k"].grad = together.grad[:8].clone(), together.grad[8:].clone()
+    Muon({"qk": together}, lr=0.1, splits={"qk": [8, 4]}).step(lr_scale=1.0, momentum=0.9)
+    Muon(apart, lr=0.1).step(lr_scale=1.0, momentum=0.9)
+    torch.testing.assert_close(together, torch.cat([apart["q"], apart["k"]]))
