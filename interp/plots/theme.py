@@ -37,6 +37,15 @@ SEQUENTIAL = "Viridis"
 DIVERGING = ["#2166ac", "#67a9cf", "#d1e5f0", "#f7f7f7", "#fddbc7", "#ef8a62", "#b2182b"]
 FONT = "Inter, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 MONO = "ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace"
+CONFIG = {
+    "responsive": True,
+    "displaylogo": False,
+    "showSendToCloud": False,
+    "plotlyServerURL": "",
+    "topojsonURL": "",
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+}
+"""For plotly.js wherever it draws: by default it offers to upload every chart to its maker."""
 LONGEST_LABEL = 16
 MOST_TICKS = 48
 AXIS = {
@@ -85,7 +94,7 @@ def style(figure: go.Figure, *, title: str = "", height: int | None = None) -> g
         figure.update_layout(height=height)
     figure.update_xaxes(**AXIS)
     figure.update_yaxes(**AXIS)
-    return figure
+    return figure.update_annotations(font_size=13)
 
 
 def heatmap(
@@ -159,7 +168,11 @@ def heatmap_trace(
         zmax=high,
         colorscale=DIVERGING if diverging else SEQUENTIAL,
         showscale=colorbar,
-        colorbar={"title": {"text": label(unit, 60), "side": "right"}, "thickness": 12},
+        colorbar={
+            "title": {"text": label(unit, 60), "side": "right", "font": {"size": 13}},
+            "thickness": 12,
+            "outlinewidth": 0,
+        },
         text=None if text is None else [[label(cell, 12) for cell in row] for row in text],
         texttemplate=None if text is None else "%{text}",
         textfont={"size": 10, "family": MONO},
@@ -261,11 +274,11 @@ def add_band(
     row: int | None = None,
     col: int | None = None,
 ) -> go.Figure:
-    """A shaded interval between `low` and `high`, no outline."""
-    x, low, high = _numbers(x), _numbers(low), _numbers(high)
+    """A shaded interval between `low` and `high`, no outline; broken where an end is unknown."""
+    around, ends = _outline(_numbers(x), _numbers(low), _numbers(high))
     band = go.Scatter(
-        x=np.concatenate([x, x[::-1]]),
-        y=np.concatenate([high, low[::-1]]),
+        x=around,
+        y=ends,
         fill="toself",
         fillcolor=_faint(color),
         line={"width": 0},
@@ -354,6 +367,18 @@ def _numbers(values: "Tensor | ArrayLike") -> np.ndarray:
         values = values.detach().cpu()
     numbers = np.asarray(values)
     return numbers.astype(np.float32) if numbers.dtype.kind == "f" else numbers
+
+
+def _outline(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Closed outlines of the runs where both ends are known, parted by gaps."""
+    known = np.isfinite(low.astype(float)) & np.isfinite(high.astype(float))
+    runs = np.split(np.arange(len(x)), 1 + np.flatnonzero(known[1:] != known[:-1]))
+    gap = np.array([np.nan], dtype=np.float32)
+    around, ends = [], []
+    for run in (run for run in runs if len(run) and known[run[0]]):
+        around += [gap] * bool(around) + [x[run], x[run][::-1]]
+        ends += [gap] * bool(ends) + [high[run], low[run][::-1]]
+    return np.concatenate(around or [gap]), np.concatenate(ends or [gap])
 
 
 def _unique(labels: Sequence[str]) -> list[str]:

@@ -3,6 +3,7 @@
 There is no clock in it: the same results give the same bytes.
 """
 
+import re
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -30,7 +31,6 @@ class _Part:
     text: str = ""
     finding: str = ""
     caption: str = ""
-    control: str = ""
     figure: dict[str, Any] | None = None
     table: Table | None = None
     open_table: bool = False
@@ -83,7 +83,7 @@ class Report:
             number=1 + sum(part.number is not None for part in self._parts),
             text=paragraphs(comment or ""),
             finding=str(result),
-            caption=result.caption(),
+            caption=_without(result.caption(), str(result)),
             figure=figure,
             table=table(result.frame(), ROWS_SHOWN),
             code=result.code(),
@@ -126,6 +126,12 @@ class Report:
     def _append(self, **part: Any) -> Self:
         self._parts.append(_Part(**part))
         return self
+
+
+def _without(caption: str, finding: str) -> str:
+    """The caption without the sentence of the finding, which stands above the figure already."""
+    sentence = rf"(^|(?<=[.] )){re.escape(finding.rstrip('.'))}[.](\s+|$)"
+    return re.sub(sentence, "", caption) or caption
 
 
 def _model_line(told: Provenance) -> str:

@@ -77,6 +77,15 @@ def test_an_interval_is_a_band_of_the_line_s_colour(color):
     assert line.line.color == theme.CATEGORICAL[color % len(theme.CATEGORICAL)]
 
 
+def test_a_band_is_broken_where_an_end_is_unknown():
+    low, high = [0.0, np.nan, 1.0, 2.0], [1.0, 2.0, 3.0, 4.0]
+    band = theme.add_band(theme.new_figure(), [0, 1, 2, 3], low, high).data[0]
+    np.testing.assert_array_equal(band.x, [0, 0, np.nan, 2, 3, 3, 2])
+    np.testing.assert_array_equal(band.y, [1, 0, np.nan, 3, 4, 2, 1])
+    nothing = theme.add_band(theme.new_figure(), [0, 1], [np.nan] * 2, [np.nan] * 2).data[0]
+    assert np.isnan(nothing.x).all()
+
+
 def test_controls_are_grey_and_dashed_and_panels_are_placed():
     figure = theme.style(make_subplots(rows=1, cols=2), height=300)
     theme.add_control(

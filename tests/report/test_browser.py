@@ -53,6 +53,10 @@ def test_all_figures_are_drawn_and_nothing_is_asked_of_anyone(browser, report, w
     assert page.evaluate(overflow) == 0
     ticks = page.locator("#figure-1 .xtick text").all_text_contents()
     assert "</script>" in [tick.strip() for tick in ticks]
+    offers = page.locator("#figure-1 .modebar-btn").evaluate_all(
+        "all => all.map(a => a.dataset.title)"
+    )
+    assert "Download plot" in offers and not [o for o in offers if "Share" in o or "loud" in o]
     page.close()
 
 

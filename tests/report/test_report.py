@@ -17,7 +17,7 @@ from interp.report import Report
 from interp.report.figures import compact, round_bits
 from interp.report.prose import paragraphs
 from interp.report.tables import cell, table
-from tests.toy import make_toy, provenance_of_toy
+from tests.toy import Toy, make_toy, provenance_of_toy
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -122,6 +122,16 @@ def test_every_figure_has_what_a_reader_needs():
     for needed in ("interp.load_model(", "interp.toy(", "512", 'role="img"', "score_nats"):
         assert needed in text
     assert text.count("<tr>") == 1 + len(toy.frame())
+
+
+def test_the_finding_is_said_once():
+    class Wordy(Toy):
+        def caption(self) -> str:
+            return f"What is drawn. {self.finding()}. Bands: 95 % intervals."
+
+    text = Report("Once").add(Wordy(**vars(make_toy()))).html()
+    assert "What is drawn. Bands: 95 % intervals." in text
+    assert text.count(">mean score") == 1
 
 
 def test_long_tables_are_cut_and_say_so():

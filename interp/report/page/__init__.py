@@ -7,7 +7,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from interp.plots.theme import DARK
+from interp.plots.theme import CONFIG, DARK
 
 
 def render(*, parts: list[Any], **told: Any) -> str:
@@ -21,11 +21,12 @@ def render(*, parts: list[Any], **told: Any) -> str:
         lstrip_blocks=True,
     )  # fmt: skip
     figures = {part.number: part.figure for part in parts if part.figure is not None}
+    drawing = {"figures": figures, "dark": DARK, "config": CONFIG}
     return environment.get_template("page.html").render(
         parts=parts,
         style=(here / "page.css").read_text(encoding="utf-8"),
         script=(here / "page.js").read_text(encoding="utf-8"),
-        figures=_packed(json.dumps({"figures": figures, "dark": DARK}, allow_nan=False).encode()),
+        figures=_packed(json.dumps(drawing, allow_nan=False).encode()),
         plotly=_plotly() if figures else "",
         **told,
     )

@@ -21,10 +21,15 @@
     return value;
   }
 
-  // On a phone: smaller type, colour bars on top, no words in cells too small for them.
+  // On a phone: smaller type, colour bars on top, no words in cells too small for them. A figure of
+  // several panels, or of many words, keeps its width and is scrolled sideways instead.
   function fit(figure, width) {
     if (!narrow.matches) return figure;
     const { layout, data } = figure;
+    const axes = Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key)).length;
+    const written = (trace) => trace.type === "bar" || /text/.test(trace.mode ?? "");
+    const words = data.filter(written).reduce((count, trace) => count + (trace.text?.length ?? 0), 0);
+    if (axes > 2 || words > 12) return { data, layout: { ...layout, width: 760, autosize: false } };
     layout.font = { ...layout.font, size: 11 };
     layout.margin = { ...layout.margin, l: 44, r: 8 };
     for (const trace of data) {
@@ -52,10 +57,9 @@
     try {
       const { data, layout } = prepared(number, place.clientWidth);
       place.querySelector(".waiting")?.remove();
+      place.toggleAttribute("data-wide", layout.autosize === false);
       await Plotly.react(place, data, layout, {
-        responsive: true, displaylogo: false,
-        toImageButtonOptions: { format: "svg", filename: name },
-        modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+        ...told.config, toImageButtonOptions: { format: "svg", filename: name },
       });
       place.dataset.drawn = "yes";
     } catch (error) {
