@@ -33,7 +33,7 @@ def test_a_model_of_transformers_has_one_too():
 
     from interp.models.lens_bridge import load_bridge
 
-    torch.manual_seed(0)
+    torch.manual_seed(5)
     tokenizer = word_tokenizer()
     config = GPT2Config(
         n_layer=2, n_embd=16, n_head=2, vocab_size=tokenizer.d_vocab, n_positions=24,
