@@ -174,7 +174,9 @@ def to_steps(
     fields = [torch.stack(part, 1).tolist() for part in zip(*columns, strict=True)]
     rows = []
     for row, values in enumerate(zip(*fields, strict=True)):
-        drawn = [None] * len(columns) if draws is None else draws[row].tolist()
+        drawn = [None] * len(columns)
+        if draws is not None:
+            drawn = draws[row, : len(columns)].tolist()
         rows.append([_step(*each) for each in zip(drawn, *values, strict=True)])
     return rows
 
