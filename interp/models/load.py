@@ -30,7 +30,8 @@ def load_model(
     Args:
         source: a model folder, a run's folder, a checkpoint's folder, a `transformers` folder, a
             GGUF file, the name of a shipped model (`stories-demo`), or any name on the hub that
-            TransformerLens can open (`gpt2`).
+            TransformerLens can open (`gpt2`). A `transformers` folder of a family that we have no
+            weights for opens through TransformerLens too.
         step: a checkpoint of a run; None = the finished model, or the newest checkpoint.
         device: `auto` = CUDA, else MPS, else the CPU.
         dtype: of the weights; None = float32.
@@ -94,17 +95,34 @@ def _foreign(
         raise CheckpointError(
             f"A model's folder or a .gguf file was needed; {found} is neither. Give the folder."
         )
-    if _is_huggingface(found):
-        if not list(found.glob("*.safetensors")):
-            for path in sorted(found.glob("*.bin")):
-                refuse_pickle(path)
-        return huggingface.load_huggingface(found, device=device, dtype=dtype)
-    return open_model(found)
+    config = _config(found)
+    if not {"architectures", "model_type"} & set(config):
+        return open_model(found)
+    if not list(found.glob("*.safetensors")):
+        for path in sorted(found.glob("*.bin")):
+            refuse_pickle(path)
+    elif not _is_family(config):
+        return _bridge(str(found), device, dtype)
+    return huggingface.load_huggingface(found, device=device, dtype=dtype)
 
 
-def _is_huggingface(folder: Path) -> bool:
-    config = folder / "config.json"
-    return config.exists() and bool({"architectures", "model_type"} & set(read_object(config)))
+def _config(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    config = read_object(path) if path.exists() else {}
+    named = config.get("architectures") or []
+    if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+        raise CheckpointError(f"{path} must name its architectures in a list; it does not.")
+    return config
+
+
+def _is_family(config: dict[str, Any]) -> bool:
+    from interp.models.huggingface_config import architecture_of
+
+    try:
+        architecture_of(config)
+    except ConfigError:
+        return False
+    return True
 
 
 def _from_hub(source: str | Path, device: torch.device, dtype: torch.dtype) -> LanguageModel:
@@ -114,6 +132,10 @@ def _from_hub(source: str | Path, device: torch.device, dtype: torch.dtype) -> L
         raise CheckpointError(f"There is no {name}. Check the path.")
     if close.startswith(" Did you mean"):
         raise CheckpointError(f"No model is called {name!r}.{close}")
+    return _bridge(name, device, dtype)
+
+
+def _bridge(name: str, device: torch.device, dtype: torch.dtype) -> LanguageModel:
     from interp.models.lens import load_bridge
 
     return load_bridge(name, device=device, dtype=dtype)
