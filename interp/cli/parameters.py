@@ -91,7 +91,7 @@ def kind_of(annotation: Any) -> Kind | None:
     if inside and isinstance(origin, type) and issubclass(origin, Sequence):
         return _several(kind_of(inside[0]))
     if isinstance(annotation, type) and "Result" in (c.__name__ for c in annotation.__mro__):
-        return Kind(metavar="FOLDER", read=_read_result)
+        return _RESULT
     return None
 
 
@@ -171,6 +171,8 @@ def _union(annotations: Sequence[Any]) -> Kind | None:
     if tuple[str, int] in annotations:
         return _HOOK
     kinds = [kind_of(each) for each in annotations if each is not type(None)]
+    if _RESULT in kinds and _SIMPLE[str] in kinds:
+        return Kind(metavar="FOLDER|TEXT", read=_read_result_or_text)
     several = next((kind for kind in kinds if kind and kind.many), None)
     one = next((kind for kind in kinds if kind and not kind.many), None)
     if one is None or several is None:
@@ -240,6 +242,10 @@ def _read_result(folder: str) -> Any:
     return load_result(folder)
 
 
+def _read_result_or_text(text: str) -> Any:
+    return _read_result(text) if (Path(text) / "result.json").exists() else text
+
+
 def read_text(text: str) -> str | list[str]:
     """Text as typed; `@PATH` stands for the documents of a file (see `interp train --data`).
 
@@ -269,6 +275,7 @@ def _text(path: str) -> str:
         raise ConfigError(f"A file of UTF-8 text was needed at {path}: {error}.") from error
 
 
+_RESULT = Kind(metavar="FOLDER", read=_read_result)
 _HOOK = Kind(metavar="HOOK", read=read_hook)
 _SIMPLE: dict[Any, Kind] = {
     bool: Kind(type=bool),

@@ -8,6 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from interp.analyses.concept import Concept
 from interp.cli.parameters import arguments_told, kind_of, options_of, read_hook
 from interp.edits import Add, Edit, to_json
 from interp.errors import ConfigError
@@ -28,6 +29,7 @@ def instrument(
     tested: bool = True,
     k: int | None = None,
     about: Mapping[str, int] | None = None,
+    concept: Concept | str = "happy",
     judge: Callable[[str], float] | None = None,
     seed: int = 0,
 ) -> None:
@@ -72,6 +74,7 @@ def test_what_is_not_typed_is_left_to_the_function():
         (["--kind", "mlp"], "kind", "mlp"),
         (["--no-tested"], "tested", False),
         (["--k", "3"], "k", 3),
+        (["--concept", "sad"], "concept", "sad"),
         (["--about", '{"a": 1}'], "about", {"a": 1}),
     ],
 )

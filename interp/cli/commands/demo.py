@@ -1,0 +1,35 @@
+"""`interp demo`: the main job, from nothing to a report."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default="demo-run",
+    show_default=True,
+    help="Folder for everything the demo makes.",
+)
+@click.option("--quick", is_flag=True, help="A few steps and small samples: does it all work?")
+@click.option("--seed", default=0, show_default=True, help="Of the corpus and the weights.")
+@click.option("--dashboard/--no-dashboard", default=True, help="Say how to go on looking.")
+def command(out: Path, quick: bool, seed: int, dashboard: bool) -> None:
+    """Train a small model here, probe it, steer it, and write report.html; resumes if stopped."""
+    from interp.cli.display import LineDisplay
+    from interp.cli.resumable import resumable
+    from interp.demo.findings import FULL, QUICK
+    from interp.demo.job import run_demo
+    from interp.demo.ledger import Ledger
+
+    with resumable(f"What the demo made so far, in {out},"):
+        places = run_demo(out, size=QUICK if quick else FULL, seed=seed, display=LineDisplay())
+    click.echo("\n".join(["", *Ledger(places.times).table(), ""]))
+    click.echo(f"model    {places.run}\nresults  {places.results}\nreport   {places.report}")
+    if dashboard:
+        click.echo(
+            "The dashboard is not part of this version; open the report in any browser: "
+            f"{places.report.resolve().as_uri()}"
+        )

@@ -1,0 +1,162 @@
+"""Which instruments the demo points at its model, and with what: a section of the report each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from interp.models.gpt import GPT
+from interp.results import Result
+from interp.worlds.world import Question, Story, World
+
+VARIABLE, MOOD = "place", "happy"
+SHORTCUT = "most_recent"
+MOST_STORIES_LOOKED_AT = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """How much is computed. The numbers of the report name their n, so small ones show as such."""
+
+    steps: int | None = None
+    n_documents: int | None = None
+    n_evaluated: int = 300
+    n_probed: int = 1000
+    n_prompts: int = 32
+    n_random: int = 20
+    n_texts: int = 16
+    n_untrained: int = 3
+
+
+FULL = Size()
+QUICK = Size(
+    steps=30,
+    n_documents=200,
+    n_evaluated=20,
+    n_probed=150,
+    n_prompts=4,
+    n_random=3,
+    n_texts=4,
+    n_untrained=1,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A section of the report.
+
+    Attributes:
+        name: of its folder below `results/`.
+        title: the question that it answers.
+        comment: what to look at.
+        make: computes it.
+    """
+
+    name: str
+    title: str
+    comment: str
+    make: Callable[[], Result]
+
+
+def findings(model: GPT, world: World, size: Size) -> list[Finding]:
+    """Every section, in the order of the report; nothing is computed yet."""
+    story, question = first_telling_question(world)
+    prompt, answer = story.text[: question.span[1]], _first_word(question.answer)
+    return [
+        *_of_the_whole_world(model, world, size),
+        *_of_one_story(model, world, story.text, prompt, answer),
+    ]
+
+
+def _of_the_whole_world(model: GPT, world: World, size: Size) -> list[Finding]:
+    from interp.analyses.comprehension import comprehension
+    from interp.analyses.heads import heads
+    from interp.analyses.probe import probe
+    from interp.analyses.steering import steering
+
+    texts = [world.sample(number, split="held_out").text for number in range(size.n_texts)]
+    return [
+        Finding(
+            name="comprehension",
+            title="Does it answer questions about stories that it never saw?",
+            comment="Beside each kind of question stands what the best shortcut would score.",
+            make=lambda: comprehension(model, world, n_stories=size.n_evaluated),
+        ),
+        Finding(
+            name="probe",
+            title=f"Where in the model can a person's {VARIABLE} be read?",
+            comment="A probe counts only as far as it lies above its controls.",
+            make=lambda: probe(
+                model, world, VARIABLE, n_stories=size.n_probed, n_untrained=size.n_untrained
+            ),
+        ),
+        Finding(
+            name="steering",
+            title=f"Can it be made to write '{MOOD}' more often, and at what price?",
+            comment="Gain and damage against the dose, with a band of random directions.",
+            make=lambda: steering(
+                model,
+                MOOD,
+                world,
+                n_prompts=size.n_prompts,
+                n_random=size.n_random,
+                n_random_prompts=min(8, size.n_prompts),
+            ),
+        ),
+        Finding(
+            name="heads",
+            title="What does each attention head do?",
+            comment="Scores on random tokens said twice, and what the loss does without the head.",
+            make=lambda: heads(model, texts, untrained=size.n_untrained),
+        ),
+    ]
+
+
+def _of_one_story(model: GPT, world: World, text: str, prompt: str, answer: str) -> list[Finding]:
+    from interp.analyses.attention import attention
+    from interp.analyses.logit_lens import logit_lens
+    from interp.analyses.surprise import surprise
+
+    return [
+        Finding(
+            name="logit_lens",
+            title="At which layer does the answer to a question appear?",
+            comment=f"The first held-out question that the last place does not answer: {prompt}",
+            make=lambda: logit_lens(model, prompt, targets=[answer]),
+        ),
+        Finding(
+            name="attention",
+            title="Where does each head look in the same story?",
+            comment="Attention weights: where a head read, not why the model answered.",
+            make=lambda: attention(model, prompt),
+        ),
+        Finding(
+            name="surprise",
+            title="Which words of the story surprise it more than they must?",
+            comment="Loss, the world's exact floor, and the difference, token by token.",
+            make=lambda: surprise(model, text, world=world),
+        ),
+    ]
+
+
+def first_telling_question(world: World) -> tuple[Story, Question]:
+    """The first held-out question for a place that its shortcut would answer wrongly.
+
+    Raises:
+        LookupError: none in the first stories; then the world has no such question.
+    """
+    for number in range(MOST_STORIES_LOOKED_AT):
+        story = world.sample(number, split="held_out")
+        for question in story.questions:
+            if _tells(question):
+                return story, question
+    raise LookupError(f"{world.name}: no question for a {VARIABLE} that {SHORTCUT} gets wrong")
+
+
+def _tells(question: Question) -> bool:
+    """Whether a right answer shows more than the shortcut: the place was said, and not last."""
+    wrong = question.shortcuts.get(SHORTCUT) not in (None, question.answer)
+    return question.kind == VARIABLE and wrong and "unknown" not in question.tags
+
+
+def _first_word(answer: str) -> str:
+    """The first word of an answer with its leading space, without the full stop."""
+    return answer.rstrip(" .").partition(".")[0]

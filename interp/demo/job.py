@@ -1,0 +1,97 @@
+"""The main job: from an empty folder to a trained model, findings with controls, and one page.
+
+Every stage leaves its outcome in the folder, so the same command goes on where it was stopped.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from interp.demo.display import Display, Quiet
+from interp.demo.findings import FULL, Finding, Size, findings
+from interp.demo.ledger import Ledger
+from interp.demo.shelf import kept_result
+from interp.demo.training import train_demo
+from interp.models.gpt import GPT
+from interp.report import Report
+from interp.results import Result
+from interp.worlds import load_world
+
+TITLE = "What a small model learned from stories, and how we know"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """What lies where in the demo's folder."""
+
+    folder: Path
+
+    @property
+    def run(self) -> Path:
+        """The run, which is also the model's folder."""
+        return self.folder / "stories-demo"
+
+    @property
+    def results(self) -> Path:
+        """A folder a result."""
+        return self.folder / "results"
+
+    @property
+    def report(self) -> Path:
+        """The page."""
+        return self.folder / "report.html"
+
+    @property
+    def times(self) -> Path:
+        """Seconds by stage."""
+        return self.folder / "times.json"
+
+
+def run_demo(
+    folder: str | Path, *, size: Size = FULL, seed: int = 0, display: Display | None = None
+) -> Places:
+    """Train on the stories world, look inside, steer, and write `report.html`.
+
+    Args:
+        folder: new, or that of a demo that was stopped.
+        size: how much is computed.
+        seed: of the corpus and the weights.
+        display: shows what happens; nothing does when None.
+    Returns:
+        Where everything is.
+    Raises:
+        ConfigError: the folder holds a demo with other settings.
+        Interrupted: Ctrl-C during training; a plain KeyboardInterrupt elsewhere.
+    """
+    places, display = Places(folder=Path(folder)), display or Quiet()
+    ledger = Ledger(places.times)
+    model, world_name = train_demo(places.run, size, seed, ledger, display)
+    made = [
+        (finding, _result(finding, model, places.results / finding.name, ledger, display))
+        for finding in findings(model, load_world(world_name), size)
+    ]
+    with ledger.stage("report"), display.busy("report"):
+        write_report(model, made, places.report)
+    return places
+
+
+def _result(finding: Finding, model: GPT, folder: Path, ledger: Ledger, display: Display) -> Result:
+    result = kept_result(folder, model.hash)
+    if result is None:
+        with ledger.stage(finding.name), display.busy(finding.name):
+            result = finding.make()
+            result.save(folder)
+    display.say(f"{finding.name}  {result}")
+    return result
+
+
+def write_report(model: GPT, made: list[tuple[Finding, Result]], path: Path) -> Path:
+    """The page of all findings; the same results give the same bytes."""
+    report = Report(TITLE)
+    report.add_text(
+        f"A model of {sum(p.numel() for p in model.parameters()):,} parameters was trained from "
+        "random weights on stories that a simulator told. The simulator knows the whole truth at "
+        "every word, so every instrument below is scored against it, beside its control."
+    )
+    for finding, result in made:
+        report.add(result, title=finding.title, comment=finding.comment)
+    return report.save(path)

@@ -1,0 +1,57 @@
+"""The demo's model: the corpus that its recipe asks for, and the run that trains on it."""
+
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+from interp.demo.display import Display
+from interp.demo.findings import Size
+from interp.demo.ledger import Ledger
+from interp.files import read_object
+from interp.models.gpt import GPT
+from interp.models.load import load_model
+from interp.training.corpus import Corpus
+from interp.training.pretrain import train
+from interp.training.recipes import Recipe, demo_recipe
+
+
+def train_demo(
+    run: Path, size: Size, seed: int, ledger: Ledger, display: Display
+) -> tuple[GPT, str]:
+    """The trained model, and the name of its world; goes on where an earlier call was stopped.
+
+    Args:
+        run: the run's folder; the corpus is in it.
+        size: may cut the recipe's steps and documents.
+        seed: of the corpus and the weights.
+        ledger: is told the seconds of both stages.
+        display: shows what happens.
+    Raises:
+        ConfigError: the folder holds a run with other settings.
+        Interrupted: Ctrl-C.
+    """
+    recipe = demo_recipe(seed=seed)
+    corpus = _corpus(recipe, run / "corpus", size, ledger, display)
+    config = recipe.config(corpus.tokenizer.d_vocab)
+    config = config if size.steps is None else replace(config, steps=size.steps)
+    timed = nullcontext() if _is_finished(run, config.steps) else ledger.stage("training")
+    with timed, display.training(config.steps) as progress:
+        train(config, corpus.folder, run, progress=progress)
+    model = load_model(run)
+    display.say(f"model  {run}  {config.steps} steps, weights {model.hash}")
+    return model, recipe.world
+
+
+def _corpus(recipe: Recipe, folder: Path, size: Size, ledger: Ledger, display: Display) -> Corpus:
+    if (folder / "corpus.json").exists():
+        return Corpus.open(folder)
+    with ledger.stage("corpus"), display.busy("the world tells its stories"):
+        corpus = recipe.write_corpus(folder, n_documents=size.n_documents)
+    counts = sum(corpus.n_tokens().values())
+    display.say(f"corpus  {folder}  {counts:,} tokens, {corpus.tokenizer.d_vocab} words")
+    return corpus
+
+
+def _is_finished(run: Path, steps: int) -> bool:
+    record = read_object(run / "run.json") if (run / "run.json").exists() else {}
+    return record.get("model_hash") is not None and record.get("step") == steps

@@ -1,0 +1,98 @@
+"""The main job at its smallest: everything is there, it says what it did, and it goes on."""
+
+import dataclasses
+import re
+
+import pytest
+
+from interp.demo.findings import QUICK, first_telling_question
+from interp.demo.job import run_demo
+from interp.demo.ledger import Ledger
+from interp.models.load import load_model
+from interp.results import load_result
+from interp.worlds import load_world
+
+SMALL = dataclasses.replace(QUICK, steps=3, n_documents=60)
+SECTIONS = {
+    "attention",
+    "comprehension",
+    "heads",
+    "logit_lens",
+    "probe",
+    "steering",
+    "surprise",
+}
+
+
+class Stop:
+    """A display that stops the demo at a stage, as Ctrl-C does; it also keeps what was said."""
+
+    def __init__(self, at=None):
+        self.at, self.said = at, []
+
+    def say(self, text):
+        self.said.append(text)
+
+    def training(self, steps):
+        return self
+
+    def busy(self, what):
+        if what == self.at:
+            raise KeyboardInterrupt
+        return self
+
+    def __enter__(self):
+        return lambda progress: None
+
+    def __exit__(self, *error):
+        return None
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """A demo that was stopped before its probe and begun again."""
+    folder = tmp_path_factory.mktemp("demo")
+    with pytest.raises(KeyboardInterrupt):
+        run_demo(folder, size=SMALL, display=Stop("probe"))
+    before = (folder / "results" / "comprehension" / "result.json").stat().st_mtime_ns
+    display = Stop()
+    return run_demo(folder, size=SMALL, display=display), before, display.said
+
+
+@pytest.mark.slow
+def test_it_leaves_a_model_results_and_a_report(demo):
+    places, _, _ = demo
+    model = load_model(places.run)
+    results = {path.name: load_result(path) for path in places.results.iterdir()}
+    assert model.step == SMALL.steps
+    assert set(results) == SECTIONS
+    assert {r.provenance.model_hash for r in results.values()} == {model.hash}
+
+
+@pytest.mark.slow
+def test_what_was_done_before_a_stop_is_not_done_again(demo):
+    places, before, said = demo
+    after = (places.results / "comprehension" / "result.json").stat().st_mtime_ns
+    assert after == before
+    assert {line.split()[0] for line in said} >= SECTIONS
+
+
+@pytest.mark.slow
+def test_every_stage_has_its_time(demo):
+    places, _, _ = demo
+    assert set(Ledger(places.times).done) == SECTIONS | {"corpus", "training", "report"}
+
+
+@pytest.mark.slow
+def test_the_report_asks_nothing_of_any_host_and_holds_every_section(demo):
+    places, _, _ = demo
+    page = places.report.read_text(encoding="utf-8")
+    assert re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=[\"']https?:", page) == []
+    assert all(f"interp.{name}(" in page for name in SECTIONS)
+    assert len(page) < 3_000_000
+
+
+def test_the_question_that_is_shown_is_one_its_shortcut_gets_wrong():
+    story, question = first_telling_question(load_world("stories"))
+    assert question.shortcuts["most_recent"] != question.answer
+    assert story.text[question.span[1] :].startswith(question.answer)
