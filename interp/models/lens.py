@@ -264,13 +264,16 @@ class TransformerLensView(HookedRootModule):
 
     @property
     def QK(self) -> FactoredMatrix:
-        """W_Q W_K^T of every layer and head (no grouped keys)."""
-        return FactoredMatrix(self.W_Q, self.W_K.mT)
+        """W_Q W_K^T of every layer and query head."""
+        return FactoredMatrix(self.W_Q, self._per_query_head(self.W_K).mT)
 
     @property
     def OV(self) -> FactoredMatrix:
-        """W_V W_O of every layer and head (no grouped values)."""
-        return FactoredMatrix(self.W_V, self.W_O)
+        """W_V W_O of every layer and query head."""
+        return FactoredMatrix(self._per_query_head(self.W_V), self.W_O)
+
+    def _per_query_head(self, weights: Tensor) -> Tensor:
+        return weights.repeat_interleave(self.cfg.n_heads // weights.shape[1], 1)
 
     def __getattr__(self, name: str) -> Any:
         if name in ("W_U", "b_U", "W_E", "W_pos"):

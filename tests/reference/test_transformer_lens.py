@@ -1,0 +1,564 @@
+"""TransformerLens' own tools, unchanged, on our models: every call is checked against the model."""
+
+import copy
+import inspect
+
+import pytest
+import torch
+from transformer_lens import ActivationCache, SVDInterpreter, patching
+from transformer_lens.head_detector import detect_head
+from transformer_lens.model_protocol import TransformerLensModelWithWeights
+from transformer_lens.tools import analysis as tl
+from transformer_lens.tools.training import TrainConfig, train
+from transformer_lens.utilities import test_prompt as tl_test_prompt
+
+from interp.edits import Replace, Where
+from interp.errors import HookNameError, TokenError
+from interp.models.gpt import GPT, GPTConfig
+from interp.models.tokenizer import Tokenizer
+
+pytestmark = pytest.mark.reference
+
+TEXT = "the cat sat on the mat and the dog sat on the log while a bird flew over the hill"
+SIZES = dict(n_layers=3, d_model=16, n_heads=4, n_ctx=24, init_std=0.3, embed_std=0.5, head_std=0.5)
+LLAMA = dict(norm="rms", positions="rotary", act="silu", gated=True, bias=False, tied=False)
+FAMILIES = {
+    "gpt2": {},
+    "untied-no-bias": dict(tied=False, bias=False, act="relu2"),
+    "llama": LLAMA,
+    "grouped": LLAMA | dict(n_key_value_heads=2),
+    "qwen3": LLAMA | dict(qk_norm=True, d_head=6, n_key_value_heads=2),
+    "attn-only": dict(attn_only=True, positions="none"),
+}
+UNGROUPED = [family for family in FAMILIES if family not in ("grouped", "qwen3")]
+WITH_MLP = [family for family in FAMILIES if family != "attn-only"]
+UNGROUPED_MLP = [family for family in UNGROUPED if family in WITH_MLP]
+
+
+def build(family):
+    """A tiny model whose norms and biases are not at their harmless start, and its view."""
+    tokenizer = Tokenizer.words([TEXT])
+    model = GPT(GPTConfig(d_vocab=tokenizer.d_vocab, **SIZES, **FAMILIES[family]), tokenizer)
+    random = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if p.ndim == 1:
+                start = 1.0 if "weight" in name else 0.0
+                p.copy_(start + 0.3 * torch.randn(p.shape, generator=random))
+    return model.eval().as_transformer_lens()
+
+
+@pytest.fixture(params=FAMILIES)
+def any_view(request):
+    return build(request.param)
+
+
+@pytest.fixture
+def view():
+    return build("gpt2")
+
+
+CLEAN = torch.tensor([[0, 5, 2, 7, 3], [0, 1, 4, 6, 2]])
+CORRUPT = torch.tensor([[0, 5, 3, 7, 3], [0, 8, 4, 6, 2]])
+
+
+def metric(logits):
+    """A scalar that any part of the model can move."""
+    return (logits[:, -1, 4] - logits[:, -1, 9]).mean()
+
+
+def close(a, b, atol=2e-5):
+    torch.testing.assert_close(a, b, atol=atol, rtol=1e-4)
+
+
+# The view itself
+
+
+def test_cache_and_logits_are_those_of_our_own_run(any_view):
+    logits, cache = any_view.run_with_cache(CLEAN)
+    run = any_view.model.run(CLEAN, cache="all")
+    assert isinstance(cache, ActivationCache)
+    close(logits, run.logits)
+    assert set(cache.keys()) == set(run.cache)
+    for name, value in run.cache.items():
+        assert torch.equal(cache[name], value)
+
+
+def test_weights_are_shared_and_the_model_stays_clean(any_view):
+    model = any_view.model
+    names_before = list(model.state_dict())
+    assert {p.data_ptr() for p in any_view.parameters()} == {
+        p.data_ptr() for p in model.parameters()
+    }
+    any_view.add_hook("hook_embed", lambda x, hook: x * 0)
+    changed, plain = any_view(CLEAN), model.run(CLEAN).logits
+    assert not torch.allclose(changed, plain)
+    any_view.reset_hooks()
+    close(any_view(CLEAN), plain)
+    assert list(model.state_dict()) == names_before
+    assert not any("hook" in name for name in any_view.state_dict())
+    with torch.no_grad():
+        model.embed.weight.mul_(2.0)
+    close(any_view(CLEAN), model.run(CLEAN).logits)
+    assert isinstance(any_view, TransformerLensModelWithWeights)
+
+
+def test_every_listed_weight_has_the_layout_of_its_name(any_view):
+    cfg, weights = any_view.cfg, any_view.tl_parameters()
+    assert weights["blocks.0.attn.W_Q"].shape == (cfg.n_heads, cfg.d_model, cfg.d_head)
+    assert weights["blocks.0.attn.W_O"].shape == (cfg.n_heads, cfg.d_head, cfg.d_model)
+    assert weights["unembed.W_U"].shape == (cfg.d_model, cfg.d_vocab)
+    if not cfg.attn_only:
+        assert weights["blocks.0.mlp.W_in"].shape == (cfg.d_model, cfg.d_mlp)
+    assert any_view.W_O.shape[:2] == (cfg.n_layers, cfg.n_heads)
+    assert any_view.QK.shape == any_view.OV.shape == (3, 4, 16, 16)
+
+
+def test_names_that_match_nothing_raise(view):
+    nothing = "blocks.0.hook_resid_pst"
+    with pytest.raises(HookNameError, match="resid_post"):
+        view.run_with_cache(CLEAN, names_filter=nothing)
+    with pytest.raises(HookNameError, match="resid_post"):
+        view.run_with_cache(CLEAN, names_filter=[nothing])
+    with pytest.raises(HookNameError, match="resid_post"):
+        view.run_with_hooks(CLEAN, fwd_hooks=[(nothing, lambda x, hook: x)])
+    with pytest.raises(HookNameError, match="resid_post"):
+        view.add_hook(nothing, lambda x, hook: x)
+
+
+def test_an_error_in_a_hook_leaves_no_hook(view):
+    def broken(x, hook):
+        raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        view.run_with_hooks(CLEAN, fwd_hooks=[("hook_embed", broken)])
+    assert view.list_hooks() == {}
+    close(view(CLEAN), view.model.run(CLEAN).logits)
+
+
+def test_expensive_points_are_cached_by_switch_or_by_name(view):
+    assert "blocks.0.attn.hook_result" not in view.run_with_cache(CLEAN)[1]
+    assert len(view.run_with_cache(CLEAN, names_filter="blocks.0.attn.hook_result")[1]) == 1
+    for switch in ("attn_result", "split_qkv_input", "hook_mlp_in"):
+        getattr(view, f"set_use_{switch}")(True)
+    cache = view.run_with_cache(CLEAN)[1]
+    assert set(cache.keys()) == set(view.hook_dict)
+    close(cache["result", 1].sum(2) + view.blocks[1].attn.b_O, cache["attn_out", 1])
+
+
+def test_gradients_of_every_point_are_cached(any_view):
+    out, cache = any_view.run_with_cache(CLEAN, return_type="loss", incl_bwd=True)
+    points = [name for name in cache if not name.endswith("_grad")]
+    assert out.ndim == 0
+    assert {f"{name}_grad" for name in points} <= set(cache.keys())
+    name = "blocks.1.hook_resid_mid" if not any_view.cfg.attn_only else "blocks.1.hook_resid_pre"
+    run = any_view.model.run(CLEAN, cache=[name], grad=True)
+    loss = any_view.loss_fn(run.logits, CLEAN)
+    close(cache[f"{name}_grad"], torch.autograd.grad(loss, run[name])[0])
+
+
+def test_hooks_nest_and_contexts_end(view):
+    double = ("hook_embed", lambda x, hook: 2 * x)
+    with view.hooks(fwd_hooks=[double]):
+        once = view(CLEAN)
+        with view.hooks(fwd_hooks=[double]):
+            twice = view(CLEAN)
+        close(view(CLEAN), once)
+    assert not torch.allclose(once, twice)
+    close(view(CLEAN), view.model.run(CLEAN).logits)
+
+
+def test_copies_are_independent(view):
+    twin = copy.deepcopy(view)
+    with torch.no_grad():
+        twin.model.embed.weight.zero_()
+    assert not torch.allclose(twin(CLEAN), view(CLEAN))
+    assert torch.equal(twin.W_E, torch.zeros_like(view.W_E))
+    close(twin.ln_final(torch.ones(1, 1, 16)), view.ln_final(torch.ones(1, 1, 16)))
+
+
+def test_autocast_runs_through_hooks(view):
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits, cache = view.run_with_cache(CLEAN)
+    assert (logits - view(CLEAN)).abs().max() < 0.5 and cache["z", 0].isfinite().all()
+
+
+def test_text_in_and_out(view):
+    ids = view.to_tokens("the cat sat")
+    assert view.to_str_tokens("the cat sat") == ["<|bos|>", "the", " cat", " sat"]
+    assert view.to_tokens("the cat sat", prepend_bos=False).shape[1] == ids.shape[1] - 1
+    assert view.to_string(ids[0]) == "the cat sat" and view.to_string(ids) == ["the cat sat"]
+    assert view.to_single_token(" cat") == int(ids[0, 2])
+    with pytest.raises(TokenError, match="One token"):
+        view.to_single_token(" cat sat")
+    both = view(["the cat sat", "the dog"])
+    close(both[1, -1], view("the dog")[0, -1])
+    close(view("the cat", return_type="both")[1], view("the cat", return_type="loss"))
+    assert view("the cat", return_type="loss", loss_per_token=True).shape == (1, 2)
+    assert view("the cat", return_type=None) is None
+
+
+def test_test_prompt_prints_ranks(view, capsys):
+    tl_test_prompt("the cat sat on", " the", view)
+    assert "Rank" in capsys.readouterr().out
+
+
+# ActivationCache
+
+
+@pytest.fixture
+def cached(any_view):
+    logits, cache = any_view.run_with_cache(CLEAN)
+    return any_view, logits, cache
+
+
+def test_cache_is_a_mapping_with_short_names(cached):
+    view, _, cache = cached
+    assert torch.equal(cache["resid_post", -1], cache["blocks.2.hook_resid_post"])
+    assert len(cache) == len(list(cache.items())) == len(list(cache.values())) == len(list(cache))
+    assert torch.equal(cache.to("cpu")["z", 0], cache["z", 0])
+    cache.toggle_autodiff(False)
+    torch.set_grad_enabled(True)
+    assert cache.apply_slice_to_batch_dim(0)["z", 0].ndim == 3
+    single = view.run_with_cache(CLEAN[:1], remove_batch_dim=True)[1]
+    close(single["z", 0], cache["z", 0][0])
+    close(view.run_with_cache(CLEAN[:1])[1].remove_batch_dim()["z", 0], single["z", 0])
+    sliced = view.run_with_cache(CLEAN, pos_slice=-1)[1]
+    close(sliced["resid_post", 0], cache["resid_post", 0][:, -1:])
+    assert cache.stack_activation("pattern").shape[0] == 3
+
+
+def test_residual_parts_sum_to_the_stream(cached):
+    view, _, cache = cached
+    last = cache["resid_post", -1]
+    parts, labels = cache.decompose_resid(return_labels=True)
+    close(parts.sum(0), last)
+    assert len(labels) == len(parts)
+    close(cache.decompose_resid(layer=1).sum(0), cache["resid_pre", 1])
+    close(cache.accumulated_resid()[-1], last)
+    if not view.cfg.attn_only:
+        close(cache.decompose_resid(layer=1, mlp_input=True).sum(0), cache["resid_mid", 1])
+        assert len(cache.decompose_resid(mode="mlp", incl_embeds=False)) == 3
+        assert len(cache.accumulated_resid(incl_mid=True)) == 7
+    assert len(cache.decompose_resid(mode="attn", incl_embeds=False)) == 3
+
+
+def test_norms_of_parts_are_the_models_own(cached):
+    view, _, cache = cached
+    close(cache.decompose_resid(apply_ln=True).sum(0), cache["ln_final.hook_normalized"])
+    close(
+        cache.decompose_resid(layer=2, apply_ln=True).sum(0),
+        cache["blocks.2.ln1.hook_normalized"],
+    )
+    close(
+        cache.apply_ln_to_stack(cache["resid_pre", 1][None], layer=1)[0],
+        cache["blocks.1.ln1.hook_normalized"],
+    )
+    lens = cache.accumulated_resid(apply_ln=True)
+    logits = lens @ view.W_U + view.b_U
+    close(logits[-1], view.model.run(CLEAN).logits)
+
+
+def test_heads_and_neurons_sum_to_their_layers(cached):
+    view, _, cache = cached
+    cache.compute_head_results()
+    close(cache["result", 0].sum(2) + view.blocks[0].attn.b_O, cache["attn_out", 0])
+    heads, labels = cache.stack_head_results(return_labels=True, incl_remainder=True)
+    assert labels[:2] == ["L0H0", "L0H1"]
+    close(heads.sum(0), cache["resid_post", -1])
+    assert cache.stack_head_results(layer=2, apply_ln=True).shape[0] == 8
+    if view.cfg.attn_only:
+        return
+    neurons = cache.get_neuron_results(1)
+    close(neurons.sum(-2) + view.blocks[1].mlp.b_out, cache["mlp_out", 1])
+    stack, _ = cache.stack_neuron_results(layer=3, return_labels=True, incl_remainder=True)
+    close(stack.sum(0), cache["resid_post", -1], atol=1e-4)
+    direction = view.W_U[:, 3]
+    projected = cache.stack_neuron_results(layer=2, project_output_onto=direction, apply_ln=True)
+    whole = cache.stack_neuron_results(layer=2, apply_ln=True) @ direction
+    close(projected, whole)
+
+
+@pytest.mark.parametrize("expand", [True, False])
+def test_the_full_decomposition_with_biases_is_the_stream(cached, expand):
+    _, _, cache = cached
+    full, labels = cache.get_full_resid_decomposition(expand_neurons=expand, return_labels=True)
+    close(full.sum(0), cache["resid_post", -1], atol=1e-4)
+    assert "bias" in labels
+
+
+# Attribution to logits
+
+
+@pytest.mark.parametrize("unit", ["component", "head"])
+def test_direct_logit_attribution_is_exact_with_a_learned_final_norm(any_view, unit):
+    cfg, model = any_view.cfg, any_view.model
+    logits = any_view(CLEAN)
+    found = tl.direct_logit_attribution(any_view, CLEAN, 4, 9, unit=unit)
+    norm_bias = model.weight("ln_final.b") @ (any_view.W_U[:, 4] - any_view.W_U[:, 9])
+    truth = logits[:, -1, 4] - logits[:, -1, 9] - norm_bias
+    close(found.attribution.sum(0), truth, atol=1e-5)
+    assert len(found.labels) == len(found.attribution) >= cfg.n_layers
+    assert found.top(2)
+
+
+def test_logit_attributions_take_texts_ids_and_tensors(any_view):
+    logits, cache = any_view.run_with_cache(CLEAN)
+    parts = cache.decompose_resid(pos_slice=-1)
+    by_text = cache.logit_attrs(parts, " cat", " dog", pos_slice=-1)
+    cat, dog = any_view.to_single_token(" cat"), any_view.to_single_token(" dog")
+    close(by_text, cache.logit_attrs(parts, cat, dog, pos_slice=-1))
+    each = torch.tensor([cat, cat]), torch.tensor([dog, dog])
+    close(by_text, cache.logit_attrs(parts, *each, pos_slice=-1))
+    if any_view.cfg.attn_only:
+        return  # TransformerLens reads resid_mid here, which no attention-only model has.
+    layers = tl.direct_logit_attribution(any_view, cache=cache, answer_tokens=cat, unit="layer")
+    bias = any_view.model.weight("ln_final.b") @ any_view.W_U[:, cat]
+    close(layers.attribution[-1] + bias, logits[:, -1, cat])
+
+
+def test_logit_lens_and_readout_end_at_the_models_logits(any_view):
+    logits, cache = any_view.run_with_cache(CLEAN)
+    mid = not any_view.cfg.attn_only
+    found = tl.logit_lens(any_view, CLEAN, incl_mid=mid, positions=None)
+    close(found.values[-1], logits)
+    ranks = cache.logit_lens(targets=[" cat", " dog"], positions=None)
+    expected = (logits > logits[..., [any_view.to_single_token(" cat")]]).sum(-1)
+    assert torch.equal(ranks.rank_trajectory(" cat")[-1].long(), expected)
+    top = tl.logit_readout(any_view, cache["resid_post", -1], top_k=3)
+    close(top.values, logits.topk(3).values)
+    frame = tl.logit_lens(any_view, CLEAN, top_k=2, incl_mid=False).to_dataframe(any_view.tokenizer)
+    assert len(frame) > 0
+
+
+# Patching
+
+SWEEPS = sorted(n for n in dir(patching) if n.startswith("get_act_patch_") and "direct" not in n)
+
+
+def test_all_eighteen_sweeps_are_here():
+    assert len(SWEEPS) == 18
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+@pytest.mark.parametrize("family", ["gpt2", "grouped"])
+def test_patching_sweeps(family, name):
+    view = build(family)
+    clean, corrupt = view.run_with_cache(CLEAN)[1], view.run_with_cache(CORRUPT)[1]
+    sweep = getattr(patching, name)
+    if "every" in name and family == "grouped" and "head" in name:
+        pytest.skip("TransformerLens stacks k and v sweeps of fewer heads onto q's")
+    found, same = sweep(view, CORRUPT, clean, metric), sweep(view, CORRUPT, corrupt, metric)
+    # Patching a run with itself changes nothing; with another run, something.
+    close(same, metric(view(CORRUPT)).expand(same.shape))
+    assert (found - same).abs().max() > 1e-4
+    if "head" in name and "every" not in name:
+        fewer = family == "grouped" and ("_k_" in name or "_v_" in name)
+        assert found.shape[0] == 3 and (2 if fewer else 4) in found.shape
+
+
+def test_a_sweeps_cell_is_our_own_edit(view):
+    clean = view.run_with_cache(CLEAN)[1]
+    found = patching.get_act_patch_resid_pre(view, CORRUPT, clean, metric)
+    for layer in range(3):
+        for pos in range(5):
+            where = Where(positions=(pos,))
+            edit = Replace(hook=("resid_pre", layer), value=clean["resid_pre", layer], where=where)
+            close(found[layer, pos], metric(view.model.run(CORRUPT, edits=[edit]).logits))
+
+
+def test_sweeps_keep_examples_and_baseline(view):
+    clean = view.run_with_cache(CLEAN)[1]
+    found = patching.get_act_patch_resid_pre(
+        view,
+        CORRUPT,
+        clean,
+        lambda logits: logits[:, -1, 4] - logits[:, -1, 9],
+        reduce="none",
+        baseline=True,
+    )
+    assert isinstance(found, patching.PatchingResult) and len(found.to_dataframe()) == 30
+
+
+@pytest.mark.parametrize("component", ["q", "k", "v"])
+@pytest.mark.parametrize("family", UNGROUPED)
+def test_direct_path_patching(family, component):
+    view = build(family)
+    clean, corrupt = view.run_with_cache(CLEAN)[1], view.run_with_cache(CORRUPT)[1]
+    one = patching.get_act_patch_direct_path(
+        view, CORRUPT, clean, corrupt, metric, 0, 1, component, verbose=False
+    )
+    every = patching.get_act_patch_direct_path_all_sources(
+        view, CORRUPT, clean, corrupt, metric, component, verbose=False
+    )
+    close(every[0, 1], one)
+    assert (one[1:] - metric(view(CORRUPT))).abs().max() > 1e-5
+    assert not view.cfg.use_split_qkv_input
+
+
+def test_direct_path_patching_of_queries_with_grouped_keys():
+    view = build("grouped")
+    clean, corrupt = view.run_with_cache(CLEAN)[1], view.run_with_cache(CORRUPT)[1]
+    one = patching.get_act_patch_direct_path(
+        view, CORRUPT, clean, corrupt, metric, 0, 1, verbose=False
+    )
+    assert (one[1:] - metric(view(CORRUPT))).abs().max() > 1e-5
+
+
+@pytest.mark.parametrize("family", WITH_MLP)
+def test_node_attribution_is_the_first_order_effect(family):
+    view = build(family)
+    found = tl.attribution_patch(view, CLEAN, CORRUPT, metric)
+    assert len(found.top_nodes(3)) == 3
+    scale = 1e-3  # From a hundredth of the way there, the effect is its derivative.
+    near = view.run_with_cache(CORRUPT)[1]["mlp_out", 0]
+    far = view.run_with_cache(CLEAN)[1]["mlp_out", 0]
+    edit = Replace(hook=("mlp_out", 0), value=near + scale * (far - near), where=Where(bos=True))
+    model = view.model.double()
+    moved = metric(model.run(CORRUPT, edits=[edit]).logits) - metric(model.run(CORRUPT).logits)
+    nodes = {node: score for node, score in found.node_scores.items() if node.kind == "mlp_out"}
+    total = sum(score for node, score in nodes.items() if node.layer == 0)
+    assert total == pytest.approx(float(moved) / scale, rel=0.05, abs=1e-3)
+
+
+@pytest.mark.parametrize("family", UNGROUPED_MLP)
+def test_edge_attribution_and_faithfulness(family):
+    view = build(family)
+    config = tl.EdgeAttributionConfig(granularity="edge")
+    found = tl.attribution_patch(view, CLEAN, CORRUPT, metric, config)
+    circuit = found.top_edges(k=len(found.edge_scores))
+    pair = CLEAN[:1], CORRUPT[:1]
+    whole = tl.faithfulness(view, *pair, metric, circuit)
+    assert whole.recovered == pytest.approx(1.0, abs=1e-3)
+    none = tl.faithfulness(view, *pair, metric, circuit[:0])
+    assert none.recovered == pytest.approx(0.0, abs=1e-3)
+    mean = tl.FaithfulnessConfig(ablation="mean")
+    part = tl.faithfulness(view, *pair, metric, circuit[:9], mean, mean_tokens=CLEAN[1:])
+    assert part.circuit_size == 9
+    assert not view.cfg.use_attn_result and not view.cfg.use_hook_mlp_in
+
+
+# Heads, subspaces, weights
+
+
+@pytest.mark.parametrize("kind", ["previous_token_head", "duplicate_token_head", "induction_head"])
+def test_detect_head(any_view, kind):
+    found = detect_head(any_view, "the cat sat on the mat and the cat sat", kind)
+    assert found.shape == (3, 4) and found.isfinite().all()
+    several = detect_head(any_view, ["the cat sat on", "the dog sat on"], kind, error_measure="abs")
+    assert several.shape == (3, 4)
+
+
+def test_detect_head_with_a_pattern_and_a_choice_of_heads(view):
+    pattern = torch.tril(torch.ones(5, 5))
+    found = detect_head(view, "the cat sat on", pattern, heads=[(1, 2)], exclude_bos=True)
+    assert found[1, 2] >= 0 and (found == -1).sum() == 11
+
+
+@pytest.mark.parametrize("family", UNGROUPED_MLP)
+def test_singular_vectors(family):
+    view = build(family)
+    reader = SVDInterpreter(view)
+    for kind, head in (("OV", 1), ("w_in", None), ("w_out", None)):
+        found = reader.get_singular_vectors(kind, 1, num_vectors=3, head_index=head)
+        assert found.shape == (view.cfg.d_vocab, 1, 3)
+
+
+def test_head_subspaces_overlap(any_view):
+    for role in "QKV":
+        assert tl.attention_head_subspace_affinity(any_view, target_role=role).top_pairs(2)
+
+
+def test_interchange_interventions(any_view):
+    view = any_view
+
+    def answer(inputs):
+        return view(inputs)[:, -1, :6]
+
+    name, positions = "blocks.1.hook_resid_post", torch.tensor([4, 4])
+    sources = tl.collect_activations(view, name, CLEAN, answer, positions=positions)
+    close(sources, view.run_with_cache(CLEAN)[1][name][:, 4])
+    everything = tl.SubspaceInterchange(torch.eye(16))
+    # With the whole stream of the last token interchanged, the base answers as the source does.
+    swapped = tl.intervened_logits(
+        view, name, everything, CORRUPT, sources, answer, positions=positions
+    )
+    where = Where(positions=(4,))
+    value = view.run_with_cache(CLEAN)[1][name]
+    expected = view.model.run(CORRUPT, edits=[Replace(hook=name, value=value, where=where)])
+    close(swapped, expected.logits[:, -1, :6])
+    trained = tl.run_with_intervention(
+        view,
+        name,
+        tl.NormMatchedPlacebo(everything, torch.eye(16)[:, 2:4]),
+        CORRUPT,
+        sources,
+        answer,
+        positions=positions,
+    )
+    assert trained.shape == (2, 6)
+
+
+def test_distributed_alignment_search_and_its_controls(view):
+    def answer(inputs):
+        return view(inputs)[:, -1, :6]
+
+    found = tl.fit_das(
+        view,
+        "blocks.1.hook_resid_post",
+        CORRUPT,
+        CLEAN,
+        torch.tensor([1, 2]),
+        answer,
+        rank=2,
+        epochs=2,
+        base_positions=torch.tensor([4, 4]),
+        source_positions=torch.tensor([4, 4]),
+    )
+    assert found.basis.shape == (16, 2)
+    assert all(p.requires_grad for p in view.parameters())
+    assert len(tl.arbitrary_targets(["a", "b"], 3, seed=0)) == 2
+    basis = tl.mean_difference_basis(torch.randn(6, 16), [0, 0, 0, 1, 1, 1])
+    assert basis.shape == (16, 1)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_reinitialized_draws_every_weight_anew(family):
+    view = build(family)
+    before = {name: p.clone() for name, p in view.named_parameters()}
+    fresh = tl.reinitialized(view, seed=1)
+    for name, parameter in fresh.named_parameters():
+        assert not torch.equal(parameter, before[name]), name
+        assert torch.equal(dict(view.named_parameters())[name], before[name])
+    assert not torch.allclose(fresh(CLEAN), view(CLEAN))
+
+
+def test_sparse_probe_on_cached_neurons(view):
+    tokens = torch.randint(0, 10, (60, 5), generator=torch.Generator().manual_seed(0))
+    features = view.run_with_cache(tokens)[1]["post", 1][:, -1]
+    found = tl.fit_sparse_probe(features, tokens[:, -1] < 5, k=3)
+    assert found is not None
+
+
+def test_the_training_loop_trains_the_shared_weights(view):
+    rows = [{"tokens": row} for row in CLEAN.repeat(4, 1)]
+    before = view.model.loss(CLEAN).item()
+    config = TrainConfig(num_epochs=3, batch_size=4, lr=1e-2, device="cpu", print_every=None)
+    trained = train(view, config, rows)
+    assert trained is view and view.training and view.model.training
+    assert view.model.eval().loss(CLEAN).item() < before
+
+
+def test_a_model_in_training_mode_is_not_silently_put_out_of_it():
+    model = build("gpt2").model.train()
+    view = model.as_transformer_lens()
+    assert model.training and view.training
+    with pytest.raises(ValueError, match="evaluation"):
+        tl.direct_logit_attribution(view, CLEAN, 4)
+
+
+def test_signatures_we_override_still_take_what_theirs_take():
+    from transformer_lens import HookedRootModule
+
+    theirs = inspect.signature(HookedRootModule.run_with_cache).parameters
+    assert {"names_filter", "incl_bwd", "pos_slice", "device"} <= set(theirs)
