@@ -146,6 +146,31 @@ def bootstrap_mean(
     return _percentile(float(sums.sum() / counts.sum()), means, n_groups, level)
 
 
+def bootstrap_ratio(
+    part: Values, whole: Values, groups: Groups | None = None, *, seed: int = 0, **options: float
+) -> Interval:
+    """Sum of `part` over sum of `whole` (hits over tries, nats over tokens), with its interval.
+
+    Args:
+        part: a number an example.
+        whole: what it is a part of, for the same examples; 0 where an example has nothing.
+        groups: the story of each example.
+        seed: of the resampling.
+        options: `n_boot`, `level`.
+    Returns:
+        Interval: nan when `whole` is 0 throughout.
+    Raises:
+        ShapeError: different lengths.
+        NotEnoughDataError: fewer than two groups.
+    Example:
+        >>> bootstrap_ratio([1, 0, 2], [2, 0, 2]).value
+        0.75
+    """
+    part, whole = (torch.as_tensor(x, dtype=torch.float64).flatten() for x in (part, whole))
+    _difference(part, whole)
+    return bootstrap(lambda w: (w @ part) / (w @ whole), len(part), groups, seed=seed, **options)
+
+
 def rate(
     flags: Values,
     groups: Groups | None = None,

@@ -117,23 +117,25 @@ def fit_mlp(
 def moments(
     x: Float[Tensor, "example d_model"],
 ) -> tuple[Float[Tensor, " d_model"], Float[Tensor, " d_model"]]:
-    """Mean and standard deviation of each column; a constant column gets deviation 1."""
+    """Mean and standard deviation of each column; one that is constant but for rounding gets 1."""
     deviation = x.std(0, correction=0)
-    return x.mean(0), torch.where(deviation > 1e-6 * x.abs().mean(), deviation, 1.0)
+    return x.mean(0), torch.where(deviation > 1e-5 * x.abs().mean(), deviation, 1.0)
 
 
 def _principal_axes(
     x: Float[Tensor, "example d_model"],
 ) -> tuple[Float[Tensor, "d_model r"], Float[Tensor, " r"]]:
+    # In single precision the solver may fail on matrices of low rank, which an embedding makes.
     n, d = x.shape
+    rows = x.double()
     if n >= d:
-        variance, axes = torch.linalg.eigh(x.T @ x / n)
+        variance, axes = torch.linalg.eigh(rows.T @ rows / n)
     else:
-        variance, sides = torch.linalg.eigh(x @ x.T / n)
-        axes = x.T @ (sides / (n * variance.clamp_min(1e-12)).sqrt())
+        variance, sides = torch.linalg.eigh(rows @ rows.T / n)
+        axes = rows.T @ (sides / (n * variance.clamp_min(1e-12)).sqrt())
     kept = variance > 1e-6 * variance[-1]
     kept[-1] = True  # rows that are all alike still need one axis
-    return axes[:, kept], variance[kept].clamp_min(0)
+    return axes[:, kept].to(x.dtype), variance[kept].clamp_min(0).to(x.dtype)
 
 
 def _descend(

@@ -93,13 +93,15 @@ def file_examples(tokenizer: Tokenizer, path: str | Path, *, max_tokens: int) ->
     return examples
 
 
-def sample_stories(world: World, n: int, *, seed: int, level: str, split: str) -> list[Story]:
+def sample_stories(
+    world: World, n: int, *, seed: int, level: str, split: str, first: int = 0
+) -> list[Story]:
     """`n` stories whose numbers no other seed shares (below a million stories)."""
     if level not in world.levels:
         raise ConfigError(
             f"World {world.name!r} has no level {level!r}.{near_misses(level, world.levels)}"
         )
-    first = seed * 1_000_000
+    first += seed * 1_000_000
     return [world.sample(first + i, level=level, split=split) for i in range(n)]
 
 

@@ -37,10 +37,7 @@ def rows_at(
     A story's examples share one forward pass. Rows are padded on the right, which a causal model
     cannot see.
     """
-    longest: dict[int, tuple[int, ...]] = {}
-    for example in examples:
-        if len(example.tokens) > len(longest.get(example.story, ())):
-            longest[example.story] = example.tokens
+    longest = {story: max(rows, key=len) for story, rows in _texts(examples).items()}
     of_story: dict[int, list[int]] = {}
     for i, example in enumerate(examples):
         of_story.setdefault(example.story, []).append(i)
@@ -61,3 +58,42 @@ def _batches(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:
 def _padded(rows: Sequence[Sequence[int]], device: torch.device) -> Tensor:
     width = max(map(len, rows))
     return torch.tensor([[*row, *[0] * (width - len(row))] for row in rows], device=device)
+
+
+def mean_rows(
+    model: LanguageModel, examples: Sequence[Example], sites: Sequence[Name], *, batch: int = 64
+) -> Float[Tensor, "site example d_model"]:
+    """The mean of each site over each example's tokens, the first left out, on the CPU."""
+    found: list[Tensor | None] = [None] * len(examples)
+    order = sorted(range(len(examples)), key=lambda i: len(examples[i].tokens))
+    for part in _batches(order, batch):
+        tokens = _padded([examples[i].tokens for i in part], model.device)
+        run = model.run(tokens, cache=list(sites))
+        stacked = torch.stack([run[site].flatten(2).float() for site in sites])
+        for row, i in enumerate(part):
+            first = min(1, len(examples[i].tokens) - 1)
+            found[i] = stacked[:, row, first : len(examples[i].tokens)].mean(1).cpu()
+    return torch.stack(found, 1)
+
+
+def median_norms(
+    model: LanguageModel, examples: Sequence[Example], sites: Sequence[Name], *, n: int = 64
+) -> list[float]:
+    """The median length of each site's activations over whole texts, first positions left out.
+
+    The first position often holds a vector many times longer than the others, with no text in it.
+    """
+    texts = [max(of, key=len) for of in _texts(examples).values()][:n]
+    norms = []
+    for part in _batches(texts, 32):
+        run = model.run(_padded(part, model.device), cache=list(sites))
+        lengths = torch.stack([run[site].flatten(2).float().norm(dim=-1) for site in sites]).cpu()
+        norms += [lengths[:, row, 1 : len(ids)] for row, ids in enumerate(part)]
+    return torch.cat(norms, 1).median(1).values.tolist()
+
+
+def _texts(examples: Sequence[Example]) -> dict[int, list[tuple[int, ...]]]:
+    rows: dict[int, list[tuple[int, ...]]] = {}
+    for example in examples:
+        rows.setdefault(example.story, []).append(example.tokens)
+    return rows

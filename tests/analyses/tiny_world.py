@@ -13,7 +13,8 @@ WORDS = (*NAMES, *PLACES, *MOODS)
 FORMS = {
     "place": r"(?P<person>\w+) sits in the (?P<place>\w+)\.",
     "mood": r"(?P<person>\w+) feels (?P<mood>\w+)\.",
-    "question": r"Where is (?P<person>\w+)\? In the (?P<place>\w+)\.",
+    "where": r"Where is (?P<person>\w+)\? In the (?P<place>\w+)\.",
+    "how": r"How is (?P<person>\w+)\? Feeling (?P<mood>\w+)\.",
 }
 
 
@@ -30,27 +31,34 @@ class TinyWorld:
 
     def sample(self, seed: int, *, level: str = "full", split: str = "train") -> Story:
         rng = random.Random(f"{split}/{seed}")
-        text, facts = "", []
+        text, facts, questions = "", [], []
         people = rng.sample(NAMES, self.people)
         where = dict(zip(people, rng.sample(PLACES, self.people), strict=True))
+        how = {person: rng.choice(MOODS) for person in people}
         for person in people:
             text += f"{person} sits in the {where[person]}."
             facts.append(self._fact(text[:-1], "place", where[person], person, "stated"))
             facts.append(self._fact(text, "place", where[person], person, "state"))
-            mood = rng.choice(MOODS)
-            text += f" {person} feels {mood}. "
-            facts.append(self._fact(text[:-2], "mood", mood, person, "stated"))
-        asked = rng.choice(people)
-        start = len(text)
-        text += f"Where is {asked}? In the"
-        question = Question(span=(start, len(text)), kind="place", answer=where[asked], about=asked)
-        before = (len(text) - 1, len(text))
-        facts.append(
-            Fact(span=before, variable="place", value=where[asked], about=asked, role="asked")
-        )
-        text += f" {where[asked]}."
+            text += f" {person} feels {how[person]}. "
+            facts.append(self._fact(text[:-2], "mood", how[person], person, "stated"))
+        for variable, truth, asking in (
+            ("place", where, "Where is {}? In the"),
+            ("mood", how, "How is {}? Feeling"),
+        ):
+            about, start = rng.choice(people), len(text)
+            text += asking.format(about)
+            value = truth[about]
+            span = (start, len(text))
+            questions.append(Question(span=span, kind=variable, answer=value, about=about))
+            facts.append(self._fact(text, variable, value, about, "asked"))
+            text += f" {value}. "
         return Story(
-            text=text, facts=tuple(facts), choices=(), questions=(question,), level=level, seed=seed
+            text=text[:-1],
+            facts=tuple(facts),
+            choices=(),
+            questions=tuple(questions),
+            level=level,
+            seed=seed,
         )
 
     def parse(self, text: str) -> Parse:
