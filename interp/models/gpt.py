@@ -164,7 +164,8 @@ class Norm(nn.Module):
             return self._exact(x, tap, at)
         if self.kind == "layer":
             return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
-        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+        # Under autocast queries and keys come in half precision; the fused norm wants one kind.
+        return F.rms_norm(x, self.weight.shape, self.weight.to(x.dtype), self.eps)
 
     def _exact(self, x: Tensor, tap: Tap, at: str) -> Tensor:
         if self.kind == "layer":
@@ -377,7 +378,7 @@ class GPT(nn.Module):
             where = self.pos_embed.weight[place]
             x = x + (tap("hook_pos_embed", where.expand(x.shape)) if tap else where)
         allowed, causal = who_sees_whom(tokens.shape[1], start, mask, tokens.device)
-        turn = self._turn(place, x.dtype) if self.cfg.positions == "rotary" else None
+        turn = self._turn(place) if self.cfg.positions == "rotary" else None
         frame = Frame(tap, allowed, causal, turn, kv, rate)
         x = dropout(x, frame)
         for block in self.blocks:
@@ -400,8 +401,8 @@ class GPT(nn.Module):
             )
         return slice(start, stop)
 
-    def _turn(self, place: Tensor | slice, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        return self.cos[place].unsqueeze(-2).to(dtype), self.sin[place].unsqueeze(-2).to(dtype)
+    def _turn(self, place: Tensor | slice) -> tuple[Tensor, Tensor]:
+        return self.cos[place].unsqueeze(-2), self.sin[place].unsqueeze(-2)
 
     def to_logits(self, normalized: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_vocab"]:
         """The unembedding alone, of what the final norm gave."""

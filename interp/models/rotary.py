@@ -20,6 +20,7 @@ def rotate(
     sin: Float[Tensor, "... d_head"],
 ) -> Float[Tensor, "batch pos head d_head"]:
     """Turn each pair (x_i, x_{i + d/2}) by its position's angle; `sin` carries the sign."""
+    cos, sin = cos.to(x.dtype), sin.to(x.dtype)
     return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin)
 
 

@@ -127,6 +127,7 @@ def test_draws_follow_the_distribution() -> None:
     torch.testing.assert_close(shares, (logits[0] / 1.3).softmax(0), atol=0.012, rtol=0)
 
 
+@pytest.mark.reference
 def test_the_repetition_penalty_is_that_of_transformers(tiny_model: GPT) -> None:
     from transformers import RepetitionPenaltyLogitsProcessor
 

@@ -222,6 +222,23 @@ def test_zero_projections_begin_as_the_identity() -> None:
     assert torch.equal(run["resid_post", -1], run["embed"])
 
 
+def test_half_precision_stays_near(any_model: GPT) -> None:
+    exact = any_model.run(TOKENS).logits
+    loss = any_model.loss(TOKENS).detach()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.testing.assert_close(any_model.loss(TOKENS).detach(), loss, rtol=0.05, atol=0.05)
+    half = any_model.to(torch.bfloat16)
+    assert half.run(TOKENS, cache="all").logits.dtype == torch.bfloat16
+    assert (half.run(TOKENS).logits.float() - exact).abs().mean() < 0.1
+    assert len(half.generate(TOKENS, max_new_tokens=3).tokens[0]) == 3
+
+
+@pytest.mark.slow
+def test_it_compiles_to_one_graph(any_model: GPT) -> None:
+    found = torch._dynamo.explain(any_model)(TOKENS)
+    assert (found.graph_count, found.graph_break_count) == (1, 0)
+
+
 def test_the_loss_weighs_what_is_predicted(tiny_model: GPT) -> None:
     even = tiny_model.loss(TOKENS, torch.full(TOKENS.shape, 3.0))
     torch.testing.assert_close(even, tiny_model.loss(TOKENS))
@@ -285,8 +302,18 @@ def test_the_hash_follows_the_weights() -> None:
     with torch.no_grad():
         model.embed.weight[0, 0] += 1
     assert model.hash != first
+    with torch.no_grad():
+        model.embed.weight.data[0, 0] += 1
     model.load_state_dict(twin.state_dict())
     assert model.hash == first == tiny("gpt2").to("cpu").hash
+
+
+@pytest.mark.parametrize("kind", [dict(fused=True), dict(foreach=True), dict()])
+def test_the_hash_follows_every_optimizer(tiny_model: GPT, kind: dict[str, bool]) -> None:
+    before, optimizer = tiny_model.hash, torch.optim.AdamW(tiny_model.parameters(), **kind)
+    tiny_model.loss(TOKENS).backward()
+    optimizer.step()
+    assert tiny_model.hash != before
 
 
 def test_the_same_seed_gives_the_same_weights_whatever_torch_drew_before() -> None:
