@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.distributed_c10d import _set_pg_timeout
 from torch.distributed.tensor import DTensor, Replicate
 
 from interp.errors import InterpError, TrainingError
@@ -18,7 +19,10 @@ from interp.models.device import pick_device
 
 Engine = Literal["ddp", "fsdp"]
 INIT_TIMEOUT = timedelta(seconds=60)
-"""How long the ranks wait for each other, at the start and in every later exchange."""
+"""How long the ranks wait for each other at the start."""
+
+EXCHANGE_TIMEOUT = timedelta(minutes=10)
+"""How long they wait later, when one may be writing; a rank that died is noticed at once."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ def join_world(device: str = "auto") -> Iterator[World]:
             f"others within {INIT_TIMEOUT.seconds} s ({error}). End what is left of the job and "
             f"start the same command again."
         ) from error
+    _set_pg_timeout(EXCHANGE_TIMEOUT)
     try:
         yield World(dist.get_rank(), size, _local_rank())
     finally:

@@ -10,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from interp.errors import TrainingError
+from interp.training.disk import naming_refusals
 
 
 @contextmanager
@@ -32,7 +33,8 @@ def run_lock(folder: Path) -> Iterator[None]:
             f"Wait for it, stop it, or train into another folder."
         ) from refused
     try:
-        holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+        with naming_refusals("holder of the run's lock", folder):
+            holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
         yield
     finally:
         holder.unlink(missing_ok=True)

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from interp.files import write_text
+from interp.training.disk import naming_refusals
+
 Record = Mapping[str, Any]
 Writer = Callable[[Record], None]
 
@@ -31,12 +34,15 @@ class MetricsLog:
         self.writers = tuple(writers)
 
     def append(self, records: Iterable[Record]) -> None:
-        """Write records and wait until they are on the disk."""
+        """Write records and wait until they are on the disk.
+
+        Raises:
+            TrainingError: the disk is full or refuses.
+        """
         records = list(records)
-        if not records:
-            return
-        with self.path.open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(record) + "\n" for record in records)
+        lines = "".join(json.dumps(record) + "\n" for record in records)
+        with naming_refusals("run's measurements", self.path.parent), self.path.open("ab") as file:
+            file.write(lines.encode())
             file.flush()
             os.fsync(file.fileno())
         for writer in self.writers:
@@ -46,9 +52,8 @@ class MetricsLog:
     def cut_back(self, step: int) -> None:
         """Drop every record made after `step` updates, and a half-written last line."""
         kept = [r for r in read_metrics(self.path) if r["step"] <= step] if step else []
-        temporary = self.path.with_name(self.path.name + ".tmp")
-        temporary.write_text("".join(json.dumps(r) + "\n" for r in kept), encoding="utf-8")
-        os.replace(temporary, self.path)
+        with naming_refusals("run's measurements", self.path.parent):
+            write_text(self.path, "".join(json.dumps(record) + "\n" for record in kept))
 
 
 def read_metrics(path: Path | str, kind: str | None = None) -> list[dict[str, Any]]:

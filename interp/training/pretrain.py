@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from interp.errors import ConfigError
+from interp.errors import CheckpointError, ConfigError
 from interp.models.gpt import GPT
 from interp.training.batches import Batches, fixed_batch
 from interp.training.config import TrainConfig
@@ -90,7 +90,7 @@ def train(
         device: `auto`, `cuda`, `mps` or `cpu`.
         threads: of the CPU; None = OMP_NUM_THREADS or, without it, torch's choice: physical cores.
         engine: `ddp` or `fsdp`, under torchrun.
-        progress: called after every reading of the loss.
+        progress: called after every reading of the loss, by the main rank.
         writers: called with every record of `metrics.jsonl`.
         at: told how far each write of a state is.
     Returns:
@@ -180,6 +180,12 @@ class Run:
 
     def _take(self, state: State) -> None:
         parameters = dict(self.model.named_parameters())
+        if set(parameters) != set(state.model):
+            odd = min(set(parameters) ^ set(state.model))
+            raise CheckpointError(
+                f"The state in {self.folder.path} was written by another version of interp: "
+                f"{odd} is missing or foreign. Go on with that version, or train anew."
+            )
         with torch.no_grad():
             for name, parameter in parameters.items():
                 value = state.model[name].to(parameter.device)
@@ -198,7 +204,8 @@ class Run:
         if reading or saving or self._evaluates(done) or self._keeps(done):
             loss = self._read(done)
             self._keep_what_is_due(done)
-            self.report(self._progress(done, loss))
+            if self.world.is_main:
+                self.report(self._progress(done, loss))
         if saving:
             self._save(done)
         if stopping and not last:

@@ -1,26 +1,28 @@
 """A run's folder: where it resumes from, what it may not change, what it leaves behind."""
 
 import datetime
+import logging
 import platform
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from interp import __version__
-from interp.errors import ConfigError, TrainingError
+from interp.errors import ConfigError
 from interp.files import read_object, write_json
 from interp.models.checkpoint import save_model, save_weights, write_settings
 from interp.models.gpt import GPT
 from interp.training.config import MAY_CHANGE, TrainConfig, differences
 from interp.training.corpus import Corpus
+from interp.training.disk import naming_refusals
 from interp.training.distributed import World
 from interp.training.state import State, newest_state
+
+log = logging.getLogger(__name__)
 
 _OF_A_FINISHED = ("sha256", "model_hash", "step")
 
@@ -83,6 +85,8 @@ class RunFolder:
         if step < self.config.steps:
             record = {name: value for name, value in record.items() if name not in _OF_A_FINISHED}
         session = _session(step, world, warnings)
+        for change in _changed_surroundings(record, session):
+            log.warning("%s: the last bits may differ from an uninterrupted run's", change)
         if state:
             changes = differences(TrainConfig.from_dict(state.meta["recipe"]), self.config)
             session["changed"] = {name: list(values) for name, values in changes.items()}
@@ -93,8 +97,9 @@ class RunFolder:
             "tokenizer": self.corpus.tokenizer.hash,
             "sessions": [*record.get("sessions", []), session],
         }
-        write_settings(self.config.model, self.corpus.tokenizer, self.path)
-        write_json(self.record, record)
+        with naming_refusals("run's record", self.path):
+            write_settings(self.config.model, self.corpus.tokenizer, self.path)
+            write_json(self.record, record)
 
     def state(
         self, step: int, model: Mapping[str, Tensor], optimizer: Mapping[str, Tensor]
@@ -118,7 +123,7 @@ class RunFolder:
             TrainingError: the disk is full or refuses.
         """
         dtype = torch.bfloat16 if self.config.history_precision == "bf16" else None
-        with self._naming_refusals(f"weights after step {step}"):
+        with naming_refusals(f"weights after step {step}", self.path):
             save_weights(self.path, step, weights, dtype=dtype)
 
     def save_model(self, model: GPT) -> None:
@@ -127,18 +132,17 @@ class RunFolder:
         Raises:
             TrainingError: the disk is full or refuses.
         """
-        with self._naming_refusals("finished model"):
+        with naming_refusals("finished model", self.path):
             save_model(model, self.path)
 
-    @contextmanager
-    def _naming_refusals(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except (OSError, SafetensorError) as error:
-            raise TrainingError(
-                f"The {what} could not be written ({error}); older files are as they were. Free "
-                f"space in {self.path} and start the same command again: it resumes."
-            ) from error
+
+def _changed_surroundings(record: Mapping[str, Any], session: Mapping[str, Any]) -> list[str]:
+    last = (record.get("sessions") or [{}])[-1]
+    return [
+        f"{name} was {last[name]}, now {session[name]}"
+        for name in ("torch", "ranks", "threads")
+        if name in last and last[name] != session[name]
+    ]
 
 
 def _session(step: int, world: World, warnings: list[str]) -> dict[str, Any]:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from torch import Tensor
 
-from interp.errors import CheckpointError, TrainingError
+from interp.errors import CheckpointError
 from interp.files import (
     read_object,
     replacing_folder,
@@ -19,6 +18,7 @@ from interp.files import (
     write_json,
     write_safetensors,
 )
+from interp.training.disk import naming_refusals
 
 _FILES = ("model.safetensors", "optimizer.safetensors")
 _NAME = re.compile(r"step-(\d{6,})")
@@ -58,7 +58,7 @@ def save_state(folder: Path, state: State, *, keep: int, at: Moment = lambda mom
     """
     target = folder / f"step-{state.step:06d}"
     at("before")
-    try:
+    with naming_refusals(f"state after step {state.step}", folder.parent):
         if not _is_valid(target):
             with replacing_folder(target) as temporary:
                 _write(temporary, state, at)
@@ -66,8 +66,6 @@ def save_state(folder: Path, state: State, *, keep: int, at: Moment = lambda mom
         _remove_leftovers(folder)
         for old in _folders(folder)[keep:]:
             shutil.rmtree(old)
-    except (OSError, SafetensorError) as error:
-        raise TrainingError(_refusal(folder, state.step, error)) from error
     at("pruned")
     return target
 
@@ -150,12 +148,3 @@ def _remove_leftovers(folder: Path) -> None:
     """What a killed writer left; nobody else writes while the run's lock is held."""
     for path in folder.glob(".step-*"):
         shutil.rmtree(path)
-
-
-def _refusal(folder: Path, step: int, error: Exception) -> str:
-    older = next((path.name for path in _folders(folder)), None)
-    kept = f"{older} is intact" if older else "there is no older one"
-    return (
-        f"The state after step {step} could not be written ({error}); {kept}. "
-        f"Free space in {folder.parent} and start the same command again: it resumes."
-    )

@@ -68,14 +68,18 @@ class Updater:
         if self.config.model.dropout:
             torch.manual_seed(_mixed(self.config.seed, step, self.world.rank))
         batch = self.batches.batch(step, self.world.rank, self.world.size)
-        tokens = batch.tokens.to(self.device, non_blocking=True)
-        weights = batch.weights.to(self.device, non_blocking=True)
+        tokens, weights = self._sent(batch.tokens), self._sent(batch.weights)
         totals = self.world.sum(counts(weights)).clamp(min=_SMALLEST_WEIGHT)
         sums = self._backward(tokens, weights, totals[0])
         norm = self._clip()
         self.optimizers.step(step)
         self.model.zero_grad(set_to_none=True)
         self._pending.append(torch.cat([sums / totals, norm]))
+
+    def _sent(self, rows: Tensor) -> Tensor:
+        """The rows on the device; from pinned memory, the copy does not make this process wait."""
+        pinned = rows.pin_memory() if self.device.type == "cuda" else rows
+        return pinned.to(self.device, non_blocking=True)
 
     def _backward(self, tokens: Tensor, weights: Tensor, total: Tensor) -> Tensor:
         pieces = [x.chunk(self.config.accumulate) for x in (tokens, weights)]

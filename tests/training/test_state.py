@@ -117,7 +117,7 @@ def test_a_full_disk_keeps_the_old_state_and_leaves_no_rubbish(tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
     try:
-        with pytest.raises(TrainingError, match="step-000001 is intact"):
+        with pytest.raises(TrainingError, match="state after step 2 could not be written"):
             save_state(tmp_path, _state(2), keep=1)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
