@@ -1,0 +1,71 @@
+"""`interp run` makes, saves and draws what an instrument finds; `interp report` gathers it."""
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from interp.cli import cli
+from interp.cli.commands import report, run
+from interp.errors import InterpError
+from interp.instruments import instruments
+from interp.models.checkpoint import save_model
+from interp.models.gpt import GPT, GPTConfig
+from interp.models.tokenizer import Tokenizer
+from interp.results import load_result
+
+TEXT = "Anna is in the garden. Ben is in the kitchen."
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    tokenizer = Tokenizer.words([TEXT])
+    sizes = GPTConfig(n_layers=2, d_model=16, n_heads=2, d_vocab=tokenizer.d_vocab, n_ctx=32)
+    model = GPT(sizes, tokenizer, seed=1, name="tiny")
+    return str(save_model(model, tmp_path_factory.mktemp("models") / "tiny"))
+
+
+def invoke(command: click.Command, *arguments: object):
+    return CliRunner().invoke(command, list(map(str, arguments)))
+
+
+@pytest.mark.slow
+def test_a_finding_is_printed_saved_drawn_and_reported(folder, tmp_path):
+    done = invoke(
+        run.command,
+        *("logit_lens", "--model", folder, "--prompt", TEXT, "--targets", " garden", "--k", 2),
+        *("--out", tmp_path / "r" / "lens", "--html", tmp_path / "lens.html"),
+        *("--csv", tmp_path / "lens.csv"),
+    )
+    assert done.exit_code == 0, done.output
+    result = load_result(tmp_path / "r" / "lens")
+    assert done.output.splitlines()[0] == str(result)
+    assert result.provenance.call["targets"] == (" garden",)
+    assert len((tmp_path / "lens.csv").read_text().splitlines()) == 1 + len(result.frame())
+    assert "Plotly.newPlot" in (tmp_path / "lens.html").read_text()
+    page = tmp_path / "report.html"
+    gathered = invoke(report.command, tmp_path / "r", "--out", page, "--title", "One lens")
+    assert gathered.exit_code == 0, gathered.output
+    assert "One lens" in page.read_text(encoding="utf-8")
+
+
+def test_a_report_of_nothing_is_refused(tmp_path):
+    refused = invoke(report.command, tmp_path)
+    assert isinstance(refused.exception, InterpError)
+    assert "interp run" in str(refused.exception)
+
+
+def test_an_instrument_that_does_not_exist_names_the_nearest():
+    refused = invoke(run.command, "logit_lense")
+    assert refused.exit_code == 2 and "logit_lens" in refused.output
+
+
+def test_the_list_names_every_instrument_without_importing_it():
+    listed = invoke(run.command, "--help").output
+    assert [name for name in instruments() if name not in listed] == []
+
+
+@pytest.mark.parametrize("name", instruments())
+def test_every_instrument_has_a_help_page(name):
+    page = invoke(cli, "run", name, "--help")
+    assert page.exit_code == 0, page.output
+    assert all(option in page.output for option in ("--model", "--step", "--out", "--html"))
