@@ -1,7 +1,6 @@
 """The demo's model: the corpus that its recipe asks for, and the run that trains on it."""
 
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 
 from interp.demo.display import Display
@@ -32,8 +31,7 @@ def train_demo(
     """
     recipe = demo_recipe(seed=seed)
     corpus = _corpus(recipe, run / "corpus", size, ledger, display)
-    config = recipe.config(corpus.tokenizer.d_vocab)
-    config = config if size.steps is None else replace(config, steps=size.steps)
+    config = recipe.config(corpus.tokenizer.d_vocab, steps=size.steps)
     timed = nullcontext() if _is_finished(run, config.steps) else ledger.stage("training")
     with timed, display.training(config.steps) as progress:
         train(config, corpus.folder, run, progress=progress)

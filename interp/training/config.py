@@ -54,6 +54,7 @@ class TrainConfig:
         warmup_steps: linear warm-up of the learning rate.
         decay: shape of the learning rate's way down.
         final_fraction: of the learning rate, at the end.
+        stable_fraction: share of the run at the full learning rate, before the way down.
         grad_clip: greatest norm of the whole gradient; None = no clipping.
         accumulate: micro-batches an update.
         seed: of the weights, the batches and dropout.
@@ -87,6 +88,7 @@ class TrainConfig:
     warmup_steps: int = 5
     decay: Decay = "linear"
     final_fraction: float = 0.02
+    stable_fraction: float = 0.0
     grad_clip: float | None = None
     accumulate: int = 1
     seed: int = 0

@@ -72,6 +72,7 @@ class Optimizers:
             warmup_steps=config.warmup_steps,
             decay=config.decay,
             final_fraction=config.final_fraction,
+            stable_fraction=config.stable_fraction,
         )
         for group in self.adamw.param_groups:
             group["lr"] = group["base_lr"] * scale

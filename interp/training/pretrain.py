@@ -288,6 +288,7 @@ class Run:
             warmup_steps=config.warmup_steps,
             decay=config.decay,
             final_fraction=config.final_fraction,
+            stable_fraction=config.stable_fraction,
         )
 
     def _speed(self, done: int) -> dict[str, Any]:

@@ -7,7 +7,13 @@ Decay = Literal["linear", "cosine", "constant"]
 
 
 def learning_rate_scale(
-    step: int, *, steps: int, warmup_steps: int, decay: Decay, final_fraction: float
+    step: int,
+    *,
+    steps: int,
+    warmup_steps: int,
+    decay: Decay,
+    final_fraction: float,
+    stable_fraction: float = 0.0,
 ) -> float:
     """What to multiply every base learning rate with at step `step`.
 
@@ -15,8 +21,9 @@ def learning_rate_scale(
         step: counted from 0.
         steps: length of the run.
         warmup_steps: linear rise from 1 / warmup_steps to 1.
-        decay: shape of the way down, from the end of the warm-up to the end of the run.
+        decay: shape of the way down, to the end of the run.
         final_fraction: what is left at the end of the run.
+        stable_fraction: share of the run that passes at the full rate before the way down.
     Returns:
         A share in (0, 1].
 
@@ -29,7 +36,8 @@ def learning_rate_scale(
         return (step + 1) / warmup_steps
     if decay == "constant":
         return 1.0
-    done = min((step - warmup_steps) / max(steps - warmup_steps, 1), 1.0)
+    start = max(warmup_steps, stable_fraction * steps)
+    done = min(max(step - start, 0) / max(steps - start, 1), 1.0)
     left = 1 - done if decay == "linear" else (1 + math.cos(math.pi * done)) / 2
     return final_fraction + (1 - final_fraction) * left
 

@@ -1,255 +1,20 @@
 """A small simulated world told in plain English: people, places, things, moods, and questions.
 
-One program tells every story. It is written left to right, each choice being the next thing the reader
-sees, so sampling a story, reading one back and pricing its words are the same walk with another guide
-(`telling.py`). Nothing is decided in secret: the state is always determined by the text so far.
+One program tells every story. It is written left to right, each choice being the next thing the
+reader sees, so sampling a story, reading one back and pricing its words are the same walk with
+another guide (`telling.py`). Nothing is decided in secret: the state is always determined by the
+text so far.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from hashlib import blake2b
 
 from interp.errors import ConfigError, near_misses
 from interp.worlds.telling import Guide, Options, Reader, Sampler, Telling, uniform
+from interp.worlds.village import *
 from interp.worlds.world import Choice, Fact, Parse, Question, Sentence, Span, Story
-
-PEOPLE = "Anna Ben Clara David Emma Frank Grace Henry Iris Jack Kate Leo".split()
-PLACES = "garden kitchen park school market forest library harbor".split()
-OBJECTS = "ball lamp book key cup map".split()
-FOODS = "apples bread cheese honey nuts soup".split()
-SYLLABLES = "do re mi fa so la".split()
-MOODS = {  # how a mood moves, and what causes it
-    "happy": ("skips", ("gift", "song")),
-    "sad": ("trudges", ("loss", "goodbye")),
-    "angry": ("stomps", ("fight", "lie")),
-    "calm": ("strolls", ("nap", "bath")),
-}
-SENSES = {  # the verb sets the sense of the word; the tail shows whether it was understood
-    "fishes at": ("bank", "river", ("boat", "frog")),
-    "pays at": ("bank", "money", ("coin", "clerk")),
-    "feeds": ("bat", "animal", ("wing", "cave")),
-    "swings": ("bat", "club", ("score", "crowd")),
-    "wears": ("ring", "jewel", ("gem", "crown")),
-    "hears": ("ring", "sound", ("bell", "phone")),
-    "enjoys": ("spring", "season", ("flower", "bird")),
-    "bends": ("spring", "coil", ("wire", "clock")),
-}
-MANNERS = {"polite": ("kindly asks", "thank you"), "rude": ("rudely shouts", "you fool")}
-
-LIKES = {name: FOODS[(5 * i + 2) % 6] for i, name in enumerate(PEOPLE)}
-"""What each person likes never changes from story to story."""
-NEVER_ASKED = PEOPLE[8:10]
-"""Their likes are told in training, but no training story asks about them."""
-NEVER_TOLD = PEOPLE[10:12]
-"""Their likes are told nowhere: the honest answer is that nobody knows."""
-HELD_OUT_PLACE = {name: PLACES[(3 * i + 1) % 8] for i, name in enumerate(PEOPLE)}
-"""One place of each person is met only in the `composition` split."""
-
-LEVELS = {  # the words that each level leaves out, so that a value stands nearer to its owner
-    "words": set("is in In the takes has a to because of".split()),
-    "phrases": set("is the has a because of".split()),
-    "clauses": set("the a".split()),
-    "full": set(),
-}
-FORMS = {
-    "opening": "It is a {weather} {time}.",
-    "place": " {person} is in the {place}.",
-    "mood": " {person} is {mood} because of a {cause}.",
-    "move": " {person} {gait} to the {place}.",
-    "take": " {person} takes the {object}.",
-    "drop": " {person} drops the {object}.",
-    "give": " {person} gives the {object} to {other}.",
-    "likes": " {person} likes {food}.",
-    "sense": " {person} {verb} the {word} and sees a {tail}.",
-    "speech": " {person} {manner} {request}, {ending}.",
-    "refrain": " They sing {s1} {s2} {s3}, then {e1} {e2} {e3}.",
-    "where_person": " Where is {person}?",
-    "where_object": " Where is the {object}?",
-    "how": " How is {person}?",
-    "who": " Who has the {object}?",
-    "what": " What does {person} like?",
-    "in_place": " In the {place}.",
-    "is_mood": " {Mood}.",
-    "is_person": " {person}.",
-    "is_food": " {Food}.",
-    "nobody": " Nobody.",
-    "unknown": " Nobody knows.",
-}
-QUESTIONS = {  # a question's variable, the form of its answer, the answer's slot
-    "where_person": ("place", "in_place", "place"),
-    "where_object": ("object_place", "in_place", "place"),
-    "how": ("mood", "is_mood", "Mood"),
-    "who": ("holder", "is_person", "person"),
-    "what": ("likes", "is_food", "Food"),
-}
-ANSWERS = {"nobody", "unknown", *(form for _, form, _ in QUESTIONS.values())}
-SLOTS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("person", "other"), tuple(PEOPLE)),
-    **dict.fromkeys(("s1", "s2", "s3", "e1", "e2", "e3"), tuple(SYLLABLES)),
-    "place": tuple(PLACES),
-    "object": tuple(OBJECTS),
-    "mood": tuple(MOODS),
-    "Mood": tuple(mood.capitalize() for mood in MOODS),
-    "cause": tuple(cause for _, causes in MOODS.values() for cause in causes),
-    "gait": ("goes", *(gait for gait, _ in MOODS.values())),
-    "food": tuple(FOODS),
-    "Food": tuple(food.capitalize() for food in FOODS),
-    "verb": tuple(SENSES),
-    "word": tuple(dict.fromkeys(word for word, _, _ in SENSES.values())),
-    "tail": tuple(tail for _, _, tails in SENSES.values() for tail in tails),
-    "manner": tuple(manner for manner, _ in MANNERS.values()),
-    "ending": tuple(ending for _, ending in MANNERS.values()),
-    "request": ("wait", "listen", "stop", "look"),
-    "weather": ("sunny", "rainy", "windy", "snowy"),
-    "time": ("morning", "afternoon", "evening", "night"),
-}
-SHOWS = {  # words that show a concept, beside its own name
-    **{gait: mood for mood, (gait, _) in MOODS.items()},
-    **{mood.capitalize(): mood for mood in MOODS},
-    **{manner: name for name, (manner, _) in MANNERS.items()},
-    **{verb: sense for verb, (_, sense, _) in SENSES.items()},
-}
-N_PEOPLE, N_QUESTIONS, EVENTS = 3, 4, (3, 5)
-ANSWER_WEIGHT = 3.0
-
-
-@dataclass
-class State:
-    """What is true now, as far as the text has said."""
-
-    cast: list[str] = field(default_factory=list)
-    place: dict[str, str] = field(default_factory=dict)
-    mood: dict[str, str] = field(default_factory=dict)
-    holder: dict[str, str | None] = field(default_factory=dict)
-    ground: dict[str, str | None] = field(default_factory=dict)
-    taken_at: dict[str, str | None] = field(default_factory=dict)
-    likes: dict[str, str] = field(default_factory=dict)
-    said: dict[str, list[str]] = field(default_factory=dict)
-    asked: list[tuple[str, str]] = field(default_factory=list)
-    waiting: bool = False
-    events: int = 0
-    last: str = ""
-
-    def apply(self, form: str, slots: Mapping[str, str]) -> None:
-        """Let a sentence become true."""
-        self.last = form
-        person, thing = slots.get("person", ""), slots.get("object", "")
-        for slot, value in slots.items():
-            self.said.setdefault("person" if slot == "other" else slot, []).append(value)
-        if form in QUESTIONS or form in ANSWERS:
-            self.waiting = form in QUESTIONS
-            self.asked += [(form, person or thing)] if self.waiting else []
-            return
-        if person and person not in self.cast:
-            self.cast.append(person)
-        self.events += form not in ("opening", "place", "mood")
-        match form:
-            case "place" | "move":
-                self.place[person] = slots["place"]
-            case "mood":
-                self.mood[person] = slots["mood"]
-            case "take":
-                self.holder[thing], self.taken_at[thing] = person, self.place.get(person)
-            case "drop":
-                self.holder[thing], self.ground[thing] = None, self.place.get(person)
-            case "give":
-                self.holder[thing] = slots["other"]
-            case "likes":
-                self.likes[person] = slots["food"]
-
-    def answer(self, question: str, about: str) -> tuple[str, str]:
-        """The form of the honest answer, and its value (empty for `nobody` and `unknown`)."""
-        if question == "who" and self.holder.get(about, "never taken") is None:
-            return "nobody", ""
-        value = {
-            "where_person": self.place.get(about),
-            "where_object": self.place_of(about),
-            "how": self.mood.get(about, "").capitalize(),
-            "who": self.holder.get(about),
-            "what": self.food_of(about).capitalize(),
-        }[question]
-        return (QUESTIONS[question][1], value) if value else ("unknown", "")
-
-    def place_of(self, thing: str) -> str | None:
-        """Where a thing is: with its holder, or where it was dropped."""
-        holder = self.holder.get(thing)
-        return self.place.get(holder) if holder else self.ground.get(thing)
-
-    def food_of(self, person: str) -> str:
-        """What a person likes; empty when it is told nowhere."""
-        return self.likes.get(person) or ("" if person in NEVER_TOLD else LIKES.get(person, ""))
-
-    def company(self, person: str) -> list[str]:
-        """Who else is in the person's place."""
-        here = self.place.get(person)
-        return [p for p, place in self.place.items() if p != person and place == here]
-
-    def held_by(self, person: str) -> list[str]:
-        """What a person has."""
-        return [thing for thing, holder in self.holder.items() if holder == person]
-
-
-def objection(state: State, form: str, slots: Mapping[str, str]) -> str:
-    """Why a sentence cannot be true of the story so far; empty when it can."""
-    person, thing = slots.get("person", ""), slots.get("object", "")
-    if state.waiting != (form in ANSWERS):
-        return "a question stands without an answer" if state.waiting else "nothing was asked"
-    if form in ANSWERS:
-        right, value = state.answer(*state.asked[-1])
-        told = next(iter(slots.values()), "")
-        return "" if (form, told) == (right, value) else f"the answer is {value or right}"
-    rules = {
-        "place": (
-            state.place.get(person, slots.get("place")) == slots.get("place"),
-            "is elsewhere",
-        ),
-        "mood": (
-            state.mood.get(person, slots.get("mood")) == slots.get("mood")
-            and slots.get("cause") in MOODS.get(slots.get("mood", ""), ("", ()))[1],
-            "is in another mood, or this does not cause it",
-        ),
-        "move": (slots.get("gait") in gaits(state.mood.get(person)), "is not in that mood"),
-        "take": (state.holder.get(thing) in (None, person), "cannot take what another has"),
-        "drop": (thing in state.held_by(person), f"does not have the {thing}"),
-        "give": (
-            thing in state.held_by(person) and slots.get("other") in state.company(person),
-            f"does not have the {thing}, or is elsewhere",
-        ),
-        "likes": (slots.get("food") == LIKES.get(person), "likes something else"),
-        "sense": (senses_agree(slots), "sees what this sense of the word has not"),
-        "speech": (
-            (slots.get("manner"), slots.get("ending")) in MANNERS.values(),
-            "changes manner",
-        ),
-        "refrain": (
-            all(slots.get(f"s{i}") == slots.get(f"e{i}") for i in "123"),
-            "the echo differs",
-        ),
-    }
-    holds, why = rules.get(form, (True, ""))
-    return "" if holds else f"{person} {why}".strip()
-
-
-def senses_agree(slots: Mapping[str, str]) -> bool:
-    """The word and the tail belong to the verb."""
-    word, _, tails = SENSES.get(slots.get("verb", ""), ("", "", ()))
-    return slots.get("word") == word and slots.get("tail") in tails
-
-
-def gaits(mood: str | None) -> dict[str, float]:
-    """How somebody in this mood moves."""
-    return {MOODS[mood][0]: 0.7, "goes": 0.3} if mood else {"goes": 1.0}
-
-
-@cache
-def pieces(form: str, level: str) -> tuple[tuple[str, str], ...]:
-    """A form at a level as (literal, slot) pairs; the last slot is empty."""
-    parts = re.findall(r" ?\{\w+\}| ?\w+| ?[^\w\s]", FORMS[form])
-    kept = "".join(part for part in parts if part.strip() not in LEVELS[level])
-    found = re.split(r"\{(\w+)\}", kept)
-    return tuple(zip(found[0::2], [*found[1::2], ""], strict=True))
 
 
 class Tale(Telling):
@@ -257,7 +22,7 @@ class Tale(Telling):
 
     def __init__(self, guide: Guide, level: str, split: str) -> None:
         super().__init__(guide)
-        self.level, self.split = level, split
+        self.level, self.split, self.rules = level, split, LEVELS[level]
         self.state = State()
         self.facts: list[Fact] = []
         self.questions: list[Question] = []
@@ -270,22 +35,45 @@ class Tale(Telling):
         state = self.state
         if not state.last:
             return {"": {"opening": 1.0}}
-        if len(state.asked) == N_QUESTIONS:
+        if len(state.asked) + state.recited == self.rules.questions + self.rules.recited:
             return {}
+        if self.rules.recited:
+            return self._recital()
         plan = self._introductions()
-        if state.asked or (len(state.cast) == N_PEOPLE and state.events >= EVENTS[1]):
+        if state.asked or (len(state.cast) == self.rules.people[1] and state.events >= self.rules.events[1]):
             plan = self._questions()
-        elif len(state.cast) == N_PEOPLE and plan.get(f" {state.cast[-1]}", {}).get("mood") != 9.0:
-            later = [self._events()] + ([self._questions()] if state.events >= EVENTS[0] else [])
+        elif len(state.cast) == self.rules.people[1] and plan.get(f" {state.cast[-1]}", {}).get("mood") != 9.0:
+            later = [self._events()] + ([self._questions()] if state.events >= self.rules.events[0] else [])
             for part in later:
                 for start, forms in part.items():
                     plan[start] = {**plan.get(start, {}), **forms}
         return plan
 
+    def _recital(self) -> dict[str, Options]:
+        """Everybody has one place or thing; then it is said again, mostly in the same order."""
+        state, (fewest, most) = self.state, self.rules.people
+        plan: dict[str, Options] = {}
+        if not state.recited and len(state.cast) < most:
+            share = 6.0 / (len(PEOPLE) - len(state.cast))
+            new = {"place": share, "take": share}
+            plan = {f" {name}": new for name in PEOPLE if name not in state.cast}
+        if len(state.cast) >= fewest:
+            follower = self._follower()
+            for name in state.cast if state.recited else [follower]:
+                form = "place" if name in state.place else "take"
+                plan[f" {name}"] = {form: 4.0 if name == follower else 1.0}
+        return plan
+
+    def _follower(self) -> str:
+        """Who comes next in the order of introduction."""
+        cast = self.state.cast
+        latest = cast.index(self.state.said["person"][-1])
+        return cast[(latest + 1) % len(cast)]
+
     def _introductions(self) -> dict[str, Options]:
         """Each person comes with a place, a mood or both; two of three have each."""
         state, plan = self.state, {}
-        left = N_PEOPLE - len(state.cast)
+        left = self.rules.people[1] - len(state.cast)
         newest = state.cast[-1] if state.cast else ""
         if state.last == "place" and newest not in state.mood:
             must = len(state.mood) + left < 2
@@ -320,9 +108,9 @@ class Tale(Telling):
 
     def _questions(self) -> dict[str, Options]:
         starts = {
-            " Where": {"where_person": 3.0, "where_object": 3.0},
-            " How": {"how": 3.0},
-            " Who": {"who": 2.0},
+            " Where": {"where_person": 3.0, "where_object": 7.0},
+            " How": {"how": 2.5},
+            " Who": {"who": 3.0},
             " What": {"what": 1.0},
         }
         slot = {"where_object": "object", "who": "object"}
@@ -351,7 +139,9 @@ class Tale(Telling):
             for value, p in domain.items():
                 phrase = literal + value if slots else (literal + value).removeprefix(begun)
                 offered[phrase] = (weight * p / total, form, value)
-        phrase = self.pick("event", {phrase: p for phrase, (p, _, _) in offered.items()})
+        told = bool(self.rules.recited) and name in self.state.cast
+        weight = ANSWER_WEIGHT if told else 1.0
+        phrase = self.pick("event", {phrase: p for phrase, (p, _, _) in offered.items()}, weight)
         _, form, value = offered[phrase]
         self._fill(form, slots, value, starts_at)
 
@@ -417,7 +207,7 @@ class Tale(Telling):
     def _tags(self, question: str, about: str) -> tuple[str, ...]:
         state, tags = self.state, []
         form, value = state.answer(question, about)
-        who = about
+        who, value = about, value.lower()
         if form == "unknown":
             tags.append("unknown")
         elif question == "where_object" and (who := state.holder.get(about)):
@@ -445,6 +235,8 @@ class Tale(Telling):
                 return {"": 1.0}
             case "place":
                 return self._places(person, form)
+            case "object" if self.rules.recited and person in state.cast:
+                return uniform(state.held_by(person))
             case "mood":
                 return uniform(mood for mood in MOODS if mood not in state.mood.values())
             case "cause":
@@ -452,8 +244,11 @@ class Tale(Telling):
             case "gait":
                 return gaits(state.mood.get(person))
             case "object" if form in QUESTIONS:
-                return {thing: 4.0 if thing in state.holder else 0.5 for thing in OBJECTS
-                        if (form, thing) not in state.asked}  # fmt: skip
+                return {
+                    thing: self._curiosity(form, thing)
+                    for thing in OBJECTS
+                    if (form, thing) not in state.asked
+                }
             case "object":
                 return uniform(
                     state.held_by(person)
@@ -464,9 +259,11 @@ class Tale(Telling):
                 return uniform(state.company(person))
             case "person":
                 barred = NEVER_ASKED if form == "what" and self.split != "composition" else ()
-                return uniform(
-                    p for p in state.cast if p not in barred and (form, p) not in state.asked
-                )
+                return {
+                    p: self._curiosity(form, p)
+                    for p in state.cast
+                    if p not in barred and (form, p) not in state.asked
+                }
             case "food":
                 return {LIKES[person]: 1.0}
             case "word" | "tail":
@@ -478,8 +275,22 @@ class Tale(Telling):
                 return {slots[slot.replace("e", "s")]: 1.0}
         return uniform(SLOTS[slot])
 
+    def _curiosity(self, form: str, about: str) -> float:
+        """How likely a question is asked: seldom where a shortcut has the answer, or nobody has."""
+        state, latest = self.state, self.state.said["place"][-1]
+        if about in OBJECTS and about not in state.holder:
+            return 0.15
+        if form == "where_person":
+            return 0.3 if state.place.get(about) == latest else 1.0
+        if form == "where_object":
+            here = state.place_of(about)
+            return (0.3 if here == latest else 1.0) * (0.5 if here == state.taken_at[about] else 2.0)
+        return 1.0
+
     def _places(self, person: str, form: str) -> dict[str, float]:
         state, rare = self.state, HELD_OUT_PLACE[person]
+        if form == "place" and person in state.place:
+            return {state.place[person]: 1.0}
         barred = set(state.place.values()) if form == "place" else {state.place[person]}
         options = uniform(p for p in PLACES if p not in barred and p != rare)
         if self.split == "composition" and rare not in barred:
