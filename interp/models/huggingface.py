@@ -170,34 +170,42 @@ def _read_tensors(folder: Path) -> dict[str, Tensor]:
     return tensors
 
 
+@torch.no_grad()
 def _fill(model: GPT, settings: Mapping[str, Any], tensors: dict[str, Tensor], where: str) -> None:
-    """Put their tensors in our parameters; every one of either side must find its other."""
+    """Put their tensors in our parameters; every one of either side must find its other.
+
+    `tensors` is emptied on the way, so that a large model is not held twice.
+    """
     table, conv = _table(settings)
-    base = "transformer." if table is GPT2 else "model."
-    outer = (base, "lm_head.")
-    theirs = {
-        name if name.startswith(outer) else base + name: tensor
-        for name, tensor in tensors.items()
-        if not name.endswith(MASKS)
-    }
-    tensors.clear()
-    state = {}
+    theirs = _with_full_names(tensors, "transformer." if conv else "model.")
+    factors = _query_factors(model.cfg, settings)
     for name, ours in model.state_dict().items():
         keys = _keys(name, table)
         parts = [_take(theirs, key, where) for key in keys]
         whole = torch.cat(parts) if len(parts) > 1 else parts[0]
-        state[name] = whole.T if conv and _is_conv(name) else whole
-        if state[name].shape != ours.shape:
-            came = f"{tuple(state[name].shape)}, where {tuple(ours.shape)} was needed"
+        whole = whole.T if conv and _is_conv(name) else whole
+        if whole.shape != ours.shape:
+            came = f"{tuple(whole.shape)}, where {tuple(ours.shape)} was needed"
             raise CheckpointError(f"{' + '.join(keys)} of {where} has shape {came}.")
+        ours.copy_(whole)
+        if ".attn.qkv." in name:
+            ours[: model.cfg.n_heads * model.cfg.d_head] *= factors[int(name.split(".")[1])]
     theirs.pop("lm_head.weight", None)  # A tied model may be saved with a copy.
     if theirs:
         raise CheckpointError(
             f"{where} holds {len(theirs)} tensors that its config does not speak of, "
             f"such as {min(theirs)}: the two do not belong together."
         )
-    _fold_attention_scale(model.cfg, settings, state)
-    model.load_state_dict(state)
+
+
+def _with_full_names(tensors: dict[str, Tensor], base: str) -> dict[str, Tensor]:
+    """The tensors by the names of the class with a head, without masks; empties `tensors`."""
+    theirs = {}
+    for name in list(tensors):
+        tensor = tensors.pop(name)
+        if not name.endswith(MASKS):
+            theirs[name if name.startswith((base, "lm_head.")) else base + name] = tensor
+    return theirs
 
 
 MASKS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")
@@ -230,21 +238,14 @@ def _is_conv(name: str) -> bool:
     return name.endswith("weight") and (".attn." in name or ".mlp." in name)
 
 
-def _fold_attention_scale(
-    cfg: GPTConfig, settings: Mapping[str, Any], state: dict[str, Tensor]
-) -> None:
-    """GPT-2's two switches of the attention's scale, as an equal factor on the queries."""
+def _query_factors(cfg: GPTConfig, settings: Mapping[str, Any]) -> list[float]:
+    """GPT-2's two switches of the attention's scale, as a factor on each layer's queries."""
+    if architecture_of(settings) != "GPT2LMHeadModel":
+        return [1.0] * cfg.n_layers
     unscaled = settings.get("scale_attn_weights", True) is False
     by_layer = settings.get("scale_attn_by_inverse_layer_idx", False) is True
-    if architecture_of(settings) != "GPT2LMHeadModel" or not (unscaled or by_layer):
-        return
-    rows = cfg.n_heads * cfg.d_head
-    for layer in range(cfg.n_layers):
-        factor = (cfg.d_head**0.5 if unscaled else 1.0) / (layer + 1 if by_layer else 1)
-        for leaf in ("weight", "bias"):
-            whole = state[f"blocks.{layer}.attn.qkv.{leaf}"].clone()
-            whole[:rows] *= factor
-            state[f"blocks.{layer}.attn.qkv.{leaf}"] = whole
+    scale = cfg.d_head**0.5 if unscaled else 1.0
+    return [scale / (layer + 1 if by_layer else 1) for layer in range(cfg.n_layers)]
 
 
 def _their_tensors(model: GPT, settings: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -21,7 +21,7 @@ from transformer_lens.model_bridge.sources import build_bridge_from_module
 
 from interp.edits import Edit, EditContext, by_point
 from interp.errors import CheckpointError, ConfigError, HookNameError, ReadoutError
-from interp.hooks import SHORT, short_name
+from interp.hooks import SHORT, layer_of, short_name
 from interp.models import prompts
 from interp.models.generation import Sampler
 from interp.models.sampling import Sampling
@@ -171,9 +171,23 @@ class BridgeModel:
         """Hold the bridge with the tap's points hooked; everything is undone at the end."""
         with self.lock:
             names = [] if tap is None else [n for n in self.hook_names if tap.wants(n)]
-            hooks = [(name, self._hook(tap, name)) for name in names]
+            hooks = list(self._hooks(tap, names))
             with self._gates_open(names), self.bridge.hooks(fwd_hooks=hooks):
                 yield
+
+    def _hooks(self, tap: RunTap, names: Sequence[str]) -> Iterator[tuple[str, Any]]:
+        """What each point does; an edited middle stream must reach the skip connection too.
+
+        TransformerLens' `hook_resid_mid` is the input of the second norm alone, so the change is
+        added again where the block ends.
+        """
+        for name in names:
+            if short_name(name) == "resid_mid" and name in tap.edits:
+                note, add = _carried(self._hook(tap, name))
+                yield name, note
+                yield SHORT["resid_post"].format(layer_of(name)), add
+        edited = {n for n in names if short_name(n) == "resid_mid" and n in tap.edits}
+        yield from ((name, self._hook(tap, name)) for name in names if name not in edited)
 
     def _hook(self, tap: RunTap, name: str) -> Any:
         swapped = name in self._swapped
@@ -382,6 +396,21 @@ class BridgeDecoder:
         if not self.use_cache:
             self.past = None
         return logits[:, -1]
+
+
+def _carried(edit: Any) -> tuple[Any, Any]:
+    """An edit that keeps its change, and a hook that adds it to a later point."""
+    change: list[Tensor] = []
+
+    def note(x: Tensor, hook: object) -> Tensor | None:
+        new = edit(x, hook)
+        change[:] = [] if new is None else [new - x]
+        return new
+
+    def add(x: Tensor, hook: object) -> Tensor | None:
+        return x + change.pop() if change else None
+
+    return note, add
 
 
 KEYED = ("hook_attn_scores", "hook_pattern")

