@@ -90,7 +90,7 @@ def demo_recipe(seed: int = 0) -> Recipe:
             "full": 16_000,
         },
         preset="demo",
-        steps=1_800,
+        steps=1_600,
         stages=(
             (0.06, {"echo": 1.0}),
             (0.20, words),
