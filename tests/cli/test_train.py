@@ -15,6 +15,7 @@ from interp.cli.commands.train import command, read_settings
 from interp.errors import ConfigError
 from interp.models.load import load_model
 from interp.training.metrics import read_metrics
+from interp.training.recipes import demo_recipe
 
 SMALL = {
     "model.n_layers": 1,
@@ -86,6 +87,16 @@ def test_a_setting_has_a_name_and_a_value():
 def test_a_misspelt_setting_names_the_nearest(text, tmp_path):
     done = train("--data", text, "--out", tmp_path / "run", "--set", "muon_rl=0.1")
     assert isinstance(done.exception, ConfigError) and "muon_lr" in str(done.exception)
+
+
+def test_a_world_with_a_recipe_is_trained_by_it(tmp_path):
+    out = tmp_path / "run"
+    done = train("--world", "stories", "--documents", 5, "--steps", 2, "--out", out)
+    assert done.exit_code == 0, done.output
+    recipe = json.loads((out / "run.json").read_text())["recipe"]
+    expected = demo_recipe().config(recipe["model"]["d_vocab"], steps=2).to_dict()
+    given = {"model", "batch_size", "context", "eval_tokens"}
+    assert {k for k in expected if recipe[k] != expected[k]} <= given
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +10,9 @@ import click
 from interp.errors import ConfigError
 
 if TYPE_CHECKING:
-    from interp.training.config import TrainConfig
-    from interp.training.corpus import Corpus
     from interp.training.metrics import Writer
 
 DIRECT = ("steps", "batch_size", "context", "seed", "optimizer")
-TEXT_VOCABULARY = 1024
 
 
 @click.command()
@@ -57,12 +53,16 @@ def command(
     """Train a model on text or on a world; the same command again goes on where it stopped."""
     from interp.cli.progress import TrainingProgress
     from interp.cli.resumable import resumable
+    from interp.cli.run_corpus import corpus_of_run
+    from interp.cli.text_source import chosen_source
     from interp.training.pretrain import train
 
-    out = out or Path("runs") / _run_name(data, world_name)
-    corpus = _corpus(out, data, world_name, tokenizer, vocab, documents)
+    seed = direct["seed"] or 0
+    source = chosen_source(data, world_name, preset, tokenizer, vocab, documents, seed)
+    out = out or Path("runs") / (world_name or data.stem)
+    corpus = corpus_of_run(out, source.asked, source.write)
     given = {name: direct[name] for name in DIRECT if direct[name] is not None}
-    config = make_config(corpus, preset, given | read_settings(settings))
+    config = source.config(corpus, preset, given | read_settings(settings))
     is_main = os.environ.get("RANK", "0") == "0"
     with (
         resumable(f"The run in {out}"),
@@ -99,56 +99,6 @@ def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
             raise ConfigError(f"A setting is NAME=VALUE; {setting!r} came.")
         found[name] = _json_or_text(value)
     return found
-
-
-def make_config(corpus: "Corpus", preset: str, given: Mapping[str, Any]) -> "TrainConfig":
-    """The recipe: a preset's model in the corpus' vocabulary, and what was asked for.
-
-    Raises:
-        ConfigError: unknown preset or setting, or values that do not go together.
-    """
-    from interp.models.presets import get_preset
-    from interp.training.config import TrainConfig
-
-    shape = {k.removeprefix("model."): v for k, v in given.items() if k.startswith("model.")}
-    rest = {k: v for k, v in given.items() if not k.startswith("model.")}
-    model = get_preset(preset, **{"d_vocab": corpus.tokenizer.d_vocab, **shape})
-    rest.setdefault("context", min(TrainConfig.context, model.n_ctx))
-    return TrainConfig.from_dict({"model": model, **rest})
-
-
-def _corpus(
-    out: Path,
-    data: Path | None,
-    world_name: str | None,
-    tokenizer: str | None,
-    vocab: int | None,
-    documents: int | None,
-) -> "Corpus":
-    from interp.cli.run_corpus import corpus_of_run
-    from interp.training.data import write_text_corpus, write_world_corpus
-    from interp.worlds import load_world
-
-    if (data is None) == (world_name is None):
-        raise ConfigError("Training needs either --data FILE_OR_FOLDER or --world NAME.")
-    if data is not None:
-        asked = {
-            "data": str(data.resolve()),
-            "tokenizer": tokenizer or "bpe",
-            "d_vocab": vocab or TEXT_VOCABULARY,
-        }
-        options = {"tokenizer": asked["tokenizer"], "d_vocab": asked["d_vocab"]}
-        return corpus_of_run(out, asked, lambda folder: write_text_corpus(data, folder, **options))
-    world = load_world(world_name)
-    options = {"tokenizer": tokenizer or "words"}
-    options |= {"d_vocab": vocab} if vocab else {}
-    options |= {"n_documents": documents} if documents else {}
-    asked = {"world": world_name, **options}
-    return corpus_of_run(out, asked, lambda folder: write_world_corpus(world, folder, **options))
-
-
-def _run_name(data: Path | None, world_name: str | None) -> str:
-    return world_name or (data.stem if data is not None else "model")
 
 
 def _writers(out: Path, tensorboard: bool, wandb_project: str | None) -> "list[Writer]":
