@@ -65,20 +65,25 @@ def load_bridge(
                 str(name), tokenizer=tokenizer, device=str(device), dtype=dtype
             )
         else:
-            hf_model.eval().set_attn_implementation("eager")
-            bridge = build_bridge_from_module(
-                hf_model,
-                type(hf_model).__name__,
-                hf_config=hf_model.config,
-                tokenizer=tokenizer,
-                model_name=str(name),
-            )
+            bridge = _wrapped(hf_model, str(name), tokenizer)
     except OSError as error:
         first = str(error).splitlines()[0]
         raise CheckpointError(f"A model named {name!r} was needed: {first}") from error
     except (ValueError, NotImplementedError) as error:
         raise ConfigError(f"TransformerLens cannot boot {name!r}: {error}") from error
     return BridgeModel(bridge, str(name))
+
+
+def _wrapped(hf_model: Any, name: str, tokenizer: Any) -> TransformerBridge:
+    """A model of transformers that is already here, as a bridge; nothing is looked up."""
+    hf_model.eval().set_attn_implementation("eager")
+    return build_bridge_from_module(
+        hf_model,
+        type(hf_model).__name__,
+        hf_config=hf_model.config,
+        tokenizer=tokenizer,
+        model_name=name,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -115,6 +115,12 @@ def test_the_last_stream_unembedded_is_the_logits(pair):
     close(bridge.unembed(run["resid_post", -1][0, 2]), run.logits[0, 2])
 
 
+def test_the_untrained_twin_is_as_random_as_its_seed(bridge):
+    twin, again, other = bridge.untrained(3), bridge.untrained(3), bridge.untrained(4)
+    assert twin.hash == again.hash != other.hash != bridge.hash
+    assert twin.hook_names == bridge.hook_names and "untrained" in twin.name
+
+
 def test_a_readout_that_is_not_the_models_is_refused(bridge):
     bridge._readout_gap = 0.5
     with pytest.raises(ReadoutError, match="off by"):
