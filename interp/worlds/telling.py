@@ -1,14 +1,16 @@
-"""How a text world is told, read back and priced: one walk, three guides.
+"""How a text world is told, read back and priced: one walk, whoever guides it.
 
-A world writes its text through a `Telling`: `write` for words that leave no choice, `pick` where there is
-one. Every choice is the next thing the reader sees, so the price of each word is exact.
+A world writes its text through a `Telling`: `write` for words that leave no choice, `pick` where
+there is one. Every choice is the next thing the reader sees, so the price of each word is exact.
 """
 
 import math
 import random
 import re
+from bisect import bisect
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
+from itertools import accumulate
 from typing import Protocol
 
 from interp.errors import WorldError
@@ -51,11 +53,12 @@ class Sampler:
     """Draws by weight; the same key draws the same text."""
 
     def __init__(self, key: str) -> None:
-        self._rng = random.Random(key)
+        self._random = random.Random(key).random
 
     def choose(self, options: Options, position: int) -> str:
         """A phrase drawn by weight."""
-        return self._rng.choices(list(options), list(options.values()))[0]
+        ends, drawn = list(accumulate(options.values())), self._random()
+        return list(options)[bisect(ends, drawn * ends[-1], 0, len(ends) - 1)]
 
     def expect(self, literal: str, position: int) -> None:
         """Nothing to check: the text is being made."""
@@ -126,28 +129,31 @@ class Telling:
         return phrase
 
     def _price(self, kind: str, options: Options, phrase: str, weight: float) -> None:
-        start, still_open = len(self.text), options
+        start = len(self.text)
+        still_open = [(words(option), p) for option, p in options.items()]
         for depth, word in enumerate(words(phrase)):
+            if len(still_open) == 1 and weight == 1.0:
+                return
             mass: dict[str, float] = {}
-            for option, p in still_open.items():
-                branch = words(option)[depth]
-                mass[branch] = mass.get(branch, 0.0) + p
+            for option, p in still_open:
+                mass[option[depth]] = mass.get(option[depth], 0.0) + p
+            end = start + len(word)
             if len(mass) > 1 or weight != 1.0:
-                self._record(kind, mass, word, start, weight)
+                shares = tuple(mass.values())
+                choice = Choice(
+                    span=(start, end),
+                    surprisal_nats=math.log(sum(shares) / mass[word]),
+                    entropy_nats=_entropy_nats(shares),
+                    kind=kind,
+                    weight=weight,
+                )
+                self.choices.append(choice)
             if len(mass) > 1:
-                still_open = {o: p for o, p in still_open.items() if words(o)[depth] == word}
-            start += len(word)
+                still_open = [branch for branch in still_open if branch[0][depth] == word]
+            start = end
 
-    def _record(
-        self, kind: str, mass: Mapping[str, float], word: str, start: int, weight: float
-    ) -> None:
-        total = sum(mass.values())
-        shares = [p / total for p in mass.values() if p]
-        choice = Choice(
-            span=(start, start + len(word)),
-            surprisal_nats=math.log(total / mass[word]),
-            entropy_nats=-sum(p * math.log(p) for p in shares),
-            kind=kind,
-            weight=weight,
-        )
-        self.choices.append(choice)
+
+@lru_cache(maxsize=2**16)
+def _entropy_nats(weights: tuple[float, ...]) -> float:
+    total = sum(weights)
+    return -sum(p * math.log(p) for p in (weight / total for weight in weights if weight))
