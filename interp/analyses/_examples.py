@@ -31,8 +31,10 @@ class Example:
         tokens: the row up to and including the position.
         label: the true value.
         story: which text it comes from.
-        kind: what a control task may hang its arbitrary labels on: the entity, or the word there.
+        kind: what a control task hangs its arbitrary labels on: the fact (whom it is about and the
+            value), or where it is about nobody, the word there.
         about: whom the fact is about; empty where it is about nobody.
+        following: the token that comes next; -1 at the end of a text.
     """
 
     tokens: tuple[int, ...]
@@ -40,6 +42,7 @@ class Example:
     story: int
     kind: str
     about: str = ""
+    following: int = -1
 
 
 def world_examples(
@@ -47,7 +50,7 @@ def world_examples(
     stories: Sequence[Story],
     variable: str,
     *,
-    at: At = "asked",
+    at: At | Literal["before"] = "asked",
     about: str | None = None,
     max_tokens: int,
 ) -> list[Example]:
@@ -59,7 +62,8 @@ def world_examples(
         variable: as facts name it.
         at: `asked`: the token just before the answer (the fact's span ends there);
             `stated`: the last token of the fact's span;
-            `state`: the last token of the sentence after which it holds.
+            `state`: the last token of the sentence after which it holds; `before`: the token
+            before the value, be it stated or asked.
         about: keep only facts about this entity.
         max_tokens: positions beyond are left out.
     """
@@ -67,10 +71,10 @@ def world_examples(
     for number, story in enumerate(stories):
         ids, spans = tokenizer.encode_with_spans(story.text)
         for fact in story.facts:
-            if fact.variable != variable or fact.role != at or about not in (None, fact.about):
+            if fact.variable != variable or about not in (None, fact.about):
                 continue
-            place = _position(fact, spans)
-            if place < max_tokens:
+            place = _position(fact, spans, at)
+            if place is not None and place < max_tokens:
                 examples.append(_example(tokenizer, ids, place, fact.value, number, fact.about))
     return examples
 
@@ -153,19 +157,27 @@ def split(
     return parts
 
 
-def _position(fact: Fact, spans: Sequence[tuple[int, int]]) -> int:
-    if fact.role != "asked":
-        return last_token(spans, fact.span)
-    # The answer's first token may hold the space before it, so the last *whole* token is read.
-    return max(i for i, (low, high) in enumerate(spans) if low < high <= fact.span[1])
+def _position(fact: Fact, spans: Sequence[tuple[int, int]], at: str) -> int | None:
+    """The token to read; None for a fact that is not in this role."""
+    if at == "asked" == fact.role or (at == "before" and fact.role in ("asked", "stated")):
+        end = fact.span[1] if fact.role == "asked" else fact.span[0]
+        # The value's first token may hold the space before it, so the last *whole* token is read.
+        return max((i for i, (low, high) in enumerate(spans) if high <= end), default=None)
+    return last_token(spans, fact.span) if fact.role == at else None
 
 
 def _example(
     tokenizer: Tokenizer, ids: Sequence[int], place: int, label: str, story: int, about: str
 ) -> Example:
-    kind = about or tokenizer.display([ids[place]])[0]
-    tokens = tuple(ids[: place + 1])
-    return Example(tokens=tokens, label=label, story=story, kind=kind, about=about)
+    kind = f"{about}, {label}" if about else tokenizer.display([ids[place]])[0]
+    return Example(
+        tokens=tuple(ids[: place + 1]),
+        label=label,
+        story=story,
+        kind=kind,
+        about=about,
+        following=ids[place + 1] if place + 1 < len(ids) else -1,
+    )
 
 
 def _read_rows(path: Path) -> Iterator[tuple[str, str, tuple[int, int]]]:

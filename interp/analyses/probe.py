@@ -201,7 +201,7 @@ def probe(
         True
     Source:
         Alain & Bengio 2016; Hewitt & Liang 2019 (control tasks). Differs: the control task labels
-        entities where the probed word is always the same, and an untrained model is a control too.
+        facts (whom, what) where they label word types, and an untrained model is a control too.
     """
     call = dict(locals())
     chosen = residual_sites(model, sites) if isinstance(sites, str) else list(sites)
