@@ -144,7 +144,11 @@ def wrap(objective: nn.Module, model: nn.Module, world: World, engine: Engine) -
     if world.size == 1:
         return objective
     if engine == "ddp":
-        return nn.parallel.DistributedDataParallel(objective, broadcast_buffers=False)
+        # Buffers (rotary angles) are the same on every rank: nothing to send before each pass.
+        buffers = [name for name, _ in objective.named_buffers()]
+        ddp = nn.parallel.DistributedDataParallel
+        ddp._set_params_and_buffers_to_ignore_for_model(objective, buffers)
+        return ddp(objective)
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
