@@ -1,0 +1,109 @@
+"""`interp ship`: a finished run of a world as a small model folder with a measured card."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from interp.analyses.comprehension import Comprehension
+
+CHECKPOINTS = (0, 16, 64, 256, 512, 1000)
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--world", "world_name", default="stories", show_default=True, help="Its world.")
+@click.option("--checkpoint", "checkpoints", multiple=True, type=int, help="Steps to keep.")
+@click.option("--stories", default=300, show_default=True, help="Stories a split to measure it on.")
+def command(
+    run: Path, folder: Path, world_name: str, checkpoints: tuple[int, ...], stories: int
+) -> None:
+    """Copy a finished RUN into FOLDER: weights, some checkpoints, curves, and a measured card."""
+    from interp.analyses.comprehension import comprehension
+    from interp.models.checkpoint import checkpoint_steps
+    from interp.models.load import load_model
+    from interp.training.shipping import ship_run
+    from interp.worlds import load_world
+
+    model = load_model(run)
+    result = comprehension(model, load_world(world_name), n_stories=stories)
+    there = set(checkpoint_steps(run))
+    kept = checkpoints or tuple(step for step in CHECKPOINTS if step in there)
+    ship_run(
+        run, folder, checkpoints=kept, card=card(folder.name, result), measures=measures(result)
+    )
+    click.echo(f"shipped  {folder}  weights {model.hash}, checkpoints {', '.join(map(str, kept))}")
+    click.echo(str(result))
+
+
+def measures(result: "Comprehension") -> dict[str, Any]:
+    """The numbers of the card, and what they were measured with."""
+    return {
+        "model_hash": result.provenance.model_hash,
+        "n_stories": result.n_stories,
+        "accuracy": {
+            split: {kind: round(i.value, 4) for kind, i in kinds.items()}
+            for split, kinds in result.accuracy.items()
+        },
+        "best_shortcut": {
+            split: {kind: _best(result, kind, split) for kind in kinds}
+            for split, kinds in result.accuracy.items()
+        },
+        "regret_nats_per_token": round(result.regret.value, 5),
+        "well_formed": round(result.well_formed["model"].value, 4),
+        "consistent": round(result.consistent["model"].value, 4),
+    }
+
+
+def card(name: str, result: "Comprehension") -> str:
+    """The model card: what it is, what it can do beside what shortcuts can, and how it was made."""
+    provenance = result.provenance
+    rows = [
+        f"| {row.split} | {row.kind} | {row.accuracy.value:.2f} [{row.accuracy.low:.2f}, "
+        f"{row.accuracy.high:.2f}] | {row.shortcuts[row.best].value:.2f} ({row.best}) | {row.n} |"
+        for row in result.rows
+    ]
+    table = "\n".join(rows)
+    return f"""# {name}
+
+A small transformer trained from random weights on the `{provenance.world}` world: simulated
+stories whose whole truth is known. It writes such stories and answers questions about them; it
+knows nothing else. Weights `{provenance.model_hash}`, step {provenance.step}. The recipe is in
+`run.json`, the loss curve in `metrics.jsonl`, the numbers below in `card.json`.
+
+| stories | question | right answers [95 %] | best shortcut | n |
+|---|---|---|---|---|
+{table}
+
+Regret (loss less the exact floor): {result.regret.value:.4f} nats per token. Of the sentences it
+writes at temperature 1, {result.well_formed["model"].value:.1%} are of the world's grammar, and
+{result.consistent["model"].value:.1%} of these agree with the story so far.
+
+{_verdict(result)}
+What people like (`likes`) is the same in every story: it is learned by heart, so a bag of words
+does as well. `composition` holds stories with pairs of person and place that training never shows.
+
+```python
+import interp
+
+model = interp.load_model("{name}")
+print(model.generate("It is a sunny morning. Anna is in the", seed=0).text)
+early = interp.load_model("{name}", step=64)
+```
+
+Made with `interp demo`, then `interp ship demo-run/stories-demo trained_models/{name}`.
+"""
+
+
+def _best(result: "Comprehension", kind: str, split: str) -> float:
+    row = result.row(kind, split)
+    return round(row.shortcuts[row.best].value, 4)
+
+
+def _verdict(result: "Comprehension") -> str:
+    names = sorted({row.kind for row in result.unsafe})
+    if not names:
+        return "No shortcut comes within ten points of it."
+    return f"A shortcut comes within ten points in: {', '.join(names)}; elsewhere none does."
