@@ -26,9 +26,17 @@ class Tale(Telling):
         self.state = State()
         self.facts: list[Fact] = []
         self.questions: list[Question] = []
-        while plan := self.plan():
+        self.ends: list[int] = []
+
+    def tell(self, sentences: int | None = None) -> "Tale":
+        """Tell on: to the end, or until so many sentences stand."""
+        while sentences is None or len(self.ends) < sentences:
+            if not (plan := self.plan()):
+                self._guide.end(len(self.text))
+                break
             self.sentence(plan)
-        guide.end(len(self.text))
+            self.ends.append(len(self.text))
+        return self
 
     def plan(self) -> dict[str, Options]:
         """What may come next: how a sentence begins, to its possible forms; empty at the end."""
@@ -113,44 +121,58 @@ class Tale(Telling):
             " Who": {"who": 3.0},
             " What": {"what": 1.0},
         }
-        slot = {"where_object": "object", "who": "object"}
-        return {
-            start: open_forms
-            for start, forms in starts.items()
-            if (
-                open_forms := {
-                    f: w for f, w in forms.items() if self.domain(f, slot.get(f, "person"), {})
-                }
-            )
-        }
+        plan = {}
+        for start, forms in starts.items():
+            if still := {form: weight for form, weight in forms.items() if self._askable(form)}:
+                plan[start] = still
+        return plan
+
+    def _askable(self, question: str) -> list[str]:
+        """About whom or what this has not been asked yet."""
+        if question in ("where_object", "who"):
+            about = OBJECTS
+        else:
+            barred = NEVER_ASKED if question == "what" and self.split != "composition" else ()
+            about = [person for person in self.state.cast if person not in barred]
+        return [one for one in about if (question, one) not in self.state.asked]
 
     def sentence(self, plan: Mapping[str, Options]) -> None:
         """Tell one sentence: how it begins, then which form, then what fills it."""
-        weights = {start: sum(forms.values()) for start, forms in plan.items() if forms}
-        begun = self.pick("start", weights) if "" not in plan else ""
+        starts_at = len(self.text)
+        begun = ""
+        if "" not in plan:
+            begun = self.pick("start", {s: sum(f.values()) for s, f in plan.items() if f})
         name = begun.strip()
         slots = {"person": name} if name in PEOPLE else {}
-        starts_at = len(self.text) - len(begun)
-        offered: dict[str, tuple[float, str, str]] = {}
-        for form, weight in plan[begun].items():
+        options, forms = self._continuations(begun, plan[begun], slots)
+        again = self.rules.recited and name in self.state.cast
+        phrase = self.pick("event", options, ANSWER_WEIGHT if again else 1.0)
+        form = forms[phrase]
+        literal, slot = pieces(form, self.level)[len(slots)]
+        slots[slot] = phrase.removeprefix(literal.removeprefix("" if slots else begun))
+        self._fill(form, slots, starts_at)
+
+    def _continuations(
+        self, begun: str, plan: Options, slots: Mapping[str, str]
+    ) -> tuple[dict[str, float], dict[str, str]]:
+        """The phrases to a sentence's first choice of a value, weighted, and each one's form."""
+        options: dict[str, float] = {}
+        forms: dict[str, str] = {}
+        for form, weight in plan.items():
             literal, slot = pieces(form, self.level)[len(slots)]
+            literal = literal if slots else literal.removeprefix(begun)
             domain = self.domain(form, slot, slots)
             total = sum(domain.values())
             for value, p in domain.items():
-                phrase = literal + value if slots else (literal + value).removeprefix(begun)
-                offered[phrase] = (weight * p / total, form, value)
-        told = bool(self.rules.recited) and name in self.state.cast
-        weight = ANSWER_WEIGHT if told else 1.0
-        phrase = self.pick("event", {phrase: p for phrase, (p, _, _) in offered.items()}, weight)
-        _, form, value = offered[phrase]
-        self._fill(form, slots, value, starts_at)
+                options[literal + value] = weight * p / total
+                forms[literal + value] = form
+        return options, forms
 
-    def _fill(self, form: str, slots: dict[str, str], value: str, starts_at: int) -> None:
-        _, slot = pieces(form, self.level)[len(slots)]
-        rest = pieces(form, self.level)[len(slots) + 1 :]
-        spans = {}
-        slots[slot], spans[slot] = value, (len(self.text) - len(value), len(self.text))
-        for literal, slot in rest:
+    def _fill(self, form: str, slots: dict[str, str], starts_at: int) -> None:
+        """Tell the rest of a sentence, let it become true, and answer it if it asks."""
+        slot, value = next(reversed(slots.items()))
+        spans = {slot: (len(self.text) - len(value), len(self.text))}
+        for literal, slot in pieces(form, self.level)[len(slots) :]:
             if not slot:
                 self.write(literal)
                 continue
@@ -244,11 +266,7 @@ class Tale(Telling):
             case "gait":
                 return gaits(state.mood.get(person))
             case "object" if form in QUESTIONS:
-                return {
-                    thing: self._curiosity(form, thing)
-                    for thing in OBJECTS
-                    if (form, thing) not in state.asked
-                }
+                return {thing: self._curiosity(form, thing) for thing in self._askable(form)}
             case "object":
                 return uniform(
                     state.held_by(person)
@@ -258,12 +276,7 @@ class Tale(Telling):
             case "other":
                 return uniform(state.company(person))
             case "person":
-                barred = NEVER_ASKED if form == "what" and self.split != "composition" else ()
-                return {
-                    p: self._curiosity(form, p)
-                    for p in state.cast
-                    if p not in barred and (form, p) not in state.asked
-                }
+                return {person: self._curiosity(form, person) for person in self._askable(form)}
             case "food":
                 return {LIKES[person]: 1.0}
             case "word" | "tail":
@@ -332,9 +345,9 @@ class Stories:
         attempt = 0
         while True:
             key = f"{split}/{level}/{seed}/{attempt}"
-            tale = Tale(Sampler(key), level, split)
+            tale = Tale(Sampler(key), level, split).tell(sentences=2)
             if held_out(tale.text) == (split != "train"):
-                return _story(tale, level, seed)
+                return _story(tale.tell(), level, seed)
             attempt += 1
 
     def read(self, text: str, *, level: str = "full", split: str = "train") -> Story:
@@ -343,7 +356,7 @@ class Stories:
         Raises:
             WorldError: the world cannot have told it; says where it departs.
         """
-        return _story(Tale(Reader(text), level, split), level, None)
+        return _story(Tale(Reader(text), level, split).tell(), level, None)
 
     def surprisal(self, text: str, *, level: str = "full") -> tuple[Choice, ...]:
         """The exact cost of every choice in a training-distribution story."""
@@ -357,9 +370,9 @@ class Stories:
         return Parse(sentences=tuple(sentences))
 
 
-def held_out(text: str) -> bool:
-    """Whether a text belongs to the held-out stories: one prefix in ten, by its first two sentences."""
-    prefix = ".".join(text.split(".", 2)[:2])
+def held_out(beginning: str) -> bool:
+    """Whether stories whose first two sentences are these are held out; one in ten is."""
+    prefix = beginning.removesuffix(".")
     return blake2b(prefix.encode(), digest_size=4).digest()[0] % 10 == 0
 
 
