@@ -98,7 +98,7 @@ def test_the_python_of_the_readme_runs(tmp_path):
     (block,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     (tmp_path / "trained_models").symlink_to(ROOT / "trained_models")
     subprocess.run(
-        [sys.executable, "-c", block], cwd=tmp_path, env=ENVIRONMENT, check=True, timeout=120
+        [sys.executable, "-c", block], cwd=tmp_path, env=ENVIRONMENT, check=True, timeout=600
     )
 
 

@@ -19,6 +19,8 @@ class Size:
     steps: int | None = None
     n_documents: int | None = None
     n_evaluated: int = 300
+    n_fitted: int = 1500
+    n_generated: int = 64
     n_probed: int = 1000
     n_prompts: int = 32
     n_random: int = 20
@@ -31,6 +33,8 @@ QUICK = Size(
     steps=30,
     n_documents=200,
     n_evaluated=20,
+    n_fitted=100,
+    n_generated=4,
     n_probed=150,
     n_prompts=4,
     n_random=3,
@@ -77,8 +81,14 @@ def _of_the_whole_world(model: GPT, world: World, size: Size) -> list[Finding]:
         Finding(
             name="comprehension",
             title="Does it answer questions about stories that it never saw?",
-            comment="Beside each kind of question stands what the best shortcut would score.",
-            make=lambda: comprehension(model, world, n_stories=size.n_evaluated),
+            comment="Beside each kind of question stands what each shortcut would score.",
+            make=lambda: comprehension(
+                model,
+                world,
+                n_stories=size.n_evaluated,
+                n_fitted=size.n_fitted,
+                n_generated=size.n_generated,
+            ),
         ),
         Finding(
             name="probe",

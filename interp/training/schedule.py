@@ -46,7 +46,8 @@ def momentum_at(step: int, *, start: float, end: float, warmup_steps: int) -> fl
     """Muon's momentum at step `step`: a linear rise from `start` to `end`.
 
     Example:
-        >>> [momentum_at(s, start=0.85, end=0.95, warmup_steps=100) for s in (0, 50, 500)]
+        >>> rise = dict(start=0.85, end=0.95, warmup_steps=100)
+        >>> [round(momentum_at(step, **rise), 3) for step in (0, 50, 500)]
         [0.85, 0.9, 0.95]
     """
     done = min(step / warmup_steps, 1.0) if warmup_steps else 1.0
