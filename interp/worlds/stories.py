@@ -260,7 +260,7 @@ class Tale(Telling):
             case "object" if self.rules.recited and person in state.cast:
                 return uniform(state.held_by(person))
             case "mood":
-                return uniform(mood for mood in MOODS if mood not in state.mood.values())
+                return uniform(MOODS)
             case "cause":
                 return uniform(MOODS[slots["mood"]][1])
             case "gait":

@@ -15,6 +15,8 @@ MOODS = {  # how a mood moves, and what causes it
     "sad": ("trudges", ("loss", "goodbye")),
     "angry": ("stomps", ("fight", "lie")),
     "calm": ("strolls", ("nap", "bath")),
+    "proud": ("marches", ("medal", "win")),
+    "tired": ("limps", ("storm", "cold")),
 }
 SENSES = {  # the verb sets the sense of the word; the tail shows whether it was understood
     "fishes at": ("bank", "river", ("boat", "frog")),
