@@ -129,31 +129,38 @@ class Telling:
         return phrase
 
     def _price(self, kind: str, options: Options, phrase: str, weight: float) -> None:
-        start = len(self.text)
-        still_open = [(words(option), p) for option, p in options.items()]
-        for depth, word in enumerate(words(phrase)):
-            if len(still_open) == 1 and weight == 1.0:
-                return
-            mass: dict[str, float] = {}
-            for option, p in still_open:
-                mass[option[depth]] = mass.get(option[depth], 0.0) + p
-            end = start + len(word)
-            if len(mass) > 1 or weight != 1.0:
-                shares = tuple(mass.values())
+        if len(options) == 1 and weight == 1.0:
+            return
+        here = len(self.text)
+        key = tuple(options), tuple(options.values()), phrase
+        for start, end, surprisal, entropy, is_open in _prices(*key):
+            if is_open or weight != 1.0:
                 choice = Choice(
-                    span=(start, end),
-                    surprisal_nats=math.log(sum(shares) / mass[word]),
-                    entropy_nats=_entropy_nats(shares),
+                    span=(here + start, here + end),
+                    surprisal_nats=surprisal,
+                    entropy_nats=entropy,
                     kind=kind,
                     weight=weight,
                 )
                 self.choices.append(choice)
-            if len(mass) > 1:
-                still_open = [branch for branch in still_open if branch[0][depth] == word]
-            start = end
 
 
-@lru_cache(maxsize=2**16)
-def _entropy_nats(weights: tuple[float, ...]) -> float:
-    total = sum(weights)
-    return -sum(p * math.log(p) for p in (weight / total for weight in weights if weight))
+@lru_cache(maxsize=2**15)
+def _prices(
+    options: tuple[str, ...], weights: tuple[float, ...], phrase: str
+) -> tuple[tuple[int, int, float, float, bool], ...]:
+    """Each word's place in the phrase, surprisal and entropy, and whether it was a choice at all."""
+    still_open = [(words(option), p) for option, p in zip(options, weights, strict=True)]
+    prices, start = [], 0
+    for depth, word in enumerate(words(phrase)):
+        mass: dict[str, float] = {}
+        for option, p in still_open:
+            mass[option[depth]] = mass.get(option[depth], 0.0) + p
+        total, end = sum(mass.values()), start + len(word)
+        shares = [p / total for p in mass.values() if p]
+        entropy = -sum(p * math.log(p) for p in shares)
+        prices.append((start, end, math.log(total / mass[word]), entropy, len(mass) > 1))
+        if len(mass) > 1:
+            still_open = [branch for branch in still_open if branch[0][depth] == word]
+        start = end
+    return tuple(prices)
