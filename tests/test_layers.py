@@ -13,7 +13,7 @@ PACKAGE = ROOT / "interp"
 FILES = sorted(PACKAGE.rglob("*.py"))
 SOURCES = [
     path
-    for folder in ("interp", "dashboards", "tests", "benchmarks", "examples")
+    for folder in ("interp", "tests", "benchmarks", "examples")
     for path in sorted((ROOT / folder).rglob("*.py"))
 ]
 FIRST = "the first group"
@@ -98,7 +98,7 @@ def test_the_rule_sees_a_breach(tmp_path):
 @pytest.mark.parametrize(
     "library, places",
     [
-        ("streamlit", ("dashboards/", "tests/dashboards/")),
+        ("streamlit", ("interp/dashboards/", "tests/dashboards/")),
         ("transformer_lens", ("interp/models/lens", "tests/reference/", "benchmarks/")),
     ],
 )
@@ -109,6 +109,16 @@ def test_a_library_stays_in_its_place(library, places):
         if any(name.split(".")[0] == library for name in imports(path))
     ]
     assert [user for user in users if not user.startswith(places)] == []
+
+
+def test_nobody_imports_the_dashboard_but_the_command_that_starts_it():
+    users = {
+        module_name(path)
+        for path in FILES
+        if layer(module_name(path)) != "dashboards"
+        and any(name.startswith("interp.dashboards") for name in imports(path))
+    }
+    assert users == {"interp.cli.commands.dashboard"}
 
 
 def test_nothing_is_unpickled():

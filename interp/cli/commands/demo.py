@@ -15,7 +15,7 @@ import click
 )
 @click.option("--quick", is_flag=True, help="A few steps and small samples: does it all work?")
 @click.option("--seed", default=0, show_default=True, help="Of the corpus and the weights.")
-@click.option("--dashboard/--no-dashboard", default=True, help="Say how to go on looking.")
+@click.option("--dashboard/--no-dashboard", default=True, help="Open it at the end.")
 def command(out: Path, quick: bool, seed: int, dashboard: bool) -> None:
     """Train a small model here, probe it, steer it, and write report.html; resumes if stopped."""
     from interp.cli.display import LineDisplay
@@ -29,7 +29,6 @@ def command(out: Path, quick: bool, seed: int, dashboard: bool) -> None:
     click.echo("\n".join(["", *Ledger(places.times).table(), ""]))
     click.echo(f"model    {places.run}\nresults  {places.results}\nreport   {places.report}")
     if dashboard:
-        click.echo(
-            "The dashboard is not part of this version; open the report in any browser: "
-            f"{places.report.resolve().as_uri()}"
-        )
+        from interp.cli.commands.dashboard import serve
+
+        serve(folders=(out,))

@@ -1,0 +1,41 @@
+"""`interp dashboard`: every instrument in a browser, on this machine only."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("folders", nargs=-1, type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--port", default=8501, show_default=True, type=click.IntRange(1, 65535))
+def command(folders: tuple[Path, ...], port: int) -> None:
+    """Open the dashboard on the shipped model and your runs, or on the models in FOLDERS."""
+    serve(port, folders)
+
+
+def serve(port: int | None = None, folders: tuple[Path, ...] = ()) -> None:
+    """Serve the dashboard until Ctrl-C.
+
+    Args:
+        port: on 127.0.0.1; None = 8501, or the next that is free.
+        folders: where models and runs are; the usual places when empty.
+
+    Raises:
+        ConfigError: the port is taken.
+        SystemExit: the server ended by itself, with its exit code.
+    """
+    from interp.dashboards.launch import HOST, free_port, is_up, start
+
+    port = free_port() if port is None else port
+    server = start(port, folders)
+    try:
+        if is_up(server, port):
+            click.echo(f"dashboard  http://{HOST}:{port}  (Ctrl-C ends it)")
+        code = server.wait()
+    except KeyboardInterrupt:
+        return
+    finally:
+        server.terminate()
+        server.wait()
+    if code:
+        raise SystemExit(code)

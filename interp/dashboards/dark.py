@@ -1,0 +1,28 @@
+"""A figure's colours on a dark page."""
+
+from typing import Any
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from interp.plots.theme import DARK
+
+
+def is_dark() -> bool:
+    """Whether the reader's page is dark."""
+    return st.context.theme.type == "dark"
+
+
+def on_dark(figure: go.Figure) -> go.Figure:
+    """The same figure with the colours that the house theme names for a dark page."""
+    return go.Figure(_recoloured(figure.to_plotly_json()))
+
+
+def _recoloured(value: Any) -> Any:
+    if isinstance(value, str):
+        return DARK.get(value.lower(), value)
+    if isinstance(value, dict):
+        return {key: _recoloured(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_recoloured(item) for item in value]
+    return value

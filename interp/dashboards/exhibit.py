@@ -1,0 +1,99 @@
+"""A result on the page: figure, words, table, the Python that made it, downloads, the report."""
+
+from typing import Any
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from interp.dashboards.dark import is_dark, on_dark
+from interp.dashboards.plain import plain
+from interp.dashboards.session import Exhibit, exhibits
+from interp.plots.theme import CONFIG
+from interp.results import Result
+
+MOST_ROWS = 1000
+
+
+def show(result: Result, title: str, *, key: str = "", **options: Any) -> None:
+    """Draw a result with everything a reader needs to check it.
+
+    Args:
+        result: of an instrument.
+        title: its heading, also in the report.
+        key: tells two results of one page apart.
+        options: of its figure.
+    Raises:
+        ConfigError: the figure cannot be drawn with these options.
+    """
+    key = key or result.provenance.instrument
+    finding = result.finding()
+    figure = result.figure(**options)
+    st.markdown(f"**{plain(finding)}**")
+    draw(figure, f"{title}. {finding}", key)
+    st.caption(plain(result.caption().replace(finding, "").lstrip(".,; ")))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        _adding(Exhibit(result=result, title=title, options=options), key)
+        _downloads(result, figure, key)
+        as_table = st.toggle("Table", key=f"table_{key}", persist_state="session")
+        as_code = st.toggle("Copy as Python", key=f"code_{key}", persist_state="session")
+    if as_table:
+        table(result.frame(), f"The numbers of: {title}")
+    if as_code:
+        st.code(result.code(), language="python")
+
+
+def draw(figure: go.Figure, words: str, key: str) -> None:
+    """A figure as it is in print, in the page's own light.
+
+    Args:
+        figure: of the house style.
+        words: what it shows, for those who cannot see it.
+        key: unique on the page; also the name of a picture that is saved.
+    """
+    picture = {"toImageButtonOptions": {"format": "svg", "filename": key}}
+    st.plotly_chart(
+        on_dark(figure) if is_dark() else figure,
+        theme=None,
+        config={**CONFIG, **picture},
+        key=f"figure_{key}",
+        alt=words,
+    )
+
+
+def table(frame: Any, words: str) -> None:
+    """A table; of a long one the first rows, and how many there are."""
+    st.dataframe(frame.head(MOST_ROWS), hide_index=True, alt=words)
+    if len(frame) > MOST_ROWS:
+        st.caption(f"The first {MOST_ROWS:,} of {len(frame):,} rows; the CSV has them all.")
+
+
+def _adding(exhibit: Exhibit, key: str) -> None:
+    there = any(e.result is exhibit.result and e.options == exhibit.options for e in exhibits())
+    st.button(
+        "In the report" if there else "Add to report",
+        key=f"add_{key}",
+        icon=":material/check:" if there else ":material/add:",
+        disabled=there,
+        on_click=exhibits().append,
+        args=(exhibit,),
+    )
+
+
+def _downloads(result: Result, figure: go.Figure, key: str) -> None:
+    makers = {
+        "csv": ("text/csv", lambda: result.frame().to_csv(index=False)),
+        "json": ("application/json", figure.to_json),
+        "html": ("text/html", lambda: figure.to_html(include_plotlyjs=True, config=CONFIG)),
+    }
+    with st.popover("Download", icon=":material/download:"):
+        st.caption("SVG: the camera above the figure.")
+        for kind, (mime, make) in makers.items():
+            st.download_button(
+                kind.upper(),
+                data=make,
+                file_name=f"{key}.{kind}",
+                mime=mime,
+                key=f"{kind}_{key}",
+                on_click="ignore",
+                width="stretch",
+            )

@@ -1,0 +1,118 @@
+"""The models of this machine, as their folders tell of themselves; no weights are read."""
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from interp.dashboards.launch import FOLDERS
+from interp.errors import CheckpointError
+from interp.files import read_object, safetensors_shapes
+from interp.models.checkpoint import checkpoint_steps
+from interp.models.load import SHELVES
+from interp.training.metrics import read_metrics
+
+USUAL = (*SHELVES, Path("runs"), Path("demo-run"))
+FIRST = "stories-demo"
+NEWEST = "newest"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model or run.
+
+    Attributes:
+        name: unique among the models shown.
+        folder: its folder.
+    """
+
+    name: str
+    folder: Path
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """`run.json`; empty when it cannot be read."""
+        try:
+            return read_object(self.folder / "run.json")
+        except CheckpointError:
+            return {}
+
+    @cached_property
+    def steps(self) -> list[int]:
+        """Of its checkpoints."""
+        return checkpoint_steps(self.folder)
+
+    @property
+    def step(self) -> int | None:
+        """Of the finished model, or of the newest checkpoint; None when there is neither."""
+        last = self.steps[-1] if self.steps else None
+        return self.record.get("step", last)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the training came to its end."""
+        return "model_hash" in self.record
+
+    @property
+    def world(self) -> str | None:
+        """The world whose text it was trained on."""
+        source = self.record.get("corpus", {}).get("source", {})
+        return source.get("world") if isinstance(source, dict) else None
+
+    @cached_property
+    def evaluations(self) -> list[dict[str, Any]]:
+        """What was measured on held-out text, in order of steps."""
+        return read_metrics(self.folder / "metrics.jsonl", "eval")
+
+    @property
+    def parameters(self) -> int | None:
+        """How many numbers the weights are."""
+        found = [self.folder / "model.safetensors"]
+        found += sorted(self.folder.glob("checkpoints/*/model.safetensors"))
+        weights = next((path for path in found if path.exists()), None)
+        try:
+            return weights and sum(map(prod, safetensors_shapes(weights).values()))
+        except CheckpointError:
+            return None
+
+    @property
+    def source(self) -> str:
+        """What `load_model` takes: the shortest name that leads to the folder."""
+        if any(self.folder.parent.resolve() == shelf.resolve() for shelf in SHELVES):
+            return self.folder.name
+        try:
+            return str(self.folder.resolve().relative_to(Path.cwd()))
+        except ValueError:
+            return str(self.folder.resolve())
+
+    def weights_hash(self, step: int | None) -> str:
+        """The SHA-256 that is on record for the weights of a step; None = the newest."""
+        record = self.record
+        if step is not None or not self.is_finished:
+            step = self.steps[-1] if step is None and self.steps else step
+            place = self.folder / "checkpoints" / f"step-{step or 0:06d}" / "meta.json"
+            record = read_object(place) if place.exists() else record
+        return str(record.get("sha256", {}).get("model.safetensors", ""))
+
+
+def entries() -> list[Entry]:
+    """Every model and run at hand, the shipped one first."""
+    places = {folder.resolve(): folder for root in _roots() for folder in (root, *_below(root))}
+    found = [folder for folder in places.values() if (folder / "run.json").is_file()]
+    names = [folder.resolve().name for folder in found]
+    made = [
+        Entry(name if names.count(name) == 1 else str(folder), folder)
+        for name, folder in zip(names, found, strict=True)
+    ]
+    return sorted(made, key=lambda entry: (entry.name != FIRST, entry.name))
+
+
+def _below(root: Path) -> list[Path]:
+    return sorted(path for path in root.glob("*") if path.is_dir()) if root.is_dir() else []
+
+
+def _roots() -> tuple[Path, ...]:
+    told = os.environ.get(FOLDERS)
+    return tuple(map(Path, told.split(os.pathsep))) if told else USUAL

@@ -1,0 +1,64 @@
+"""What stands below a figure is true: its Python gives the same numbers, the report has it."""
+
+import contextlib
+import io
+
+import pytest
+import torch
+
+from interp.dashboards.report_shelf import written
+from interp.dashboards.session import Exhibit
+
+
+def run(code: str) -> dict:
+    """The names that the snippet of a page leaves behind, and what it printed."""
+    names, printed = {}, io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(code, names)
+    return names | {"printed": printed.getvalue()}
+
+
+def test_the_python_of_a_figure_gives_its_numbers(application):
+    test = application("logit_lens", follow=" garden")
+    assert not test.exception and not test.error
+    test.toggle(key="code_logit_lens").set_value(True).run()
+    again = run(test.code[-1].value)["result"]
+    test.button(key="add_logit_lens").click().run()
+    (kept,) = test.session_state["exhibits"]
+    assert torch.equal(again.kl_nats, kept.result.kl_nats)
+    assert torch.equal(again.log_probs, kept.result.log_probs)
+
+
+def test_the_python_of_a_steered_text_writes_both_texts(application):
+    test = application("steering", length="6")
+    test.toggle(key="code_steered").set_value(True).run()
+    code = next(code.value for code in test.code if "result.add" in code.value)
+    plain, steered = (element.value for element in test.text)
+    assert run(code)["printed"].endswith(f"{plain}\n{steered}\n")
+
+
+def test_the_python_of_a_generation_writes_its_text(application):
+    test = application("generate", length="6", temperature="0.5")
+    test.toggle(key="code_generate").set_value(True).run()
+    code = next(code.value for code in test.code if "load_model" in code.value)
+    assert test.text[0].value.endswith(run(code)["printed"].rstrip("\n"))
+
+
+def test_the_table_holds_the_numbers_of_the_figure(application):
+    test = application("attention")
+    test.toggle(key="table_attention").set_value(True).run()
+    frame = test.dataframe[0].value
+    one = frame[(frame.layer == 0) & (frame["head"] == 0)]
+    whole = one.groupby("query").attention.sum()
+    assert whole.iloc[:-1].tolist() == pytest.approx([1.0] * (len(whole) - 1), abs=1e-5)
+
+
+def test_figures_gather_in_the_report_and_can_be_taken_out(application):
+    test = application("surprise")
+    test.button(key="add_surprise").click().run()
+    assert test.button(key="add_surprise").disabled
+    (kept,) = test.session_state["exhibits"]
+    page = written("What <b>I</b> saw", [kept, Exhibit(result=kept.result, title="<i>again</i>")])
+    assert "interp.surprise(" in page and "<b>I</b>" not in page and "<i>again" not in page
+    test.button(key="take_out_0").click().run()
+    assert test.session_state["exhibits"] == [] and not test.exception

@@ -1,0 +1,26 @@
+"""The server is for this machine only; a taken port is a sentence."""
+
+import socket
+
+import pytest
+
+from interp.dashboards.launch import HOST, SETTINGS, command, free_port, start
+from interp.errors import ConfigError
+
+
+def test_it_listens_on_this_machine_and_tells_nobody():
+    line = command(8600)
+    told = {line[i][2:]: line[i + 1] for i in range(5, len(line), 2)}
+    assert told["server.address"] == HOST and told["server.port"] == "8600"
+    assert told["browser.gatherUsageStats"] == "false"
+    assert SETTINGS["server.allowedHosts"] == ["localhost", HOST]
+
+
+def test_a_taken_port_is_refused_and_the_next_free_one_found():
+    with socket.socket() as holder:
+        holder.bind((HOST, 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"--port {port + 1}"):
+            start(port)
+        assert free_port(port) > port
