@@ -93,7 +93,8 @@ print(model.generate("It is a sunny morning. Anna is in the", seed=0).text)
 early = interp.load_model("{name}", step=64)
 ```
 
-Made with `interp demo`, then `interp ship demo-run/stories-demo trained_models/{name}`.
+Made with `interp train --world {provenance.world} --threads 1 --out runs/{name}`, then
+`interp ship runs/{name} trained_models/{name}`.
 """
 
 
