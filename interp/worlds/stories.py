@@ -10,10 +10,34 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from hashlib import blake2b
+from typing import ClassVar
 
 from interp.errors import ConfigError, near_misses
 from interp.worlds.telling import Guide, Options, Reader, Sampler, Telling, uniform
-from interp.worlds.village import *
+from interp.worlds.village import (
+    ANSWER_WEIGHT,
+    FOODS,
+    FORMS,
+    HELD_OUT_PLACE,
+    LEVELS,
+    LIKES,
+    MANNERS,
+    MOODS,
+    NEVER_ASKED,
+    NEVER_TOLD,
+    OBJECTS,
+    PEOPLE,
+    PLACES,
+    QUESTIONS,
+    SENSES,
+    SHOWS,
+    SLOTS,
+    STATED,
+    State,
+    gaits,
+    objection,
+    pieces,
+)
 from interp.worlds.world import Choice, Fact, Parse, Question, Sentence, Span, Story
 
 
@@ -48,10 +72,17 @@ class Tale(Telling):
         if self.rules.recited:
             return self._recital()
         plan = self._introductions()
-        if state.asked or (len(state.cast) == self.rules.people[1] and state.events >= self.rules.events[1]):
+        if state.asked or (
+            len(state.cast) == self.rules.people[1] and state.events >= self.rules.events[1]
+        ):
             plan = self._questions()
-        elif len(state.cast) == self.rules.people[1] and plan.get(f" {state.cast[-1]}", {}).get("mood") != 9.0:
-            later = [self._events()] + ([self._questions()] if state.events >= self.rules.events[0] else [])
+        elif (
+            len(state.cast) == self.rules.people[1]
+            and plan.get(f" {state.cast[-1]}", {}).get("mood") != 9.0
+        ):
+            later = [self._events()] + (
+                [self._questions()] if state.events >= self.rules.events[0] else []
+            )
             for part in later:
                 for start, forms in part.items():
                     plan[start] = {**plan.get(start, {}), **forms}
@@ -116,10 +147,10 @@ class Tale(Telling):
 
     def _questions(self) -> dict[str, Options]:
         starts = {
-            " Where": {"where_person": 3.0, "where_object": 7.0},
-            " How": {"how": 2.5},
-            " Who": {"who": 3.0},
-            " What": {"what": 1.0},
+            " Where": {"where_person": 2.5, "where_object": 6.0},
+            " How": {"how": 4.5},
+            " Who": {"who": 4.0},
+            " What": {"what": 0.8},
         }
         plan = {}
         for start, forms in starts.items():
@@ -188,14 +219,13 @@ class Tale(Telling):
     def _note(self, form: str, slots: Mapping[str, str], spans: Mapping[str, Span]) -> None:
         """Record what the sentence stated, and what is true of the people at its end."""
         about = slots.get("person", "")
-        for slot in spans:
-            if slot in ("place", "mood", "cause", "weather", "time", "food", "manner", "gait"):
-                self.facts.append(
-                    Fact(span=spans[slot], variable=slot, value=slots[slot], about=about)
-                )
-        if form == "sense":
-            sense, word = SENSES[slots["verb"]][1], slots["word"]
-            self.facts.append(Fact(span=spans["word"], variable="sense", value=sense, about=word))
+        for slot, span in spans.items():
+            if slot in STATED:
+                variable = STATED[slot]
+                value = SHOWS[slots["verb"]] if slot == "word" else slots[slot]
+                value = SHOWS[value] if slot == "manner" else value
+                who = slots["word"] if slot == "word" else about
+                self.facts.append(Fact(span=span, variable=variable, value=value, about=who))
         end = (len(self.text) - 1, len(self.text))
         if form not in QUESTIONS:
             for variable, values in (("place", self.state.place), ("mood", self.state.mood)):
@@ -260,7 +290,7 @@ class Tale(Telling):
             case "object" if self.rules.recited and person in state.cast:
                 return uniform(state.held_by(person))
             case "mood":
-                return uniform(MOODS)
+                return uniform(mood for mood in MOODS if mood not in state.mood.values())
             case "cause":
                 return uniform(MOODS[slots["mood"]][1])
             case "gait":
@@ -297,7 +327,9 @@ class Tale(Telling):
             return 0.3 if state.place.get(about) == latest else 1.0
         if form == "where_object":
             here = state.place_of(about)
-            return (0.3 if here == latest else 1.0) * (0.5 if here == state.taken_at[about] else 2.0)
+            return (0.3 if here == latest else 1.0) * (
+                0.5 if here == state.taken_at[about] else 2.0
+            )
         return 1.0
 
     def _places(self, person: str, form: str) -> dict[str, float]:
@@ -316,7 +348,7 @@ class Stories:
 
     name = "stories"
     levels = tuple(LEVELS)
-    variables = {
+    variables: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "place": tuple(PLACES),
         "mood": tuple(MOODS),
         "object_place": tuple(PLACES),
@@ -325,8 +357,11 @@ class Stories:
         "sense": tuple(sense for _, sense, _ in SENSES.values()),
         "weather": SLOTS["weather"],
         "time": SLOTS["time"],
+        "cause": SLOTS["cause"],
+        "gait": SLOTS["gait"],
+        "manner": tuple(MANNERS),
     }
-    concepts = {
+    concepts: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "mood": tuple(MOODS),
         "manner": tuple(MANNERS),
         "place": tuple(PLACES),
@@ -364,9 +399,10 @@ class Stories:
 
     def parse(self, text: str) -> Parse:
         """Any text read back, sentence by sentence, at the full level."""
-        state, sentences = State(), []
-        for match in re.finditer(r"[^.?]*[.?]", text):
-            sentences.append(_sentence(state, match))
+        state, sentences, start = State(), [], 0
+        for mark in re.finditer("[.?]", text):
+            sentences.append(_sentence(state, text, (start, mark.end())))
+            start = mark.end()
         return Parse(sentences=tuple(sentences))
 
 
@@ -401,26 +437,25 @@ def _pattern(form: str) -> re.Pattern[str]:
     return re.compile("".join(parts).removeprefix(re.escape(" ")))
 
 
-def _sentence(state: State, match: re.Match[str]) -> Sentence:
-    said = match.group().strip()
-    start = match.end() - len(match.group().lstrip())
-    for form in FORMS:
-        if found := _pattern(form).fullmatch(said):
-            slots = found.groupdict()
-            why = objection(state, form, slots)
-            state.apply(form, slots)
-            return Sentence(
-                span=(start, match.end()),
-                well_formed=True,
-                consistent=not why,
-                kind=form,
-                concepts=tuple(SHOWS.get(value, value) for value in slots.values()),
-                why=why,
-            )
+def _sentence(state: State, text: str, span: Span) -> Sentence:
+    said = text[slice(*span)].lstrip()
+    span = span[1] - len(said), span[1]
+    found = ((form, _pattern(form).fullmatch(said)) for form in FORMS)
+    form, match = next(((form, match) for form, match in found if match), ("unknown", None))
+    if match is None:
+        why = f"no sentence of this world reads {said!r}"
+        return Sentence(span=span, well_formed=False, consistent=None, kind=form, why=why)
+    slots = match.groupdict()
+    why = objection(state, form, slots)
+    state.apply(form, slots)
     return Sentence(
-        span=(start, match.end()), well_formed=False, consistent=None, kind="unknown",
-        why=f"no sentence of this world reads {said!r}",
-    )  # fmt: skip
+        span=span,
+        well_formed=True,
+        consistent=not why,
+        kind=form,
+        concepts=tuple(SHOWS.get(value, value) for value in slots.values()),
+        why=why,
+    )
 
 
 WORLDS = {"stories": Stories}
