@@ -8,7 +8,7 @@ from interp.worlds.world import World
 
 
 def world_names() -> list[str]:
-    """The worlds on offer: each `worlds/<file>.py` that defines `WORLDS`, a dict of name to maker."""
+    """The worlds on offer: those in the `WORLDS` (name to maker) of each `worlds/<file>.py`."""
     return sorted(name for stem in _stems() for name in _makers(stem))
 
 

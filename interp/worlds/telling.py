@@ -149,7 +149,7 @@ class Telling:
 def _prices(
     options: tuple[str, ...], weights: tuple[float, ...], phrase: str
 ) -> tuple[tuple[int, int, float, float, bool], ...]:
-    """Each word's place in the phrase, surprisal and entropy, and whether it was a choice at all."""
+    """Each word's place in the phrase, surprisal and entropy, and whether it was a choice."""
     still_open = [(words(option), p) for option, p in zip(options, weights, strict=True)]
     prices, start = [], 0
     for depth, word in enumerate(words(phrase)):

@@ -1,4 +1,4 @@
-"""What every simulated world offers: text, the truth about it, and the floor of any model's loss."""
+"""What every simulated world offers: text, its truth, and the floor of any model's loss."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -114,7 +114,7 @@ class Parse:
 
     @property
     def consistent_rate(self) -> float:
-        """Share of well-formed sentences that are true of the story so far; nan when there are none."""
+        """Share of well-formed sentences that are true of the story so far; nan without any."""
         return _share([bool(s.consistent) for s in self.sentences if s.well_formed])
 
     def concept_rate(self, concept: str, among: Sequence[str]) -> float:
