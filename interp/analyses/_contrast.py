@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from interp.analyses._examples import Example, sample_stories, world_examples
+from interp.analyses._examples import Example, world_examples
 from interp.errors import ConfigError, near_misses
 from interp.protocols import LanguageModel
-from interp.worlds.world import World
+from interp.worlds.world import Story, World
 
 Examples = tuple[list[Example], Bool[Tensor, " example"]]
 
@@ -52,9 +52,7 @@ def word_examples(
     word: str | Sequence[str],
     world: World,
     at: str,
-    n_stories: int,
-    level: str,
-    seed: int,
+    stories: Sequence[Story],
 ) -> Examples:
     """The facts of the word's group as examples, and which of them are of the word.
 
@@ -65,7 +63,6 @@ def word_examples(
         raise ConfigError("With a world, a concept is one of the world's concept words.")
     among = concept_group(world, word)
     variable = next(name for name, words in world.concepts.items() if word in words)
-    stories = sample_stories(world, n_stories, seed=seed, level=level, split="train")
     examples = world_examples(model.tokenizer, stories, variable, at=at, max_tokens=model.cfg.n_ctx)
     examples = [example for example in examples if example.label in among]
     return examples, torch.tensor([example.label == word for example in examples], dtype=torch.bool)

@@ -11,7 +11,7 @@ from interp.analyses._classifier import fit_linear
 from interp.analyses._examples import Example
 from interp.statistics import Interval, auroc
 
-Method = Literal["mean_difference", "pca", "probe"]
+Method = Literal["mean_difference", "pca", "probe", "gradient"]
 Rows = Float[Tensor, "example d_model"]
 N_RANDOM, N_SHUFFLED = 200, 20
 
@@ -69,7 +69,8 @@ def controls(
 
     Returns:
         `random` and `shuffled`: mean and middle 95 % of random directions (each turned by the
-        training rows) and of directions fitted to shuffled labels; n counts directions.
+        training rows) and of directions fitted to shuffled labels (where rows with labels are
+        what the method fits); n counts directions.
         `bag_of_words`: a logistic classifier of token counts, with its interval over stories.
     """
     told = positive[train]
@@ -78,10 +79,9 @@ def controls(
         [torch.randperm(len(train), generator=generator) for _ in range(N_SHUFFLED)]
     )
     drawn = random_directions(N_RANDOM, x.shape[1], seed=seed)
-    lots = {
-        "random": _pointed(drawn, x[train], told.expand(N_RANDOM, -1)),
-        "shuffled": fit(x[train], told[orders], method),
-    }
+    lots = {"random": _pointed(drawn, x[train], told.expand(N_RANDOM, -1))}
+    if method in METHODS:
+        lots["shuffled"] = fit(x[train], told[orders], method)
     spread = {name: _spread(x[test] @ lot.T, positive[test]) for name, lot in lots.items()}
     counts = word_counts(examples)
     weight = fit_linear(counts[train], told.long()[None], 2).weight[0]

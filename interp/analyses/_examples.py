@@ -34,7 +34,7 @@ class Example:
         kind: what a control task hangs its arbitrary labels on: the fact (whom it is about and the
             value), or where it is about nobody, the word there.
         about: whom the fact is about; empty where it is about nobody.
-        following: the token that comes next; -1 at the end of a text.
+        following: the token that comes next, where that matters.
     """
 
     tokens: tuple[int, ...]
@@ -50,7 +50,7 @@ def world_examples(
     stories: Sequence[Story],
     variable: str,
     *,
-    at: At | Literal["before"] = "asked",
+    at: At = "asked",
     about: str | None = None,
     max_tokens: int,
 ) -> list[Example]:
@@ -62,8 +62,7 @@ def world_examples(
         variable: as facts name it.
         at: `asked`: the token just before the answer (the fact's span ends there);
             `stated`: the last token of the fact's span;
-            `state`: the last token of the sentence after which it holds; `before`: the token
-            before the value, be it stated or asked.
+            `state`: the last token of the sentence after which it holds.
         about: keep only facts about this entity.
         max_tokens: positions beyond are left out.
     """
@@ -159,11 +158,12 @@ def split(
 
 def _position(fact: Fact, spans: Sequence[tuple[int, int]], at: str) -> int | None:
     """The token to read; None for a fact that is not in this role."""
-    if at == "asked" == fact.role or (at == "before" and fact.role in ("asked", "stated")):
-        end = fact.span[1] if fact.role == "asked" else fact.span[0]
-        # The value's first token may hold the space before it, so the last *whole* token is read.
-        return max((i for i, (low, high) in enumerate(spans) if high <= end), default=None)
-    return last_token(spans, fact.span) if fact.role == at else None
+    if fact.role != at:
+        return None
+    if at != "asked":
+        return last_token(spans, fact.span)
+    # The answer's first token may hold the space before it, so the last *whole* token is read.
+    return max((i for i, (_, high) in enumerate(spans) if high <= fact.span[1]), default=None)
 
 
 def _example(
@@ -176,7 +176,6 @@ def _example(
         story=story,
         kind=kind,
         about=about,
-        following=ids[place + 1] if place + 1 < len(ids) else -1,
     )
 
 

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from interp.analyses._contrast import concept_group, text_examples, word_examples
-from interp.analyses._directions import METHODS, Method, controls, fit
-from interp.analyses._examples import Example, groups, split
+from interp.analyses._directions import Method, controls, fit
+from interp.analyses._examples import Example, groups, sample_stories, split
+from interp.analyses._log_odds import log_odds_directions
+from interp.analyses._slots import writing_slots
 from interp.analyses._streams import mean_rows, median_norms, rows_at, site_label
 from interp.edits import Add, Clamp, Project, Where
 from interp.errors import ConfigError, ModelMismatchError, NotEnoughDataError, near_misses
@@ -37,7 +39,7 @@ class Concept(Result):
     Attributes:
         name: of the concept.
         among: the values it was told from (the words of a world's group); empty for plain texts.
-        method: `mean_difference`, `pca` or `probe`.
+        method: `mean_difference`, `pca`, `probe` or `gradient`.
         at: which positions were compared.
         site: hook point, as (short name, layer).
         direction: unit length; the positive examples of the training part lie higher along it.
@@ -109,7 +111,8 @@ class Concept(Result):
     @property
     def beats_controls(self) -> bool:
         """Whether the direction lies above random and shuffled ones (not: above the words)."""
-        return all(self.auroc.above(self.controls[name]) for name in ("random", "shuffled"))
+        drawn = [self.controls[name] for name in ("random", "shuffled") if name in self.controls]
+        return all(self.auroc.above(control) for control in drawn)
 
     def finding(self) -> str:
         theirs = ", ".join(f"{CONTROLS[name]} {i.value:.2f}" for name, i in self.controls.items())
@@ -173,7 +176,9 @@ def concept(
         negative: texts that do not; with `world`, the group's other words are the others.
         world: whose facts tell where its concept words are stated or asked for.
         site: hook point as (short name, layer); the residual stream after the middle block if None.
-        method: `mean_difference`, `pca` (first axis of all the rows) or `probe` (logistic weights).
+        method: `mean_difference`, `pca` (first axis of all rows), `probe` (logistic weights), or
+            `gradient` (what raises the odds of the world's word against its kin the most for the
+            least KL elsewhere; made to write rather than to read).
         at: positions compared. For texts: `mean` of all but the first (default) or `last`. For a
             world: `asked` (the token before the answer, default), `stated` or `state`.
         n_stories: how many stories to sample.
@@ -192,8 +197,10 @@ def concept(
         the site's median norm, and the direction is tested on stories it was not found from.
     """
     call = dict(locals())
-    if method not in METHODS:
-        raise ConfigError(f"No method is called {method!r}.{near_misses(method, METHODS)}")
+    if method not in get_args(Method):
+        raise ConfigError(f"No method is called {method!r}.{near_misses(method, get_args(Method))}")
+    if method == "gradient" and world is None:
+        raise ConfigError("A gradient needs a world, whose words it is to write.")
     return concepts_at(model, call, [site or ("resid_post", model.cfg.n_layers // 2)])[0]
 
 
@@ -201,48 +208,64 @@ def concepts_at(
     model: LanguageModel, call: Mapping[str, Any], sites: Sequence[Name]
 ) -> list[Concept]:
     """One concept a site, as `concept` would find each, from one reading of the examples."""
-    positive, world, seed = call["positive"], call["world"], call["seed"]
+    positive, world, method = call["positive"], call["world"], call["method"]
     at = call["at"] or ("mean" if world is None else "asked")
     if world is None:
         examples, flags = text_examples(model, positive, call["negative"])
     else:
-        drawn = {name: call[name] for name in ("n_stories", "level", "seed")}
-        examples, flags = word_examples(model, positive, world, at, **drawn)
+        drawn = {"seed": call["seed"], "level": call["level"], "split": "train"}
+        stories = sample_stories(world, call["n_stories"], **drawn)
+        examples, flags = word_examples(model, positive, world, at, stories)
     _enough(flags)
     places = [_numbered(site, model.cfg.n_layers) for site in sites]
     stacked = (mean_rows if at == "mean" else rows_at)(model, examples, places)
-    norms = median_norms(model, examples, places)
+    grouped = groups(examples)
+    test, train = split(grouped, (0.3,), seed=call["seed"])
+    if method == "gradient":
+        kept = sorted({examples[i].story for i in train.tolist()})
+        known = [stories[number] for number in kept]
+        among = concept_group(world, positive)
+        slots = writing_slots(model.tokenizer, known, world, among, model.cfg.n_ctx)
+        found = log_odds_directions(model, slots, positive, places, call["seed"])
+    else:
+        found = [fit(rows[train], flags[train][None], method)[0] for rows in stacked]
+    parts = {"grouped": grouped, "train": train, "test": test}
     return [
         Concept(
             name=positive if isinstance(positive, str) else "these texts",
             among=() if world is None else concept_group(world, positive),
-            method=call["method"],
+            method=method,
             at=at,
             site=place,
             median_norm=norm,
-            **fitted(rows, flags, examples, call["method"], norm, seed),
+            **_scored(direction, rows, flags, examples, norm, call, **parts),
             provenance=provenance(
                 concept,
                 {**call, "site": place, "model": model},
                 hooks=(site_label(place, model.cfg.n_layers),),
             ),
         )
-        for place, rows, norm in zip(places, stacked, norms, strict=True)
+        for place, direction, rows, norm in zip(
+            places, found, stacked, median_norms(model, examples, places), strict=True
+        )
     ]
 
 
-def fitted(
+def _scored(
+    direction: Float[Tensor, " d_model"],
     rows: Float[Tensor, "example d_model"],
     flags: Bool[Tensor, " example"],
     examples: Sequence[Example],
-    method: Method,
     norm: float,
-    seed: int,
-) -> dict:
+    call: Mapping[str, Any],
+    *,
+    grouped: Int[Tensor, " example"],
+    train: Int[Tensor, " example"],
+    test: Int[Tensor, " example"],
+) -> dict[str, Any]:
     """Direction and its scores, as fields of a `Concept`."""
-    grouped = groups(examples)
-    test, train = split(grouped, (0.3,), seed=seed)
-    direction = fit(rows[train], flags[train][None], method)[0]
+    method, seed = call["method"], call["seed"]
+    direction = direction / direction.norm()
     projections = rows[test] @ direction
     return {
         "direction": direction,

@@ -1,0 +1,47 @@
+"""Where to steer: candidate sites and methods, tried on prompts of their own."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from interp.analyses._doses import Bench, best_dose
+from interp.analyses.concept import Concept, concepts_at
+from interp.errors import NotEnoughDataError
+from interp.protocols import LanguageModel, Name
+from interp.worlds.world import World
+
+DOSES = (0.0, 0.25, 0.5, 0.75, 1.0)
+READINGS = (("mean_difference", "asked"), ("mean_difference", "stated"), ("gradient", "asked"))
+
+
+def candidates(
+    model: LanguageModel, word: str, world: World, sites: Sequence[Name], **options: Any
+) -> dict[str, Concept]:
+    """The word's concept at every site, by each way of finding it that has examples enough.
+
+    Raises:
+        NotEnoughDataError: none has.
+    """
+    found: dict[str, Concept] = {}
+    call = {"positive": word, "negative": None, "world": world, "n_stories": 400, **options}
+    for method, at in READINGS:
+        try:
+            concepts = concepts_at(model, {**call, "method": method, "at": at}, sites)
+        except NotEnoughDataError:
+            continue
+        for each in concepts:
+            found[f"{method.replace('_', ' ')}, {at}, {each.site[0]} {each.site[1]}"] = each
+    if not found:
+        raise NotEnoughDataError(f"World {world.name!r} has too few facts about {word!r}.")
+    return found
+
+
+def screened(found: Mapping[str, Concept], bench: Bench) -> tuple[Concept, dict[str, float]]:
+    """The candidate with the largest gain that leaves sentences whole; every candidate's gain."""
+    gains: dict[str, float] = {}
+    for name, each in found.items():
+        vector = each.direction[None] * each.median_norm
+        counts, _ = bench.sweep(each.site, vector, DOSES)
+        [best] = best_dose(counts, DOSES, bench.graded)
+        rates = counts.ratio("hits", "mentions")[:, 0]
+        gains[name] = float(rates[best] - rates[0]) if best >= 0 else 0.0
+    return found[max(gains, key=gains.get)], gains

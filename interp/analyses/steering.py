@@ -1,0 +1,320 @@
+"""What a concept's direction does to generated text: gain and damage against dose."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from interp.analyses._contrast import concept_group
+from interp.analyses._directions import random_directions
+from interp.analyses._doses import Bench, compare
+from interp.analyses._examples import sample_stories
+from interp.analyses._screen import candidates, screened
+from interp.analyses._sweep import Marks, mark, word_marks
+from interp.analyses.concept import Concept
+from interp.edits import Where
+from interp.errors import ConfigError, NotEnoughDataError
+from interp.protocols import LanguageModel, Name
+from interp.results import Result, provenance
+from interp.statistics import Interval
+from interp.worlds.world import World
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DOSES = (-1.0, -0.5, -0.25, 0.0, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0, 1.5)
+SHOWN, SCREENED = 3, 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steering(Result):
+    """Texts at many doses of one direction, measured; and at the same doses of random ones.
+
+    Attributes:
+        word: the concept.
+        among: the words whose mentions are its trials; empty: all words of the text.
+        method: how the direction was found (see `concept`).
+        site: where it was added, as (short name, layer).
+        direction: unit length.
+        median_norm: of the site: the vector added is dose * median_norm * direction.
+        doses: ascending, 0 among them.
+        measures: by name, an interval a dose, over prompts. `rate` (mentions of the concept among
+            those of `among`), `well_formed` (share of sentences of the grammar), `consistent` (of
+            these, true of the story so far), `loss_nats_per_token` (of the text, under the unedited
+            model), `kl_nats_per_token` (edited || unedited), `repetition` (share of trigrams that
+            stood before). What a text without a world cannot have is nan.
+        random: the same measures of random directions of equal length. They continue fewer
+            prompts, so it is their change from dose 0 that is added to the value at dose 0.
+        best: the dose of the largest gain where 90 % of sentences are well formed; -1 = none.
+        gain: rate at the best dose less rate at dose 0, over the same prompts; nan when none.
+        z: how many standard deviations the rate lies above the random directions' at that dose.
+        p: share of random directions (this one counted) that gain as much at their own best dose.
+        screened: gains of the sites and methods that were tried on other prompts first.
+        prompts: that were continued.
+        texts: by dose, what followed the first few prompts.
+    """
+
+    word: str
+    among: tuple[str, ...]
+    method: str
+    site: tuple[str, int]
+    direction: Float[Tensor, " d_model"]
+    median_norm: float
+    doses: tuple[float, ...]
+    measures: dict[str, tuple[Interval, ...]]
+    random: dict[str, Float[Tensor, "dose direction"]]
+    best: int
+    gain: Interval
+    z: float
+    p: float
+    screened: dict[str, float]
+    prompts: tuple[str, ...]
+    texts: tuple[tuple[str, ...], ...]
+
+    @property
+    def base(self) -> Interval:
+        """The rate without steering."""
+        return self.measures["rate"][self.doses.index(0.0)]
+
+    @property
+    def ratio(self) -> float:
+        """Rate at the best dose over the rate without steering."""
+        return self.measures["rate"][self.best].value / self.base.value if self.best >= 0 else 1.0
+
+    def band(self, name: str = "rate") -> tuple[Float[Tensor, " dose"], Float[Tensor, " dose"]]:
+        """Lowest and highest of the random directions at each dose; nan where none has a value."""
+        drawn = self.random[name]
+        low, high = drawn.nan_to_num(torch.inf).amin(1), drawn.nan_to_num(-torch.inf).amax(1)
+        known = ~drawn.isnan().all(1)
+        return torch.where(known, low, torch.nan), torch.where(known, high, torch.nan)
+
+    @property
+    def beats_random(self) -> bool:
+        """Whether the rate at the best dose lies above every random direction's there."""
+        if self.best < 0:
+            return False
+        highest = float(self.band()[1][self.best])
+        return not self.measures["rate"][self.best].value <= highest
+
+    def finding(self) -> str:
+        place = f"'{self.word}' by {self.method.replace('_', ' ')} at {self.site[0]} {self.site[1]}"
+        if self.best < 0:
+            return f"{place}: no dose raised its rate and kept 90 % of sentences well formed"
+        rate = self.measures["rate"][self.best]
+        return (
+            f"{place}: rate {self.base.value:.2f} -> {rate.value:.2f} at dose "
+            f"{self.doses[self.best]:g} (gain {self.gain.value:.2f} [{self.gain.low:.2f}, "
+            f"{self.gain.high:.2f}]; random directions at most {self.band()[1][self.best]:.2f}, "
+            f"z = {self.z:.1f}; n = {rate.n} prompts)"
+        )
+
+    def caption(self) -> str:
+        """What is drawn, the controls, n, the intervals and what it cost."""
+        tried = self.random["rate"].shape[1]
+        chosen = (
+            f" Site and method chosen on other prompts among {len(self.screened)}."
+            if self.screened
+            else ""
+        )
+        return (
+            f"{self.finding()}. Dose: shares of the site's median norm ({self.median_norm:.3g}), "
+            "added at every position but the first. Bands: 95 % bootstrap intervals over "
+            f"{len(self.prompts)} prompts; grey: lowest to highest of {tried} random directions of "
+            "equal length (their change from dose 0, on fewer prompts)."
+            f"{self._cost()}{chosen} {self._verdict()}"
+        )
+
+    def _cost(self) -> str:
+        if self.best < 0:
+            return ""
+        here, rest = self.best, self.doses.index(0.0)
+        well, loss, kl, again = (
+            self.measures[name]
+            for name in ("well_formed", "loss_nats_per_token", "kl_nats_per_token", "repetition")
+        )
+        return (
+            f" At this dose {well[here].value:.0%} of sentences are well formed; the text's loss "
+            f"under the unedited model is {loss[here].value:.2f} nats a token (unsteered "
+            f"{loss[rest].value:.2f}), KL {kl[here].value:.2f} nats a token, repeated trigrams "
+            f"{again[here].value:.0%} (unsteered {again[rest].value:.0%})."
+        )
+
+    def _verdict(self) -> str:
+        if self.beats_random:
+            return (
+                f"{self.p:.0%} of directions, this one among them, gain as much at their own best "
+                "dose."
+            )
+        return "WARNING: it does not leave the random band: this is no evidence of steering."
+
+    def frame(self) -> "pd.DataFrame":
+        """One row a dose and measure, with the random directions' lowest and highest."""
+        import pandas as pd
+
+        rows = []
+        for name, intervals in self.measures.items():
+            columns = self.doses, intervals, *map(Tensor.tolist, self.band(name))
+            for dose, i, low, high in zip(*columns, strict=True):
+                spread = {"random_low": low, "random_high": high}
+                found = {"value": i.value, "low": i.low, "high": i.high, "prompts": i.n}
+                rows.append({"dose": dose, "measure": name} | found | spread)
+        return pd.DataFrame(rows)
+
+
+def steering(
+    model: LanguageModel,
+    concept: Concept | str,
+    world: World | None = None,
+    *,
+    words: Sequence[str] = (),
+    prompts: Sequence[str] | None = None,
+    doses: Sequence[float] = DOSES,
+    sites: Sequence[Name] | None = None,
+    n_prompts: int = 48,
+    n_tokens: int = 48,
+    n_random: int = 20,
+    n_random_prompts: int = 16,
+    prompt_sentences: int = 2,
+    where: Where | None = None,
+    temperature: float = 1.0,
+    level: str = "full",
+    seed: int = 0,
+) -> Steering:
+    """Continue prompts at many doses of a concept, and measure what it gains and what it breaks.
+
+    All doses are one generation: the strength stands on the batch axis. Rows of one prompt share
+    their random numbers. At dose 0 the tokens are those of the unsteered model, or it refuses.
+
+    Args:
+        model: to steer.
+        concept: found by `interp.concept` in this model; or one of the world's concept words, for
+            which sites and methods (mean difference, gradient) are screened on other prompts first.
+        world: reads the generated text back and tells which concepts it mentions.
+        words: without a world, the words whose share of the text is the rate.
+        prompts: texts to continue; beginnings of held-out stories if None.
+        doses: shares of the site's median norm; 0 is added if it is missing.
+        sites: where to look when `concept` is a word; the residual stream after each block if None.
+        n_prompts: beginnings to sample.
+        n_tokens: to generate.
+        n_random: random directions of equal length.
+        n_random_prompts: prompts for each of these.
+        prompt_sentences: sentences of each beginning.
+        where: positions to edit; all but the first if None.
+        temperature: of the sampling; 0 is greedy.
+        level: of the world's difficulty.
+        seed: of stories, sampling and random directions.
+    Returns:
+        Steering: gain and damage by dose, with the random band.
+    Raises:
+        ModelMismatchError: the concept was found in another model.
+        ConfigError: neither a world nor words to measure with.
+        NotEnoughDataError: fewer than two prompts, or too few examples of the word.
+        ReadoutError: at dose 0 the tokens are not the unsteered ones.
+    Example:
+        >>> steering(model, "happy", world).ratio > 3  # doctest: +SKIP
+        True
+    Source:
+        Turner et al. 2023 (activation addition); Wu et al. 2025, AxBench (concept against fluency).
+        Differs: text is read by the world's own grammar, not by a judge; doses are shares of the
+        site's median norm; random directions of equal length get the same doses.
+    """
+    call = dict(locals())
+    doses = tuple(sorted({0.0, *map(float, doses)}))
+    word, among = _what(concept, world, words)
+    bench = _bench(model, call, word, among, n_prompts)
+    tried: dict[str, float] = {}
+    if isinstance(concept, str):
+        chosen, tried = _screen(model, call, among)
+    else:
+        chosen = concept.on(model)
+    unit = chosen.median_norm
+    main, texts = bench.sweep(chosen.site, chosen.direction[None] * unit, doses, check=True)
+    drawn = random_directions(n_random, len(chosen.direction), seed=seed) * unit
+    control, _ = bench.sweep(chosen.site, drawn, doses, prompts=n_random_prompts)
+    shown = [texts[i * len(bench.prompts) :][:SHOWN] for i in range(len(doses))]
+    return Steering(
+        word=word,
+        among=among,
+        method=chosen.method,
+        site=chosen.site,
+        direction=chosen.direction,
+        median_norm=unit,
+        doses=doses,
+        **compare(main, control, doses, bench.graded, seed),
+        screened=tried,
+        prompts=bench.prompts,
+        texts=tuple(map(tuple, shown)),
+        provenance=provenance(
+            steering, call, hooks=(f"{chosen.site[0]} {chosen.site[1]}",), prompt=bench.prompts
+        ),
+    )
+
+
+def _what(
+    concept: Concept | str, world: World | None, words: Sequence[str]
+) -> tuple[str, tuple[str, ...]]:
+    """The word that is counted, and those among which."""
+    if world is None and (not words or isinstance(concept, str)):
+        raise ConfigError(
+            "Steering needs a way to see what it did: a world that reads text back, or a concept "
+            "and `words` to count."
+        )
+    if isinstance(concept, str):
+        return concept, concept_group(world, concept)
+    if world is not None and not concept.among:
+        return concept.name, concept_group(world, concept.name)
+    return concept.name, concept.among
+
+
+def _bench(
+    model: LanguageModel,
+    call: Mapping[str, Any],
+    word: str,
+    among: tuple[str, ...],
+    n_prompts: int,
+    first: int = 0,
+) -> Bench:
+    """Prompts, how they are continued, and how what follows is read."""
+    world, words = call["world"], tuple(call["words"])
+
+    def read(prompt: str, text: str) -> Marks:
+        return word_marks(text, words) if world is None else mark(world, prompt, text, word, among)
+
+    prompts = tuple(call["prompts"] or ())
+    return Bench(
+        model=model,
+        prompts=prompts or _beginnings(call, n_prompts, first),
+        read=read,
+        graded=world is not None,
+        where=call["where"] or Where(),
+        **{name: call[name] for name in ("n_tokens", "temperature", "seed")},
+    )
+
+
+def _beginnings(call: Mapping[str, Any], n: int, first: int) -> tuple[str, ...]:
+    """The first sentences of held-out stories, the same for the same seed."""
+    world, sentences = call["world"], call["prompt_sentences"]
+    if world is None:
+        raise ConfigError("Without a world, give `prompts` to continue.")
+    if n < 2:
+        raise NotEnoughDataError(f"An interval over prompts needs two or more; {n} asked for.")
+    drawn = {"seed": call["seed"], "level": call["level"], "split": "held_out"}
+    stories = sample_stories(world, n, first=first, **drawn)
+    ends = [world.parse(story.text).sentences[sentences - 1].span[1] for story in stories]
+    return tuple(story.text[:end] for story, end in zip(stories, ends, strict=True))
+
+
+def _screen(
+    model: LanguageModel, call: Mapping[str, Any], among: tuple[str, ...]
+) -> tuple[Concept, dict[str, float]]:
+    """The best site and method, by prompts that are not measured on again."""
+    sites = call["sites"] or [("resid_post", layer) for layer in range(model.cfg.n_layers)]
+    options = {name: call[name] for name in ("level", "seed")}
+    found = candidates(model, call["concept"], call["world"], sites, **options)
+    bench = _bench(
+        model, {**call, "prompts": None}, call["concept"], among, SCREENED, first=500_000
+    )
+    return screened(found, bench)
