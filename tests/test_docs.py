@@ -49,8 +49,9 @@ def test_every_option_is_on_the_page_of_commands():
     text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     context = click.Context(cli)
     commands = [cli.get_command(context, name) for name in cli.list_commands(context)]
-    options = {opt for c in commands for p in c.params for opt in p.opts if opt.startswith("--")}
-    assert {opt for opt in options if f"`{opt}" not in text} == set()
+    options = [p for command in commands for p in command.params if isinstance(p, click.Option)]
+    names = {tuple(option.opts + option.secondary_opts) for option in options}
+    assert {each for each in names if not any(f"`{name}" in text for name in each)} == set()
 
 
 def test_every_error_has_a_heading():
