@@ -43,7 +43,7 @@ def log_odds_directions(
         run = model.run(tokens, cache=list(sites), grad=True)
         log_probs = run.logits.float().log_softmax(-1)
         odds = log_probs[..., wanted].logsumexp(-1) - log_probs[..., others].logsumexp(-1)
-        _collect(gains, run, sites, odds[at].sum())
+        _collect(gains, run, sites, odds[at].sigmoid().sum())
         for _ in range(N_DRAWS):
             drawn = torch.multinomial(
                 log_probs.detach().exp().flatten(0, 1), 1, generator=generator

@@ -1,15 +1,17 @@
 """Where to steer: candidate sites and methods, tried on prompts of their own."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from interp.analyses._doses import Bench, best_dose
 from interp.analyses.concept import Concept, concepts_at
+from interp.edits import Where
 from interp.errors import NotEnoughDataError
 from interp.protocols import LanguageModel, Name
 from interp.worlds.world import World
 
-DOSES = (0.0, 0.25, 0.5, 0.75, 1.0)
+DOSES = (0.0, 0.25, 0.5, 1.0, 1.5)
 READINGS = (("mean_difference", "asked"), ("mean_difference", "stated"), ("gradient", "asked"))
 
 
@@ -35,13 +37,22 @@ def candidates(
     return found
 
 
-def screened(found: Mapping[str, Concept], bench: Bench) -> tuple[Concept, dict[str, float]]:
-    """The candidate with the largest gain that leaves sentences whole; every candidate's gain."""
+def screened(found: Mapping[str, Concept], bench: Bench) -> tuple[Concept, Where, dict[str, float]]:
+    """The candidate and positions with the largest gain that leaves sentences whole.
+
+    Returns:
+        The concept, where to edit, and the gain of everything that was tried.
+    """
     gains: dict[str, float] = {}
+    trials: dict[str, tuple[Concept, Where]] = {}
     for name, each in found.items():
+        trials[name] = (each, bench.where)
+        if each.method == "gradient" and bench.where == Where():
+            trials[f"{name}, where written"] = (each, each.where_written)
+    for name, (each, where) in trials.items():
         vector = each.direction[None] * each.median_norm
-        counts, _ = bench.sweep(each.site, vector, DOSES)
+        counts, _ = replace(bench, where=where).sweep(each.site, vector, DOSES)
         [best] = best_dose(counts, DOSES, bench.graded)
         rates = counts.ratio("hits", "mentions")[:, 0]
         gains[name] = float(rates[best] - rates[0]) if best >= 0 else 0.0
-    return found[max(gains, key=gains.get)], gains
+    return *trials[max(gains, key=gains.get)], gains

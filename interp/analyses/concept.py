@@ -17,9 +17,9 @@ from interp.analyses._streams import mean_rows, median_norms, rows_at, site_labe
 from interp.edits import Add, Clamp, Project, Where
 from interp.errors import ConfigError, ModelMismatchError, NotEnoughDataError, near_misses
 from interp.protocols import LanguageModel, Name
-from interp.results import Result, provenance
+from interp.results import Provenance, Result, provenance
 from interp.statistics import Interval, auroc
-from interp.worlds.world import World
+from interp.worlds.world import Story, World
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +50,8 @@ class Concept(Result):
         projections: of the held-out examples, in shares of the median norm.
         positive: which of these are positive.
         n_train: examples the direction was found from.
+        slots: token ids that come right before the group's words in the world's text; empty for
+            plain texts. `where_written` edits at these only.
     """
 
     name: str
@@ -64,6 +66,15 @@ class Concept(Result):
     projections: Float[Tensor, " example"]
     positive: Bool[Tensor, " example"]
     n_train: int
+    slots: tuple[int, ...] = ()
+
+    @property
+    def where_written(self) -> Where:
+        """The positions after which the group's words come in the world's text, by their token.
+
+        Elsewhere an edit can only break sentences: a mood may follow `is`, never `takes the`.
+        """
+        return Where(tokens=frozenset(self.slots)) if self.slots else Where()
 
     def add(
         self, dose: float = 1.0, *, where: Where | None = None, model: LanguageModel | None = None
@@ -208,47 +219,54 @@ def concepts_at(
     model: LanguageModel, call: Mapping[str, Any], sites: Sequence[Name]
 ) -> list[Concept]:
     """One concept a site, as `concept` would find each, from one reading of the examples."""
-    positive, world, method = call["positive"], call["world"], call["method"]
+    positive, world, seed = call["positive"], call["world"], call["seed"]
     at = call["at"] or ("mean" if world is None else "asked")
+    stories = [] if world is None else _stories(call)
     if world is None:
         examples, flags = text_examples(model, positive, call["negative"])
     else:
-        drawn = {"seed": call["seed"], "level": call["level"], "split": "train"}
-        stories = sample_stories(world, call["n_stories"], **drawn)
         examples, flags = word_examples(model, positive, world, at, stories)
     _enough(flags)
+    grouped = groups(examples)
+    test, train = split(grouped, (0.3,), seed=seed)
+    kept = sorted({examples[i].story for i in train.tolist()})
+    among = () if world is None else concept_group(world, positive)
+    read = model.tokenizer, [stories[i] for i in kept if stories], world, among, model.cfg.n_ctx
+    slots = writing_slots(*read) if among else []
     places = [_numbered(site, model.cfg.n_layers) for site in sites]
     stacked = (mean_rows if at == "mean" else rows_at)(model, examples, places)
-    grouped = groups(examples)
-    test, train = split(grouped, (0.3,), seed=call["seed"])
-    if method == "gradient":
-        kept = sorted({examples[i].story for i in train.tolist()})
-        known = [stories[number] for number in kept]
-        among = concept_group(world, positive)
-        slots = writing_slots(model.tokenizer, known, world, among, model.cfg.n_ctx)
-        found = log_odds_directions(model, slots, positive, places, call["seed"])
+    if call["method"] == "gradient":
+        found = log_odds_directions(model, slots, positive, places, seed)
     else:
-        found = [fit(rows[train], flags[train][None], method)[0] for rows in stacked]
+        found = [fit(rows[train], flags[train][None], call["method"])[0] for rows in stacked]
+    norms = median_norms(model, examples, places)
     parts = {"grouped": grouped, "train": train, "test": test}
     return [
         Concept(
             name=positive if isinstance(positive, str) else "these texts",
-            among=() if world is None else concept_group(world, positive),
-            method=method,
+            among=among,
+            method=call["method"],
             at=at,
             site=place,
             median_norm=norm,
+            slots=tuple(sorted({slot.tokens[-1] for slot in slots})),
             **_scored(direction, rows, flags, examples, norm, call, **parts),
-            provenance=provenance(
-                concept,
-                {**call, "site": place, "model": model},
-                hooks=(site_label(place, model.cfg.n_layers),),
-            ),
+            provenance=_provenance(model, call, place),
         )
-        for place, direction, rows, norm in zip(
-            places, found, stacked, median_norms(model, examples, places), strict=True
-        )
+        for place, direction, rows, norm in zip(places, found, stacked, norms, strict=True)
     ]
+
+
+def _stories(call: Mapping[str, Any]) -> list[Story]:
+    drawn = {"seed": call["seed"], "level": call["level"], "split": "train"}
+    return sample_stories(call["world"], call["n_stories"], **drawn)
+
+
+def _provenance(
+    model: LanguageModel, call: Mapping[str, Any], place: tuple[str, int]
+) -> Provenance:
+    told = {**call, "site": place, "model": model}
+    return provenance(concept, told, hooks=(site_label(place, model.cfg.n_layers),))
 
 
 def _scored(

@@ -1,7 +1,7 @@
 """What a concept's direction does to generated text: gain and damage against dose."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -25,7 +25,7 @@ from interp.worlds.world import World
 if TYPE_CHECKING:
     import pandas as pd
 
-DOSES = (-1.0, -0.5, -0.25, 0.0, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0, 1.5)
+DOSES = (-1.0, -0.5, 0.0, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0, 1.5, 2.0)
 SHOWN, SCREENED = 3, 24
 
 
@@ -40,6 +40,7 @@ class Steering(Result):
         site: where it was added, as (short name, layer).
         direction: unit length.
         median_norm: of the site: the vector added is dose * median_norm * direction.
+        where: at which positions, in words.
         doses: ascending, 0 among them.
         measures: by name, an interval a dose, over prompts. `rate` (mentions of the concept among
             those of `among`), `well_formed` (share of sentences of the grammar), `consistent` (of
@@ -52,7 +53,7 @@ class Steering(Result):
         gain: rate at the best dose less rate at dose 0, over the same prompts; nan when none.
         z: how many standard deviations the rate lies above the random directions' at that dose.
         p: share of random directions (this one counted) that gain as much at their own best dose.
-        screened: gains of the sites and methods that were tried on other prompts first.
+        screened: gains of the sites, methods and positions tried on other prompts first.
         prompts: that were continued.
         texts: by dose, what followed the first few prompts.
     """
@@ -63,6 +64,7 @@ class Steering(Result):
     site: tuple[str, int]
     direction: Float[Tensor, " d_model"]
     median_norm: float
+    where: str
     doses: tuple[float, ...]
     measures: dict[str, tuple[Interval, ...]]
     random: dict[str, Float[Tensor, "dose direction"]]
@@ -115,13 +117,13 @@ class Steering(Result):
         """What is drawn, the controls, n, the intervals and what it cost."""
         tried = self.random["rate"].shape[1]
         chosen = (
-            f" Site and method chosen on other prompts among {len(self.screened)}."
+            f" Site, method and positions chosen on other prompts among {len(self.screened)}."
             if self.screened
             else ""
         )
         return (
             f"{self.finding()}. Dose: shares of the site's median norm ({self.median_norm:.3g}), "
-            "added at every position but the first. Bands: 95 % bootstrap intervals over "
+            f"added {self.where}. Bands: 95 % bootstrap intervals over "
             f"{len(self.prompts)} prompts; grey: lowest to highest of {tried} random directions of "
             "equal length (their change from dose 0, on fewer prompts)."
             f"{self._cost()}{chosen} {self._verdict()}"
@@ -191,7 +193,7 @@ def steering(
     Args:
         model: to steer.
         concept: found by `interp.concept` in this model; or one of the world's concept words, for
-            which sites and methods (mean difference, gradient) are screened on other prompts first.
+            which sites, methods and positions are screened on other prompts first.
         world: reads the generated text back and tells which concepts it mentions.
         words: without a world, the words whose share of the text is the rate.
         prompts: texts to continue; beginnings of held-out stories if None.
@@ -202,7 +204,8 @@ def steering(
         n_random: random directions of equal length.
         n_random_prompts: prompts for each of these.
         prompt_sentences: sentences of each beginning.
-        where: positions to edit; all but the first if None.
+        where: positions to edit; all but the first if None (and, when a word is screened, only
+            where its group's words come next in the world's text: `concept.where_written`).
         temperature: of the sampling; 0 is greedy.
         level: of the world's difficulty.
         seed: of stories, sampling and random directions.
@@ -227,7 +230,8 @@ def steering(
     bench = _bench(model, call, word, among, n_prompts)
     tried: dict[str, float] = {}
     if isinstance(concept, str):
-        chosen, tried = _screen(model, call, among)
+        chosen, place, tried = _screen(model, call, among)
+        bench = replace(bench, where=place)
     else:
         chosen = concept.on(model)
     unit = chosen.median_norm
@@ -242,6 +246,7 @@ def steering(
         site=chosen.site,
         direction=chosen.direction,
         median_norm=unit,
+        where=_in_words(bench.where, chosen, model),
         doses=doses,
         **compare(main, control, doses, bench.graded, seed),
         screened=tried,
@@ -267,6 +272,16 @@ def _what(
     if world is not None and not concept.among:
         return concept.name, concept_group(world, concept.name)
     return concept.name, concept.among
+
+
+def _in_words(where: Where, concept: Concept, model: LanguageModel) -> str:
+    if where == Where():
+        return "at every position but the first"
+    if where == concept.where_written:
+        shown = " ".join(model.tokenizer.display(concept.slots[:12]))
+        more = " …" if len(concept.slots) > 12 else ""
+        return f"where the group's words come next in the world's text (after {shown}{more})"
+    return f"at {where}"
 
 
 def _bench(
@@ -309,8 +324,8 @@ def _beginnings(call: Mapping[str, Any], n: int, first: int) -> tuple[str, ...]:
 
 def _screen(
     model: LanguageModel, call: Mapping[str, Any], among: tuple[str, ...]
-) -> tuple[Concept, dict[str, float]]:
-    """The best site and method, by prompts that are not measured on again."""
+) -> tuple[Concept, Where, dict[str, float]]:
+    """The best site, method and positions, by prompts that are not measured on again."""
     sites = call["sites"] or [("resid_post", layer) for layer in range(model.cfg.n_layers)]
     options = {name: call[name] for name in ("level", "seed")}
     found = candidates(model, call["concept"], call["world"], sites, **options)

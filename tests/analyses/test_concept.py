@@ -83,6 +83,34 @@ def test_the_edit_goes_where_it_is_told(glad: Concept) -> None:
     assert glad.add(1.0, where=where).where == where == glad.project(where=where).where
 
 
+def test_where_written_is_before_the_words_of_the_group(model: GPT, glad: Concept) -> None:
+    shown = model.tokenizer.display(glad.slots)
+    assert set(shown) == {"·feels", "·Feeling"}
+    tokens = model.tokenizer.encode(WORLD.sample(3).text)
+    plain = model.run(tokens).logits[0]
+    steered = model.run(tokens, edits=[glad.add(0.5, where=glad.where_written)]).logits[0]
+    first = next(i for i, token in enumerate(tokens) if token in glad.slots)
+    moved = (steered - plain).abs().amax(-1)
+    assert moved[:first].max() == 0 < moved[first]
+
+
+def test_a_gradient_raises_the_odds_of_its_word(model: GPT) -> None:
+    found = concept(model, "glad", world=WORLD, site=("resid_post", 0), method="gradient")
+    assert "shuffled" not in found.controls
+    names = ("glad", "grim", "meek")
+    ids = [model.tokenizer.encode(f" {mood}", bos=False)[0] for mood in names]
+
+    def odds(dose: float) -> float:
+        total = 0.0
+        for seed in range(20):
+            text = WORLD.sample(seed, split="held_out").text.split(" feels")[0] + " feels"
+            last = model.run(model.tokenizer.encode(text), edits=[found.add(dose)]).logits[0, -1]
+            total += float(last[ids[0]] - last[ids[1:]].logsumexp(0))
+        return total / 20
+
+    assert odds(-0.2) < odds(0.0) < odds(0.2)
+
+
 def test_another_model_is_refused(model: GPT, glad: Concept) -> None:
     assert glad.on(model) is glad
     with pytest.raises(ModelMismatchError, match="find it again"):

@@ -142,8 +142,9 @@ def test_a_word_is_screened_on_other_prompts(model: GPT) -> None:
     options = {**QUICK, "n_random": 2, "doses": (0.5,)}
     found = steering(model, "glad", WORLD, **options, sites=[("resid_post", 0), ("resid_pre", 0)])
     ways = ("mean difference, asked", "mean difference, stated", "gradient, asked")
-    assert set(found.screened) == {
-        f"{way}, {short} 0" for way in ways for short in ("resid_post", "resid_pre")
+    tried = {f"{way}, {short} 0" for way in ways for short in ("resid_post", "resid_pre")}
+    assert set(found.screened) == tried | {
+        f"gradient, asked, {short} 0, where written" for short in ("resid_post", "resid_pre")
     }
     assert found.doses == (0.0, 0.5)
 
