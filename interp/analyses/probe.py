@@ -116,14 +116,17 @@ class Probe(Result):
         )
 
     def _verdict(self) -> str:
-        if "untrained" not in self.controls:
-            return (
-                "WARNING: no untrained model could be made, so this does not show that training "
-                "put the variable there."
-            )
+        warnings = []
         if self.unbeaten:
             names = ", ".join(CONTROLS.get(name, name) for name in self.unbeaten)
-            return f"WARNING: it does not beat: {names}. This is no evidence that it was learned."
+            warnings.append(f"it does not beat: {names}; this is no evidence that it was learned")
+        if "untrained" not in self.controls:
+            warnings.append(
+                "no untrained model could be made, so this does not show that training put the "
+                "variable there"
+            )
+        if warnings:
+            return f"WARNING: {'; '.join(warnings)}."
         return "It lies above every control. That it can be read does not show that it is used."
 
     def frame(self) -> "pd.DataFrame":
