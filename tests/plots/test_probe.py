@@ -1,0 +1,56 @@
+"""Figures of probes and concepts: every control is drawn, text is escaped."""
+
+from pathlib import Path
+
+import pytest
+
+from interp.analyses.concept import concept
+from interp.analyses.probe import Probe, probe
+from interp.models.gpt import GPT, GPTConfig
+from interp.models.tokenizer import Tokenizer
+from tests.analyses.tiny_world import TinyWorld
+
+WORLD = TinyWorld()
+
+
+@pytest.fixture(scope="module")
+def model() -> GPT:
+    tokenizer = Tokenizer.words(WORLD.sample(seed).text for seed in range(200))
+    cfg = GPTConfig(n_layers=1, d_model=16, n_heads=2, d_vocab=tokenizer.d_vocab, n_ctx=64)
+    return GPT(cfg, tokenizer)
+
+
+@pytest.fixture(scope="module")
+def found(model: GPT) -> Probe:
+    return probe(model, WORLD, "place", at="stated", n_stories=120, n_untrained=1)
+
+
+def test_every_control_is_in_the_picture(found: Probe) -> None:
+    drawn = found.figure()
+    named = " ".join(trace.name or "" for trace in drawn.data)
+    for control in ("linear probe", "shuffled labels", "control task", "untrained model"):
+        assert control in named
+    assert drawn.layout.annotations[0].text == "majority"
+    assert drawn.layout.xaxis.ticktext == found.sites
+    assert "accuracy" in drawn.layout.yaxis.title.text
+
+
+def test_the_confusion_view_has_a_cell_for_each_pair(found: Probe) -> None:
+    grid = found.figure(view="confusion").data[0]
+    assert grid.z.shape == (4, 4) and "share" in grid.colorbar.title.text
+
+
+def test_markup_in_labels_is_shown_and_not_obeyed(model: GPT, tmp_path: Path) -> None:
+    texts = [WORLD.sample(seed).text for seed in range(90)]
+    rows = [f'"{text}",{"<b>x</b>" if i % 2 else "y"}' for i, text in enumerate(texts)]
+    path = tmp_path / "rows.csv"
+    path.write_text("\n".join(["text,label", *rows]))
+    labelled = probe(model, labels=path, n_untrained=0)
+    assert "<b>x" not in labelled.figure(view="confusion").to_json()
+
+
+def test_a_concept_is_drawn_as_two_histograms(model: GPT) -> None:
+    glad = concept(model, "glad", world=WORLD, at="stated", site=("resid_post", 0))
+    drawn = glad.figure()
+    assert [trace.name for trace in drawn.data] == ["others", "glad"]
+    assert "median norm" in drawn.layout.xaxis.title.text
