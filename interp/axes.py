@@ -5,7 +5,8 @@ Axes
     pos        token positions, counted from the first real token of a row (0 = beginning of text)
     head       attention heads; kv_head where grouped-query attention has fewer
     query key  the attending and the attended position
-    layer      blocks, counted from 0; a stack over residual sites has n_layers + 1 rows (0 = embedding)
+    layer      blocks, counted from 0; a stack over residual sites has n_layers + 1 rows
+               (0 = embedding)
     d_model d_head d_mlp d_vocab    as TransformerLens names them
     k          the k best candidates
     example class      rows and labels of a probe
@@ -19,6 +20,6 @@ Units
     seconds    wall time; cpu_seconds where the process' own time is meant
 
 Signs
-    gain and damage are positive when they grow; an ablation's loss change is (ablated - clean), so a
-    useful part has a positive one.
+    gain and damage are positive when they grow; an ablation's loss change is (ablated - clean), so
+    a useful part has a positive one.
 """

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from interp.edits import Edit
 
 Name = str | tuple[str, int]
-"""A hook point: `blocks.2.hook_resid_post`, `("resid_post", 2)`, or `resid_post` for every layer."""
+"""A hook point: `blocks.2.hook_resid_post`, `("resid_post", 2)`; `resid_post` = every layer's."""
 
 Names = Sequence[Name] | Literal["all"]
 Prompt = str | Sequence[str] | Sequence[int] | Int[Tensor, "..."]
@@ -183,13 +183,11 @@ class LanguageModel(Protocol):
             ShapeError: an edit's value does not fit its site.
         """
 
-    def unembed(
-        self, resid: Float[Tensor, "... d_model"]
-    ) -> Float[Tensor, "... d_vocab"]:
+    def unembed(self, resid: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_vocab"]:
         """Final norm, recomputed for what is given, then the unembedding: logits."""
 
     def weight(self, name: Name) -> Tensor:
-        """A weight by TransformerLens' name and layout: `W_E`, `("W_O", 2)` (head d_head d_model)."""
+        """A weight by TransformerLens' name and layout: `W_E`, `("W_O", 2)` (head first)."""
 
     def untrained(self, seed: int = 0) -> "LanguageModel":
         """The same settings and tokenizer with fresh weights: the control of most instruments.
@@ -214,7 +212,7 @@ class LanguageModel(Protocol):
         use_cache: bool = True,
         top: int = 5,
     ) -> Generation:
-        """Continue each row. `temperature=0` is greedy. Row r draws from (seed, r), or its own seed."""
+        """Continue each row; `temperature=0` is greedy; row r draws from (seed, r) or its own seed."""
 
     def stream(self, prompt: Prompt, **options: Any) -> "Iterator[list[Step | None]]":
         """As `generate`, but yields after each token: a `Step` a row, None for rows that ended."""

@@ -32,8 +32,16 @@ def test_it_opens_to_the_same_weights_and_keeps_what_was_asked(run, tmp_path):
     shipped = load_model(tmp_path / "small")
     assert shipped.hash == load_model(run).hash
     assert sorted(p.name for p in (tmp_path / "small").iterdir()) == sorted(
-        "README.md card.json checkpoints config.json metrics.jsonl model.safetensors run.json "
-        "tokenizer.json".split()
+        [
+            "README.md",
+            "card.json",
+            "checkpoints",
+            "config.json",
+            "metrics.jsonl",
+            "model.safetensors",
+            "run.json",
+            "tokenizer.json",
+        ]
     )
     assert json.loads((tmp_path / "small/card.json").read_text()) == {"a": 1}
     early, exact = load_model(tmp_path / "small", step=2), load_model(run, step=2)
