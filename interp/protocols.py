@@ -212,7 +212,7 @@ class LanguageModel(Protocol):
         use_cache: bool = True,
         top: int = 5,
     ) -> Generation:
-        """Continue each row; `temperature=0` is greedy; row r draws from (seed, r) or its own seed."""
+        """Continue each row; temperature 0 is greedy; row r draws from (seed, r) or its own."""
 
     def stream(self, prompt: Prompt, **options: Any) -> "Iterator[list[Step | None]]":
         """As `generate`, but yields after each token: a `Step` a row, None for rows that ended."""
