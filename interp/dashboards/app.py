@@ -1,14 +1,27 @@
 """The dashboard's frame: navigation and the report; `interp dashboard` starts it."""
 
+from pathlib import Path
+
 import streamlit as st
 
 from interp.dashboards import views
 from interp.dashboards.report_shelf import report_shelf
 
+ICON = Path(__file__).with_name("icon.svg")
+PHONE = """<style>
+@media (max-width: 640px) {
+  [class*="st-key-wide_"] { overflow-x: auto; }
+  [class*="st-key-wide_"] > * { min-width: 720px; }
+}
+</style>"""
+"""Figures of many panels or words keep their width on a phone and are scrolled sideways."""
+
 
 def main() -> None:
     """Draw the page that is asked for."""
-    st.set_page_config(page_title="interp", page_icon=":material/visibility:", layout="wide")
+    # A named icon or an emoji would be fetched from another host.
+    st.set_page_config(page_title="interp", page_icon=ICON, layout="wide")
+    st.html(PHONE)
     chosen = st.navigation(views.pages(), expanded=True)
     chosen.run()
     report_shelf()

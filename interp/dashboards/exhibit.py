@@ -1,5 +1,6 @@
 """A result on the page: figure, words, table, the Python that made it, downloads, the report."""
 
+from html import unescape
 from typing import Any
 
 import plotly.graph_objects as go
@@ -51,13 +52,34 @@ def draw(figure: go.Figure, words: str, key: str) -> None:
         key: unique on the page; also the name of a picture that is saved.
     """
     picture = {"toImageButtonOptions": {"format": "svg", "filename": key}}
-    st.plotly_chart(
-        on_dark(figure) if is_dark() else figure,
-        theme=None,
-        config={**CONFIG, **picture},
-        key=f"figure_{key}",
-        alt=words,
-    )
+    figure, title = _untitled(figure)
+    if title:
+        st.caption(plain(title))
+    with st.container(key=f"{'wide' if is_wide(figure) else 'narrow'}_{key}"):
+        st.plotly_chart(
+            on_dark(figure) if is_dark() else figure,
+            theme=None,
+            config={**CONFIG, **picture},
+            key=f"figure_{key}",
+            alt=words,
+        )
+
+
+def is_wide(figure: go.Figure) -> bool:
+    """Whether it has too many panels or words for a phone, where it is scrolled sideways then."""
+    told = figure.to_plotly_json()
+    axes = [name for name in told["layout"] if name.startswith(("xaxis", "yaxis"))]
+    lettered = [t for t in told["data"] if "text" in (t.get("mode") or "") or t.get("texttemplate")]
+    return len(axes) > 2 or bool(lettered)
+
+
+def _untitled(figure: go.Figure) -> tuple[go.Figure, str]:
+    """The figure without its title, for which the page has room, and the title as plain text."""
+    title = unescape(figure.layout.title.text or "")
+    if not title:
+        return figure, ""
+    bare = go.Figure(figure).update_layout(title_text="")
+    return bare.update_layout(margin_t=min(bare.layout.margin.t or 16, 24)), title
 
 
 def table(frame: Any, words: str) -> None:

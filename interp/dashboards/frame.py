@@ -80,7 +80,7 @@ def world_of(entry: Entry) -> World | None:
 
 
 def prompt_box(
-    model: LanguageModel, entry: Entry, *, key: str = "prompt", sentences: int | None = 4
+    model: LanguageModel, entry: Entry, *, key: str = "prompt", sentences: int | None = 2
 ) -> str:
     """A text, with its tokens as the model sees them.
 

@@ -25,6 +25,7 @@ SETTINGS = {
     "browser.serverAddress": HOST,
     "client.toolbarMode": "minimal",
     "client.showErrorLinks": "false",
+    "theme.paddingTop": "2.5rem",
     "theme.light.primaryColor": "#0072b2",
     "theme.dark.primaryColor": "#4aa3e0",
     "theme.dark.backgroundColor": "#12161c",

@@ -15,7 +15,9 @@ def test_steered_and_plain_texts_of_two_readers_never_mix(shelf):
     push = Add(hook=("resid_post", 0), vector=torch.full((model.cfg.d_model,), 3.0))
 
     def text(seed: int, edits: tuple = ()) -> str:
-        return session.continued(model, "It is a sunny day. Anna", edits=edits, seed=seed, max_new_tokens=8).text
+        return session.continued(
+            model, "It is a sunny morning. Anna", edits=edits, seed=seed, max_new_tokens=8
+        ).text
 
     asked = [(seed, edits) for seed in range(20) for edits in ((), (push,))]
     alone = [text(*each) for each in asked]
@@ -28,7 +30,7 @@ def test_steered_and_plain_texts_of_two_readers_never_mix(shelf):
 
 def test_what_was_asked_before_is_remembered_and_other_seeds_are_not_it(shelf):
     model = session.opened(Entry("stories-demo", shelf / "stories-demo"), None)
-    ask = {"prompt": "It is a sunny day. Anna", "untrained": 1}
+    ask = {"prompt": "It is a sunny morning. Anna", "untrained": 1}
     first = session.measured("attention", model, **ask, seed=0)
     assert session.measured("attention", model, **ask, seed=0) is first
     assert session.measured("attention", model, **ask, seed=1) is not first

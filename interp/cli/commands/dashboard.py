@@ -1,5 +1,6 @@
 """`interp dashboard`: every instrument in a browser, on this machine only."""
 
+import signal
 from pathlib import Path
 
 import click
@@ -28,6 +29,7 @@ def serve(port: int | None = None, folders: tuple[Path, ...] = ()) -> None:
 
     port = free_port() if port is None else port
     server = start(port, folders)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # else the server would outlive us
     try:
         if is_up(server, port):
             click.echo(f"dashboard  http://{HOST}:{port}  (Ctrl-C ends it)")

@@ -19,7 +19,7 @@ def render() -> None:
     layers = [str(layer) for layer in range(model.cfg.n_layers)]
     heads = [ALL, *(str(head) for head in range(model.cfg.n_heads))]
     layer = first.selectbox("Layer", layers, key="layer", **frame.LINK)
-    head = second.selectbox("Head", heads, key="head", **frame.LINK)
+    head = second.selectbox("Head", heads, 1, key="head", **frame.LINK)
     view = third.selectbox("Show", list(VIEWS), format_func=VIEWS.__getitem__, key="weight")
     result = session.measured("attention", model, prompt=prompt, seed=seed)
     chosen = {} if head == ALL else {"head": int(head)}

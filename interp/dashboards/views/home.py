@@ -34,9 +34,7 @@ def render() -> None:
         no_model()
     st.subheader("What to do first")
     for stem, name, why in TOUR:
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.page_link(views.page(stem), label=f"**{name}**")
-            st.caption(why)
+        st.page_link(views.page(stem), label=f"**{name}** {why}")
     st.caption(
         "*Add to report* stands below every figure; the report waits in the sidebar. "
         "The address bar always holds a link to what you see."
