@@ -189,14 +189,16 @@ class Tale(Telling):
         """The phrases to a sentence's first choice of a value, weighted, and each one's form."""
         options: dict[str, float] = {}
         forms: dict[str, str] = {}
+        depth, level = len(slots), self.level
         for form, weight in plan.items():
-            literal, slot = pieces(form, self.level)[len(slots)]
+            literal, slot = pieces(form, level)[depth]
             literal = literal if slots else literal.removeprefix(begun)
             domain = self.domain(form, slot, slots)
             total = sum(domain.values())
             for value, p in domain.items():
-                options[literal + value] = weight * p / total
-                forms[literal + value] = form
+                phrase = literal + value
+                options[phrase] = weight * p / total
+                forms[phrase] = form
         return options, forms
 
     def _fill(self, form: str, slots: dict[str, str], starts_at: int) -> None:
@@ -281,10 +283,10 @@ class Tale(Telling):
 
     def domain(self, form: str, slot: str, slots: Mapping[str, str]) -> dict[str, float]:
         """The values that may fill a slot now, with their weights."""
+        if slot in FREE:
+            return FREE[slot]
         state, person = self.state, slots.get("person", "")
         match slot:
-            case "":
-                return {"": 1.0}
             case "place":
                 return self._places(person, form)
             case "object" if self.rules.recited and person in state.cast:
@@ -316,7 +318,7 @@ class Tale(Telling):
                 return {dict(MANNERS.values())[slots["manner"]]: 1.0}
             case "e1" | "e2" | "e3":
                 return {slots[slot.replace("e", "s")]: 1.0}
-        return uniform(SLOTS[slot])
+        return {"": 1.0}
 
     def _curiosity(self, form: str, about: str) -> float:
         """How likely a question is asked: seldom where a shortcut has the answer, or nobody has."""
@@ -341,6 +343,12 @@ class Tale(Telling):
         if self.split == "composition" and rare not in barred:
             options[rare] = float(len(options))
         return options
+
+
+FREE = {
+    slot: uniform(SLOTS[slot])
+    for slot in ("weather", "time", "verb", "manner", "request", "s1", "s2", "s3")
+}
 
 
 class Stories:

@@ -132,17 +132,18 @@ class Telling:
         if len(options) == 1 and weight == 1.0:
             return
         here = len(self.text)
-        key = tuple(options), tuple(options.values()), phrase
-        for start, end, surprisal, entropy, is_open in _prices(*key):
-            if is_open or weight != 1.0:
-                choice = Choice(
-                    span=(here + start, here + end),
-                    surprisal_nats=surprisal,
-                    entropy_nats=entropy,
-                    kind=kind,
-                    weight=weight,
-                )
-                self.choices.append(choice)
+        prices = _prices(tuple(options), tuple(options.values()), phrase)
+        self.choices += [
+            Choice(
+                span=(here + start, here + end),
+                surprisal_nats=surprisal,
+                entropy_nats=entropy,
+                kind=kind,
+                weight=weight,
+            )
+            for start, end, surprisal, entropy, is_open in prices
+            if is_open or weight != 1.0
+        ]
 
 
 @lru_cache(maxsize=2**15)
