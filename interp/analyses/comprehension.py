@@ -141,8 +141,8 @@ class Comprehension(Result):
             return f"No shortcut comes within {points} points of the model.{doubt}"
         names = ", ".join(f"{row.kind} in {row.split} ({row.best})" for row in self.unsafe)
         return (
-            f"WARNING: a shortcut comes within {points} points in: {names}. There, a right answer "
-            f"is no evidence that the story was followed.{doubt}"
+            f"WARNING: a shortcut comes within {points} points in: {names} (hollow circles). There "
+            f"a right answer is no evidence that the story was followed.{doubt}"
         )
 
     def frame(self) -> "pd.DataFrame":

@@ -25,10 +25,13 @@ NAMES = {
 MARKS = ("square-open", "triangle-up-open", "x-thin-open", "star-open", "cross-thin-open")
 MARKS += ("triangle-down-open", "hexagon-open", "asterisk-open", "y-up-open")
 BEST = "best shortcut"
+ROW = 48
 
 
 def figure(result: Comprehension, *, split: str = "") -> go.Figure:
     """Accuracy by kind of question with 95 % intervals, a panel a split.
+
+    The model's circle is hollow where a shortcut comes within ten points of it.
 
     Args:
         result: of `interp.comprehension`.
@@ -47,7 +50,7 @@ def figure(result: Comprehension, *, split: str = "") -> go.Figure:
         horizontal_spacing=0.04,
         subplot_titles=[theme.label(_name(each), 40) for each in splits],
     )
-    theme.style(drawn, height=44 * len(kinds) + 170)
+    theme.style(drawn, height=ROW * len(kinds) + 170)
     for col, each in enumerate(splits, 1):
         _panel(drawn, [row for row in result.rows if row.split == each], kinds, col)
     drawn.update_yaxes(
@@ -61,9 +64,11 @@ def figure(result: Comprehension, *, split: str = "") -> go.Figure:
         range=[-0.03, 1.03],
         tickvals=[0, 0.25, 0.5, 0.75, 1],
         zeroline=False,
-        title_text="accuracy (share of answers)",
+        title_text="accuracy",
     )
-    return drawn.update_layout(legend={"y": 1.0 + 46 / (44 * len(kinds))}, margin={"t": 96})
+    return drawn.update_layout(
+        legend={"y": 1 + 46 / (ROW * len(kinds)), "traceorder": "reversed"}, margin={"t": 96}
+    )
 
 
 def _panel(drawn: go.Figure, rows: Sequence[Row], kinds: Sequence[str], col: int) -> None:
@@ -91,8 +96,15 @@ def _panel(drawn: go.Figure, rows: Sequence[Row], kinds: Sequence[str], col: int
     diamond = {"symbol": "diamond", "size": 11, "color": theme.CATEGORICAL[1]}
     shown = {"marker": diamond, "legend": col == 1, "whiskers": True}
     drawn.add_trace(_dots(best, [p + 0.13 for p in places], told, name=BEST, **shown), 1, col)
+    drawn.data[-1].update(
+        mode="markers+text",
+        text=[theme.label(_name(row.best), 24) for row in rows],
+        textposition=["bottom left" if each.value > 0.8 else "bottom center" for each in best],
+        textfont={"size": 10, "color": theme.MUTED},
+    )
     told = [_words(row, "model", row.accuracy) + _margin(row) for row in rows]
-    circle = {"symbol": "circle", "size": 12, "color": theme.CATEGORICAL[0]}
+    hollow = ["circle" if row.safe else "circle-open" for row in rows]
+    circle = {"symbol": hollow, "size": 12, "color": theme.CATEGORICAL[0]}
     shown = {"marker": circle, "legend": col == 1, "whiskers": True}
     mine = [row.accuracy for row in rows]
     drawn.add_trace(_dots(mine, [p - 0.13 for p in places], told, name="model", **shown), 1, col)

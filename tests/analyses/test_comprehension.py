@@ -267,7 +267,9 @@ def test_the_figure_has_a_panel_a_split_and_tells_on_hover(perfect: Comprehensio
     model = [trace for trace in drawn.data if trace.name == "model"]
     assert list(model[0].x) == [1.0] * len(perfect.accuracy["held_out"])
     assert "questions in" in model[0].customdata[0] and model[0].error_x.array is not None
-    assert drawn.layout.xaxis.title.text == "accuracy (share of answers)"
+    assert drawn.layout.xaxis.title.text == "accuracy"
+    hollow = [symbol == "circle-open" for symbol in model[0].marker.symbol]
+    assert hollow == [not row.safe for row in perfect.rows if row.split == "held_out"]
     assert len({trace.xaxis for trace in figure(perfect, split="composition").data}) == 1
     with pytest.raises(ConfigError, match="composition"):
         figure(perfect, split="train")
