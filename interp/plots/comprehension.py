@@ -140,6 +140,7 @@ def _dots(
         error_x=ends if whiskers else None,
         customdata=list(words),
         hovertemplate="%{customdata}<extra></extra>",
+        cliponaxis=False,
     )
 
 
