@@ -1,5 +1,6 @@
 """Does a model answer questions about stories it never saw, better than any shortcut would?"""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -102,10 +103,16 @@ class Comprehension(Result):
             if row.split == split
         )
         return (
-            f"Comprehension, {split} stories, in brackets the best shortcut: {told}; regret "
-            f"{plain(self.regret, 3)} nats per token (untrained {self.untrained_regret:.2f}); "
-            f"n = {self.n_stories} stories."
+            f"Comprehension, {split} stories, in brackets the best shortcut: {told}; "
+            f"{self._regret()}; n = {self.n_stories} stories."
         )
+
+    def _regret(self) -> str:
+        if math.isnan(self.regret.value):
+            return "no floor, so no regret"
+        control = self.untrained_regret
+        beside = "no untrained control" if math.isnan(control) else f"untrained {control:.2f}"
+        return f"regret {plain(self.regret, 3)} nats per token ({beside})"
 
     def caption(self) -> str:
         left_out = (
@@ -118,7 +125,8 @@ class Comprehension(Result):
             "at every token, given the true text before; never_said: balanced accuracy of saying "
             "that nobody knows. Controls: shortcuts on the same questions, fitted on "
             f"{self.n_fitted} training stories, told whether the answer is known and, in "
-            f"never_said, set to the best threshold. {self._written()}n = {self.n_stories} stories "
+            f"never_said, set to the best threshold. In a split with questions that are new there, "
+            f"a row keeps only these. {self._written()}n = {self.n_stories} stories "
             f"a split, 95 % bootstrap intervals over stories.{left_out} {self._verdict()}"
         )
 
@@ -126,9 +134,9 @@ class Comprehension(Result):
         if not self.n_generated:
             return ""
         told = "; ".join(
-            f"{who}: {plain(self.well_formed[who])} well formed, {plain(self.consistent[who])} of "
-            "these consistent"
-            for who in self.well_formed
+            f"{who}: {plain(rate)} well formed"
+            + (f", {plain(true)} of these consistent" if (true := self.consistent[who]).n else "")
+            for who, rate in self.well_formed.items()
         )
         return f"Sentences of {self.n_generated} continuations of held-out openings: {told}. "
 

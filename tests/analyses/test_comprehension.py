@@ -234,7 +234,7 @@ def test_a_trained_model_of_another_world_needs_no_tags_and_no_floor() -> None:
     )
     assert [row.kind for row in found.rows] == ["place", "mood"]
     assert set(found.row("place").shortcuts) == set(FITTED)
-    assert math.isnan(found.regret.value)
+    assert math.isnan(found.regret.value) and "no floor" in str(found)
     assert found.well_formed["model"].low > found.well_formed[UNTRAINED].high
 
 
@@ -253,6 +253,7 @@ def test_the_same_seed_gives_the_same_result_and_it_saves(tmp_path) -> None:
 def test_what_it_says_names_controls_n_and_intervals(perfect: Comprehension) -> None:
     row = perfect.row("mood")
     assert f"mood 1.00 ({row.best} {row.shortcuts[row.best].value:.2f})" in str(perfect)
+    assert "no untrained control" in str(perfect)
     for needed in ("95 %", f"n = {N} stories", "shortcut", "fitted on 100"):
         assert needed in perfect.caption()
     table = perfect.frame()
