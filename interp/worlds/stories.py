@@ -377,6 +377,13 @@ class Stories:
         "sense": variables["sense"],
     }
 
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        """Texts that hold every word and mark of every level."""
+        parts = (part for form in FORMS for part in pieces(form, "full"))
+        texts = (literal + value for literal, slot in parts for value in SLOTS.get(slot, ("",)))
+        return tuple(dict.fromkeys(text for text in texts if text))
+
     def sample(self, seed: int, *, level: str = "full", split: str = "train") -> Story:
         """Story number `seed` of a split; the text's first two sentences decide train or held-out.
 
