@@ -26,6 +26,7 @@ MEASURES = {
     "kl_nats_per_token": ("kl", "tokens"),
     "repetition": ("repeated", "trigrams"),
 }
+SHARES = {"rate", "well_formed", "consistent", "repetition"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +194,8 @@ def compare(
     for name, ratio in MEASURES.items():
         measures[name] = tuple(main.interval(dose, *ratio, seed) for dose in range(len(doses)))
         values = control.ratio(*ratio)
-        drawn[name] = values - values[rest] + measures[name][rest].value
+        moved = values - values[rest] + measures[name][rest].value
+        drawn[name] = moved.clamp(0, 1) if name in SHARES else moved
     [best], others = best_dose(main, doses, graded), best_dose(control, doses, graded)
     gain = main.gain(best, rest, seed) if best >= 0 else NOTHING
     rates = drawn["rate"]

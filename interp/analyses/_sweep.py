@@ -5,7 +5,7 @@ share their random numbers, so that two doses differ by the dose alone.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -15,7 +15,7 @@ from interp.edits import Add, Where
 from interp.protocols import LanguageModel
 from interp.worlds.world import Sentence, World
 
-MOST_ROWS = 1024
+MOST_ROWS, MOST_LOGITS = 1024, 2**25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,17 +126,37 @@ def damage(
     tokens = torch.tensor([[0] * (width - len(r)) + r for r in rows], device=device)
     mask = torch.tensor([[False] * (width - len(r)) + [True] * len(r) for r in rows], device=device)
     lengths = [len(prompt) for prompt in prompts]
-    plain = model.run(tokens, mask=mask, prompt_lengths=lengths).logits
-    edited = (
-        model.run(tokens, mask=mask, prompt_lengths=lengths, edits=edits).logits if edits else plain
-    )
-    plain, edited = (x[:, :-1].float().log_softmax(-1) for x in (plain, edited))
     new = torch.tensor([len(row) for row in made], device=device)
+    # Whole vocabularies for all rows at once would not fit the memory for a large one.
+    size = max(1, MOST_LOGITS // (width * model.cfg.d_vocab))
+    parts = []
+    for start in range(0, len(rows), size):
+        part = slice(start, start + size)
+        known = {"mask": mask[part], "prompt_lengths": lengths[part]}
+        plain = model.run(tokens[part], **known).logits
+        few = [_rows_of(edit, part) for edit in edits]
+        edited = model.run(tokens[part], **known, edits=few).logits if few else plain
+        parts.append(_sums(tokens[part], new[part], plain, edited))
+    return tuple(torch.cat(sums).cpu() for sums in zip(*parts, strict=True))
+
+
+def _rows_of(edit: Add, part: slice) -> Add:
+    return replace(edit, vector=edit.vector[part], scale=edit.scale[part])
+
+
+def _sums(
+    tokens: Int[Tensor, "batch pos"],
+    new: Int[Tensor, " batch"],
+    plain: Float[Tensor, "batch pos d_vocab"],
+    edited: Float[Tensor, "batch pos d_vocab"],
+) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
+    plain, edited = (x[:, :-1].float().log_softmax(-1) for x in (plain, edited))
+    width = tokens.shape[1]
     # The position that predicts token t is t - 1, so these are the last `new` of the width - 1.
-    counted = torch.arange(width - 1, device=device) >= width - 1 - new[:, None]
+    counted = torch.arange(width - 1, device=tokens.device) >= width - 1 - new[:, None]
     loss = -plain.gather(-1, tokens[:, 1:, None])[..., 0]
     kl = (edited.exp() * (edited - plain)).sum(-1)
-    return (loss * counted).sum(1).cpu(), (kl * counted).sum(1).cpu()
+    return (loss * counted).sum(1), (kl * counted).sum(1)
 
 
 @dataclass(frozen=True, kw_only=True)

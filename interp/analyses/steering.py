@@ -178,7 +178,7 @@ def steering(
     n_prompts: int = 48,
     n_tokens: int = 48,
     n_random: int = 20,
-    n_random_prompts: int = 16,
+    n_random_prompts: int = 12,
     prompt_sentences: int = 2,
     where: Where | None = None,
     temperature: float = 1.0,

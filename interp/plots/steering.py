@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 PANELS = (
     ("rate", "rate of '{}'"),
     ("well_formed", "well-formed sentences (share)"),
-    ("loss_nats_per_token", "loss when unsteered (nats a token)"),
-    ("kl_nats_per_token", "KL to unsteered (nats a token)"),
+    ("loss_nats_per_token", "loss under the unedited model (nats a token)"),
+    ("kl_nats_per_token", "KL to the unedited model (nats a token)"),
     ("consistent", "true sentences (share)"),
     ("repetition", "repeated trigrams (share)"),
 )
@@ -36,7 +36,15 @@ def figure(result: "Steering", *, panels: int = 4) -> go.Figure:
     )
     style(drawn, height=270 * rows + 70)
     for i, (name, _) in enumerate(known):
-        _panel(drawn, result, name, row=i // 2 + 1, col=i % 2 + 1, first=i == 0)
+        _panel(
+            drawn,
+            result,
+            name,
+            row=i // 2 + 1,
+            col=i % 2 + 1,
+            first=i == 0,
+            last=i + 2 >= len(known),
+        )
     drawn.update_layout(legend={"y": 1.0 + 0.14 / rows}, margin={"t": 84})
     return drawn.update_annotations(font_size=13)
 
@@ -46,7 +54,7 @@ def _is_known(result: "Steering", name: str) -> bool:
 
 
 def _panel(
-    drawn: go.Figure, result: "Steering", name: str, *, row: int, col: int, first: bool
+    drawn: go.Figure, result: "Steering", name: str, *, row: int, col: int, first: bool, last: bool
 ) -> None:
     place = {"row": row, "col": col}
     seen = [
@@ -74,6 +82,7 @@ def _panel(
         drawn.add_vline(
             x=result.doses[result.best], line={"color": CONTROL, "width": 1, "dash": "dot"}, **place
         )
-    drawn.update_xaxes(title_text="dose (shares of the median norm)", **place)
+    if last:
+        drawn.update_xaxes(title_text="dose (shares of the site's median norm)", **place)
     if name in SHARES:
         drawn.update_yaxes(range=[-0.03, 1.06], **place)
