@@ -1,6 +1,7 @@
 """The loop that continues prompts, for any model that can give the next logits."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,7 +12,7 @@ from interp.edits import Edit, EditContext, by_point
 from interp.errors import ConfigError
 from interp.models.kv_cache import KVCache
 from interp.models.prompts import with_mask
-from interp.models.sampling import Column, Sampling, choose, to_steps, uniforms
+from interp.models.sampling import Picked, Sampling, describe, pick, to_steps, uniforms
 from interp.models.taps import RunTap
 from interp.protocols import Generation, Step, Tokenizer
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 Continue = Callable[[Int[Tensor, "batch new"]], Float[Tensor, "batch d_vocab"]]
 """Takes the prompts (padded on the left), then one column of tokens a call; gives the logits that
 follow the last column."""
+
+DESCRIBED_AT_ONCE = 16
+"""Columns of logits that are kept before they are described: a bound on memory."""
 
 
 def generate(
@@ -110,7 +114,7 @@ class Sampler:
         draws = uniforms(how.seed, len(self.prompts), how.max_new_tokens)
         self.draws = draws.to(tokens.device, kind)
 
-    def columns(self) -> Iterator[Column]:
+    def picks(self) -> Iterator[Picked]:
         """Every row's token, step by step, until all rows have ended."""
         seen, column = None, self.tokens
         for step in range(self.how.max_new_tokens):
@@ -119,23 +123,26 @@ class Sampler:
             logits = self.proceed(column)
             if self.how.repetition_penalty != 1:
                 seen = self._seen(logits) if seen is None else seen.scatter(1, column, True)
-            chosen = choose(logits, self.how, self.draws[:, step], seen)
-            column = chosen.token[:, None]
-            self._add(chosen.token.tolist())
+            chosen = pick(logits, self.how, self.draws[:, step], seen)
+            column = chosen.token
+            self._add(column[:, 0].tolist())
             yield chosen
 
     def steps(self) -> Iterator[list[Step | None]]:
-        """As `columns`, in plain numbers; None for rows that had ended before."""
+        """As `picks`, described in plain numbers; None for rows that had ended before."""
         counts = [0] * len(self.rows)
-        for step, column in enumerate(self.columns()):
-            [*rows] = to_steps([column], self._drawn(step))
+        for step, chosen in enumerate(self.picks()):
+            [*rows] = to_steps(describe([chosen], self.how.top), self._drawn(step))
             grew = [len(row) > count for row, count in zip(self.rows, counts, strict=True)]
             counts = [len(row) for row in self.rows]
             yield [row[0] if new else None for row, new in zip(rows, grew, strict=True)]
 
     def finish(self) -> Generation:
         """Draw to the end."""
-        steps = to_steps(list(self.columns()), self._drawn(None)) or [[] for _ in self.rows]
+        picks, columns = self.picks(), []
+        while block := list(islice(picks, DESCRIBED_AT_ONCE)):
+            columns += describe(block, self.how.top)
+        steps = to_steps(columns, self._drawn(None)) or [[] for _ in self.rows]
         return Generation(
             prompts=self.prompts,
             tokens=self.rows,

@@ -91,13 +91,36 @@ def _stream(seed: int, row: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=np.array([seed, row], dtype=np.uint64)))
 
 
+class Picked(NamedTuple):
+    """One drawn column, before anything is said about it.
+
+    Attributes:
+        drawn: what it was drawn from; None when greedy.
+    """
+
+    logits: Float[Tensor, "batch d_vocab"]
+    drawn: Float[Tensor, "batch d_vocab"] | None
+    token: Int[Tensor, "batch 1"]
+    kept_mass: Float[Tensor, "batch"]
+
+
 def choose(
     logits: Float[Tensor, "batch d_vocab"],
     how: Sampling,
     draws: Float[Tensor, "batch"],
     seen: Bool[Tensor, "batch d_vocab"] | None = None,
 ) -> Column:
-    """Choose a token a row by the inverse of the cumulative distribution, in the order of ids.
+    """Choose a token a row and say how; see `pick`."""
+    return describe([pick(logits, how, draws, seen)], how.top)[0]
+
+
+def pick(
+    logits: Float[Tensor, "batch d_vocab"],
+    how: Sampling,
+    draws: Float[Tensor, "batch"],
+    seen: Bool[Tensor, "batch d_vocab"] | None = None,
+) -> Picked:
+    """Draw a token a row by the inverse of the cumulative distribution, in the order of ids.
 
     Args:
         draws: one uniform random number a row; not used when greedy.
@@ -114,7 +137,18 @@ def choose(
         sums = drawn.to(draws.dtype).cumsum(-1)
         token = torch.searchsorted(sums, draws[:, None] * sums[:, -1:], right=True)
         token = token.clamp(max=logits.shape[-1] - 1)
-    return _described(logits, drawn, token, kept_mass, how.top)
+    return Picked(logits, drawn, token, kept_mass)
+
+
+def describe(picked: Sequence[Picked], top: int) -> list[Column]:
+    """What there is to say of several columns, worked out at once."""
+    if not picked:
+        return []
+    fields = zip(*picked, strict=True)
+    logits, drawn, token, kept = (None if f[0] is None else torch.cat(f) for f in fields)
+    whole = _described(logits, drawn, token, kept, top)
+    parts = zip(*(field.chunk(len(picked)) for field in whole), strict=True)
+    return [Column(*part) for part in parts]
 
 
 def _described(
