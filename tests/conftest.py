@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from families import FAMILIES, tiny
 
 from interp.models.gpt import GPT
+from tests.families import FAMILIES, tiny
 
 torch.set_num_threads(1)
 

@@ -4,7 +4,6 @@ import itertools
 
 import pytest
 import torch
-from families import tiny
 from torch import Tensor
 
 from interp.edits import (
@@ -22,6 +21,7 @@ from interp.edits import (
     to_json,
 )
 from interp.errors import ConfigError, HookNameError, ShapeError
+from tests.families import tiny
 
 RANDOM = torch.Generator().manual_seed(3)
 V = torch.randn(4, 16, generator=RANDOM)

@@ -10,7 +10,7 @@ from streamlit.util import calc_hash
 from interp.dashboards import launch
 from tests.dashboards.shelves import make_model
 
-SECONDS = 60
+SECONDS = 300
 
 
 @pytest.fixture(scope="session")

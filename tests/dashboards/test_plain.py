@@ -3,7 +3,7 @@
 import re
 from html import unescape
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -13,6 +13,7 @@ READER = MarkdownIt("gfm-like", {"linkify": False})
 LETTERS = st.text(st.sampled_from("ab :*_`<>[]()!$#-+.|~&;\\@/^={}'\"1\u2603"), max_size=40)
 
 
+@settings(deadline=None)
 @given(LETTERS)
 @example("<script>alert(1)</script>")
 @example("![](http://example.org/x.png) **b** `c` $x$")

@@ -12,7 +12,7 @@ from interp.edits import Add
 
 def test_steered_and_plain_texts_of_two_readers_never_mix(shelf):
     model = session.opened(Entry("stories-demo", shelf / "stories-demo"), None)
-    push = Add(hook=("resid_post", 0), vector=torch.full((model.cfg.d_model,), 3.0))
+    push = Add(hook=("resid_post", 0), vector=torch.linspace(-1, 1, model.cfg.d_model))
 
     def text(seed: int, edits: tuple = ()) -> str:
         return session.continued(

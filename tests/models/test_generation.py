@@ -4,7 +4,6 @@ import itertools
 
 import pytest
 import torch
-from families import FAMILIES, tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from interp.models.gpt import GPT
 from interp.models.sampling import Sampling, choose, uniforms
 from interp.models.tokenizer import Tokenizer
 from interp.protocols import Step
+from tests.families import FAMILIES, tiny
 
 PROMPT = [3, 9, 1, 12]
 TEXT = "the cat sat on the mat and the dog sat on the log"

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from tiny_run import write_tiny_corpus
+
+from tests.training.tiny_run import write_tiny_corpus
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,8 @@ import os
 import sys
 from pathlib import Path
 
-from tiny_run import tiny_config
-
 from interp.training.pretrain import train
+from tests.training.tiny_run import tiny_config
 
 
 def main() -> None:

@@ -3,11 +3,11 @@
 import dataclasses
 
 import pytest
-from tiny_run import tiny_config
 
 from interp.errors import ConfigError
 from interp.training.config import MAY_CHANGE, TrainConfig, differences
 from interp.training.curriculum import Stage
+from tests.training.tiny_run import tiny_config
 
 STAGES = (Stage(steps=3, mix={"a": 1.0}), Stage(mix={"a": 0.5, "b": 2.0}))
 

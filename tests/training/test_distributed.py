@@ -9,10 +9,10 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from tiny_run import tiny_config, trace
 
 from interp.training.metrics import read_metrics
 from interp.training.pretrain import train
+from tests.training.tiny_run import tiny_config, trace
 
 RANK = Path(__file__).with_name("rank.py")
 STEPS = 40

@@ -1,12 +1,12 @@
 """On a world, the loss stands beside the lowest that any model could reach, and comes near it."""
 
 import pytest
-from tiny_run import tiny_config
 
 from interp.training.data import write_world_corpus
 from interp.training.metrics import read_metrics
 from interp.training.pretrain import train
 from interp.worlds import load_world
+from tests.training.tiny_run import tiny_config
 
 
 @pytest.mark.slow

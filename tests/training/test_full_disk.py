@@ -3,11 +3,11 @@
 import resource
 
 import pytest
-from tiny_run import tiny_config, trace
 
 from interp.errors import TrainingError
 from interp.training.pretrain import train
 from interp.training.state import newest_state
+from tests.training.tiny_run import tiny_config, trace
 
 
 class DiskFull:

@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 import torch
-from tiny_run import tiny_config, trace
 
 from interp.training.metrics import read_metrics
 from interp.training.pretrain import train
+from tests.training.tiny_run import tiny_config, trace
 
 pytestmark = [
     pytest.mark.gpu,

@@ -6,9 +6,9 @@ import time
 from random import Random
 
 import pytest
-from tiny_run import tiny_config, trace, train_in_a_child
 
 from interp.training.state import newest_state
+from tests.training.tiny_run import tiny_config, trace, train_in_a_child
 
 KILLS, EARLY_KILLS = 12, 3
 STEPS = 150

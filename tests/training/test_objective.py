@@ -4,13 +4,13 @@ import contextlib
 
 import pytest
 import torch
-from tiny_run import tiny_config
 
 from interp.models.gpt import GPT
 from interp.training.batches import Batch
 from interp.training.distributed import World
 from interp.training.evaluate import HeldOut
 from interp.training.objective import Objective, counts
+from tests.training.tiny_run import tiny_config
 
 
 @pytest.fixture

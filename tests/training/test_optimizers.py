@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from tiny_run import tiny_config
 
 from interp.errors import CheckpointError
 from interp.models.gpt import GPT
 from interp.models.presets import PRESETS, get_preset
 from interp.training.objective import Objective
 from interp.training.optimizers import build_optimizers, parameter_groups
+from tests.training.tiny_run import tiny_config
 
 SMALL = [name for name in PRESETS if name != "gpt2-small"]
 

@@ -5,13 +5,13 @@ import signal
 
 import pytest
 import torch
-from tiny_run import tiny_config, trace, train_in_a_child
 
 from interp.errors import ConfigError, TrainingError
 from interp.training.metrics import read_metrics
 from interp.training.pretrain import train
 from interp.training.signals import Interrupted, Terminated
 from interp.training.state import newest_state
+from tests.training.tiny_run import tiny_config, trace, train_in_a_child
 
 
 class Crash(Exception):
