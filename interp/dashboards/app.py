@@ -8,13 +8,13 @@ from interp.dashboards import views
 from interp.dashboards.report_shelf import report_shelf
 
 ICON = Path(__file__).with_name("icon.svg")
+# Figures of many panels or words keep their width on a phone and are scrolled sideways.
 PHONE = """<style>
 @media (max-width: 640px) {
   [class*="st-key-wide_"] { overflow-x: auto; }
   [class*="st-key-wide_"] > * { min-width: 720px; }
 }
 </style>"""
-"""Figures of many panels or words keep their width on a phone and are scrolled sideways."""
 
 
 def main() -> None:

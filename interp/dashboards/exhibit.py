@@ -13,6 +13,7 @@ from interp.plots.theme import CONFIG
 from interp.results import Result
 
 MOST_ROWS = 1000
+MOST_WORDS = 12
 
 
 def show(result: Result, title: str, *, key: str = "", **options: Any) -> None:
@@ -69,8 +70,8 @@ def is_wide(figure: go.Figure) -> bool:
     """Whether it has too many panels or words for a phone, where it is scrolled sideways then."""
     told = figure.to_plotly_json()
     axes = [name for name in told["layout"] if name.startswith(("xaxis", "yaxis"))]
-    lettered = [t for t in told["data"] if "text" in (t.get("mode") or "") or t.get("texttemplate")]
-    return len(axes) > 2 or bool(lettered)
+    words = [trace.get("text") for trace in told["data"] if trace["type"] in ("bar", "heatmap")]
+    return len(axes) > 2 or sum(len(each) for each in words if each is not None) > MOST_WORDS
 
 
 def _untitled(figure: go.Figure) -> tuple[go.Figure, str]:

@@ -39,7 +39,7 @@ def begin(title: str, what: str) -> tuple[LanguageModel, Entry]:
 
 def no_model() -> None:
     """The empty state."""
-    st.info("There is no model on this machine yet. Train one; it takes a few minutes:", icon="🌱")
+    st.info("There is no model on this machine yet. Train one:", icon=":material/info:")
     st.code("interp demo", language="bash")
     st.caption("Then load this page again. `interp dashboard FOLDER` looks in another folder.")
 
@@ -77,6 +77,27 @@ def _nats(name: str, value: float | None) -> str:
 def world_of(entry: Entry) -> World | None:
     """The world whose text the model was trained on; None for other text."""
     return session.world(entry.world) if entry.world in world_names() else None
+
+
+def no_world() -> None:
+    """The empty state of views that need to know the truth."""
+    st.info(
+        "This model was trained on other text than a world's, so nothing here knows the truth.",
+        icon=":material/info:",
+    )
+
+
+def asked_for(name: str, pressed: bool, wanted: object) -> bool:
+    """Whether what takes long was asked for: it was, until other settings are chosen.
+
+    Args:
+        name: of what is asked for.
+        pressed: whether its button was pressed just now.
+        wanted: the settings.
+    """
+    if pressed:
+        st.session_state[f"asked_{name}"] = wanted
+    return st.session_state.get(f"asked_{name}") == wanted
 
 
 def prompt_box(

@@ -23,12 +23,15 @@ SETTINGS = {
     "server.allowedHosts": ["localhost", HOST],
     "browser.gatherUsageStats": "false",
     "browser.serverAddress": HOST,
+    "runner.magicEnabled": "false",
     "client.toolbarMode": "minimal",
     "client.showErrorLinks": "false",
     "theme.paddingTop": "2.5rem",
     "theme.light.primaryColor": "#0072b2",
     "theme.dark.primaryColor": "#4aa3e0",
+    "theme.light.secondaryBackgroundColor": "#f3f5f7",
     "theme.dark.backgroundColor": "#12161c",
+    "theme.dark.secondaryBackgroundColor": "#1d232b",
 }
 """No other host may reach it (also not by a name that points here), and nobody is told anything."""
 

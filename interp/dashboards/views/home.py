@@ -12,13 +12,13 @@ from interp.dashboards.shelf import Entry, entries
 
 TITLE, ICON, GROUP = "Home", ":material/home:", "Start"
 TOUR = (
-    ("generate", "Let it write", "and see what else it might have said"),
-    ("surprise", "See what surprises it", "beside the least that any model could pay"),
+    ("generate", "Let it write", "token by token"),
+    ("surprise", "See what surprises it", "and what had to"),
     ("logit_lens", "Watch an answer appear", "layer by layer"),
     ("attention", "See where each head looks", "word by word"),
-    ("heads", "Find what each head does", "and what its absence costs"),
-    ("probe", "Ask what it knows", "better than controls that know nothing"),
-    ("steering", "Change its mind", "with a dose, the same seed, and the price"),
+    ("heads", "Find what each head does", "and is worth"),
+    ("probe", "Ask what it knows", "beside controls"),
+    ("steering", "Change its mind", "dose by dose"),
 )
 
 

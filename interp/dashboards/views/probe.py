@@ -21,11 +21,8 @@ def render() -> None:
     seed = frame.seed_box()
     world = frame.world_of(entry)
     if world is None:
-        st.info(
-            "This model was trained on other text than a world's, so nothing here knows the truth. "
-            "Label your own text in a file: `interp run probe --labels FILE`.",
-            icon="ℹ️",
-        )
+        frame.no_world()
+        st.caption("Label your own text in a file: `interp run probe --labels FILE`.")
         return
     with st.form("probe"):
         first, second = st.columns(2)
@@ -35,9 +32,7 @@ def render() -> None:
         n = second.slider("Stories", 100, 2000, 300, 100, key="stories")
         asked = st.form_submit_button("Train the probe", type="primary")
     wanted = {"variable": variable, "at": at, "kind": kind, "n_stories": n, "seed": seed}
-    if asked:
-        st.session_state["probe_asked"] = wanted
-    if st.session_state.get("probe_asked") != wanted:
+    if not frame.asked_for("probe", asked, [model.hash, wanted]):
         st.caption("Nothing is trained yet with these settings.")
         return
     result = session.measured("probe", model, world=world, **wanted)

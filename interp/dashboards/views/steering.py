@@ -104,9 +104,9 @@ def script(concept: Concept, dose: float, prompt: str, options: dict) -> str:
 def _curve(model: LanguageModel, concept: Concept, world: World, seed: int) -> None:
     st.subheader("Gain and price at every dose")
     wanted = [concept.provenance.model_hash, concept.name, concept.method, concept.site, seed]
-    if st.button("Measure the dose curve", help="Writes several hundred texts: about a minute."):
-        st.session_state["curve_asked"] = wanted
-    if st.session_state.get("curve_asked") != wanted:
+    help_text = "Writes several hundred texts: about a minute."
+    pressed = st.button("Measure the dose curve", help=help_text)
+    if not frame.asked_for("curve", pressed, wanted):
         st.caption("What the concept gains and breaks at each dose, beside random directions.")
         return
     result = session.measured(

@@ -24,7 +24,10 @@ def render() -> None:
     try:
         result = session.measured("surprise", model, text=text, world=world, seed=seed)
     except WorldError:
-        st.info("The world cannot have told this text, so its floor is not known.", icon="ℹ️")
+        st.info(
+            "The world cannot have told this text, so its floor is not known.",
+            icon=":material/info:",
+        )
         result = session.measured("surprise", model, text=text, seed=seed)
     offered = list(VIEWS) if result.has_floor else ["loss"]
     view = st.selectbox("Colour", offered, format_func=VIEWS.__getitem__, key="surprise_colour")

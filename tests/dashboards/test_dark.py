@@ -1,0 +1,23 @@
+"""A dark page changes a figure's colours and nothing else; wide figures are known as such."""
+
+import plotly.graph_objects as go
+
+from interp.dashboards.dark import on_dark
+from interp.dashboards.exhibit import is_wide
+from interp.plots.theme import DARK, INK, PAPER, add_line, heatmap, new_figure
+
+
+def test_a_dark_figure_has_the_same_numbers_and_the_dark_colours():
+    light = add_line(new_figure(title="<b>"), [0, 1], [0.5, 0.25], name="loss")
+    dark = on_dark(light)
+    assert dark.layout.paper_bgcolor == DARK[PAPER] and dark.layout.font.color == DARK[INK]
+    assert light.layout.paper_bgcolor == PAPER
+    assert list(dark.data[0].y) == list(light.data[0].y)
+    assert dark.layout.title.text == light.layout.title.text
+
+
+def test_many_words_or_panels_make_a_figure_wide():
+    grid = {"x": ["a"] * 9, "x_title": "token", "unit": "share"}
+    assert not is_wide(heatmap([[0.5] * 9] * 2, **grid))
+    assert is_wide(heatmap([[0.5] * 9] * 2, text=[["word"] * 9] * 2, **grid))
+    assert is_wide(go.Figure(layout={"xaxis": {}, "yaxis": {}, "xaxis2": {}}))
