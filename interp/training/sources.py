@@ -9,8 +9,9 @@ from interp.files import replacing_folder
 from interp.models.tokenizer import Tokenizer
 from interp.training.corpus import Corpus, write_manifest
 from interp.training.packing import Document, pack
+from interp.training.telling import tell_documents
 from interp.training.textfiles import Cut, text_documents, text_files
-from interp.worlds.world import Story, World
+from interp.worlds.world import World
 
 Kind = Literal["words", "characters", "bpe"]
 _SPLITS = ("train", "held_out")
@@ -49,8 +50,8 @@ def write_world_corpus(
 
     def told(split: str, level: str) -> Iterator[Document]:
         n = counts[level] if split == "train" else n_held_out
-        stories = (world.sample(seed * 2**32 + i, level=level, split=split) for i in range(n))
-        return map(story_document, stories)
+        numbers = range(seed * 2**32, seed * 2**32 + n)
+        return tell_documents(world, numbers, level=level, split=split)
 
     documents = {split: {level: told(split, level) for level in levels} for split in splits}
     if not isinstance(tokenizer, Tokenizer):
@@ -117,15 +118,6 @@ def build_tokenizer(kind: Kind, texts: Iterable[str], d_vocab: int) -> Tokenizer
     if kind in ("words", "characters"):
         return getattr(Tokenizer, kind)(texts)
     raise ConfigError(f"A tokenizer's kind must be words, characters or bpe; got {kind!r}.")
-
-
-def story_document(story: Story) -> Document:
-    """A world's story with the weights and the floor that its choices give."""
-    return Document(
-        text=story.text,
-        weights=tuple((*c.span, c.weight) for c in story.choices if c.weight != 1.0),
-        floor=tuple((*c.span, c.surprisal_nats) for c in story.choices),
-    )
 
 
 def _write(
