@@ -42,14 +42,16 @@ def test_all_eighteen_sweeps_are_here():
     assert len(SWEEPS) == 18
 
 
-@pytest.mark.parametrize("name", SWEEPS)
-@pytest.mark.parametrize("family", ["gpt2", "grouped"])
+# With fewer key-value heads TransformerLens leaves zeros in the cells of k and v that do not exist.
+GROUPED = [name for name in SWEEPS if not ("head" in name and "every" in name)]
+CASES = [*(("gpt2", name) for name in SWEEPS), *(("grouped", name) for name in GROUPED)]
+
+
+@pytest.mark.parametrize(("family", "name"), CASES)
 def test_patching_sweeps(family, name):
     view = build(family)
     clean, corrupt = view.run_with_cache(CLEAN)[1], view.run_with_cache(CORRUPT)[1]
     sweep = getattr(patching, name)
-    if "every" in name and family == "grouped" and "head" in name:
-        pytest.skip("TransformerLens stacks k and v sweeps of fewer heads onto q's")
     found, same = sweep(view, CORRUPT, clean, metric), sweep(view, CORRUPT, corrupt, metric)
     # Patching a run with itself changes nothing; with another run, something.
     close(same, metric(view(CORRUPT)).expand(same.shape))
