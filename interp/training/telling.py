@@ -1,5 +1,6 @@
 """A world's documents in the order of their numbers, told by several processes at once."""
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -66,6 +67,7 @@ def _together(
 def _begin(teller: _Teller) -> None:
     global _teller  # of a forked process only: a pool's function cannot carry what is not pickled
     _teller = teller
+    gc.disable()  # stories hold no cycles, and looking for some took a sixth of the time
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for us
 
 
