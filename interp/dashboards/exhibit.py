@@ -70,8 +70,15 @@ def is_wide(figure: go.Figure) -> bool:
     """Whether it has too many panels or words for a phone, where it is scrolled sideways then."""
     told = figure.to_plotly_json()
     axes = [name for name in told["layout"] if name.startswith(("xaxis", "yaxis"))]
-    words = [trace.get("text") for trace in told["data"] if trace["type"] in ("bar", "heatmap")]
-    return len(axes) > 2 or sum(len(each) for each in words if each is not None) > MOST_WORDS
+    traces = [trace for trace in told["data"] if trace["type"] in ("bar", "heatmap")]
+    return len(axes) > 2 or sum(_count(trace.get("text")) for trace in traces) > MOST_WORDS
+
+
+def _count(words: Any) -> int:
+    """How many words are written, in a list or in rows of them."""
+    if isinstance(words, str) or words is None:
+        return 0
+    return sum(1 if isinstance(each, str) else _count(each) for each in words)
 
 
 def _untitled(figure: go.Figure) -> tuple[go.Figure, str]:

@@ -14,7 +14,8 @@ TITLE = "What was seen"
 def report_shelf() -> None:
     """What was added so far; each can be taken out again, all can be downloaded."""
     kept = exhibits()
-    with st.sidebar.expander(f"Report ({len(kept)})", icon=":material/description:"):
+    told, icon = f"Report ({len(kept)})", ":material/description:"
+    with st.sidebar.expander(told, key="report_shelf", icon=icon):
         if not kept:
             st.caption("Empty. *Add to report* stands below every figure.")
             return

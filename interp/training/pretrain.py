@@ -109,6 +109,7 @@ def train(
         stack.enter_context(run_lock(path) if world.is_main else nullcontext())
         stop = stack.enter_context(stop_on_signals())
         _set_up_cpu(threads)
+        stack.callback(torch.set_flush_denormal, False)
         stack.enter_context(torch.random.fork_rng())
         corpus = Corpus.open(corpus_folder)
         _check_fit(config, corpus, world)

@@ -59,6 +59,13 @@ def outside(page, address: str) -> list[str]:
     return [url for url in page.asked if not url.startswith(own)]
 
 
+def settle(page) -> None:
+    """Wait until nothing runs and the page has had time to show it."""
+    state = "document.querySelector('.stApp').dataset.testScriptState"
+    page.wait_for_function(f"{state} === 'notRunning'")
+    page.wait_for_timeout(1000)
+
+
 def test_home_leads_to_a_figure_and_into_a_report_and_nobody_else_is_asked(page, address):
     page.goto(address)
     page.get_by_text("What to do first").wait_for()
@@ -66,7 +73,10 @@ def test_home_leads_to_a_figure_and_into_a_report_and_nobody_else_is_asked(page,
     page.locator(".js-plotly-plot .main-svg").first.wait_for()
     assert page.url.startswith(f"{address}/logit_lens")
     page.get_by_role("button", name="Add to report").click()
+    page.get_by_role("button", name="In the report").wait_for()
+    settle(page)
     page.get_by_text("Report (1)").click()
+    page.get_by_role("button", name="report.html").hover()
     with page.expect_download(timeout=PATIENCE) as download:
         page.get_by_role("button", name="report.html").click()
     assert "interp.logit_lens(" in download.value.path().read_text()

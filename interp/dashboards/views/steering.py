@@ -12,10 +12,10 @@ from interp.worlds.world import World
 
 TITLE, ICON, GROUP = "Steering", ":material/tune:", "Change it"
 METHODS = {
+    "gradient": "Gradient of the log-odds",
     "mean_difference": "Difference of means",
     "probe": "Weights of a linear probe",
     "pca": "First principal axis",
-    "gradient": "Gradient of the log-odds",
 }
 WORLD, OWN = "a word of the world", "my own examples"
 
@@ -28,12 +28,12 @@ def render() -> None:
     world = frame.world_of(entry)
     concept = _concept(model, world, seed)
     dose = st.slider(
-        "Dose, in shares of the site's median norm", -1.5, 1.5, 0.5, 0.05, key="dose",
+        "Dose, in shares of the site's median norm", -1.5, 1.5, 0.75, 0.05, key="dose",
         help="0 = the model as it is; negative doses push away.", **frame.LINK,
     )  # fmt: skip
     prompt = frame.prompt_box(model, entry)
     options = {**sampling(), "seed": seed}
-    _side_by_side(model, concept, dose, prompt, options)
+    _side_by_side(model, concept, dose, prompt, options, world)
     with st.expander("The direction: does it tell held-out examples apart?"):
         exhibit.show(concept, f"'{concept.name}' as a direction")
     if world is not None and concept.among:
@@ -76,7 +76,12 @@ def _examples() -> dict[str, list[str]]:
 
 
 def _side_by_side(
-    model: LanguageModel, concept: Concept, dose: float, prompt: str, options: dict
+    model: LanguageModel,
+    concept: Concept,
+    dose: float,
+    prompt: str,
+    options: dict,
+    world: World | None,
 ) -> None:
     plainly = session.continued(model, prompt, **options)
     steered = session.continued(model, prompt, edits=[concept.add(dose)], **options)
@@ -86,8 +91,21 @@ def _side_by_side(
         with column.container(border=True):
             st.markdown(f"**{plain(name)}**")
             st.text(text or "(nothing)")
+            if world is not None:
+                st.caption(plain(_read_back(world, concept, prompt, text)))
     if st.toggle("Copy as Python", key="code_steered"):
         st.code(script(concept, dose, prompt, options), language="python")
+
+
+def _read_back(world: World, concept: Concept, prompt: str, text: str) -> str:
+    """What the world's parser finds in one text."""
+    before = len(world.parse(prompt).sentences)
+    sentences = world.parse(prompt + text).sentences[before:]
+    shown = [word for sentence in sentences for word in sentence.concepts if word in concept.among]
+    told = f"{sum(s.well_formed for s in sentences)} of {len(sentences)} sentences well formed"
+    if concept.among:
+        told += f", {shown.count(concept.name)} of {len(shown)} mentions '{concept.name}'"
+    return f"Read back: {told}."
 
 
 def script(concept: Concept, dose: float, prompt: str, options: dict) -> str:
