@@ -19,7 +19,7 @@ def render() -> None:
     n = st.slider("Stories", 20, 400, 60, 20, key="read")
     pressed = st.button("Ask", type="primary")
     if not frame.asked_for("comprehension", pressed, [model.hash, n, seed]):
-        st.caption("Nothing is asked yet with these settings; it takes about a minute.")
+        st.caption("Nothing is asked yet with these settings; it takes some seconds.")
         return
     result = session.measured("comprehension", model, world=world, n_stories=n, seed=seed)
     exhibit.show(result, "Does it understand what it reads?")

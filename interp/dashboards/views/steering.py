@@ -122,7 +122,7 @@ def script(concept: Concept, dose: float, prompt: str, options: dict) -> str:
 def _curve(model: LanguageModel, concept: Concept, world: World, seed: int) -> None:
     st.subheader("Gain and price at every dose")
     wanted = [concept.provenance.model_hash, concept.name, concept.method, concept.site, seed]
-    help_text = "Writes several hundred texts: about a minute."
+    help_text = "Writes several hundred texts, which takes some seconds."
     pressed = st.button("Measure the dose curve", help=help_text)
     if not frame.asked_for("curve", pressed, wanted):
         st.caption("What the concept gains and breaks at each dose, beside random directions.")
