@@ -1,5 +1,6 @@
 """A result on the page: figure, words, table, the Python that made it, downloads, the report."""
 
+from collections.abc import Callable
 from html import unescape
 from typing import Any
 
@@ -16,13 +17,22 @@ MOST_ROWS = 1000
 MOST_WORDS = 12
 
 
-def show(result: Result, title: str, *, key: str = "", **options: Any) -> None:
+def show(
+    result: Result,
+    title: str,
+    *,
+    key: str = "",
+    picture: Callable[[], None] | None = None,
+    **options: Any,
+) -> None:
     """Draw a result with everything a reader needs to check it.
 
     Args:
         result: of an instrument.
         title: its heading, also in the report.
         key: tells two results of one page apart.
+        picture: draws a component of the page's own instead of the figure, which then is only what
+            the report and the downloads hold.
         options: of its figure.
     Raises:
         ConfigError: the figure cannot be drawn with these options.
@@ -31,7 +41,10 @@ def show(result: Result, title: str, *, key: str = "", **options: Any) -> None:
     finding = result.finding()
     figure = result.figure(**options)
     st.markdown(f"**{plain(finding)}**")
-    draw(figure, f"{title}. {finding}", key)
+    if picture is None:
+        draw(figure, f"{title}. {finding}", key)
+    else:
+        picture()
     st.caption(plain(result.caption().replace(finding, "").lstrip(".,; ")))
     with st.container(horizontal=True, vertical_alignment="center"):
         _adding(Exhibit(result=result, title=title, options=options), key)

@@ -7,7 +7,7 @@ import streamlit as st
 
 from interp.dashboards.guard import guarded
 
-GROUPS = ("Start", "Look inside", "Change it")
+GROUPS = ("Start", "Learn", "Look inside", "Change it", "Tell")
 FIRST = "home"
 
 
