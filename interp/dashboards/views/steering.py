@@ -5,7 +5,7 @@ import streamlit as st
 from interp.analyses.concept import Concept
 from interp.dashboards import exhibit, frame, session
 from interp.dashboards.plain import plain
-from interp.dashboards.views.generate import sampling
+from interp.dashboards.sampling import sampling
 from interp.errors import NotEnoughDataError
 from interp.protocols import LanguageModel
 from interp.worlds.world import World

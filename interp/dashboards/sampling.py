@@ -1,0 +1,26 @@
+"""How tokens are drawn, as every page that writes text asks for it."""
+
+import streamlit as st
+
+from interp.dashboards import frame
+from interp.protocols import LanguageModel
+from interp.reproduce import describe_model
+
+
+def sampling() -> dict[str, float | int | None]:
+    """How tokens are drawn, as the options of `generate`."""
+    first, second, third = st.columns(3)
+    length = first.slider("Tokens to write", 1, 128, 60, key="length", **frame.LINK)
+    temperature = second.slider(
+        "Temperature", 0.0, 2.0, 1.0, 0.05, key="temperature", help="0 = always the best",
+        **frame.LINK,
+    )  # fmt: skip
+    top_k = third.slider("Best k only", 0, 100, 0, key="top_k", help="0 = all", **frame.LINK)
+    return {"max_new_tokens": length, "temperature": temperature, "top_k": top_k or None}
+
+
+def opening(model: LanguageModel) -> str:
+    """Python that opens this model."""
+    told = describe_model(model)
+    step = "" if told["step"] is None else f", step={told['step']}"
+    return f"import interp\n\nmodel = interp.load_model({told['source']!r}{step})\n"
