@@ -1,4 +1,4 @@
-"""Shelves of models, and the application as Streamlit's own test runner runs it."""
+"""Shelves of models, and the application: in Streamlit's own test runner and in a browser."""
 
 from collections.abc import Callable
 
@@ -8,9 +8,18 @@ from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from interp.dashboards import launch
+from tests.dashboards import browsing
 from tests.dashboards.shelves import make_model
 
 SECONDS = 300
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that asks for the browser is marked as one."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.browser)
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +46,41 @@ def application(monkeypatch, shelf) -> Callable[..., AppTest]:
 
     yield open_page
     st.cache_resource.clear()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if browsing.CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    with api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=browsing.CHROMIUM, args=browsing.QUIET)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A page that notes what it asks for; `asked` holds every address."""
+    made = browser.new_page(viewport={"width": 1440, "height": 1000})
+    made.set_default_timeout(browsing.PATIENCE)
+    made.asked = []
+    made.on("request", lambda request: made.asked.append(request.url))
+    made.on("websocket", lambda socket: made.asked.append(socket.url))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def address(shelf):
+    """A running dashboard on the models of `shelf`; one for all tests of a process."""
+    with browsing.serving([shelf]) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def shipped_address():
+    """A running dashboard on the shipped models; one for all tests of a process."""
+    with browsing.serving([browsing.SHIPPED]) as running:
+        yield running
