@@ -6,7 +6,7 @@ It knows nothing of training, files or what anybody looks for.
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -324,6 +324,7 @@ class GPT(nn.Module):
         super().__init__()
         self.cfg, self.tokenizer, self.name = cfg, tokenizer, name
         self.step: int | None = None
+        self.history: Mapping[int, GPT] = {}
         self.embed = nn.Embedding(cfg.d_vocab, cfg.d_model)
         learned = cfg.positions == "learned"
         self.pos_embed = nn.Embedding(cfg.n_ctx, cfg.d_model) if learned else None

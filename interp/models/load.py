@@ -10,6 +10,7 @@ from interp.errors import CheckpointError, ConfigError, near_misses
 from interp.files import read_object, refuse_pickle
 from interp.models.checkpoint import open_model
 from interp.models.device import pick_device
+from interp.models.history import History
 from interp.protocols import LanguageModel
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -45,8 +46,8 @@ def load_model(
     """
     place, found = pick_device(device), find_model(source)
     if found is not None and _is_ours(found):
-        model: Any = open_model(found, step)
-        model = model.to(device=place, dtype=dtype)
+        model: Any = open_model(found, step).to(device=place, dtype=dtype)
+        model.history = _history(source, found, device, dtype)
     elif step is not None:
         raise ConfigError(
             f"Only a run has steps; {source} is none. Leave `step` out, or name a run's folder."
@@ -55,6 +56,20 @@ def load_model(
         model = _foreign(source, found, place, dtype or torch.float32)
     model.source = str(source)
     return model
+
+
+def _history(
+    source: str | Path, found: Path, device: str | torch.device, dtype: torch.dtype | None
+) -> History:
+    """The run that a checkpoint belongs to, opened in the same way."""
+    folder = found.resolve()
+    if folder.parent.name == "checkpoints":
+        folder, source = folder.parents[1], str(folder.parents[1])
+    record = folder / "run.json"
+    last = read_object(record).get("step") if record.exists() else None
+    return History(
+        folder, last, lambda step: load_model(source, step=step, device=device, dtype=dtype)
+    )
 
 
 def find_model(source: str | Path) -> Path | None:

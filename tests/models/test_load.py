@@ -61,3 +61,23 @@ def test_transformers_folders_open_whatever_the_family(tmp_path, family):
             ours.run(tokens).logits, theirs(tokens).logits, atol=1e-5, rtol=1e-5
         )
     assert ours.source == str(tmp_path)
+
+
+def test_a_run_opens_at_every_step_it_kept():
+    model = load_model("stories-demo", step=16)
+    assert model.step == 16 and len(model.history) >= 3
+    steps = list(model.history)
+    assert steps == sorted(steps) and 0 in model.history and 3 not in model.history
+    first, last = model.history[steps[0]], model.history[steps[-1]]
+    assert (first.step, last.step) == (steps[0], steps[-1])
+    assert first.hash != last.hash == load_model("stories-demo").hash
+    assert load_model("stories-demo", step=16).hash == model.hash
+    with pytest.raises(KeyError):
+        model.history[3]
+
+
+def test_a_checkpoint_opened_by_its_folder_knows_its_run():
+    place = find_model("stories-demo") / "checkpoints" / "step-000016"
+    model = load_model(place)
+    assert list(model.history) == list(load_model("stories-demo").history)
+    assert model.history[16].hash == model.hash
