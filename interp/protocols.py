@@ -211,8 +211,13 @@ class LanguageModel(Protocol):
         seed: int | Sequence[int] = 0,
         use_cache: bool = True,
         top: int = 5,
+        written: int = 0,
     ) -> Generation:
-        """Continue each row; temperature 0 is greedy; row r draws from (seed, r) or its own."""
+        """Continue each row; temperature 0 is greedy; row r draws from (seed, r) or its own.
+
+        `written` of the prompt's last tokens count as generated before: they have used up as many
+        draws, and edits see them so. A text that is continued thus is what one call would write.
+        """
 
     def stream(self, prompt: Prompt, **options: Any) -> "Iterator[list[Step | None]]":
         """As `generate`, but yields after each token: a `Step` a row, None for rows that ended."""

@@ -51,9 +51,10 @@ class Decoder:
         room: int,
         edits: Sequence[Edit] = (),
         use_cache: bool = True,
+        written: int = 0,
     ) -> None:
         self.model, self.points = model, by_point(edits, model.hook_names)
-        self.lengths, self.padded = mask.sum(1), not bool(mask.all())
+        self.lengths, self.padded = mask.sum(1) - written, not bool(mask.all())
         self.mask = torch.cat([mask, mask.new_ones(len(mask), room)], 1)
         weight = model.embed.weight
         capacity = self.mask.shape[1]
@@ -111,7 +112,9 @@ class Sampler:
         } - {None}
         self.finished = [self._why_over(row) for row in range(len(self.prompts))]
         kind = torch.float32 if tokens.device.type == "mps" else torch.float64
-        draws = uniforms(how.seed, len(self.prompts), how.max_new_tokens)
+        _check_written(how.written, self.prompts)
+        draws = uniforms(how.seed, len(self.prompts), how.written + how.max_new_tokens)
+        draws = draws[:, how.written :]
         self.draws = draws.to(tokens.device, kind)
 
     def picks(self) -> Iterator[Picked]:
@@ -192,6 +195,15 @@ class Sampler:
         return "" if self.tokenizer is None else self.tokenizer.decode(self.rows[row])
 
 
+def _check_written(written: int, prompts: Sequence[Sequence[int]]) -> None:
+    shortest = min(map(len, prompts))
+    if written >= shortest:
+        raise ConfigError(
+            f"written counts a prompt's last tokens, and one must stand before them; it is "
+            f"{written} of {shortest} tokens."
+        )
+
+
 def _sampler(
     model: "GPT", prompt: Any, edits: Sequence[Edit], use_cache: bool, options: dict[str, Any]
 ) -> Sampler:
@@ -200,5 +212,5 @@ def _sampler(
     widest = None if bool(mask.all()) else mask
     with_mask((tokens, mask), widest, model.cfg.n_ctx)
     room = min(how.max_new_tokens, model.cfg.n_ctx - int(mask.sum(1).min()))
-    decoder = Decoder(model, mask, room, edits, use_cache)
+    decoder = Decoder(model, mask, room, edits, use_cache, how.written)
     return Sampler(decoder, tokens, mask, model.tokenizer, model.cfg.n_ctx, how)

@@ -319,7 +319,7 @@ class BridgeModel:
         tokens, mask = self.to_tokens(prompt)
         prompts.with_mask((tokens, mask), None if bool(mask.all()) else mask, self.cfg.n_ctx)
         with self._naming():
-            decoder = BridgeDecoder(self, mask, how.max_new_tokens, edits, use_cache)
+            decoder = BridgeDecoder(self, mask, how.max_new_tokens, edits, use_cache, how.written)
         return Sampler(decoder, tokens, mask, self.tokenizer, self.cfg.n_ctx, how)
 
     def _probe(self) -> Int[Tensor, "2 pos"]:
@@ -373,9 +373,10 @@ class BridgeDecoder:
         room: int,
         edits: Sequence[Edit],
         use_cache: bool,
+        written: int,
     ) -> None:
         self.model, self.points = model, by_point(edits, model.hook_names)
-        self.lengths, self.padded = mask.sum(1), not bool(mask.all())
+        self.lengths, self.padded = mask.sum(1) - written, not bool(mask.all())
         self.mask = torch.cat([mask, mask.new_ones(len(mask), room)], 1)
         self.ids = mask.new_zeros(len(mask), 0, dtype=torch.long)
         self.use_cache, self.past, self.seen = use_cache, None, 0

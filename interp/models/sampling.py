@@ -31,6 +31,7 @@ class Sampling:
     stop: Sequence[str] = ()
     seed: int | Sequence[int] = 0
     top: int = 5
+    written: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stop", (self.stop,) if isinstance(self.stop, str) else self.stop)
@@ -43,6 +44,7 @@ class Sampling:
         positive = 0 < self.repetition_penalty < math.inf
         _check("repetition_penalty", self.repetition_penalty, positive, "above 0")
         _check("top", self.top, self.top >= 0, "0 or more")
+        _check("written", self.written, self.written >= 0, "0 or more")
         _check("stop", self.stop, all(self.stop), "strings that are not empty")
 
     @property

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from interp.edits import Add, Where
 from interp.errors import ConfigError, TokenError
 from interp.models.gpt import GPT
 from interp.models.sampling import Sampling, choose, uniforms
@@ -59,6 +60,25 @@ def test_seeds_repeat_and_differ(tiny_model: GPT) -> None:
     assert drawn([5, 5])[0] == drawn([5, 5])[1] == drawn(5)[0]
     longer = tiny_model.generate(PROMPT, seed=5, max_new_tokens=16).tokens[0]
     assert longer[:12] == drawn(5)[0]
+
+
+def test_a_text_can_be_continued_as_if_it_had_never_been_left(any_model: GPT) -> None:
+    push = Add(
+        hook=("resid_post", 0),
+        vector=torch.linspace(-2, 2, any_model.cfg.d_model),
+        where=Where(span="generated"),
+    )
+    for edits in ([], [push]):
+        how = dict(seed=5, top_p=0.9, edits=edits)
+        whole = any_model.generate(PROMPT, max_new_tokens=12, **how)
+        written: list[int] = []
+        for size in (1, 4, 7):
+            part = any_model.generate(
+                PROMPT + written, written=len(written), max_new_tokens=size, **how
+            )
+            written += part.tokens[0]
+        assert written == whole.tokens[0]
+        assert part.steps[0][-1].draw == whole.steps[0][-1].draw
 
 
 def test_a_temperature_near_zero_is_greedy(any_model: GPT) -> None:
@@ -215,6 +235,8 @@ def test_a_stream_may_be_left_and_leaves_nothing(tiny_model: GPT) -> None:
         (dict(repetition_penalty=0), "repetition_penalty"),
         (dict(max_new_tokens=-1), "max_new_tokens"),
         (dict(stop=[""]), "stop"),
+        (dict(written=-1), "written"),
+        (dict(written=4), "4 of 4 tokens"),
         (dict(stop=["a"]), "tokenizer"),
         (dict(seed=[1, 2]), "1 rows, 2 seeds"),
     ],
