@@ -3,40 +3,29 @@
 There is no clock in it: the same results give the same bytes.
 """
 
-import re
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
-from interp.files import write_text
+from interp.errors import ConfigError, near_misses
+from interp.files import replacing, write_text
 from interp.report import page
-from interp.report.figures import compact
-from interp.report.prose import paragraphs
-from interp.report.tables import Table, table
-from interp.results import Provenance, Result
+from interp.report.parts import FigurePart, Part, TablePart, TextPart
+from interp.report.section import model_line, sections
+from interp.results import Result
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ROWS_SHOWN = 40
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Part:
-    """One section as the page's template reads it; empty fields are left out of the page."""
-
-    title: str
-    number: int | None = None
-    text: str = ""
-    finding: str = ""
-    caption: str = ""
-    figure: dict[str, Any] | None = None
-    table: Table | None = None
-    open_table: bool = False
-    code: str = ""
-    provenance: dict[str, str] = field(default_factory=dict)
-    line: str = ""
+SUFFIXES = {
+    "": "save_html",
+    ".html": "save_html",
+    ".htm": "save_html",
+    ".pdf": "save_pdf",
+    ".zip": "save_zip",
+    ".ipynb": "save_notebook",
+}
 
 
 class Report:
@@ -46,6 +35,7 @@ class Report:
         title: what the report is about.
         author: who answers for it.
         date: as it should be printed; none by default, so that equal results give equal bytes.
+        parts: to begin with, in order.
 
     Example:
         >>> report = Report("What does it know of banks?", author="A. Reader")
@@ -54,10 +44,22 @@ class Report:
         True
     """
 
-    def __init__(self, title: str, author: str | None = None, date: str | None = None) -> None:
+    def __init__(
+        self,
+        title: str,
+        author: str | None = None,
+        date: str | None = None,
+        parts: Iterable[Part] = (),
+    ) -> None:
         self.title, self.author, self.date = title, author, date
-        self._parts: list[_Part] = []
-        self._models: dict[str, None] = {}
+        self.parts: list[Part] = list(parts)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Report):
+            return NotImplemented
+        return vars(self) == vars(other)
+
+    __hash__ = None
 
     def add(
         self,
@@ -73,94 +75,131 @@ class Report:
             title: heading; the figure's own title or the instrument's name when None.
             comment: paragraphs before the figure (see `add_text`).
             figure_options: passed to `result.figure`.
+        Raises:
+            ConfigError: the figure cannot be drawn with these options.
         """
-        told = result.provenance
-        figure, own_title = compact(result.figure(**figure_options))
-        name = told.instrument.replace("_", " ").capitalize()
-        self._models[_model_line(told)] = None
-        return self._append(
-            title=title or own_title or name,
-            number=1 + sum(part.number is not None for part in self._parts),
-            text=paragraphs(comment or ""),
-            finding=str(result),
-            caption=_without(result.caption(), str(result)),
-            figure=figure,
-            table=table(result.frame(), ROWS_SHOWN),
-            code=result.code(),
-            provenance=_provenance_rows(told),
-            line=_model_line(told),
+        part = FigurePart(
+            result=result, title=title or "", comment=comment or "", options=figure_options
         )
+        _ = part.figure  # drawn now, so that a wrong option is told where it was given
+        return self._append(part)
 
     def add_text(self, text: str, title: str = "") -> Self:
         """Add paragraphs: an empty line parts them; `- ` begins a list item; **bold**, `code`."""
-        return self._append(title=title, text=paragraphs(text))
+        return self._append(TextPart(text=text, title=title))
 
     def add_table(self, frame: "pd.DataFrame", title: str, comment: str | None = None) -> Self:
         """Add a table of its own; of a long one the first rows are shown, and the count."""
-        shown = table(frame, 5 * ROWS_SHOWN)
-        return self._append(
-            title=title, text=paragraphs(comment or ""), table=shown, open_table=True
-        )
+        return self._append(TablePart(frame=frame, title=title, comment=comment or ""))
+
+    @property
+    def figures(self) -> list[FigurePart]:
+        """The parts that are figures, in order: Figure 1 is the first."""
+        return [part for part in self.parts if isinstance(part, FigurePart)]
 
     def html(self) -> str:
         """The whole page; nothing in it asks anything of any host."""
+        models = [model_line(part.result.provenance) for part in self.figures]
         text = page.render(
             title=self.title,
             author=self.author,
             date=self.date,
-            models=list(self._models),
-            parts=self._parts,
-            versions=_versions(),
+            models=list(dict.fromkeys(models)),
+            parts=sections(self.parts),
+            versions=versions(),
         )
         return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
+    def pdf(self) -> bytes:
+        """The page on A4 sheets, as Chromium prints it.
+
+        Raises:
+            ConfigError: no Chromium is on this machine, or it did not print.
+        """
+        from interp.report.chromium import print_page
+
+        return print_page(self.html())
+
+    def notebook(self) -> str:
+        """A notebook (nbformat 4) that makes each result again and draws it."""
+        from interp.report.notebook import notebook
+
+        return notebook(self)
+
+    def zip(self, pictures: bool = True) -> bytes:
+        """Everything in one file, which `Report.load` opens again.
+
+        Args:
+            pictures: draw each figure as SVG and PNG too; where no Chromium is, they are left out
+                and the manifest says so.
+        """
+        from interp.report.archive import archive
+
+        return archive(self, pictures=pictures)
+
     def save(self, path: str | Path) -> Path:
-        """Write the page, whole or not at all.
+        """Write the report, whole or not at all; the suffix says what: html, pdf, zip or ipynb.
 
         Returns:
             The path.
+        Raises:
+            ConfigError: another suffix; or see `pdf`.
         """
+        suffix = Path(path).suffix.lower()
+        if suffix not in SUFFIXES:
+            known = [name for name in SUFFIXES if name]
+            raise ConfigError(
+                f"A report is saved as {', '.join(known)}; {suffix!r} came."
+                f"{near_misses(suffix, known)}"
+            )
+        return getattr(self, SUFFIXES[suffix])(path)
+
+    def save_html(self, path: str | Path) -> Path:
+        """Write the page."""
         write_text(path, self.html())
         return Path(path)
 
-    def _append(self, **part: Any) -> Self:
-        self._parts.append(_Part(**part))
+    def save_pdf(self, path: str | Path) -> Path:
+        """Write the page as PDF (see `pdf`)."""
+        return _write(path, self.pdf())
+
+    def save_zip(self, path: str | Path, pictures: bool = True) -> Path:
+        """Write everything in one file (see `zip`)."""
+        return _write(path, self.zip(pictures=pictures))
+
+    def save_notebook(self, path: str | Path) -> Path:
+        """Write the notebook (see `notebook`)."""
+        write_text(path, self.notebook())
+        return Path(path)
+
+    @classmethod
+    def load(cls, source: str | Path | BinaryIO) -> Self:
+        """The report that `save_zip` wrote; nothing is unpickled, and no file leaves the ZIP.
+
+        Args:
+            source: the ZIP's path, or the open file.
+        Raises:
+            CheckpointError: no such file, another kind, damaged, too large, or not to be trusted.
+        """
+        from interp.report.opening import opened
+
+        about, parts = opened(source)
+        return cls(about["title"], about["author"], about["date"], parts)
+
+    def _append(self, part: Part) -> Self:
+        self.parts.append(part)
         return self
 
 
-def _without(caption: str, finding: str) -> str:
-    """The caption without the sentence of the finding, which stands above the figure already."""
-    sentence = rf"(^|(?<=[.] )){re.escape(finding.rstrip('.'))}[.](\s+|$)"
-    return re.sub(sentence, "", caption) or caption
-
-
-def _model_line(told: Provenance) -> str:
-    step = "" if told.step is None else f" · step {told.step:,}"
-    return f"{told.model}{step} · weights {told.model_hash}"
-
-
-def _provenance_rows(told: Provenance) -> dict[str, str]:
-    """What is known of where a result came from, in words; what does not apply is left out."""
-    seen = {
-        "instrument": told.instrument,
-        "model": told.model,
-        "loaded from": told.source,
-        "weights": told.model_hash,
-        "step": told.step,
-        "world": told.world,
-        "prompt": told.prompt,
-        "hook points": ", ".join(told.hooks),
-        "edits": told.edits,
-        "seed": told.seed,
-        "precision": told.dtype,
-        "device": told.device,
-        "interp": told.code_version,
-    }
-    return {name: str(value) for name, value in seen.items() if value not in (None, "", ())}
-
-
-def _versions() -> str:
+def versions() -> str:
+    """What made the report."""
     from interp import __version__
 
     others = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "plotly"))
     return f"interp {__version__}, {others}"
+
+
+def _write(path: str | Path, content: bytes) -> Path:
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+    return Path(path)
