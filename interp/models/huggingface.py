@@ -27,6 +27,7 @@ from interp.models.huggingface_config import architecture_of, read_config, write
 from interp.models.tokenizer import Tokenizer
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+LONGEST_CONTEXT = 2**22
 
 GPT2 = {
     "embed.weight": ["transformer.wte.weight"],
@@ -76,8 +77,10 @@ def load_huggingface(
     settings = read_object(folder / "config.json")
     cfg = _readable(settings, folder / "config.json")
     tokenizer = Tokenizer.load(folder) if (folder / "tokenizer.json").exists() else None
+    tensors = _read_tensors(folder)
+    _check_size(cfg, tensors, folder)
     model = GPT(cfg, _ending(tokenizer, settings), name=folder.name)
-    _fill(model, settings, _read_tensors(folder), str(folder))
+    _fill(model, settings, tensors, str(folder))
     return model.to(device=device, dtype=dtype).eval()
 
 
@@ -139,6 +142,18 @@ def _readable(settings: Mapping[str, Any], path: Path) -> GPTConfig:
         if isinstance(error, ConfigError):
             raise ConfigError(f"{path}: {error}") from None
         raise CheckpointError(f"{path} holds a setting of the wrong kind: {error}.") from error
+
+
+def _check_size(cfg: GPTConfig, tensors: Mapping[str, Tensor], folder: Path) -> None:
+    """Refuse a config that asks for more memory than its weights fill, before any is asked for."""
+    there = sum(tensor.numel() for tensor in tensors.values())
+    rows = [cfg.d_vocab, cfg.n_layers * cfg.d_mlp, cfg.n_layers * cfg.n_heads * cfg.d_head]
+    rows += [cfg.n_ctx] if cfg.positions == "learned" else []
+    if max(rows) * cfg.d_model > there or cfg.n_ctx > LONGEST_CONTEXT:
+        raise CheckpointError(
+            f"{folder / 'config.json'} does not describe its weights ({there:,} numbers). The two "
+            "are of different models: copy the folder again."
+        )
 
 
 def _ending(tokenizer: Tokenizer | None, settings: Mapping[str, Any]) -> Tokenizer | None:
