@@ -87,9 +87,7 @@ def _of_figure(part: FigurePart, number: int) -> Section:
 
 def _of_table(part: TablePart) -> Section:
     shown = table(part.frame, 5 * ROWS_SHOWN)
-    return Section(
-        title=part.title, text=paragraphs(part.comment), table=shown, open_table=True
-    )
+    return Section(title=part.title, text=paragraphs(part.comment), table=shown, open_table=True)
 
 
 def _without(caption: str, finding: str) -> str:

@@ -1,4 +1,4 @@
-"""`interp report`: one page from saved results."""
+"""`interp report`: one page, PDF, notebook or ZIP from saved results."""
 
 from pathlib import Path
 
@@ -12,7 +12,11 @@ from interp.errors import NotEnoughDataError
 @click.option("--title", default="Report", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default="report.html", show_default=True)
 def command(folders: tuple[Path, ...], title: str, out: Path) -> None:
-    """Put the results saved in these folders, at any depth, into one page."""
+    """Put the results saved in these folders, at any depth, into one report.
+
+    The ending of --out says what is written: .html (one page), .pdf, .ipynb (a notebook that makes
+    the figures again) or .zip (all of these, with pictures, tables and results).
+    """
     from interp.report import Report
     from interp.results import load_result
 

@@ -1,0 +1,99 @@
+"""A report as a notebook: words as Markdown, figures as the Python that makes them again."""
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from interp.report.parts import FigurePart, Part, TablePart, TextPart
+from interp.report.prose import paragraphs
+from interp.report.section import model_line
+
+if TYPE_CHECKING:
+    from interp.report.report import Report
+
+_SIGNS = re.compile(r"([!-#%-/:-@\[-`{-~])")
+
+
+def notebook(report: "Report") -> str:
+    """The text of an `.ipynb` file; the same report gives the same text."""
+    cells = [_head(report)]
+    for part in report.parts:
+        cells += _cells(part)
+    for number, cell in enumerate(cells):
+        cell["id"] = f"cell-{number}"
+    about = {
+        "cells": cells,
+        "metadata": {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        },
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    return json.dumps(about, indent=1, allow_nan=False) + "\n"
+
+
+def as_markdown(text: str) -> str:
+    """One line of text that Markdown, HTML and formulas leave as it is.
+
+    Example:
+        >>> print(as_markdown("<b> costs $5"))
+        \\<b\\> costs &#36;5
+    """
+    return _SIGNS.sub(r"\\\1", " ".join(text.split())).replace("$", "&#36;")
+
+
+def figure_call(part: FigurePart) -> str:
+    """Python that draws the figure of a `result`."""
+    options = ", ".join(f"{name}={value!r}" for name, value in part.options.items())
+    return f"result.figure({options})"
+
+
+def _head(report: "Report") -> dict[str, Any]:
+    byline = " · ".join(as_markdown(each) for each in (report.author, report.date) if each)
+    about = "The cells below load the models and make every figure again."
+    told = {"title": report.title, "author": report.author, "date": report.date}
+    return _words([f"# {as_markdown(report.title)}", byline, about], told)
+
+
+def _cells(part: Part) -> list[dict[str, Any]]:
+    if isinstance(part, FigurePart):
+        result, told = part.result, {"title": part.title, "comment": part.comment}
+        line = as_markdown(model_line(result.provenance))
+        words = [_heading(part.heading), _prose(part.comment), as_markdown(str(result)), line]
+        return [_words(words, told), _python(result.code() + figure_call(part))]
+    if isinstance(part, TablePart):
+        told = {"title": part.title, "comment": part.comment}
+        return [_words([_heading(part.title), _prose(part.comment)], told), _python(_table(part))]
+    assert isinstance(part, TextPart)
+    told = {"title": part.title, "text": part.text}
+    return [_words([_heading(part.title), _prose(part.text)], told)]
+
+
+def _table(part: TablePart) -> str:
+    held = part.frame.to_json(orient="split", index=False)
+    lines = ("import io", "", "import pandas as pd", "", f"held = {held!r}")
+    return "\n".join((*lines, 'pd.read_json(io.StringIO(held), orient="split")'))
+
+
+def _heading(title: str) -> str:
+    return f"## {as_markdown(title)}" if title.strip() else ""
+
+
+def _prose(text: str) -> str:
+    return paragraphs(text).replace("$", "&#36;")
+
+
+def _words(blocks: list[str], told: dict[str, Any]) -> dict[str, Any]:
+    """A cell of words; what a person typed stands in its metadata letter by letter."""
+    source = "\n\n".join(block for block in blocks if block)
+    return {"cell_type": "markdown", "metadata": {"interp": told}, "source": _lines(source)}
+
+
+def _python(source: str) -> dict[str, Any]:
+    empty = {"execution_count": None, "outputs": []}
+    return {"cell_type": "code", "metadata": {}, **empty, "source": _lines(source)}
+
+
+def _lines(source: str) -> list[str]:
+    return source.splitlines(keepends=True)
