@@ -9,6 +9,7 @@ FAMILIES: dict[str, GPTConfig] = {
     "rotary": GPTConfig(**SMALL, positions="rotary", act="relu2", bias=False, tied=False),
     "llama": GPTConfig(**SMALL, **LLAMA, n_key_value_heads=2, d_mlp=20),
     "qwen3": GPTConfig(**SMALL, **LLAMA, n_key_value_heads=2, d_mlp=20, d_head=6, qk_norm=True),
+    "no-norm": GPTConfig(**SMALL, norm="none", act="relu", bias=False, tied=False),
     "attn-only": GPTConfig(**SMALL, attn_only=True, positions="none", tied=False),
 }
 """One configuration a family, with weights large enough that every part matters."""

@@ -63,7 +63,7 @@ class GPTConfig:
     n_key_value_heads: int = 0
     d_head: int = 0
     d_mlp: int = 0
-    norm: Literal["layer", "rms"] = "layer"
+    norm: Literal["layer", "rms", "none"] = "layer"
     norm_eps: float = 1e-5
     norm_bias: bool = True
     positions: Literal["learned", "rotary", "none"] = "learned"
@@ -135,19 +135,22 @@ class GPTConfig:
 
 
 _CHOICES = {
-    "norm": ("layer", "rms"),
+    "norm": ("layer", "rms", "none"),
     "positions": ("learned", "rotary", "none"),
     "act": tuple(ACTIVATIONS),
 }
 
 
 class Norm(nn.Module):
-    """Layer norm or RMS norm: fused, unless one of its two hook points is live."""
+    """Layer norm, RMS norm or none: fused, unless one of its two hook points is live."""
 
     def __init__(self, width: int, cfg: GPTConfig, kind: str | None = None) -> None:
         super().__init__()
         self.kind, self.eps = kind or cfg.norm, cfg.norm_eps
-        self.weight = nn.Parameter(torch.ones(width))
+        if self.kind == "none":  # for readers of weights; nothing to train
+            self.register_buffer("weight", torch.ones(width), persistent=False)
+        else:
+            self.weight = nn.Parameter(torch.ones(width))
         has_bias = self.kind == "layer" and cfg.norm_bias
         self.bias = nn.Parameter(torch.zeros(width)) if has_bias else None
 
@@ -162,6 +165,8 @@ class Norm(nn.Module):
     ) -> Float[Tensor, "... d"]:
         if tap and (tap.wants(f"{at}.hook_scale") or tap.wants(f"{at}.hook_normalized")):
             return self._exact(x, tap, at)
+        if self.kind == "none":
+            return x
         if self.kind == "layer":
             return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
         # Under autocast queries and keys come in half precision; the fused norm wants one kind.
@@ -170,9 +175,14 @@ class Norm(nn.Module):
     def _exact(self, x: Tensor, tap: Tap, at: str) -> Tensor:
         if self.kind == "layer":
             x = x - x.mean(-1, keepdim=True)
-        scale = tap(f"{at}.hook_scale", (x.square().mean(-1, keepdim=True) + self.eps).sqrt())
+        scale = tap(f"{at}.hook_scale", self._scale(x))
         x = tap(f"{at}.hook_normalized", x / scale) * self.weight
         return x if self.bias is None else x + self.bias
+
+    def _scale(self, x: Float[Tensor, "... d"]) -> Float[Tensor, "... 1"]:
+        if self.kind == "none":
+            return torch.ones_like(x[..., :1])
+        return (x.square().mean(-1, keepdim=True) + self.eps).sqrt()
 
 
 class Attention(nn.Module):

@@ -380,7 +380,7 @@ def _config(model: GPT) -> TransformerLensConfig:
         attn_only=cfg.attn_only,
         gated_mlp=cfg.gated,
         uses_rms_norm=cfg.norm == "rms",
-        normalization_type="RMS" if cfg.norm == "rms" else "LN",
+        normalization_type={"rms": "RMS", "layer": "LN", "none": None}[cfg.norm],
         eps=cfg.norm_eps,
         act_fn=cfg.act,
         dtype=model.embed.weight.dtype,
