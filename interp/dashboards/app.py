@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from interp.dashboards import views
+from interp.dashboards.components.link import link
 from interp.dashboards.report_shelf import report_shelf
 
 ICON = Path(__file__).with_name("icon.svg")
@@ -25,6 +26,8 @@ def main() -> None:
     chosen = st.navigation(views.pages(), expanded=True)
     chosen.run()
     report_shelf()
+    with st.sidebar:
+        link()
 
 
 if __name__ == "__main__":

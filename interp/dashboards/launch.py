@@ -19,7 +19,7 @@ SETTINGS = {
     "server.headless": "true",
     "server.fileWatcherType": "none",
     "server.enableStaticServing": "false",
-    "server.maxUploadSize": "50",
+    "server.maxUploadSize": "500",
     "server.allowedHosts": ["localhost", HOST],
     "browser.gatherUsageStats": "false",
     "browser.serverAddress": HOST,

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
+from math import isfinite, prod
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from interp.models.checkpoint import checkpoint_steps
 from interp.models.load import SHELVES
 from interp.training.metrics import read_metrics
 
-USUAL = (*SHELVES, Path("runs"), Path("demo-run"))
+RUNS = Path("runs")
+USUAL = (*SHELVES, RUNS, Path("demo-run"))
 FIRST = "stories-demo"
 NEWEST = "newest"
 
@@ -47,8 +48,9 @@ class Entry:
     @property
     def step(self) -> int | None:
         """Of the finished model, or of the newest checkpoint; None when there is neither."""
+        said = self.record.get("step")
         last = self.steps[-1] if self.steps else None
-        return self.record.get("step", last)
+        return said if isinstance(said, int) else last
 
     @property
     def is_finished(self) -> bool:
@@ -56,15 +58,27 @@ class Entry:
         return "model_hash" in self.record
 
     @property
+    def state(self) -> str:
+        """In a word: whether it is ready, still learning, or cannot be read."""
+        return "finished" if self.is_finished else "in training" if self.record else "damaged"
+
+    @property
     def world(self) -> str | None:
         """The world whose text it was trained on."""
-        source = self.record.get("corpus", {}).get("source", {})
-        return source.get("world") if isinstance(source, dict) else None
+        said: Any = self.record
+        for name in ("corpus", "source", "world"):
+            said = said.get(name) if isinstance(said, dict) else None
+        return said if isinstance(said, str) else None
 
     @cached_property
     def evaluations(self) -> list[dict[str, Any]]:
-        """What was measured on held-out text, in order of steps."""
-        return read_metrics(self.folder / "metrics.jsonl", "eval")
+        """What was measured on held-out text, in order of steps; what is no number is left out."""
+        try:
+            found = read_metrics(self.folder / "metrics.jsonl", "eval")
+        except (OSError, RecursionError):
+            return []
+        told = [{k: v for k, v in record.items() if _is_number(v)} for record in found]
+        return [record for record in told if "step" in record]
 
     @property
     def parameters(self) -> int | None:
@@ -94,7 +108,8 @@ class Entry:
             step = self.steps[-1] if step is None and self.steps else step
             place = self.folder / "checkpoints" / f"step-{step or 0:06d}" / "meta.json"
             record = read_object(place) if place.exists() else record
-        return str(record.get("sha256", {}).get("model.safetensors", ""))
+        hashes = record.get("sha256")
+        return str(hashes.get("model.safetensors", "")) if isinstance(hashes, dict) else ""
 
 
 def entries() -> list[Entry]:
@@ -107,6 +122,18 @@ def entries() -> list[Entry]:
         for name, folder in zip(names, found, strict=True)
     ]
     return sorted(made, key=lambda entry: (entry.name != FIRST, entry.name))
+
+
+def import_place() -> Path:
+    """The folder that gets imported models: of those looked at, the first that is no model."""
+    told = os.environ.get(FOLDERS)
+    if not told:
+        return RUNS
+    return next((root for root in _roots() if not (root / "run.json").exists()), _roots()[0])
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
 def _below(root: Path) -> list[Path]:

@@ -1,51 +1,56 @@
 """The models on this machine, and what to do first."""
 
-import math
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from interp.dashboards import views
 from interp.dashboards.frame import no_model
+from interp.dashboards.guide import guide
+from interp.dashboards.import_box import import_box
+from interp.dashboards.plain import plain
 from interp.dashboards.shelf import Entry, entries
 
-TITLE, ICON, GROUP = "Home", ":material/home:", "Start"
-TOUR = (
-    ("generate", "Let it write", "token by token"),
-    ("surprise", "See what surprises it", "and what had to"),
-    ("logit_lens", "Watch an answer appear", "layer by layer"),
-    ("attention", "See where each head looks", "word by word"),
-    ("heads", "Find what each head does", "and is worth"),
-    ("probe", "Ask what it knows", "beside controls"),
-    ("steering", "Change its mind", "dose by dose"),
-)
+TITLE, ICON, GROUP, PLACE = "Home", ":material/home:", "Start", 0
 
 
 def render() -> None:
     """Draw the page."""
     st.title("interp")
     st.markdown("A glass-box laboratory for language models, all on this machine.")
-    st.subheader("Models")
     known = entries()
-    if known:
-        _table(known)
-    else:
-        no_model()
+    chosen = _models(known)
     st.subheader("What to do first")
-    for stem, name, why in TOUR:
-        st.page_link(views.page(stem), label=f"**{name}** {why}")
+    guide(chosen.name if chosen else None)
     st.caption(
-        "*Add to report* stands below every figure; the report waits in the sidebar. "
-        "The address bar always holds a link to what you see."
+        "*Add to report* stands below every figure. The address bar always holds a link to what "
+        "you see."
     )
+    import_box()
 
 
-def _table(known: list[Entry]) -> None:
+def _models(known: list[Entry]) -> Entry | None:
+    """The table; gives the model whose row is chosen."""
+    st.subheader("Models")
+    if not known:
+        no_model()
+        return None
+    picked = _table(known).selection.rows
+    if not picked:
+        st.caption("Choose a row to open a model: the steps below then lead to its pages.")
+        return None
+    _card(known[picked[0]])
+    return known[picked[0]]
+
+
+def _table(known: list[Entry]) -> Any:
     config = st.column_config
-    st.dataframe(
+    return st.dataframe(
         pd.DataFrame([_row(entry) for entry in known]),
+        key="models",
         hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
         alt="Models with their size, loss and regret",
         column_config={
             "loss while learning": config.LineChartColumn(help="held-out, nats per token"),
@@ -63,13 +68,22 @@ def _row(entry: Entry) -> dict[str, Any]:
     losses = [e.get("loss_nats_per_token") for e in entry.evaluations]
     return {
         "model": entry.name,
-        "loss while learning": [x for x in losses if x is not None and math.isfinite(x)],
+        "loss while learning": [loss for loss in losses if loss is not None],
         "held-out loss": last.get("loss_nats_per_token"),
         "regret": last.get("regret_nats_per_token"),
         "parameters": entry.parameters,
         "step": entry.step,
-        "state": "finished" if entry.is_finished else "in training" if entry.record else "damaged",
+        "state": entry.state,
         "checkpoints": len(entry.steps),
         "text": entry.world or "",
-        "weights": entry.record.get("model_hash", "")[:8],
+        "weights": entry.weights_hash(None)[:8],
     }
+
+
+def _card(entry: Entry) -> None:
+    """What is known of one model, and how to open it elsewhere."""
+    with st.container(border=True):
+        st.markdown(f"**{plain(entry.name)}** is open: the steps below lead to its pages.")
+        steps = ", ".join(f"{step:,}" for step in entry.steps) or "none"
+        st.caption(plain(f"Folder {entry.folder}. Checkpoints: {steps}."))
+        st.code(f"import interp\n\nmodel = interp.load_model({entry.source!r})", language="python")
