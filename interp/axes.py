@@ -9,6 +9,7 @@ Axes
                (0 = embedding)
     d_model d_head d_mlp d_vocab    as TransformerLens names them
     k          the k best candidates
+    part       what adds up to the last residual stream: embedding, each attention, each MLP
     example class      rows and labels of a probe
     step       training steps; step 0 = before the first update
     dose       strengths of an intervention
