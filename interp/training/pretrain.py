@@ -65,6 +65,8 @@ class Progress:
 
 
 Report = Callable[[Progress], None]
+Watch = Callable[[GPT, int], None]
+"""Shown the model after so many updates; it may look, and must leave weights and numbers alone."""
 
 
 def train(
@@ -78,6 +80,7 @@ def train(
     progress: Report = lambda progress: None,
     writers: Iterable[Writer] = (),
     at: Moment = lambda moment: None,
+    watch: Watch = lambda model, step: None,
 ) -> GPT:
     """Train a model, or go on with a run that was stopped; the same call does both.
 
@@ -93,6 +96,8 @@ def train(
         progress: called after every reading of the loss, by the main rank.
         writers: called with every record of `metrics.jsonl`.
         at: told how far each write of a state is.
+        watch: shown the model before the first update of this session and after every reading of
+            the loss, by the main rank; not under `fsdp`, where no rank holds the whole model.
     Returns:
         The trained model, also saved in `run_folder`.
     Raises:
@@ -117,7 +122,10 @@ def train(
         metrics = MetricsLog(folder.metrics, writers if world.is_main else ())
         model = GPT(config.model, corpus.tokenizer, seed=config.seed, name=path.name)
         model.to(world.device(device))
-        return Run(config, folder, metrics, model, world, engine, stop, progress, at).go()
+        run = Run(config, folder, metrics, model, world, engine, stop, progress, at)
+        if world.is_main and engine != "fsdp":
+            run.watch = watch
+        return run.go()
 
 
 class Run:
@@ -152,12 +160,14 @@ class Run:
         self.held_out = HeldOut(slice_, config.batch_size, world)
         self.evaluation: dict[str, Any] | None = None
         self.first, self.began = 0, time.perf_counter()
+        self.watch: Watch = lambda model, step: None
 
     def go(self) -> GPT:
         """Resume or start, run to the end, save the model."""
         self.first = self._resume()
         if self.first == 0:
             self._keep_what_is_due(0)
+        self.watch(self.model, self.first)
         self.began = time.perf_counter()
         for step in range(self.first, self.config.steps):
             self.updater.update(step)
@@ -207,6 +217,7 @@ class Run:
             self._keep_what_is_due(done)
             if self.world.is_main:
                 self.report(self._progress(done, loss))
+            self.watch(self.model, done)
         if saving:
             self._save(done)
         if stopping and not last:
@@ -278,8 +289,7 @@ class Run:
                 "learning_rate_scale": self._learning_rate_scale(step - 1),
                 "stage": stage_at(self.stages, step - 1)[0],
             }
-            clips = self.config.grad_clip is not None
-            yield record | ({"grad_norm": finite_or_none(norm)} if clips else {})
+            yield record | {"grad_norm": finite_or_none(norm)}
 
     def _learning_rate_scale(self, step: int) -> float:
         config = self.config

@@ -34,7 +34,7 @@ class Reading:
     Attributes:
         loss: mean over the tokens that count.
         objective: weighted mean: what is minimized.
-        grad_norm: before clipping; 0 where there is no clipping.
+        grad_norm: of the whole gradient, before clipping.
     """
 
     loss: list[float]
@@ -104,9 +104,12 @@ class Updater:
         return self.forward.no_sync()
 
     def _clip(self) -> Tensor:
+        """The norm of the whole gradient, before it is clipped where it is."""
         if self.config.grad_clip is None:
-            return torch.zeros(1, device=self.device)
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip)
+            found = (p.grad for p in self.model.parameters())
+            norm = nn.utils.get_total_norm([grad for grad in found if grad is not None])
+        else:
+            norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip)
         return whole(norm).reshape(1)
 
     def read(self) -> Reading:

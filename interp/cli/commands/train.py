@@ -55,7 +55,9 @@ def command(
     from interp.cli.resumable import resumable
     from interp.cli.run_corpus import corpus_of_run
     from interp.cli.text_source import chosen_source
+    from interp.training.baselines import write_baselines
     from interp.training.pretrain import train
+    from interp.training.samples import SampleLog
 
     seed = direct["seed"] or 0
     source = chosen_source(data, world_name, preset, tokenizer, vocab, documents, seed)
@@ -64,6 +66,9 @@ def command(
     given = {name: direct[name] for name in DIRECT if direct[name] is not None}
     config = source.config(corpus, preset, given | read_settings(settings))
     is_main = os.environ.get("RANK", "0") == "0"
+    samples = SampleLog(out / "samples.jsonl")
+    if is_main:
+        write_baselines(out, corpus, config)
     with (
         resumable(f"The run in {out}"),
         TrainingProgress(config.steps, silent=not is_main) as progress,
@@ -77,8 +82,10 @@ def command(
             engine=engine,
             progress=progress,
             writers=_writers(out, tensorboard, wandb_project) if is_main else (),
+            watch=samples,
         )
     if is_main:
+        samples.add(model, model.step)
         click.echo(f"trained  {out}  {model.step} steps, weights {model.hash}")
 
 
