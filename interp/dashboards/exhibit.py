@@ -1,4 +1,4 @@
-"""A result on the page: figure, words, table, the Python that made it, downloads, the report."""
+"""A result on the page: figure, words, and in one row the report, downloads, table and Python."""
 
 from collections.abc import Callable
 from html import unescape
@@ -7,10 +7,12 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
+from interp.dashboards import draft
 from interp.dashboards.dark import is_dark, on_dark
+from interp.dashboards.downloads import downloads
 from interp.dashboards.plain import plain
-from interp.dashboards.session import Exhibit, exhibits
 from interp.plots.theme import CONFIG
+from interp.report.parts import FigurePart
 from interp.results import Result
 
 MOST_ROWS = 1000
@@ -47,8 +49,8 @@ def show(
         picture()
     st.caption(plain(result.caption().replace(finding, "").lstrip(".,; ")))
     with st.container(horizontal=True, vertical_alignment="center"):
-        _adding(Exhibit(result=result, title=title, options=options), key)
-        _downloads(result, figure, key)
+        _adding(FigurePart(result=result, title=title, options=options), key)
+        downloads(result, figure, title, key)
         as_table = st.toggle("Table", key=f"table_{key}", persist_state="session")
         as_code = st.toggle("Copy as Python", key=f"code_{key}", persist_state="session")
     if as_table:
@@ -110,33 +112,13 @@ def table(frame: Any, words: str) -> None:
         st.caption(f"The first {MOST_ROWS:,} of {len(frame):,} rows; the CSV has them all.")
 
 
-def _adding(exhibit: Exhibit, key: str) -> None:
-    there = any(e.result is exhibit.result and e.options == exhibit.options for e in exhibits())
+def _adding(part: FigurePart, key: str) -> None:
+    there = draft.holds(part)
     st.button(
         "In the report" if there else "Add to report",
         key=f"add_{key}",
         icon=":material/check:" if there else ":material/add:",
         disabled=there,
-        on_click=exhibits().append,
-        args=(exhibit,),
+        on_click=draft.add,
+        args=(part,),
     )
-
-
-def _downloads(result: Result, figure: go.Figure, key: str) -> None:
-    makers = {
-        "csv": ("text/csv", lambda: result.frame().to_csv(index=False)),
-        "json": ("application/json", figure.to_json),
-        "html": ("text/html", lambda: figure.to_html(include_plotlyjs=True, config=CONFIG)),
-    }
-    with st.popover("Download", icon=":material/download:"):
-        st.caption("SVG: the camera above the figure.")
-        for kind, (mime, make) in makers.items():
-            st.download_button(
-                kind.upper(),
-                data=make,
-                file_name=f"{key}.{kind}",
-                mime=mime,
-                key=f"{kind}_{key}",
-                on_click="ignore",
-                width="stretch",
-            )

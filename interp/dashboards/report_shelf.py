@@ -1,57 +1,60 @@
-"""The report that grows in the sidebar, and goes home as one HTML file."""
+"""The report in the sidebar: how long it is, what is in it, its page, and a quick copy."""
 
 from collections.abc import Sequence
 
 import streamlit as st
 
+from interp.dashboards import draft, views
 from interp.dashboards.plain import plain
-from interp.dashboards.session import Exhibit, exhibits
 from interp.report import Report
+from interp.report.parts import FigurePart, Part
 
-TITLE = "What was seen"
+MOST_LINES = 8
+LONGEST_LINE = 60
 
 
 def report_shelf() -> None:
-    """What was added so far; each can be taken out again, all can be downloaded."""
-    kept = exhibits()
+    """What was added so far, in short; the page of the report changes and exports it."""
+    kept = draft.parts()
     told, icon = f"Report ({len(kept)})", ":material/description:"
     with st.sidebar.expander(told, key="report_shelf", icon=icon):
-        if not kept:
+        if kept:
+            _list(kept)
+        else:
             st.caption("Empty. *Add to report* stands below every figure.")
-            return
-        for number, exhibit in enumerate(kept):
-            _line(number, exhibit)
-        title = st.text_input("Title", TITLE, key="report_title", persist_state="session")
-        shown = tuple(kept)
-        st.download_button(
-            "report.html",
-            data=lambda: written(title, shown),
-            file_name="report.html",
-            mime="text/html",
-            on_click="ignore",
-            icon=":material/download:",
-            width="stretch",
-        )
+        st.page_link(views.page("report"), label="Edit and export", width="stretch")
+        if kept:
+            st.download_button(
+                "report.html",
+                data=draft.report().html,
+                file_name="report.html",
+                mime="text/html",
+                on_click="ignore",
+                icon=":material/download:",
+                width="stretch",
+            )
 
 
-def written(title: str, shown: Sequence[Exhibit]) -> str:
-    """The page with every exhibit; it opens offline."""
-    report = Report(title)
-    for exhibit in shown:
-        report.add(exhibit.result, title=exhibit.title, **exhibit.options)
-    return report.html()
+def written(title: str, shown: Sequence[Part]) -> str:
+    """The page with every part; it opens offline."""
+    return Report(title, parts=shown).html()
 
 
-def _line(number: int, exhibit: Exhibit) -> None:
-    told = exhibit.result.provenance
+def line(part: Part) -> str:
+    """A part in a few words: its title, and the model a figure is of."""
+    title = " ".join(part.title.split()) or "Words"
+    if not isinstance(part, FigurePart):
+        return title
+    told = part.result.provenance
     step = "" if told.step is None else f", step {told.step}"
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(plain(f"{number + 1}. {exhibit.title} ({told.model}{step})"), width="stretch")
-        st.button(
-            "Take out",
-            key=f"take_out_{number}",
-            icon=":material/close:",
-            type="tertiary",
-            on_click=exhibits().pop,
-            args=(number,),
-        )
+    name = title if part.title.strip() else told.instrument
+    return f"{name} ({told.model}{step})"
+
+
+def _list(kept: Sequence[Part]) -> None:
+    lines = [f"{number}. {line(part)}" for number, part in enumerate(kept, 1)]
+    shown = [each if len(each) <= LONGEST_LINE else f"{each[:LONGEST_LINE]}…" for each in lines]
+    more = len(shown) - MOST_LINES
+    if more > 0:
+        shown[MOST_LINES:] = [f"… and {more} more"]
+    st.caption("  \n".join(map(plain, shown)))

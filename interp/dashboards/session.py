@@ -1,8 +1,7 @@
-"""What is kept between reruns: opened models, results by what was asked, and the report."""
+"""What is kept between reruns: opened models, and results by what was asked."""
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import streamlit as st
@@ -18,15 +17,6 @@ from interp.worlds import load_world
 from interp.worlds.world import World
 
 MOST_MODELS, MOST_RESULTS, MOST_TEXTS = 3, 32, 128
-
-
-@dataclass(frozen=True, kw_only=True)
-class Exhibit:
-    """A figure of the report: the result, and how it was drawn."""
-
-    result: Result
-    title: str
-    options: dict[str, Any] = field(default_factory=dict)
 
 
 def opened(entry: Entry, step: int | None) -> LanguageModel:
@@ -85,8 +75,3 @@ def _continued(
 def world(name: str) -> World:
     """A world by its name."""
     return load_world(name)
-
-
-def exhibits() -> list[Exhibit]:
-    """What was added to this session's report, in order."""
-    return st.session_state.setdefault("exhibits", [])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from interp.dashboards.report_shelf import written
-from interp.dashboards.session import Exhibit
+from interp.report.parts import FigurePart
 
 
 def run(code: str) -> dict:
@@ -53,12 +53,14 @@ def test_the_table_holds_the_numbers_of_the_figure(application):
     assert whole.iloc[:-1].tolist() == pytest.approx([1.0] * (len(whole) - 1), abs=1e-5)
 
 
-def test_figures_gather_in_the_report_and_can_be_taken_out(application):
+def test_figures_gather_in_the_report_under_their_titles(application):
     test = application("surprise")
     test.button(key="add_surprise").click().run()
     assert test.button(key="add_surprise").disabled
     (kept,) = test.session_state["exhibits"]
-    page = written("What <b>I</b> saw", [kept, Exhibit(result=kept.result, title="<i>again</i>")])
+    page = written(
+        "What <b>I</b> saw", [kept, FigurePart(result=kept.result, title="<i>again</i>")]
+    )
     assert "interp.surprise(" in page and "<b>I</b>" not in page and "<i>again" not in page
-    test.button(key="take_out_0").click().run()
-    assert test.session_state["exhibits"] == [] and not test.exception
+    assert "1\\. " in "\n".join(each.value for each in test.sidebar.caption)
+    assert not test.exception
