@@ -179,11 +179,11 @@ def main() -> None:
             f"{before[name][0].value:.3f}   shuffled beliefs {shuffled[name][0].value:+.3f}"
         )
     print(
-        "Shai et al. 2024: the fractal shows in the last stream of a model trained on Mess3; RRXOR's\n"
-        "beliefs only in all layers together. Where we differ: texts of 64 symbols, not 10; the map\n"
-        "is tested on texts whose first symbols it never saw. The untrained column says how much any\n"
-        "random network offers (for Mess3 most of the variance), and the true next-symbol chances\n"
-        "determine Mess3's beliefs completely, so only RRXOR can show more than the next symbol."
+        "Shai et al. 2024: the fractal shows in the last stream of a model trained on Mess3;\n"
+        "RRXOR's beliefs only in all layers together. Where we differ: texts of 64 symbols, not 10;\n"
+        "the map is tested on texts whose first symbols it never saw. The untrained column says how\n"
+        "much any random network offers (for Mess3 most of the variance), and the true next-symbol\n"
+        "chances fix Mess3's beliefs completely: only RRXOR can show more than the next symbol."
     )
     last = f"layer {model.cfg.n_layers - 1}"
     r2, told, seen = after[last]
