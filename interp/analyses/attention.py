@@ -74,8 +74,10 @@ class Attention(Result):
         )
 
     def frame(self) -> "pd.DataFrame":
+        import numpy as np
         import pandas as pd
 
+        tokens = np.array(self.tokens, dtype=object)
         layers, heads, length, _ = self.pattern.shape
         seen = torch.ones(length, length).tril().bool().expand(layers, heads, -1, -1)
         layer, head, query, key = seen.nonzero(as_tuple=True)
@@ -85,8 +87,8 @@ class Attention(Result):
                 "head": head,
                 "query": query,
                 "key": key,
-                "query_token": [self.tokens[i] for i in query],
-                "key_token": [self.tokens[i] for i in key],
+                "query_token": tokens[query],
+                "key_token": tokens[key],
                 "attention": self.pattern[seen],
                 "written_norm": self.written[seen],
             }

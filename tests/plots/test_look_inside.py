@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from interp.analyses.attention import attention
+from interp.analyses.head_effect import head_effect
 from interp.analyses.heads import heads
 from interp.analyses.logit_lens import logit_lens
 from interp.analyses.surprise import surprise
@@ -34,6 +35,7 @@ def results(model):
         "logit_lens": logit_lens(model, TEXT, targets=["<"]),
         "tuned_lens": tuned_lens(model, [TEXT] * 6, steps=2),
         "attention": attention(model, TEXT, untrained=1),
+        "head_effect": head_effect(model, TEXT, untrained=1),
         "heads": heads(model, [TEXT] * 2, n_sequences=2, untrained=1),
         "surprise": surprise(model, TEXT),
     }
@@ -44,11 +46,18 @@ FIGURES = [
     ("logit_lens", {"metric": "entropy", "controls": False}),
     ("logit_lens", {"metric": "kl"}),
     ("logit_lens", {"metric": "target"}),
+    ("logit_lens", {"metric": "answer_rank"}),
     ("logit_lens", {"metric": "rank"}),
+    ("logit_lens", {"view": "word", "pos": 1}),
+    ("logit_lens", {"view": "distance"}),
     ("tuned_lens", {}),
     ("attention", {}),
     ("attention", {"layer": 1, "view": "written"}),
     ("attention", {"layer": 1, "head": 0}),
+    ("attention", {"layer": 1, "combine": "largest"}),
+    ("attention", {"head": 1, "word": 2, "look": "to"}),
+    ("head_effect", {}),
+    ("head_effect", {"control": "shuffled"}),
     ("heads", {}),
     ("heads", {"score": "induction"}),
     ("heads", {"score": "ablation_texts"}),
@@ -68,7 +77,7 @@ def test_axes_are_named_and_colour_bars_have_units(results, name, options):
     bars = [t.colorbar for t in figure.data if t.type == "heatmap" and t.showscale]
     bars += [t.marker.colorbar for t in figure.data if t.type == "bar" and t.marker.showscale]
     assert all(bar.title.text for bar in bars)
-    assert bars or name == "tuned_lens"
+    assert bars or name == "tuned_lens" or "word" in options
 
 
 @every_figure
