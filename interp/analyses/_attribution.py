@@ -35,9 +35,8 @@ class Attribution:
 
 def points(model: LanguageModel) -> list[Name]:
     """The hook points that `attribute` reads."""
-    outer = [POSITION] if POSITION in model.hook_names else []
-    found = [*outer, ("resid_pre", 0), *_outputs(model).values(), "resid_post", SCALE, NORMALIZED]
-    return found
+    outer = [name for name in (POSITION, SCALE, NORMALIZED) if name in model.hook_names]
+    return [*outer, ("resid_pre", 0), *_outputs(model).values(), "resid_post"]
 
 
 def attribute(
@@ -61,8 +60,7 @@ def attribute(
     if edited:
         parts["edits"] = stream - sum(parts.values())
     written = torch.stack(list(parts.values()))
-    read = _centred(written, run, stream) / _exact(run[SCALE][0, -1])
-    adding = read @ _directions(model, targets)
+    adding = _normalized(written, run, stream) @ _directions(model, targets)
     resting = _exact(model.unembed(torch.zeros_like(run["resid_post", -1][:1, -1]))[0])
     bias = resting[list(targets)] - resting.mean()
     adding = torch.cat([adding, bias[None]])
@@ -101,11 +99,14 @@ def _outputs(model: LanguageModel) -> dict[str, Name]:
     }
 
 
-def _centred(written: Tensor, run: Run, stream: Tensor) -> Tensor:
-    """What is left of the parts where the final norm takes off the mean; all, where it does not."""
-    seen = _exact(run[NORMALIZED][0, -1]) * _exact(run[SCALE][0, -1])
+def _normalized(written: Tensor, run: Run, stream: Tensor) -> Tensor:
+    """The parts as the final norm passes them on, its scale held; a model may have no norm."""
+    if SCALE not in run.cache:
+        return written
+    scale = _exact(run[SCALE][0, -1])
+    seen = _exact(run[NORMALIZED][0, -1]) * scale
     takes_mean = (stream - stream.mean() - seen).norm() < (stream - seen).norm()
-    return written - written.mean(-1, keepdim=True) if takes_mean else written
+    return (written - written.mean(-1, keepdim=True) if takes_mean else written) / scale
 
 
 def _directions(model: LanguageModel, targets: Sequence[int]) -> Float[Tensor, "d_model k"]:

@@ -19,6 +19,25 @@ def sampling() -> dict[str, float | int | None]:
     return {"max_new_tokens": length, "temperature": temperature, "top_k": top_k or None}
 
 
+def odds() -> dict[str, float | int | None]:
+    """How one token is drawn: the temperature and every cut-off."""
+    first, second, third = st.columns(3)
+    temperature = first.slider(
+        "Temperature", 0.0, 2.0, 1.0, 0.05, key="temperature", help="0 = always the best",
+        **frame.LINK,
+    )  # fmt: skip
+    top_k = second.slider("Best k only", 0, 100, 0, key="top_k", help="0 = all", **frame.LINK)
+    top_p = third.slider(
+        "Best share only (top-p)", 0.05, 1.0, 1.0, 0.05, key="top_p", **frame.LINK,
+        help="Only the best tokens that have this share of the probability together; 1 = all.",
+    )  # fmt: skip
+    return {
+        "temperature": temperature,
+        "top_k": top_k or None,
+        "top_p": top_p if top_p < 1 else None,
+    }
+
+
 def opening(model: LanguageModel) -> str:
     """Python that opens this model."""
     told = describe_model(model)
