@@ -1,7 +1,7 @@
 """What a run will cost, before it starts: parameters, memory and minutes."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import torch

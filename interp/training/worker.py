@@ -46,7 +46,7 @@ def run(job: jobs.Job) -> None:
 
 
 def _next(runs: Path) -> jobs.Job | None:
-    """The next job; what an earlier worker started, and did not live to see the end of, is first."""
+    """The next job, when whatever an earlier worker left at work has ended."""
     while jobs.at_work(runs):
         time.sleep(PATIENCE_SECONDS)
     return jobs.next_queued(runs)

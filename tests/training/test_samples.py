@@ -19,7 +19,7 @@ class Eager(SampleLog):
 def test_the_weights_end_as_without_them(corpus, tmp_path):
     config = tiny_config(steps=8)
     train(config, corpus, tmp_path / "alone", device="cpu", threads=1)
-    watch = Eager(tmp_path / "samples.jsonl")
+    watch = Eager(tmp_path / "samples.jsonl", seed=1)
     model = train(config, corpus, tmp_path / "watched", device="cpu", threads=1, watch=watch)
     assert trace(tmp_path / "watched") == trace(tmp_path / "alone")
     samples = read_metrics(tmp_path / "samples.jsonl", "sample")

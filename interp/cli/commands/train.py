@@ -54,17 +54,17 @@ def command(
     from interp.cli.progress import TrainingProgress
     from interp.cli.resumable import resumable
     from interp.cli.run_corpus import corpus_of_run
-    from interp.cli.text_source import chosen_source
     from interp.training.baselines import write_baselines
     from interp.training.pretrain import train
     from interp.training.samples import SampleLog
+    from interp.training.text_source import chosen_source
 
     seed = direct["seed"] or 0
     source = chosen_source(data, world_name, preset, tokenizer, vocab, documents, seed)
     out = out or Path("runs") / (world_name or data.stem)
     corpus = corpus_of_run(out, source.asked, source.write)
     given = {name: direct[name] for name in DIRECT if direct[name] is not None}
-    config = source.config(corpus, preset, given | read_settings(settings))
+    config = source.config(corpus.tokenizer.d_vocab, preset, given | read_settings(settings))
     is_main = os.environ.get("RANK", "0") == "0"
     samples = SampleLog(out / "samples.jsonl")
     if is_main:

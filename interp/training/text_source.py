@@ -29,11 +29,11 @@ class TextSource:
     write: "Callable[[Path], Corpus]"
     recipe: "Recipe | None" = None
 
-    def config(self, corpus: "Corpus", preset: str, given: Mapping[str, Any]) -> "TrainConfig":
+    def config(self, d_vocab: int, preset: str, given: Mapping[str, Any]) -> "TrainConfig":
         """The run's settings: the recipe's where there is one, and over them what was given.
 
         Args:
-            corpus: whose vocabulary the model gets.
+            d_vocab: of the corpus.
             preset: the model's.
             given: fields of `TrainConfig`, and of the model's settings as `model.name`.
         Raises:
@@ -44,7 +44,7 @@ class TextSource:
 
         shape = {k.removeprefix("model."): v for k, v in given.items() if k.startswith("model.")}
         rest = {k: v for k, v in given.items() if not k.startswith("model.")}
-        model = get_preset(preset, **{"d_vocab": corpus.tokenizer.d_vocab, **shape})
+        model = get_preset(preset, **{"d_vocab": d_vocab, **shape})
         if self.recipe is None:
             known = {"context": min(TrainConfig.context, model.n_ctx)}
         else:
