@@ -4,10 +4,8 @@ Each example is the row of tokens up to and including the position that is read,
 examples with equal tokens are, to a causal model, one and the same.
 """
 
-import csv
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +15,7 @@ from torch import Tensor
 
 from interp.alignment import last_token
 from interp.errors import ConfigError, NotEnoughDataError, near_misses
+from interp.labelled import check_labels, place_rows, read_labelled
 from interp.protocols import Tokenizer
 from interp.worlds.world import Fact, Story, World
 
@@ -35,6 +34,7 @@ class Example:
             value), or where it is about nobody, the word there.
         about: whom the fact is about; empty where it is about nobody.
         following: the token that comes next, where that matters.
+        group: examples of one group are never parted; empty = only what the others demand.
     """
 
     tokens: tuple[int, ...]
@@ -43,6 +43,7 @@ class Example:
     kind: str
     about: str = ""
     following: int = -1
+    group: str = ""
 
 
 def world_examples(
@@ -70,30 +71,29 @@ def world_examples(
     for number, story in enumerate(stories):
         ids, spans = tokenizer.encode_with_spans(story.text)
         for fact in story.facts:
-            if fact.variable != variable or about not in (None, fact.about):
+            if (fact.variable, fact.role) != (variable, at) or about not in (None, fact.about):
                 continue
-            place = _position(fact, spans, at)
+            place = fact_position(fact, spans)
             if place is not None and place < max_tokens:
                 examples.append(_example(tokenizer, ids, place, fact.value, number, fact.about))
     return examples
 
 
 def file_examples(tokenizer: Tokenizer, path: str | Path, *, max_tokens: int) -> list[Example]:
-    """The rows of a labelled file: JSON lines or CSV with `text`, `label`, perhaps `start`, `end`.
-
-    The position read is the last token of `start:end`, or of the text where these are missing.
+    """The rows of a labelled file (see `interp.labelled`), each read at its place.
 
     Raises:
-        ConfigError: no such file, no such columns, or a damaged line; says which.
-        TokenError: a span without text, or text the tokenizer cannot encode.
+        ConfigError: no such file, no such columns, or a damaged row; says which.
+        NotEnoughDataError: too few rows, or rows of one label.
+        TokenError: a text the tokenizer cannot encode, or too long; says in which row.
     """
-    examples = []
-    for number, (text, label, span) in enumerate(_read_rows(Path(path))):
-        ids, spans = tokenizer.encode_with_spans(text)
-        place = last_token(spans, span)
-        if place < max_tokens:
-            examples.append(_example(tokenizer, ids, place, label, number, ""))
-    return examples
+    rows = read_labelled(path)
+    check_labels(rows)
+    placed = place_rows(rows, tokenizer, max_tokens)
+    return [
+        replace(_example(tokenizer, ids, place, row.label, number, ""), group=row.group)
+        for number, (row, (ids, place)) in enumerate(zip(rows, placed, strict=True))
+    ]
 
 
 def sample_stories(
@@ -109,7 +109,7 @@ def sample_stories(
 
 
 def groups(examples: Sequence[Example]) -> Int[Tensor, " example"]:
-    """Numbers such that examples of one story, or with equal tokens, have the same number.
+    """Numbers such that examples of one story or group, or with equal tokens, are one.
 
     A causal model gives equal prefixes equal activations: were they split between train and test,
     the probe would be tested on rows it was trained on.
@@ -124,7 +124,8 @@ def groups(examples: Sequence[Example]) -> Int[Tensor, " example"]:
 
     seen: dict[object, int] = {}
     for i, example in enumerate(examples):
-        for key in (example.story, example.tokens):
+        named = [("group", example.group)] if example.group else []
+        for key in (example.story, example.tokens, *named):
             parent[root(i)] = root(seen.setdefault(key, i))
     return torch.tensor([root(i) for i in range(len(examples))])
 
@@ -156,11 +157,12 @@ def split(
     return parts
 
 
-def _position(fact: Fact, spans: Sequence[tuple[int, int]], at: str) -> int | None:
-    """The token to read; None for a fact that is not in this role."""
-    if fact.role != at:
-        return None
-    if at != "asked":
+def fact_position(fact: Fact, spans: Sequence[tuple[int, int]]) -> int | None:
+    """The token at which a reader can know a fact; of one that is asked, the one before the answer.
+
+    None when an answer stands at the very beginning.
+    """
+    if fact.role != "asked":
         return last_token(spans, fact.span)
     # The answer's first token may hold the space before it, so the last *whole* token is read.
     return max((i for i, (_, high) in enumerate(spans) if high <= fact.span[1]), default=None)
@@ -177,40 +179,3 @@ def _example(
         kind=kind,
         about=about,
     )
-
-
-def _read_rows(path: Path) -> Iterator[tuple[str, str, tuple[int, int]]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"A labelled file in UTF-8 was needed at {path}: {error}.") from error
-    reader: Callable[[str], Iterable[dict]] = _csv_rows if path.suffix == ".csv" else _json_rows
-    for number, row in enumerate(reader(text), 1):
-        yield _labelled(row, f"{path}, row {number}")
-
-
-def _csv_rows(text: str) -> Iterator[dict]:
-    return iter(csv.DictReader(text.splitlines()))
-
-
-def _json_rows(text: str) -> Iterator[dict]:
-    for line in text.splitlines():
-        if line.strip():
-            try:
-                yield json.loads(line)
-            except json.JSONDecodeError:
-                yield {}
-
-
-def _labelled(row: object, place: str) -> tuple[str, str, tuple[int, int]]:
-    if not isinstance(row, dict) or not row.get("text") or row.get("label") in (None, ""):
-        raise ConfigError(
-            f'{place}: each row needs "text" and "label" (and may have "start" and "end", '
-            f"characters of the text); there stands {str(row)[:60]!r}."
-        )
-    try:
-        start = int(row.get("start") or 0)
-        end = int(row.get("end") or len(row["text"]))
-    except ValueError as error:
-        raise ConfigError(f"{place}: start and end must be whole numbers: {error}.") from error
-    return str(row["text"]), str(row["label"]), (start, end)

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from interp.analyses._classifier import Linear, Mlp, fit_linear, fit_mlp
 from interp.analyses._examples import Example, groups, split
-from interp.analyses._streams import rows_at
+from interp.analyses._streams import rows_at, site_label
 from interp.errors import NotEnoughDataError
+from interp.progress import part, tell
 from interp.protocols import LanguageModel, Name
 from interp.statistics import Interval, paired_difference, rate
 
@@ -99,9 +100,14 @@ def fit_sites(
     model: LanguageModel, data: ProbeData, sites: Sequence[Name], kind: Kind, l2: float, seed: int
 ) -> list[Fit]:
     """Every task fitted and scored at every site."""
-    return [
-        _fit(rows, data, kind, l2, seed) for rows in rows_at(model, data.examples, sites).unbind(0)
-    ]
+    with part(0.0, 0.3):
+        rows = rows_at(model, data.examples, sites)
+    fits = []
+    for number, (site, of_site) in enumerate(zip(sites, rows.unbind(0), strict=True)):
+        share = 0.3 + 0.7 * number / len(sites)
+        tell(f"fitting, {site_label(site, model.cfg.n_layers)}", share, 1)
+        fits.append(_fit(of_site, data, kind, l2, seed))
+    return fits
 
 
 def _fit(x: Tensor, data: ProbeData, kind: Kind, l2: float, seed: int) -> Fit:

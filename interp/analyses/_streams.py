@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.analyses._examples import Example
+from interp.progress import tell
 from interp.protocols import LanguageModel, Name
 
 Site = tuple[str, int]
@@ -42,7 +43,9 @@ def rows_at(
     for i, example in enumerate(examples):
         of_story.setdefault(example.story, []).append(i)
     found: list[Tensor | None] = [None] * len(examples)
-    for stories in _batches(sorted(longest, key=lambda s: len(longest[s])), batch):
+    order = sorted(longest, key=lambda s: len(longest[s]))
+    for number, stories in enumerate(_batches(order, batch)):
+        tell("reading the texts", number * batch, len(order))
         run = model.run(_padded([longest[s] for s in stories], model.device), cache=list(sites))
         stacked = torch.stack([run[site].flatten(2).float() for site in sites])
         for row, story in enumerate(stories):

@@ -20,6 +20,7 @@ from interp.analyses._examples import (
 from interp.analyses._probing import Kind, fit_sites, only_truth, prepare, scores, weights
 from interp.analyses._streams import residual_sites, site_label
 from interp.errors import ConfigError, near_misses
+from interp.progress import part, tell
 from interp.protocols import LanguageModel, Name
 from interp.results import Result, provenance
 from interp.statistics import Interval
@@ -179,8 +180,9 @@ def probe(
         model: to look into.
         world: whose truth labels the stories. Give this or `labels`.
         variable: as the world names it, `place` say; for a file only a name for the figure.
-        labels: a file of your own: JSON lines or CSV with `text`, `label`, perhaps `start`, `end`
-            (characters; the position read is the last token of the span, or of the text).
+        labels: a table of your own, CSV or JSON lines, with `text` and `label`; perhaps `word`, or
+            `start` and `end` (characters), at whose last token it is read, else at the text's last;
+            perhaps `group`, whose rows are never parted. See `interp.labelled`.
         at: where to read. `asked`: the token just before a question's answer. `stated`: the last
             token of the words that say it. `state`: the last token of each sentence's end.
         about: keep facts about this entity only.
@@ -208,14 +210,16 @@ def probe(
     """
     call = dict(locals())
     chosen = residual_sites(model, sites) if isinstance(sites, str) else list(sites)
-    examples = _examples(model, call)
-    data = prepare(examples, _values(world, variable), seed)
-    fits = fit_sites(model, data, chosen, kind, l2, seed)
-    one_task = only_truth(data)
-    twins = [
-        fit_sites(twin, one_task, chosen, kind, l2, seed)
-        for twin in untrained_twins(model, n_untrained, seed)
-    ]
+    tell("gathering the examples", 0, 1)
+    data = prepare(_examples(model, call), _values(world, variable), seed)
+    with part(0.1, 0.6 if n_untrained else 1.0, "this model: "):
+        fits = fit_sites(model, data, chosen, kind, l2, seed)
+    one_task, twins = only_truth(data), []
+    for number, twin in enumerate(untrained_twins(model, n_untrained, seed)):
+        begins = 0.6 + 0.4 * number / n_untrained
+        with part(begins, begins + 0.4 / n_untrained, f"untrained model {number + 1}: "):
+            twins.append(fit_sites(twin, one_task, chosen, kind, l2, seed))
+    tell("counting", 1, 1)
     hooks = tuple(f"{site[0]} {site[1]}" if isinstance(site, tuple) else site for site in chosen)
     return Probe(
         variable=variable or "label",

@@ -6,13 +6,12 @@ another guide (`telling.py`). Nothing is decided in secret: the state is always 
 text so far.
 """
 
-import re
 from collections.abc import Mapping
-from functools import cache
 from hashlib import blake2b
 from typing import ClassVar
 
 from interp.errors import ConfigError, near_misses
+from interp.worlds.replay import NOBODY, judged, noted, replay, sentences
 from interp.worlds.telling import Guide, Options, Reader, Sampler, Telling, uniform
 from interp.worlds.village import (
     ANSWER_WEIGHT,
@@ -30,15 +29,12 @@ from interp.worlds.village import (
     PLACES,
     QUESTIONS,
     SENSES,
-    SHOWS,
     SLOTS,
-    STATED,
     State,
     gaits,
-    objection,
     pieces,
 )
-from interp.worlds.world import Choice, Fact, Parse, Question, Sentence, Span, Story
+from interp.worlds.world import Choice, Fact, Parse, Question, Story
 
 
 class Tale(Telling):
@@ -214,27 +210,9 @@ class Tale(Telling):
             slots[slot] = chosen.removeprefix(literal)
             spans[slot] = (len(self.text) - len(slots[slot]), len(self.text))
         self.state.apply(form, slots)
-        self._note(form, slots, spans)
+        self.facts += noted(self.state, form, slots, spans, len(self.text))
         if form in QUESTIONS:
             self._answer(form, *self.state.asked[-1], starts_at)
-
-    def _note(self, form: str, slots: Mapping[str, str], spans: Mapping[str, Span]) -> None:
-        """Record what the sentence stated, and what is true of the people at its end."""
-        about = slots.get("person", "")
-        for slot, span in spans.items():
-            if slot in STATED:
-                variable = STATED[slot]
-                value = SHOWS[slots["verb"]] if slot == "word" else slots[slot]
-                value = SHOWS[value] if slot == "manner" else value
-                who = slots["word"] if slot == "word" else about
-                self.facts.append(Fact(span=span, variable=variable, value=value, about=who))
-        end = (len(self.text) - 1, len(self.text))
-        if form not in QUESTIONS:
-            for variable, values in (("place", self.state.place), ("mood", self.state.mood)):
-                self.facts += [
-                    Fact(span=end, variable=variable, value=value, about=person, role="state")
-                    for person, value in values.items()
-                ]
 
     def _answer(self, question: str, _: str, about: str, starts_at: int) -> None:
         form, value = self.state.answer(question, about)
@@ -360,7 +338,7 @@ class Stories:
         "place": tuple(PLACES),
         "mood": tuple(MOODS),
         "object_place": tuple(PLACES),
-        "holder": tuple(PEOPLE),
+        "holder": (*PEOPLE, NOBODY),
         "likes": tuple(FOODS),
         "sense": tuple(sense for _, sense, _ in SENSES.values()),
         "weather": SLOTS["weather"],
@@ -412,13 +390,18 @@ class Stories:
         """The exact cost of every choice in a training-distribution story."""
         return self.read(text, level=level).choices
 
+    def facts(self, text: str) -> tuple[Fact, ...]:
+        """What is true along any text that is true to this world, at the full level.
+
+        Raises:
+            WorldError: a sentence is none of this world's, or not true of the story so far.
+        """
+        return replay(text)
+
     def parse(self, text: str) -> Parse:
         """Any text read back, sentence by sentence, at the full level."""
-        state, sentences, start = State(), [], 0
-        for mark in re.finditer("[.?]", text):
-            sentences.append(_sentence(state, text, (start, mark.end())))
-            start = mark.end()
-        return Parse(sentences=tuple(sentences))
+        state = State()
+        return Parse(sentences=tuple(judged(state, said, text) for said in sentences(text)))
 
 
 def held_out(beginning: str) -> bool:
@@ -440,36 +423,6 @@ def _story(tale: Tale, level: str, seed: int | None) -> Story:
         questions=tuple(tale.questions),
         level=level,
         seed=seed,
-    )
-
-
-@cache
-def _pattern(form: str) -> re.Pattern[str]:
-    parts = []
-    for literal, slot in pieces(form, "full"):
-        values = "|".join(map(re.escape, SLOTS.get(slot, ())))
-        parts += [re.escape(literal), f"(?P<{slot}>{values})" if slot else ""]
-    return re.compile("".join(parts).removeprefix(re.escape(" ")))
-
-
-def _sentence(state: State, text: str, span: Span) -> Sentence:
-    said = text[slice(*span)].lstrip()
-    span = span[1] - len(said), span[1]
-    found = ((form, _pattern(form).fullmatch(said)) for form in FORMS)
-    form, match = next(((form, match) for form, match in found if match), ("unknown", None))
-    if match is None:
-        why = f"no sentence of this world reads {said!r}"
-        return Sentence(span=span, well_formed=False, consistent=None, kind=form, why=why)
-    slots = match.groupdict()
-    why = objection(state, form, slots)
-    state.apply(form, slots)
-    return Sentence(
-        span=span,
-        well_formed=True,
-        consistent=not why,
-        kind=form,
-        concepts=tuple(SHOWS.get(value, value) for value in slots.values()),
-        why=why,
     )
 
 
