@@ -53,7 +53,7 @@ def _table(known: list[Entry]) -> Any:
         selection_mode="single-row",
         alt="Models with their size, loss and regret",
         column_config={
-            "loss while learning": config.LineChartColumn(help="held-out, nats per token"),
+            "loss while learning": config.LineChartColumn(help="held-out, nats per token", y_min=0),
             "parameters": config.NumberColumn(format="localized"),
             "held-out loss": config.NumberColumn(format="%.3f", help="nats per token"),
             "regret": config.NumberColumn(

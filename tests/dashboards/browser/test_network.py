@@ -1,0 +1,35 @@
+"""Every view, driven in a real browser on the shipped model, asks nobody but its own server."""
+
+import pytest
+
+from interp.dashboards.views import stems
+from tests.dashboards.browsing import outside, settle
+
+PRESSED = {"comprehension": "Ask"}
+
+
+@pytest.mark.parametrize("stem", stems())
+def test_a_view_asks_nobody_else(page, shipped_address, stem):
+    page.goto(f"{shipped_address}/{'' if stem == 'home' else stem}")
+    page.get_by_role("heading", level=1).first.wait_for()
+    settle(page)
+    assert page.locator("[data-testid=stException]").count() == 0
+    if stem in PRESSED:
+        page.get_by_role("button", name=PRESSED[stem], exact=True).click()
+        settle(page)
+    touch(page)
+    settle(page)
+    assert page.locator("[data-testid=stException]").count() == 0
+    assert any("/_stcore/stream" in url for url in page.asked)
+    assert outside(page, shipped_address) == []
+
+
+def touch(page) -> None:
+    """Change what is at hand: the first slider of the page, the link, the table of a figure."""
+    slider = page.locator("[data-testid=stMain] [role=slider]").first
+    if slider.count():
+        slider.press("ArrowLeft")
+    table = page.get_by_text("Table", exact=True).first
+    if table.count():
+        table.click()
+    page.get_by_role("button", name="Copy link").click()
