@@ -180,10 +180,10 @@ def main() -> None:
         )
     print(
         "Shai et al. 2024: the fractal shows in the last stream of a model trained on Mess3;\n"
-        "RRXOR's beliefs only in all layers together. Where we differ: texts of 64 symbols, not 10;\n"
-        "the map is tested on texts whose first symbols it never saw. The untrained column says how\n"
-        "much any random network offers (for Mess3 most of the variance), and the true next-symbol\n"
-        "chances fix Mess3's beliefs completely: only RRXOR can show more than the next symbol."
+        "RRXOR's beliefs only in all layers together. Where we differ: texts of 64 symbols, not\n"
+        "10; the map is tested on texts whose first symbols it never saw. The untrained column\n"
+        "says how much any random network offers (for Mess3 most of the variance), and the true\n"
+        "next-symbol chances fix Mess3's beliefs: only RRXOR can show more than the next symbol."
     )
     last = f"layer {model.cfg.n_layers - 1}"
     r2, told, seen = after[last]
