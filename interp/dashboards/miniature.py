@@ -2,6 +2,7 @@
 
 import plotly.graph_objects as go
 import streamlit as st
+from plotly.basedatatypes import BaseTraceType
 
 from interp.dashboards.dark import is_dark, on_dark
 from interp.report.parts import FigurePart
@@ -40,13 +41,17 @@ def _drawn(number: int, dark: bool, _part: FigurePart) -> go.Figure:
     return on_dark(figure) if dark else figure
 
 
-def _without_words(trace: go.Figure) -> None:
-    """Words would be too small to read."""
-    known = set(trace)
-    if "showscale" in known or trace.type == "heatmap":
-        trace.showscale = False
-    for name in ("texttemplate", "textfont"):
+def _without_words(trace: BaseTraceType) -> None:
+    """Words and scales would be too small to read."""
+    known = set(trace._valid_props)
+    changes = {
+        "showscale": {"showscale": False},
+        "text": {"text": None},
+        "texttemplate": {"texttemplate": None},
+        "marker": {"marker_showscale": False} if trace.type in ("bar", "scatter") else {},
+    }
+    for name, change in changes.items():
         if name in known:
-            trace[name] = None
-    if "text" in (trace.mode or "") if "mode" in known else False:
-        trace.mode = trace.mode.replace("+text", "").replace("text", "markers")
+            trace.update(change)
+    if "mode" in known and "text" in (trace.mode or ""):
+        trace.mode = "markers"

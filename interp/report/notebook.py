@@ -11,7 +11,7 @@ from interp.report.section import model_line
 if TYPE_CHECKING:
     from interp.report.report import Report
 
-_SIGNS = re.compile(r"([!-#%-/:-@\[-`{-~])")
+_SIGNS = re.compile(r"([!-#%-+.-/:-@\[-`{-~])")
 
 
 def notebook(report: "Report") -> str:
@@ -59,8 +59,8 @@ def _head(report: "Report") -> dict[str, Any]:
 def _cells(part: Part) -> list[dict[str, Any]]:
     if isinstance(part, FigurePart):
         result, told = part.result, {"title": part.title, "comment": part.comment}
-        line = as_markdown(model_line(result.provenance))
-        words = [_heading(part.heading), _prose(part.comment), as_markdown(str(result)), line]
+        about = _prose(f"{result}\n\n{model_line(result.provenance)}")
+        words = [_heading(part.heading), _prose(part.comment), about]
         return [_words(words, told), _python(result.code() + figure_call(part))]
     if isinstance(part, TablePart):
         told = {"title": part.title, "comment": part.comment}

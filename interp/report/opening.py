@@ -146,7 +146,10 @@ def _parts(told: list[Any], files: Mapping[str, bytes]) -> list[Part]:
                 place = inside(folder, file)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.write_bytes(content)
-        parts = [from_record(each, lambda at: load_result(inside(folder, at))) for each in told]
+        try:
+            parts = [from_record(each, lambda at: load_result(inside(folder, at))) for each in told]
+        except CheckpointError as error:
+            raise CheckpointError(str(error).replace(f"{folder}/", "")) from error
     for part in parts:
         if isinstance(part, FigurePart):
             _try_out(part)

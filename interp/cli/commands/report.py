@@ -18,12 +18,15 @@ def command(folders: tuple[Path, ...], title: str, out: Path) -> None:
     the figures again) or .zip (all of these, with pictures, tables and results).
     """
     from interp.report import Report
+    from interp.report.chromium import find_chromium, no_chromium
     from interp.results import load_result
 
     report = Report(title)
     for folder in result_folders(folders):
         report.add(load_result(folder))
     report.save(out)
+    if out.suffix.lower() == ".zip" and find_chromium() is None:
+        click.echo(f"The ZIP has no pictures. {no_chromium('A picture')}")
     click.echo(f"report  {out}")
 
 

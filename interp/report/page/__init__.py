@@ -5,24 +5,20 @@ import gzip
 import json
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from interp.plots.theme import CONFIG, DARK
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 
 def render(*, parts: list[Any], **told: Any) -> str:
     """The whole page as text."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     here = resources.files(__package__)
-    loader = FileSystemLoader(str(here))
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
     figures = {part.number: part.figure for part in parts if part.figure is not None}
     drawing = {"figures": figures, "dark": DARK, "config": CONFIG}
-    return environment.get_template("page.html").render(
+    return _template().render(
         parts=parts,
         style=(here / "page.css").read_text(encoding="utf-8"),
         script=(here / "page.js").read_text(encoding="utf-8"),
@@ -35,6 +31,18 @@ def render(*, parts: list[Any], **told: Any) -> str:
 def _packed(content: bytes) -> str:
     """Gzip without a time stamp, as text."""
     return base64.b64encode(gzip.compress(content, 9, mtime=0)).decode("ascii")
+
+
+@cache
+def _template() -> "Template":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    loader = FileSystemLoader(str(resources.files(__package__)))
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    return environment.get_template("page.html")
 
 
 @cache
