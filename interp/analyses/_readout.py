@@ -32,6 +32,7 @@ class Reading:
         entropy_bits: of the whole distribution.
         kl_nats: from the final distribution to this row's, KL(final || row).
         kl_other_nats: the same, to the final distribution of another position (a control).
+        answer_ranks: of the final distribution's best token.
         log_probs: of the targets, in nats.
         ranks: of the targets; 0 = the most probable token.
     """
@@ -41,6 +42,7 @@ class Reading:
     entropy_bits: Float[Tensor, "layer pos"]
     kl_nats: Float[Tensor, "layer pos"]
     kl_other_nats: Float[Tensor, "layer pos"]
+    answer_ranks: Int[Tensor, "layer pos"]
     log_probs: Float[Tensor, "layer pos target"]
     ranks: Int[Tensor, "layer pos target"]
 
@@ -136,6 +138,7 @@ def _row(
     top = log_probs.topk(min(k, log_probs.shape[-1]), dim=-1)
     at = torch.as_tensor(list(targets), dtype=torch.long, device=log_probs.device)
     chosen = log_probs[:, at]
+    answer = log_probs.gather(-1, final.argmax(-1, keepdim=True))
     above = [(log_probs > column[:, None]).sum(-1) for column in chosen.unbind(1)]
     ranks = torch.stack(above, -1) if above else torch.zeros_like(chosen, dtype=torch.long)
     return {
@@ -144,6 +147,7 @@ def _row(
         "entropy_bits": -_expected(log_probs, log_probs).float() / math.log(2),
         "kl_nats": _expected(final, final - log_probs).float(),
         "kl_other_nats": _expected(other, other - log_probs).float(),
+        "answer_ranks": (log_probs > answer).sum(-1),
         "log_probs": chosen.float(),
         "ranks": ranks,
     }

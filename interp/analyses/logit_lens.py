@@ -35,6 +35,7 @@ class LogitLens(Result):
         top_log_probs: theirs, in nats.
         entropy_bits: of the whole distribution that was read.
         kl_nats: KL(final || row): how far the reading is from what the model says in the end.
+        answer_ranks: of the final distribution's best token; 0 = it already leads.
         log_probs: of the targets, in nats.
         ranks: of the targets; 0 = the most probable token.
         kl: mean of `kl_nats` a row, with its interval over positions.
@@ -51,6 +52,7 @@ class LogitLens(Result):
     top_log_probs: Float[Tensor, "layer pos k"]
     entropy_bits: Float[Tensor, "layer pos"]
     kl_nats: Float[Tensor, "layer pos"]
+    answer_ranks: Int[Tensor, "layer pos"]
     log_probs: Float[Tensor, "layer pos target"]
     ranks: Int[Tensor, "layer pos target"]
     kl: tuple[Interval, ...]
@@ -112,6 +114,8 @@ class LogitLens(Result):
             here = (layer, self.row_names[layer], pos, token)
             rows.append((*here, "entropy_bits", "", None, self.entropy_bits[layer, pos].item()))
             rows.append((*here, "kl_nats", "", None, self.kl_nats[layer, pos].item()))
+            answer, rank = self.top_tokens[-1][pos][0], self.answer_ranks[layer, pos].item()
+            rows.append((*here, "answer_rank", answer, None, rank))
             best = zip(self.top_tokens[layer][pos], self.top_log_probs[layer, pos], strict=True)
             rows += [(*here, "log_prob_nats", t, i, p.item()) for i, (t, p) in enumerate(best)]
             for i, target in enumerate(self.targets):
@@ -178,6 +182,7 @@ def logit_lens(
         top_log_probs=reading.top_log_probs,
         entropy_bits=reading.entropy_bits,
         kl_nats=reading.kl_nats,
+        answer_ranks=reading.answer_ranks,
         log_probs=reading.log_probs,
         ranks=reading.ranks,
         kl=kl,

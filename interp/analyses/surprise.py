@@ -13,7 +13,7 @@ from interp.alignment import first_shown, nats_per_token, token_range
 from interp.analyses._control import untrained_twins
 from interp.analyses._interval import UNKNOWN, mean_interval, plain
 from interp.analyses._prompt import displayed
-from interp.errors import TokenError
+from interp.errors import ConfigError, TokenError
 from interp.protocols import LanguageModel
 from interp.results import Result, provenance
 from interp.statistics import Interval
@@ -39,6 +39,8 @@ class Surprise(Result):
         floor_nats: the world's own surprisal, where a choice is first seen; nan without a world.
         ranks: of each token; 0 = the most probable.
         entropy_bits: of the model's distribution before each.
+        top_tokens: the model's best candidates for each, for display.
+        top_log_probs: theirs, in nats.
         kinds: the world's kind of choice in each token, `determined` where there was none.
         sentences: number of the sentence each token belongs to.
         loss: nats per token, with its interval over sentences.
@@ -53,6 +55,8 @@ class Surprise(Result):
     floor_nats: Float[Tensor, " pos"]
     ranks: Int[Tensor, " pos"]
     entropy_bits: Float[Tensor, " pos"]
+    top_tokens: tuple[tuple[str, ...], ...]
+    top_log_probs: Float[Tensor, "pos k"]
     kinds: tuple[str, ...]
     sentences: Int[Tensor, " pos"]
     loss: Interval
@@ -128,6 +132,8 @@ class Surprise(Result):
                 "regret_nats": self.regret_nats,
                 "rank": self.ranks,
                 "entropy_bits": self.entropy_bits,
+                "best_token": [best[0] for best in self.top_tokens],
+                "best_log_prob_nats": self.top_log_probs[:, 0],
             }
         )
 
@@ -138,6 +144,7 @@ def surprise(
     *,
     world: World | None = None,
     level: str = "full",
+    k: int = 5,
     edits: "Sequence[Edit]" = (),
     untrained: bool = True,
     seed: int = 0,
@@ -149,12 +156,14 @@ def surprise(
         text: what to read; it must fit the context.
         world: the world that told the text; it knows the floor.
         level: the world's level of difficulty at which the text was told.
+        k: candidates a token.
         edits: interventions during the run.
         untrained: read an untrained model of the same config beside it, where one can be made.
         seed: of the shuffles, the untrained model and the resampling.
     Returns:
         Surprise: nats a token: loss, floor, regret.
     Raises:
+        ConfigError: k < 1.
         TokenError: the text is too short or too long, or cannot be encoded.
         WorldError: the world cannot have told this text.
     Example:
@@ -163,8 +172,12 @@ def surprise(
         Shannon 1951, "Prediction and Entropy of Printed English"; the floor is the world's own.
     """
     call = dict(locals())
+    if k < 1:
+        raise ConfigError(f"Each token has k = 1 or more candidates; k = {k} came.")
     ids, spans = _tokenize(model, text)
-    nats, ranks, entropy = _read(model, ids, edits)
+    log_probs = _log_probs(model, ids, edits)
+    nats = _losses(log_probs, ids)
+    top = log_probs.topk(min(k, model.cfg.d_vocab), dim=-1)
     choices = world.surprisal(text, level=level) if world is not None else None
     floor, kinds = _floor(text, spans, choices)
     sentences = _sentences(text, spans[1:])
@@ -173,15 +186,17 @@ def surprise(
         tokens=displayed(model.tokenizer, ids[1:]),
         loss_nats=nats,
         floor_nats=floor,
-        ranks=ranks,
-        entropy_bits=entropy,
+        ranks=(log_probs > -nats[:, None]).sum(-1),
+        entropy_bits=_entropy_bits(log_probs),
+        top_tokens=tuple(displayed(model.tokenizer, row) for row in top.indices.tolist()),
+        top_log_probs=top.values,
         kinds=kinds,
         sentences=torch.tensor(sentences),
         loss=mean_interval(nats, sentences, seed),
         regret=UNKNOWN if choices is None else mean_interval(nats - floor, sentences, seed),
         uniform_nats=math.log(model.cfg.d_vocab),
         shuffled_nats=_shuffled(model, ids, edits, seed),
-        untrained_nats=next((_read(twin, ids)[0].mean().item() for twin in twins), math.nan),
+        untrained_nats=next((_mean_loss(twin, ids) for twin in twins), math.nan),
         provenance=provenance(surprise, call, prompt=text),
     )
 
@@ -198,15 +213,25 @@ def _tokenize(model: LanguageModel, text: str) -> "tuple[list[int], list[Span]]"
 
 
 @torch.no_grad()
-def _read(
+def _log_probs(
     model: LanguageModel, ids: Sequence[int], edits: "Sequence[Edit]" = ()
-) -> tuple[Float[Tensor, " pos"], Int[Tensor, " pos"], Float[Tensor, " pos"]]:
-    """Loss in nats, rank and entropy in bits of every token after the first."""
+) -> Float[Tensor, "pos d_vocab"]:
+    """What the model gave each token after the first, in nats."""
     logits = model.run(torch.tensor([list(ids)]), edits=edits).logits[0, :-1].float().cpu()
-    log_probs = logits.double().log_softmax(-1)
-    chosen = log_probs.gather(-1, torch.tensor(ids[1:])[:, None])
-    entropy = -torch.where(log_probs.isneginf(), 0.0, log_probs.exp() * log_probs).sum(-1)
-    return -chosen[:, 0], (log_probs > chosen).sum(-1), entropy / math.log(2)
+    return logits.double().log_softmax(-1)
+
+
+def _losses(log_probs: Float[Tensor, "pos d_vocab"], ids: Sequence[int]) -> Float[Tensor, " pos"]:
+    return -log_probs.gather(-1, torch.tensor(ids[1:])[:, None])[:, 0]
+
+
+def _mean_loss(model: LanguageModel, ids: Sequence[int], edits: "Sequence[Edit]" = ()) -> float:
+    return _losses(_log_probs(model, ids, edits), ids).mean().item()
+
+
+def _entropy_bits(log_probs: Float[Tensor, "pos d_vocab"]) -> Float[Tensor, " pos"]:
+    parts = torch.where(log_probs.isneginf(), 0.0, log_probs.exp() * log_probs)
+    return -parts.sum(-1) / math.log(2)
 
 
 def _floor(
@@ -242,5 +267,5 @@ def _shuffled(
     generator = torch.Generator().manual_seed(seed)
     rest = torch.tensor(ids[1:])
     orders = [torch.randperm(len(rest), generator=generator) for _ in range(SHUFFLES)]
-    losses = [_read(model, [ids[0], *rest[order].tolist()], edits)[0].mean() for order in orders]
-    return torch.stack(losses).mean().item()
+    losses = [_mean_loss(model, [ids[0], *rest[order].tolist()], edits) for order in orders]
+    return sum(losses) / len(losses)

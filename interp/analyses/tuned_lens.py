@@ -8,13 +8,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp.analyses._examples import sample_stories
 from interp.analyses._harvest import Streams, documents, harvest, split
 from interp.analyses._interval import mean_interval, plain
 from interp.analyses._readout import Translate
-from interp.errors import ModelMismatchError
+from interp.errors import ConfigError, ModelMismatchError
 from interp.protocols import LanguageModel
 from interp.results import Result, provenance
 from interp.statistics import Interval
+from interp.worlds.world import World
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,8 +104,10 @@ class TunedLens(Result):
 
 def tuned_lens(
     model: LanguageModel,
-    texts: Sequence[str],
+    texts: Sequence[str] = (),
     *,
+    world: World | None = None,
+    n_stories: int = 100,
     held_out: Sequence[str] = (),
     steps: int = 300,
     batch: int = 512,
@@ -116,7 +120,9 @@ def tuned_lens(
 
     Args:
         model: any language model.
-        texts: documents to learn from, longer ones cut at the context.
+        texts: documents to learn from, longer ones cut at the context. Give these or `world`.
+        world: whose stories to learn from, of the split that models are trained on.
+        n_stories: how many of the world's stories.
         held_out: documents to measure on; without them, a fifth of `texts` (drawn by `seed`).
         steps: updates of Adam, with a linear decay to 0.
         batch: positions an update.
@@ -127,6 +133,7 @@ def tuned_lens(
     Returns:
         TunedLens: save it with `.save(folder)`, give it to `logit_lens(..., lens=)`.
     Raises:
+        ConfigError: both texts and a world, or neither.
         NotEnoughDataError: fewer than five documents, or fewer than two held out.
         ReadoutError: the last row is not the model's own output.
     Example:
@@ -137,7 +144,8 @@ def tuned_lens(
         Theirs is trained with SGD and Nesterov momentum, ours with Adam on scaled streams.
     """
     call = dict(locals())
-    train_rows, test_rows = split(documents(model, texts), documents(model, held_out), seed)
+    told = _told(texts, world, n_stories, seed)
+    train_rows, test_rows = split(documents(model, told), documents(model, held_out), seed)
     train = harvest(model, train_rows, max_tokens, tolerance)
     test = harvest(model, test_rows, max_tokens, tolerance)
     weight, bias, losses = _fit(model, train, steps, batch, learning_rate, seed)
@@ -155,6 +163,17 @@ def tuned_lens(
         n_train=len(train.document),
         provenance=provenance(tuned_lens, call, hooks=("resid_pre 0", "resid_post")),
     )
+
+
+def _told(texts: Sequence[str], world: World | None, n_stories: int, seed: int) -> Sequence[str]:
+    """The documents: given, or told by a world."""
+    if (world is None) != bool(texts):
+        given = "both" if texts else "neither"
+        raise ConfigError(f"A tuned lens learns from texts or from a world; {given} came.")
+    if world is None:
+        return texts
+    stories = sample_stories(world, n_stories, seed=seed, level="full", split="train")
+    return [story.text for story in stories]
 
 
 def _fit(

@@ -71,6 +71,22 @@ def test_the_answer_of_a_known_circuit_appears_after_its_last_layer(model):
     assert result.kl[0].value > 0.2 and result.kl_other[-1].value > 0.2
 
 
+def test_the_answer_s_rank_is_that_of_the_last_row_s_best_token():
+    model = random_model()
+    words = [" ant", " bee", " cat", " dog"]
+    result = logit_lens(model, PROMPT, targets=words, untrained=False)
+    assert (result.answer_ranks[-1] == 0).all() and (result.answer_ranks >= 0).all()
+    led = [best[0] for best in result.top_tokens[-1]]
+    leads = [[cell[0] for cell in row] for row in result.top_tokens]
+    assert [[best == end for best, end in zip(row, led, strict=True)] for row in leads] == (
+        result.answer_ranks == 0
+    ).tolist()
+    for pos, answer in enumerate(led):
+        if answer in result.targets:
+            number = result.targets.index(answer)
+            assert torch.equal(result.answer_ranks[:, pos], result.ranks[:, pos, number])
+
+
 def test_an_edit_after_the_readout_is_refused_and_one_before_it_is_seen(model):
     with pytest.raises(ReadoutError, match=r"gap is .* tolerance 0\.001"):
         logit_lens(model, PROMPT, edits=[Scale(hook="ln_final.hook_normalized", factor=2.0)])
@@ -118,6 +134,6 @@ def test_it_names_its_control_and_keeps_its_provenance(model, tmp_path):
 def test_the_table_holds_every_number(model):
     result = logit_lens(model, PROMPT, targets=[" cat", " dog"], k=2)
     frame = result.frame()
-    assert len(frame) == 3 * 6 * (2 + 2 + 2)
+    assert len(frame) == 3 * 6 * (3 + 2 + 2)
     row = frame.query("layer == 2 and pos == 5 and quantity == 'target_log_prob_nats'").iloc[0]
     assert row["of"] == "·cat" and row["value"] == pytest.approx(result.log_probs[2, 5, 0].item())

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from interp.analyses.surprise import surprise
-from interp.errors import TokenError, WorldError
+from interp.errors import ConfigError, TokenError, WorldError
 from interp.models.tokenizer import Tokenizer
 from interp.results import load_result
 from interp.worlds.world import Choice
@@ -100,6 +100,22 @@ def test_bounds_of_ranks_and_entropy():
     assert ((result.ranks >= 0) & (result.ranks < model.cfg.d_vocab)).all()
     assert (result.entropy_bits >= 0).all()
     assert (result.entropy_bits <= math.log2(model.cfg.d_vocab) + 1e-6).all()
+
+
+def test_the_best_candidates_are_those_of_the_model_itself():
+    model = with_words("gpt2")
+    result = surprise(model, TEXT, k=3, untrained=False)
+    ids = model.tokenizer.encode(TEXT)
+    best = model(torch.tensor([ids]))[0, :-1].log_softmax(-1).topk(3)
+    torch.testing.assert_close(result.top_log_probs, best.values.detach(), atol=1e-5, rtol=0)
+    assert [row[0] for row in result.top_tokens] == model.tokenizer.display(
+        best.indices[:, 0].tolist()
+    )
+    led = result.ranks == 0
+    torch.testing.assert_close(-result.loss_nats[led], result.top_log_probs[led, 0])
+    assert list(result.frame()["best_token"]) == [row[0] for row in result.top_tokens]
+    with pytest.raises(ConfigError, match="k = 0"):
+        surprise(model, TEXT, k=0)
 
 
 def test_sentences_are_the_units_of_the_interval():

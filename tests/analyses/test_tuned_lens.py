@@ -6,8 +6,9 @@ import torch
 from interp.analyses._harvest import split
 from interp.analyses.logit_lens import logit_lens
 from interp.analyses.tuned_lens import TunedLens, tuned_lens
-from interp.errors import ModelMismatchError, NotEnoughDataError
+from interp.errors import ConfigError, ModelMismatchError, NotEnoughDataError
 from interp.results import load_result
+from interp.worlds.world import Story
 from tests.analyses.handmade import WORDS, word_tokenizer
 from tests.conftest import tiny
 
@@ -71,6 +72,33 @@ def test_it_names_its_controls(lens):
     for word in ("controls", "n = 6 documents", "95 %", "not what is used"):
         assert word in lens.caption()
     assert len(lens.frame()) == 3 * len(lens.weight)
+
+
+class Told:
+    """A world that tells the texts above."""
+
+    name, levels, variables, concepts = "told", ("full",), {}, {}
+
+    def sample(self, seed, *, level="full", split="train"):
+        assert split == "train"
+        return Story(text=texts(40)[seed], facts=(), choices=())
+
+    def parse(self, text):
+        raise NotImplementedError
+
+    def surprisal(self, text, *, level="full"):
+        raise NotImplementedError
+
+
+def test_it_learns_from_a_world_s_stories_and_says_so(model):
+    from_world = tuned_lens(model, world=Told(), n_stories=12, steps=3)
+    from_texts = tuned_lens(model, texts(40)[:12], steps=3)
+    assert torch.equal(from_world.weight, from_texts.weight)
+    assert from_world.provenance.world == "told"
+    assert from_world.provenance.call["n_stories"] == 12
+    for given in ({}, {"texts": texts(6), "world": Told()}):
+        with pytest.raises(ConfigError, match="texts or from a world"):
+            tuned_lens(model, **given)
 
 
 def test_documents_are_split_and_never_shared():

@@ -72,12 +72,12 @@ def test_axes_are_named_and_colour_bars_have_units(results, name, options):
     titles = [axis.title.text for axis in (*figure.select_xaxes(), *figure.select_yaxes())]
     titles += [note.text for note in figure.layout.annotations]
     assert any(titles)
-    for kind in ("xaxis", "yaxis"):
-        assert figure.layout[kind].title.text or name == "attention"
+    for axes in (figure.select_xaxes(), figure.select_yaxes()):
+        assert any(axis.title.text for axis in axes) or name == "attention"
     bars = [t.colorbar for t in figure.data if t.type == "heatmap" and t.showscale]
     bars += [t.marker.colorbar for t in figure.data if t.type == "bar" and t.marker.showscale]
     assert all(bar.title.text for bar in bars)
-    assert bars or name == "tuned_lens" or "word" in options
+    assert bars or name == "tuned_lens" or {"word", "view"} & options.keys()
 
 
 @every_figure
@@ -127,6 +127,17 @@ def test_controls_are_drawn(results):
     titles = [note.text for note in results["heads"].figure().layout.annotations]
     assert sum("untrained" in title for title in titles) == 4
     assert {"tuned lens", "raw lens"} <= {t.name for t in results["tuned_lens"].figure().data}
+
+
+def test_a_followed_word_is_drawn_beside_the_other_positions(results):
+    lens = results["logit_lens"]
+    chances, median, ranks, _ = lens.figure(view="word", pos=3).data
+    torch.testing.assert_close(torch.tensor(chances.y), lens.log_probs[:, 3, 0].exp())
+    others = lens.log_probs[:, [i for i in range(len(lens.tokens)) if i != 3], 0].exp()
+    torch.testing.assert_close(torch.tensor(median.y), others.median(-1).values)
+    assert ranks.y.tolist() == (1 + lens.ranks[:, 3, 0]).tolist()
+    with pytest.raises(ConfigError, match="pos = 99"):
+        lens.figure(view="word", pos=99)
 
 
 def test_every_letter_of_a_text_is_drawn_once(results):
