@@ -18,6 +18,7 @@ _PUBLIC = {
     "train": "interp.training.pretrain",
     "TrainConfig": "interp.training.config",
     "load_world": "interp.worlds",
+    "load_recipe": "interp.recipe",
     "Report": "interp.report",
     "Result": "interp.results",
     "Add": "interp.edits",

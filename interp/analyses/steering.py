@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from math import log
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -27,6 +29,25 @@ if TYPE_CHECKING:
 
 DOSES = (-1.0, -0.5, 0.0, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0, 1.5, 2.0)
 SHOWN, SCREENED = 3, 24
+LEAST_WELL_FORMED, MOST_LOSS_RATIO = 0.9, 1.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Zone:
+    """A stretch of doses at which a concept does the same kind of thing.
+
+    Attributes:
+        kind: `weak` = its rate stays within the random directions' band; `useful` = it leaves the
+            band (upwards for doses above 0, downwards below) and the text holds; `breaks` = fewer
+            than 90 % of the sentences are well formed (of the share without steering), or the text
+            is less than 2/3 as probable a token under the unedited model (loss up by ln 1.5).
+        low: the lowest dose.
+        high: the highest dose.
+    """
+
+    kind: Literal["weak", "useful", "breaks"]
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +113,36 @@ class Steering(Result):
         low, high = drawn.nan_to_num(torch.inf).amin(1), drawn.nan_to_num(-torch.inf).amax(1)
         known = ~drawn.isnan().all(1)
         return torch.where(known, low, torch.nan), torch.where(known, high, torch.nan)
+
+    def zones(self) -> tuple[Zone, ...]:
+        """The doses from lowest to highest as weak, useful and breaking stretches.
+
+        A zone ends half-way between two measured doses. Where nothing counts the concept, no dose
+        is called useful.
+        """
+        kinds = [self._kind(i) for i in range(len(self.doses))]
+        ends = [(a + b) / 2 for a, b in pairwise(self.doses)]
+        found: list[Zone] = []
+        for kind, low, high in zip(
+            kinds, [self.doses[0], *ends], [*ends, self.doses[-1]], strict=True
+        ):
+            if found and found[-1].kind == kind:
+                low = found.pop().low
+            found.append(Zone(kind=kind, low=low, high=high))
+        return tuple(found)
+
+    def _kind(self, dose: int) -> Literal["weak", "useful", "breaks"]:
+        rest = self.doses.index(0.0)
+        well, loss = (
+            (self.measures[name][dose].value, self.measures[name][rest].value)
+            for name in ("well_formed", "loss_nats_per_token")
+        )
+        if well[0] < LEAST_WELL_FORMED * well[1] or loss[0] > loss[1] + log(MOST_LOSS_RATIO):
+            return "breaks"
+        rate = self.measures["rate"][dose].value
+        low, high = (float(end[dose]) for end in self.band())
+        gained = rate > high if self.doses[dose] > 0 else rate < low
+        return "useful" if gained and self.doses[dose] != 0 else "weak"
 
     @property
     def beats_random(self) -> bool:
@@ -195,7 +246,8 @@ def steering(
         concept: found by `interp.concept` in this model; or one of the world's concept words, for
             which sites, methods and positions are screened on other prompts first.
         world: reads the generated text back and tells which concepts it mentions.
-        words: without a world, the words whose share of the text is the rate.
+        words: their share of all words of the text is the rate; with a world, that still tells
+            which sentences are well formed. For a concept that no word of the world names.
         prompts: texts to continue; beginnings of held-out stories if None.
         doses: shares of the site's median norm; 0 is added if it is missing.
         sites: where to look when `concept` is a word; the residual stream after each block if None.
@@ -269,6 +321,8 @@ def _what(
         )
     if isinstance(concept, str):
         return concept, concept_group(world, concept)
+    if words:
+        return concept.name, ()
     if world is not None and not concept.among:
         return concept.name, concept_group(world, concept.name)
     return concept.name, concept.among
@@ -296,7 +350,13 @@ def _bench(
     world, words = call["world"], tuple(call["words"])
 
     def read(prompt: str, text: str) -> Marks:
-        return word_marks(text, words) if world is None else mark(world, prompt, text, word, among)
+        if world is None:
+            return word_marks(text, words)
+        marks = mark(world, prompt, text, word, among)
+        if not words:
+            return marks
+        said = word_marks(text, words)
+        return replace(marks, hits=said.hits, mentions=said.mentions)
 
     prompts = tuple(call["prompts"] or ())
     return Bench(

@@ -222,3 +222,75 @@ def test_a_bench_reads_the_prompt_that_a_row_continues() -> None:
     assert counts.mentions[1, 0].tolist() == [12, 13, 14, 15]
     assert counts.ratio("loss", "tokens").shape == (2, 3)
     assert Bench.__dataclass_fields__.keys() >= {"model", "prompts", "read"}
+
+
+def made_of(rates, band, well, loss, doses=(-1.0, 0.0, 0.5, 1.0, 2.0)) -> Steering:
+    """A dose curve with these numbers; only what tells zones apart is filled in."""
+    from interp.results import Provenance
+    from interp.statistics import Interval
+
+    def intervals(values):
+        return tuple(Interval(value=v, low=v, high=v, n=4) for v in values)
+
+    zeros = [0.0] * len(doses)
+    measures = {"rate": rates, "well_formed": well, "loss_nats_per_token": loss}
+    measures |= {"consistent": zeros, "kl_nats_per_token": zeros, "repetition": zeros}
+    return Steering(
+        word="glad",
+        among=(),
+        method="pca",
+        site=("resid_post", 0),
+        direction=torch.ones(2),
+        median_norm=1.0,
+        where="",
+        doses=doses,
+        measures={name: intervals(values) for name, values in measures.items()},
+        random={"rate": torch.tensor(band)},
+        best=-1,
+        gain=Interval(value=0.0, low=0.0, high=0.0, n=4),
+        z=0.0,
+        p=1.0,
+        screened={},
+        prompts=(),
+        texts=(),
+        provenance=Provenance(instrument="steering", model="m", model_hash="h"),
+    )
+
+
+BAND = [[0.2, 0.4], [0.3, 0.3], [0.2, 0.4], [0.2, 0.4], [0.1, 0.5]]
+
+
+def test_zones_are_weak_within_the_band_useful_outside_and_break_with_the_text() -> None:
+    found = made_of([0.3, 0.3, 0.35, 0.8, 0.9], BAND, [1, 1, 1, 1, 0.5], [0.5] * 5)
+    told = [(zone.kind, zone.low, zone.high) for zone in found.zones()]
+    assert told == [("weak", -1.0, 0.75), ("useful", 0.75, 1.5), ("breaks", 1.5, 2.0)]
+    costly = made_of([0.3, 0.3, 0.8, 0.8, 0.9], BAND, [1] * 5, [0.5, 0.5, 0.5, 1.2, 1.2])
+    assert [zone.kind for zone in costly.zones()] == ["weak", "useful", "breaks"]
+
+
+def test_below_zero_useful_is_what_falls_under_the_band() -> None:
+    less = made_of([0.1, 0.3, 0.3, 0.3, 0.3], BAND, [1] * 5, [0.5] * 5)
+    first = less.zones()[0]
+    assert (first.kind, first.low, first.high) == ("useful", -1.0, -0.5)
+    more = made_of([0.9, 0.3, 0.1, 0.1, 0.0], BAND, [1] * 5, [0.5] * 5)
+    assert [zone.kind for zone in more.zones()] == ["weak"], "it moves the wrong way"
+
+
+def test_where_nothing_is_counted_no_dose_is_called_useful() -> None:
+    nan = float("nan")
+    unknown = made_of([nan] * 5, [[nan, nan]] * 5, [nan] * 5, [0.5, 0.5, 0.5, 0.6, 1.2])
+    assert [zone.kind for zone in unknown.zones()] == ["weak", "breaks"]
+    bad = made_of([0.3] * 5, BAND, [0.5] * 5, [0.5] * 5)
+    assert [z.kind for z in bad.zones()] == ["weak"], "a model that never forms a sentence"
+
+
+@pytest.mark.slow
+def test_with_a_world_words_are_counted_and_sentences_read(
+    model: GPT, writes_glad: Concept
+) -> None:
+    found = steering(
+        model, replace(writes_glad, among=()), WORLD, words=["glad"], doses=(0.5,), **QUICK,
+        n_random=2,
+    )  # fmt: skip
+    assert 0 < found.base.value < 0.5, "its share of all words, not of the moods"
+    assert found.measures["well_formed"][0].value > 0.5

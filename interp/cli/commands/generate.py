@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @click.option("--stop", multiple=True, help="End before this text; may be given several times.")
 @click.option("--seed", default=0, show_default=True, help="Of the draws.")
 @click.option("--edits", "edits_file", metavar="FILE", help="Interventions as JSON.")
+@click.option("--recipe", "recipe_file", metavar="FILE", help="Steer with a saved recipe.")
 @click.option("--use-cache/--no-use-cache", default=True, help="Keys and values kept or not.")
 @click.option("--only-new", is_flag=True, help="Print what was written, without the prompt.")
 @click.option("--explain", is_flag=True, help="A line a token: probability, rank, random number.")
@@ -32,6 +33,7 @@ def command(
     step: int | None,
     device: str,
     edits_file: str | None,
+    recipe_file: str | None,
     only_new: bool,
     explain: bool,
     **options: Any,
@@ -42,7 +44,9 @@ def command(
     from interp.models.load import load_model
 
     model = load_model(find_model(source), step=step, device=device)
-    edits = read_edits(edits_file) if edits_file else ()
+    edits = read_edits(edits_file) if edits_file else []
+    if recipe_file:
+        edits += steer(model, recipe_file)
     drawn = (row[0] for row in model.stream(prompt, edits=edits, **options))
     steps = (each for each in drawn if each is not None)
     if explain:
@@ -54,6 +58,22 @@ def command(
     for text in growing_text(model, steps, options["stop"]):
         click.echo(text, nl=False)
     click.echo()
+
+
+def steer(model: "LanguageModel", path: str) -> list[Any]:
+    """The edits of a recipe's file; a recipe of another model is said to be one.
+
+    Raises:
+        CheckpointError: no such file, or no recipe.
+        ModelMismatchError: its directions do not fit the model.
+    """
+    from interp.recipe import load_recipe
+
+    recipe = load_recipe(path)
+    recipe.fit(model)
+    if told := recipe.caution(model):
+        click.echo(f"Warning: {told}", err=True)
+    return [each.add() for each in recipe.concepts]
 
 
 def growing_text(
