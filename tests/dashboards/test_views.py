@@ -1,6 +1,7 @@
 """Every view on every kind of text: a figure or a sentence, never a traceback, never markup."""
 
 import json
+import re
 
 import pytest
 
@@ -19,6 +20,7 @@ HOSTILE = {
     "too long": "a garden " * 400,
 }
 REFUSED = {"empty", "too long"}
+MARKUP = re.compile(r"(?<!\\)(<script|<b>b|!\[\]\(|:red\[|\]\(http)")
 WITHOUT_A_MODEL = {"train", "report"}
 QUICK = {"heads": {"sequences": "8"}, "steering": {"length": "8"}, "prediction": {"length": "8"}}
 
@@ -42,13 +44,16 @@ def drawn(test) -> str:
 
 def is_nowhere_markup(test) -> bool:
     """Whether every text that came from outside stands on the page letter by letter."""
-    told, shown = words(test), drawn(test)
-    signs = ("<script", "<b>b", "![](", ":red[", "](http")
     return (
-        not any(sign in told for sign in signs)
-        and not any(sign in shown for sign in signs[:2])
+        not MARKUP.search(words(test))
+        and not any(sign in drawn(test) for sign in ("<script", "<b>b"))
         and not any(element.allow_html for element in test.markdown)
     )
+
+
+def is_answered(test, *, refused: bool) -> bool:
+    """Whether a text is read, or refused with a sentence."""
+    return bool([*test.error, *test.info, *test.warning]) if refused else not test.error
 
 
 def boxes(test) -> list[str]:
@@ -85,7 +90,7 @@ def test_any_text_gives_an_answer_or_a_sentence(application, stem):
             assert problems(test) == [], (key, name)
             assert is_nowhere_markup(test), (key, name)
             if key == "prompt":
-                assert bool(test.error) == (name in REFUSED), (name, [e.value for e in test.error])
+                assert is_answered(test, refused=name in REFUSED), (name, words(test))
 
 
 @pytest.mark.parametrize("stem", stems())
@@ -96,10 +101,11 @@ def test_a_word_that_the_model_does_not_know_is_named_letter_by_letter(applicati
     for name in ("script", "bold", "directive", "emoji", "right to left"):
         test.text_area(key="prompt").set_value(HOSTILE[name]).run()
         assert problems(test) == [] and is_nowhere_markup(test), name
-        (error,) = test.error
-        assert "is not" in error.value and "<" not in error.value.replace("\\<", "")
+        errors = [error.value for error in test.error if "is not" in error.value]
+        assert errors, words(test)
+        assert not any("<" in error.replace("\\<", "") for error in errors)
     test.text_area(key="prompt").set_value("\n").run()
-    assert problems(test) == [] and len(test.error) == 1
+    assert problems(test) == [] and is_answered(test, refused=True)
 
 
 @pytest.mark.parametrize("stem", stems())

@@ -1,0 +1,62 @@
+// Notes every change of the page, also inside components, and when the script runs.
+(() => {
+  const QUIET = 600;
+  const changes = [];
+  let began = 0;
+  let acted = null;
+  let ran = false;
+
+  const keyOf = (node) => {
+    for (let at = node; at; at = at instanceof ShadowRoot ? at.host : at.parentNode) {
+      for (const name of at.classList ?? []) {
+        if (name.startsWith("st-key-")) return name.slice("st-key-".length);
+      }
+    }
+    return "";
+  };
+
+  const state = () => document.querySelector(".stApp")?.dataset.testScriptState;
+
+  const observer = new MutationObserver((records) => {
+    const now = performance.now();
+    if (state() === "running") ran = true;
+    for (const record of records) changes.push([now, keyOf(record.target)]);
+  });
+  const watch = (root) =>
+    observer.observe(root, {
+      childList: true,
+      characterData: true,
+      subtree: true,
+      attributeFilter: ["data-test-script-state"],
+    });
+
+  const attach = Element.prototype.attachShadow;
+  Element.prototype.attachShadow = function (options) {
+    const root = attach.call(this, options);
+    watch(root);
+    return root;
+  };
+  watch(document);
+  for (const kind of ["keydown", "click"]) {
+    window.addEventListener(kind, () => (acted ??= performance.now()), true);
+  }
+
+  window.watched = {
+    begin() {
+      changes.length = 0;
+      began = performance.now();
+      acted = null;
+      ran = false;
+    },
+    atRest() {
+      const last = changes.length ? changes[changes.length - 1][0] : began;
+      const waited = performance.now() - Math.max(last, acted ?? began);
+      return state() === "notRunning" && waited > QUIET && (ran || waited > 4 * QUIET);
+    },
+    /** Seconds from what was done to the last change, of the parts with these keys if any. */
+    seconds(keys) {
+      const own = changes.filter(([, key]) => !keys.length || keys.includes(key));
+      return own.length ? Math.max(0, own[own.length - 1][0] - acted) / 1000 : 0;
+    },
+  };
+})();

@@ -1,0 +1,120 @@
+"""Takes the pictures of docs/dashboard.md: every view, wide and narrow, light and dark.
+
+Needs Chromium and Playwright: `python examples/dashboard_pictures.py [FOLDER]`.
+"""
+
+import io
+import shutil
+import sys
+from importlib import import_module
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from interp.dashboards import views
+from interp.dashboards.launch import HOST, free_port, is_up, start
+
+ROOT = Path(__file__).resolve().parents[1]
+GOAL = ROOT / "docs" / "pictures" / "dashboard"
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
+WIDTHS = {"wide": (1440, 1000), "narrow": (390, 844)}
+COLOURS = 64
+LONGEST = 2200
+"""Pixels: below them a picture is cut, so that a page fits a page."""
+PRESSED = {"comprehension": "Ask", "probe": "Train the probe"}
+ADDED = ("logit_lens", "surprise")
+"""Views whose figures are put into the report before it is pictured."""
+
+
+def main() -> None:
+    """Take every picture; those that are there already are replaced."""
+    goal = Path(sys.argv[1]) if len(sys.argv) > 1 else GOAL
+    goal.mkdir(parents=True, exist_ok=True)
+    port = free_port(8950)
+    server = start(port, [ROOT / "trained_models"])
+    try:
+        assert is_up(server, port)
+        with sync_playwright() as playwright:
+            chromium = shutil.which("chromium") or shutil.which("google-chrome")
+            browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
+            for size in WIDTHS:
+                for light in ("light", "dark"):
+                    take_all(browser, f"http://{HOST}:{port}", goal, size, light)
+    finally:
+        server.terminate()
+        server.wait()
+    print(f"{sum(path.stat().st_size for path in goal.glob('*.png')) / 1e6:.1f} MB in {goal}")
+
+
+def take_all(browser: Browser, address: str, goal: Path, size: str, light: str) -> None:
+    """Every view at one size and in one light."""
+    width, height = WIDTHS[size]
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme=light, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    page.set_default_timeout(180_000)
+    for stem in views.stems():
+        if stem == "report":
+            fill_report(page, address)
+        else:
+            page.goto(f"{address}/{'' if stem == views.FIRST else stem}")
+        settle(page)
+        if stem in PRESSED:
+            page.get_by_role("button", name=PRESSED[stem], exact=True).first.click()
+            settle(page)
+        small(take(page, width, height), goal / f"{stem}-{size}-{light}.png")
+        print(f"{stem}-{size}-{light}.png")
+    context.close()
+
+
+def fill_report(page: Page, address: str) -> None:
+    """Add figures, and go to the report in the same session."""
+    page.goto(f"{address}/{ADDED[0]}")
+    settle(page)
+    for stem in (*ADDED[1:], "report"):
+        page.get_by_role("button", name="Add to report").first.click()
+        settle(page)
+        follow(page, import_module(f"{views.__name__}.{stem}").TITLE)
+
+
+def follow(page: Page, title: str) -> None:
+    """Press a link of the navigation, which is folded away on a phone."""
+    link = page.locator("[data-testid=stSidebarNav]").get_by_role("link", name=title, exact=True)
+    if not link.is_visible():
+        page.get_by_test_id("stExpandSidebarButton").click()
+    link.click()
+    settle(page)
+    fold = page.get_by_test_id("stSidebarCollapseButton").get_by_role("button")
+    if page.viewport_size["width"] < 640 and fold.is_visible():
+        fold.click()
+
+
+def settle(page: Page) -> None:
+    """Wait until nothing runs, and the page has had time to draw."""
+    page.wait_for_function(
+        "document.querySelector('.stApp')?.dataset.testScriptState === 'notRunning'"
+    )
+    page.wait_for_timeout(3000)
+
+
+def take(page: Page, width: int, height: int) -> bytes:
+    """The page in its whole height, as long as that is not too much."""
+    inner = "document.querySelector('[data-testid=stMain]').scrollHeight"
+    tall = max(height, min(LONGEST, page.evaluate(inner)))
+    page.set_viewport_size({"width": width, "height": tall})
+    page.wait_for_timeout(1000)
+    picture = page.screenshot()
+    page.set_viewport_size({"width": width, "height": height})
+    return picture
+
+
+def small(picture: bytes, path: Path) -> None:
+    """Write it with few colours, which is enough for pages."""
+    image = Image.open(io.BytesIO(picture)).convert("RGB")
+    image.quantize(COLOURS, method=Image.Quantize.MEDIANCUT).save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
