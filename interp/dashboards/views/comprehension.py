@@ -4,7 +4,7 @@ import streamlit as st
 
 from interp.dashboards import exhibit, frame, session
 
-TITLE, ICON, GROUP = "Comprehension", ":material/quiz:", "Look inside"
+TITLE, ICON, GROUP, PLACE = "Comprehension", ":material/quiz:", "Look inside", 60
 
 
 def render() -> None:

@@ -5,7 +5,7 @@ import streamlit as st
 from interp.dashboards import exhibit, frame, session
 from interp.errors import WorldError
 
-TITLE, ICON, GROUP = "Surprise", ":material/bolt:", "Look inside"
+TITLE, ICON, GROUP, PLACE = "Surprise", ":material/bolt:", "Look inside", 10
 VIEWS = {
     "loss": "Loss",
     "regret": "Regret: loss less the floor",
