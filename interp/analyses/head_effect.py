@@ -142,7 +142,7 @@ def head_effect(
 def _signed(value: Float[Tensor, ""]) -> str:
     """Two digits; what rounds to zero has no sign."""
     text = f"{value:+.2f}"
-    return "0.00" if text == "-0.00" else text
+    return "0.00" if text[1:] == "0.00" else text
 
 
 def _check(tokens: Int[Tensor, "1 pos"], kind: str) -> None:

@@ -1,27 +1,105 @@
-"""Where each head looks on one text, and how much it writes from there."""
+"""Where a word looks in each head, and what a head does for the answer when it is taken away."""
 
 import streamlit as st
 
-from interp.dashboards import exhibit, frame, session
+from interp.analyses.attention import Attention
+from interp.analyses.head_effect import HeadEffect
+from interp.analyses.heads import Heads
+from interp.dashboards import exhibit, frame, head_words, session
+from interp.dashboards.components import attention as words
+from interp.dashboards.head_picker import COMPONENT, Picked, follow, pick
+from interp.errors import NotEnoughDataError
+from interp.plots.attention import UNITS
+from interp.protocols import LanguageModel
+from interp.worlds.world import World
 
-TITLE, ICON, GROUP = "Attention", ":material/visibility:", "Look inside"
-ALL = "all"
-VIEWS = {"attention": "Attention weight", "written": "Weight × what is written"}
+TITLE, ICON, GROUP, PLACE = "Attention", ":material/visibility:", "Look inside", 30
+MANY = 64
 
 
 def render() -> None:
     """Draw the page."""
-    what = "Where each head looks. Rows are the words that look, columns the words looked at."
+    what = "Point at a word to see where it looks. Click to lock it; arrow keys move."
     model, entry = frame.begin(TITLE, what)
     seed = frame.seed_box()
     prompt = frame.prompt_box(model, entry)
-    first, second, third = st.columns(3)
-    layers = [str(layer) for layer in range(model.cfg.n_layers)]
-    heads = [ALL, *(str(head) for head in range(model.cfg.n_heads))]
-    layer = first.selectbox("Layer", layers, key="layer", **frame.LINK)
-    head = second.selectbox("Head", heads, 1, key="head", **frame.LINK)
-    view = third.selectbox("Show", list(VIEWS), format_func=VIEWS.__getitem__, key="weight")
+    _ask_box(frame.world_of(entry))
     result = session.measured("attention", model, prompt=prompt, seed=seed)
-    chosen = {} if head == ALL else {"head": int(head)}
-    title = f"Attention, layer {layer}" + ("" if head == ALL else f", head {head}")
-    exhibit.show(result, title, layer=int(layer), view=view, **chosen)
+    picked = pick(result)
+    effect = _effect(model, prompt, seed) if picked.show == "effect" else None
+    habits = _habits(model, seed)
+
+    def picture() -> None:
+        _draw(result, picked, habits, effect)
+
+    if effect is None:
+        exhibit.show(result, picked.title, picture=picture, **picked.options(result))
+    else:
+        title = f"What each head does for the answer {effect.answer}"
+        exhibit.show(effect, title, key="attention", picture=picture)
+
+
+def _ask_box(world: World | None) -> None:
+    """A story that ends in a question, where the world asks questions."""
+    if world is not None and "?" in world.sample(0, split="held_out").text:
+        told = "An example that ends in a question"
+        st.button(told, icon=":material/help:", on_click=_ask, args=(world,))
+
+
+def _ask(world: World) -> None:
+    number = st.session_state.get("asked_story", -1) + 1
+    st.session_state["asked_story"] = number % frame.EXAMPLES
+    text = world.sample(number, split="held_out").text
+    st.session_state["prompt"] = text[: text.rfind("?") + 1] or text
+
+
+def _effect(model: LanguageModel, prompt: str, seed: int) -> HeadEffect | None:
+    """Every head taken away in turn; of many heads only when it is asked for."""
+    told = "the most probable next token"
+    answer = st.text_input("Answer", key="answer", placeholder=told, **frame.LINK)
+    count = model.cfg.n_layers * model.cfg.n_heads
+    if count > MANY:
+        pressed = st.button(f"Take each of {count} heads away in turn", type="primary")
+        if not frame.asked_for("effect", pressed, [model.hash, prompt, answer, seed]):
+            return None
+    with st.spinner(f"Taking {count} heads away, one after the other …", show_time=True):
+        return session.measured("head_effect", model, prompt=prompt, answer=answer, seed=seed)
+
+
+def _habits(model: LanguageModel, seed: int) -> Heads | None:
+    """The heads' scores beside untrained models; of many heads only when they are asked for."""
+    count = model.cfg.n_layers * model.cfg.n_heads
+    if count > MANY:
+        pressed = st.button(f"Score the habits of {count} heads", icon=":material/apps:")
+        if not frame.asked_for("habits", pressed, [model.hash, seed]):
+            return None
+    try:
+        return session.measured("heads", model, ablation="none", untrained=3, seed=seed)
+    except NotEnoughDataError:
+        return None
+
+
+def _draw(
+    result: Attention, picked: Picked, habits: Heads | None, effect: HeadEffect | None
+) -> None:
+    values = result.written_share if picked.show == "written" else result.pattern
+    n_layers, n_heads = values.shape[:2]
+    told = words.Told(
+        badges=head_words.badges(habits, n_layers, n_heads),
+        words=head_words.sentences(result, habits, effect),
+        effect=[] if effect is None else effect.change.tolist(),
+        caption=head_words.caption(effect),
+    )
+    words.draw(
+        result.tokens,
+        values[list(picked.layers)],
+        place=picked.place,
+        layers=picked.layers,
+        n_layers=n_layers,
+        told=told,
+        look=picked.look,
+        combine=picked.combine,
+        unit=UNITS.get(picked.show, UNITS["attention"]),
+        key=COMPONENT,
+        on_change=follow,
+    )

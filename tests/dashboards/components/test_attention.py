@@ -1,0 +1,48 @@
+"""What the browser is sent: at most one step of 1/255 off, and every row still a distribution."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from interp.dashboards.components.attention import LEVELS, pack, quantised, unpack
+
+SIZES = {"layers": st.integers(1, 3), "heads": st.integers(1, 3), "length": st.integers(1, 40)}
+
+
+def patterns(layers: int, heads: int, length: int, sharpness: float, seed: int) -> torch.Tensor:
+    """Causal attention patterns of random scores."""
+    generator = torch.Generator().manual_seed(seed)
+    scores = sharpness * torch.randn(layers, heads, length, length, generator=generator)
+    future = torch.ones(length, length).triu(1).bool()
+    return scores.masked_fill(future, -torch.inf).softmax(-1)
+
+
+@settings(deadline=None, max_examples=40)
+@given(**SIZES, sharpness=st.sampled_from([0.0, 1.0, 30.0]), seed=st.integers(0, 99))
+def test_weights_come_back_within_a_step_and_rows_sum_to_one(
+    layers, heads, length, sharpness, seed
+):
+    weights = patterns(layers, heads, length, sharpness, seed)
+    came = unpack(pack(weights), heads, length)
+    assert came.shape == tuple(weights.shape)
+    assert np.abs(came - weights.numpy()).max() <= 1 / LEVELS + 1e-6
+    assert came.sum(-1) == pytest.approx(1.0, abs=1e-9)
+    assert (np.triu(came, 1) == 0).all()
+
+
+def test_each_weight_has_its_own_place():
+    """A weight of one at (layer, head, query, key) comes back there and nowhere else."""
+    weights = torch.zeros(2, 3, 5, 5)
+    places = [(0, 0, 0, 0), (0, 2, 4, 1), (1, 1, 3, 3), (1, 2, 2, 0)]
+    for place in places:
+        weights[place] = 1.0
+    came = unpack(pack(weights), 3, 5)
+    assert sorted(zip(*(axis.tolist() for axis in came.nonzero()), strict=True)) == places
+
+
+def test_what_is_sent_is_a_byte_a_weight_of_the_past():
+    packed = pack(patterns(3, 4, 16, 1.0, 0))
+    assert len(packed) == pytest.approx(3 * 4 * 16 * 17 / 2 * 4 / 3, abs=4)
+    assert quantised(torch.ones(1, 1, 1, 1)).item() == LEVELS
