@@ -50,13 +50,19 @@ class Walk:
         elif self.path:
             self.go(self.path[:-1], n_stages - 1)
 
+    def settle(self, n_stages: int, room: int) -> None:
+        """Stand where a model of so many stages, with room for so many tokens, can stand."""
+        self.path, self.stage = self.path[:room], min(self.stage, n_stages - 1)
+
     def measure(self, model: LanguageModel, prompt: Sequence[int]) -> None:
         """Look up the probability of each token on the path that is not known yet."""
         starts = range(1, len(self.path) + 1)
         missing = [n for n in starts if self.path[:n] not in self.log_probs]
         if not missing:
             return
-        logits = model.run(torch.tensor([[*prompt, *self.path]])).logits[0, len(prompt) - 1 : -1]
+        logits = model.run(torch.tensor([[*prompt, *self.path]], device=model.device)).logits[
+            0, len(prompt) - 1 : -1
+        ]
         found = logits.float().log_softmax(-1)
         for n in missing:
             self.log_probs[self.path[:n]] = float(found[n - 1, self.path[n - 1]])

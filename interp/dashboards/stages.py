@@ -17,26 +17,28 @@ class Stage:
 
     Attributes:
         name: short, for the row of stages.
+        title: of its figure in a report.
         view: of the result's figure, where this stage's numbers are drawn in print.
         tell: gives the card.
     """
 
     name: str
+    title: str
     view: str
     tell: Callable[[Prediction, str], Data]
 
 
 def stages(n_layers: int) -> list[Stage]:
     """Every stage in order, a block a stage."""
-    blocks = [Stage(f"Block {n}", "path", _block(n)) for n in range(n_layers)]
+    blocks = [Stage(f"Block {n}", "through the layers", "path", _block(n)) for n in range(n_layers)]
     return [
-        Stage("Tokens", "path", _tokens),
-        Stage("Vectors", "path", _vectors),
+        Stage("Tokens", "through the layers", "path", _tokens),
+        Stage("Vectors", "through the layers", "path", _vectors),
         *blocks,
-        Stage("Scores", "contributions", _scores),
-        Stage("Odds", "candidates", _odds),
-        Stage("Draw", "draw", _draw),
-        Stage("Append", "candidates", _append),
+        Stage("Scores", "what adds up to its score", "contributions", _scores),
+        Stage("Odds", "its candidates", "candidates", _odds),
+        Stage("Draw", "the draw", "draw", _draw),
+        Stage("Append", "its candidates", "candidates", _append),
     ]
 
 

@@ -38,8 +38,8 @@ def test_the_python_of_a_steered_text_writes_both_texts(application):
 
 
 def test_the_python_of_a_generation_writes_its_text(application):
-    test = application("generate", length="6", temperature="0.5")
-    test.toggle(key="code_generate").set_value(True).run()
+    test = application("prediction", mode="Whole text", length="6", temperature="0.5")
+    test.toggle(key="code_text").set_value(True).run()
     code = next(code.value for code in test.code if "load_model" in code.value)
     assert test.text[0].value.endswith(run(code)["printed"].rstrip("\n"))
 
