@@ -156,6 +156,7 @@ def figure(told: Tensor, true: Tensor, r2: Interval, control: Interval) -> go.Fi
             x=x, y=y, mode="markers", marker=marker, showlegend=False, row=1, col=column
         )
     hidden = {"showticklabels": False, "showgrid": False, "showline": False, "ticks": ""}
+    hidden["zeroline"] = False
     drawn.update_xaxes(**hidden, range=[-0.1, 1.1])
     return drawn.update_yaxes(**hidden, range=[-0.1, 1.0])
 

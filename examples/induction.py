@@ -130,8 +130,9 @@ def knock_outs(model: LanguageModel) -> list[tuple[str, float]]:
 
 def figure(curves: list[Curve]) -> go.Figure:
     """Four panels over the same steps: two layers in colour, one layer grey."""
-    drawn = make_subplots(rows=2, cols=2, subplot_titles=[title for _, title in PANELS])
-    theme.style(drawn, title="Two layers learn to copy at once; one layer does not", height=620)
+    titles = [title for _, title in PANELS]
+    drawn = make_subplots(rows=2, cols=2, subplot_titles=titles, vertical_spacing=0.12)
+    theme.style(drawn, title="Two layers learn to copy at once; one layer does not", height=660)
     named = set()
     for curve in curves:
         kind = curve.name.partition(",")[0]
@@ -143,7 +144,7 @@ def figure(curves: list[Curve]) -> go.Figure:
                 legend=kind not in named, **where,
             )  # fmt: skip
             named.add(kind)
-    drawn.update_layout(legend_y=1.08)
+    drawn.update_layout(margin_t=110, legend_y=1.05)
     return drawn.update_xaxes(title_text="step", row=2)
 
 
