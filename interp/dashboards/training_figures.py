@@ -12,11 +12,10 @@ def loss_figure(log: TrainingLog, *, log_x: bool) -> go.Figure:
     """Training and held-out loss, between guessing and the least that any model could have."""
     figure = new_figure(x_title="step", y_title="loss (nats/token)", height=HIGH)
     steps, losses = log.curve("loss_nats_per_token", log_x=log_x)
-    add_line(figure, steps, losses, name="training", color=5, markers=False)
+    add_line(figure, steps, losses, name="training", color=0, markers=False)
     found = [r for r in log.evaluations if r["step"] > 0 or not log_x]
     held_out = [r["loss_nats_per_token"] for r in found]
-    add_line(figure, [r["step"] for r in found], held_out, name="held-out", color=0)
-    figure.data[0].line.dash = "solid"
+    add_line(figure, [r["step"] for r in found], held_out, name="held-out", color=1)
     for name, value in log.levels.items():
         add_level(figure, value, name=name)
     figure.update_yaxes(rangemode="tozero")

@@ -19,6 +19,7 @@ from interp.training.textfiles import text_files
 from interp.worlds import world_names
 
 WORLD, OWN = "a world", "my own text"
+TOKENS = {"bpe": "pieces of words", "characters": "characters"}
 KEPT = {"persist_state": "session"}
 DOCUMENTS = (50, 200, 1_000, 4_000, 16_000)
 LAYERS = (1, 2, 3, 4, 6, 8, 12)
@@ -39,19 +40,24 @@ def form(runs: Path) -> None:
     Raises:
         InterpError: choices that do not go together, text that cannot be read.
     """
-    first, second = st.columns(2)
-    source = first.segmented_control(
+    source = st.segmented_control(
         "Text", [WORLD, OWN], default=WORLD, required=True, key="text_from", **frame.LINK
     )
-    name = second.text_input(
-        "Name of the run", _free_name(runs), key="run_name", max_chars=jobs.LONGEST_NAME, **KEPT
-    )
-    world = None
+    first, second, third = st.columns(3)
+    world, tokens, data, texts = None, "bpe", "", {}
     if source == WORLD:
         world = first.selectbox("World", world_names(), _first_world(), key="world", **frame.LINK)
-    data, texts = ("", {}) if world else _own_text()
+    else:
+        tokens = first.selectbox(
+            "Tokens", list(TOKENS), format_func=TOKENS.__getitem__, key="tokens", **KEPT
+        )
     preset = second.selectbox("Shape", list(PRESETS), key="preset", **frame.LINK)
-    plan = _choices(world, preset)
+    name = third.text_input(
+        "Name of the run", _free_name(runs), key="run_name", max_chars=jobs.LONGEST_NAME, **KEPT
+    )
+    if source == OWN:
+        data, texts = _own_text()
+    plan = _choices(world, preset, tokens)
     config = plan.config()
     _costs(plan, estimate(config, _speed(_threads())))
     if st.button("Start", type="primary", icon=":material/play_arrow:", key="start"):
@@ -60,14 +66,8 @@ def form(runs: Path) -> None:
         st.toast(plain(f"{job.name} was started."))
 
 
-def _choices(world: str | None, preset: str) -> Plan:
+def _choices(world: str | None, preset: str, tokenizer: str) -> Plan:
     """The sliders, each at the recipe's own value at first."""
-    tokenizer = "bpe"
-    if world is None:
-        kinds = {"bpe": "pieces of words", "characters": "characters"}
-        tokenizer = st.selectbox(
-            "Tokens", list(kinds), format_func=kinds.__getitem__, key="tokens", **KEPT
-        )
     known = Plan(world=world, preset=preset, tokenizer=tokenizer).config()
     with st.expander("Shape and recipe", icon=":material/tune:", key="shape_and_recipe"):
         left, right = st.columns(2)
@@ -138,7 +138,8 @@ def _costs(plan: Plan, cost: Estimate) -> None:
         f"Parameters: {vocabulary}. Memory: weights, gradients, optimizer and activations, "
         f"computed. Time: {duration(telling)} for telling the text and {duration(cost.seconds)} "
         f"for training, by a trial on {_threads()} of this machine's cores a moment ago "
-        f"({speed.flops / 1e9:.0f} billion operations a second); half or twice of it is common."
+        f"({speed.flops / 1e9:.0f} billion operations a second); half or twice of it is common. "
+        "To begin takes some seconds more."
     )
 
 

@@ -1,5 +1,7 @@
 """The runs of this machine: what each does now, and one of them live."""
 
+import shlex
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,19 +34,16 @@ def watch(runs: Path) -> None:
     if any(job.state == "queued" for job in known) and not jobs.at_work(runs):
         jobs.wake(runs)
     busy = any(job.state in jobs.ACTIVE for job in known)
-    st.fragment(guarded(_live), run_every=EVERY_SECONDS if busy else None, key="live")(runs, busy)
+    live = guarded(partial(_live, runs, busy))
+    st.fragment(live, run_every=EVERY_SECONDS if busy else None, key="live")()
 
 
 def _live(runs: Path, busy: bool) -> None:
     known = jobs.jobs_in(runs)
     states = {job.name: job.state for job in known}
-    name = st.selectbox(
-        "Run",
-        list(states),
-        key="run",
-        format_func=lambda name: f"{name} ({states[name]})",
-        **frame.LINK,
-    )
+    # What is at work comes first; the order of the others stays.
+    names = sorted(states, key=lambda name: states[name] not in jobs.AT_WORK)
+    name = st.selectbox("Run", names, key="run", **frame.LINK)
     job = next(job for job in known if job.name == name)
     log = TrainingLog.read(job.folder)
     _headline(job, log)
@@ -119,6 +118,11 @@ def _curves(log: TrainingLog) -> None:
     told = "" if last is None else f"; held-out {last:.2f} at step {log.newest['step']}"
     words = f"Loss by step, in nats a token{told}; levels: {levels}"
     exhibit.draw(loss_figure(log, log_x=log_x), words, "training_loss")
+    if len(log.recipe.get("stages", ())) > 1:
+        st.caption(
+            "The curriculum begins with easier text; the held-out text is of the last level from "
+            "the first step on, so its loss falls late."
+        )
     figures = small_figures(log, log_x=log_x)
     for column, (name, figure) in zip(st.columns(len(figures)), figures.items(), strict=True):
         with column:
@@ -153,7 +157,7 @@ def _afterwards(job: Job, log: TrainingLog) -> None:
             for stem in (stem for stem in OPENED_IN if stem in views.stems()):
                 st.page_link(views.page(stem), query_params={"model": model.name})
     with st.expander("On the command line", icon=":material/terminal:"):
-        st.code(" ".join(map(_quoted, job.command)), language="bash", wrap_lines=True)
+        st.code(shlex.join(job.command), language="bash", wrap_lines=True)
     if log.train:
         rows = pd.DataFrame(log.train + log.evaluations)
         st.download_button(
@@ -181,9 +185,3 @@ def _table(known: list[Job]) -> None:
             "regret": log.newest.get("regret_nats_per_token"),
         })  # fmt: skip
     exhibit.table(pd.DataFrame(rows), "Every run with its state, steps and loss")
-
-
-def _quoted(part: str) -> str:
-    import shlex
-
-    return shlex.quote(part)

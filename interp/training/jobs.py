@@ -199,6 +199,11 @@ def wake(runs: Path) -> None:
         launch(python("interp.training.worker", runs.resolve()), runs / ".worker.log")
 
 
+def read_pid(job: Job) -> int | None:
+    """The number of the process that has, or had, the job's last turn."""
+    return _read(job.folder / _PROCESS).get("pid")
+
+
 def at_work(runs: Path) -> list[Job]:
     """The jobs that have a living process."""
     return [job for job in jobs_in(runs) if job.state in AT_WORK]
@@ -242,7 +247,7 @@ def _leave(job: Job, wanted: Wanted) -> Job:
         job = replace(job, wanted=wanted)
         _keep(job)
         if state == "running":
-            os.kill(_read(job.folder / _PROCESS)["pid"], signal.SIGTERM)
+            os.kill(read_pid(job), signal.SIGTERM)
     return job
 
 

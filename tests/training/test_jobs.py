@@ -30,7 +30,7 @@ def runs(tmp_path):
         if job.state == "queued":
             jobs.stop(job)
     for job in jobs.at_work(folder):
-        os.kill(pid_of(job), signal.SIGKILL)
+        os.kill(jobs.read_pid(job), signal.SIGKILL)
 
 
 def wait_for(told, *states):
@@ -55,10 +55,6 @@ def newest_step(job):
     return max((r["step"] for r in read_metrics(job.folder / "metrics.jsonl")), default=0)
 
 
-def pid_of(job):
-    return read_object(job.folder / "process.json")["pid"]
-
-
 def outcome(job):
     """The weights' hash and every loss."""
     records = read_metrics(job.folder / "metrics.jsonl")
@@ -79,7 +75,7 @@ def test_a_run_that_was_paused_and_killed_ends_as_one_that_was_left_alone(runs):
     assert newest_step(job) >= paused_after
     assert (job.folder / "states" / f"step-{newest_step(job):06d}").is_dir()
     killed_after = wait_for_a_step_after(jobs.resume(job), newest_step(job))
-    os.kill(pid_of(job), signal.SIGKILL)
+    os.kill(jobs.read_pid(job), signal.SIGKILL)
     job = wait_for(job, "interrupted")
     assert killed_after < 400
     job = wait_for(jobs.resume(job), "finished")

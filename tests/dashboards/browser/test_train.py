@@ -1,0 +1,142 @@
+"""Training in a real browser: to the end, past a closed tab, past a killed server."""
+
+import os
+import re
+import signal
+import time
+from urllib.parse import quote
+
+import pytest
+
+from interp.dashboards.launch import HOST, is_up, start
+from interp.training import jobs
+from interp.training.metrics import read_metrics
+from tests.dashboards.browsing import PATIENCE, outside, own_port, settle
+
+LONG = 1_000_000
+QUICK = "?world=rrxor&preset=attn-only-1l"
+
+
+class House:
+    """A dashboard on a folder of runs; it can be killed and started again."""
+
+    def __init__(self, folder):
+        self.folder, self.port = folder, own_port()
+        self.address = f"http://{HOST}:{self.port}"
+        self.open()
+
+    def open(self):
+        self.server = start(self.port, [self.folder])
+        assert is_up(self.server, self.port)
+
+    def kill(self):
+        self.server.kill()
+        self.server.wait()
+
+    def job(self, name):
+        return jobs.read_job(self.folder / name)
+
+    def step(self, name):
+        records = read_metrics(self.folder / name / "metrics.jsonl", "train")
+        return records[-1]["step"] if records else 0
+
+    def wait(self, holds):
+        until = time.monotonic() + PATIENCE / 1000
+        while not holds():
+            assert time.monotonic() < until
+            time.sleep(0.1)
+
+
+@pytest.fixture
+def house(tmp_path):
+    """A server of its own, and nobody at work when the test ends."""
+    made = House(tmp_path)
+    yield made
+    made.kill()
+    for job in jobs.at_work(tmp_path):
+        os.killpg(jobs.read_pid(job), signal.SIGKILL)
+
+
+def ask_for(page, house, name, steps, query=QUICK):
+    """Fill the form and start."""
+    page.goto(f"{house.address}/train{query}")
+    page.get_by_text("Shape and recipe").click()
+    page.get_by_label("Name of the run").fill(name)
+    page.get_by_label("Steps", exact=True).fill(str(steps))
+    page.get_by_label("Steps", exact=True).press("Enter")
+    thumb = page.get_by_role("slider", name="Documents of each level")
+    thumb.focus()
+    thumb.press("Home")
+    settle(page)
+    page.get_by_role("button", name="Start", exact=True).click()
+
+
+def shown_step(page):
+    told = page.get_by_text(re.compile(r"step [\d,]+ of")).first
+    told.wait_for()
+    return int(re.search(r"step ([\d,]+) of", told.inner_text())[1].replace(",", ""))
+
+
+def press(page, name):
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def state(page, text):
+    page.locator("[data-testid=stMarkdownBadge]", has_text=text).wait_for()
+
+
+def test_a_tiny_model_is_trained_to_the_end_and_opened(page, house):
+    ask_for(page, house, "tiny", 60)
+    state(page, "finished")
+    assert shown_step(page) == 60 and house.job("tiny").state == "finished"
+    page.locator(".js-plotly-plot .main-svg").first.wait_for()
+    page.get_by_text("What it writes").wait_for()
+    ask_for(page, house, "tiny", 60)
+    refusal = page.get_by_text("'tiny' is there already and finished")
+    refusal.wait_for()
+    assert "world=rrxor" in page.url
+    page.get_by_role("link", name="Logit lens").last.click()
+    page.wait_for_url(re.compile("logit_lens.*model=tiny|model=tiny.*logit_lens"))
+    page.get_by_text("step 60").first.wait_for()
+    assert outside(page, house.address) == []
+
+
+def test_a_run_goes_on_when_its_tab_is_closed(browser, house):
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE)
+    ask_for(page, house, "alone", LONG)
+    seen = shown_step(page)
+    page.close()
+    house.wait(lambda: house.step("alone") > seen)
+    again = browser.new_page()
+    again.set_default_timeout(PATIENCE)
+    again.goto(f"{house.address}/train?run={quote('alone')}")
+    state(again, "running")
+    now = shown_step(again)
+    assert now > seen
+    again.get_by_text(re.compile(rf"step (?!{now:,} )[\d,]+ of")).first.wait_for()
+    press(again, "Stop")
+    state(again, "stopped")
+    assert house.job("alone").state == "stopped"
+    again.close()
+
+
+def test_a_run_outlives_its_server_and_is_paused_and_resumed(page, house):
+    ask_for(page, house, "lasting", LONG)
+    seen = shown_step(page)
+    house.kill()
+    before = house.step("lasting")
+    house.wait(lambda: house.step("lasting") > before >= seen)
+    house.open()
+    page.goto(f"{house.address}/train")
+    state(page, "running")
+    press(page, "Pause")
+    state(page, "paused")
+    paused = house.step("lasting")
+    assert shown_step(page) == paused
+    assert (house.folder / "lasting" / "states" / f"step-{paused:06d}").is_dir()
+    press(page, "Resume")
+    state(page, "running")
+    house.wait(lambda: house.step("lasting") > paused)
+    press(page, "Stop")
+    state(page, "stopped")
