@@ -236,6 +236,7 @@ def concepts_at(
     places = [_numbered(site, model.cfg.n_layers) for site in sites]
     stacked = (mean_rows if at == "mean" else rows_at)(model, examples, places)
     if call["method"] == "gradient":
+        _writable(slots, positive)
         found = log_odds_directions(model, slots, positive, places, seed)
     else:
         found = [fit(rows[train], flags[train][None], call["method"])[0] for rows in stacked]
@@ -293,6 +294,15 @@ def _scored(
         "auroc": auroc(projections, flags[test], grouped[test], seed=seed),
         "controls": controls(rows, flags, examples, grouped, train, test, method, seed),
     }
+
+
+def _writable(slots: Sequence[Example], word: str) -> None:
+    kinds = {slot.label for slot in slots}
+    if word not in kinds or len(kinds) < 2:
+        raise NotEnoughDataError(
+            f"A gradient needs places in the text where {word!r} and its kin come next after "
+            "other words; the stories have none. Choose another method or concept."
+        )
 
 
 def _enough(flags: Bool[Tensor, " example"]) -> None:

@@ -109,10 +109,11 @@ class Gauges(Result):
 
     def _told(self, name: str) -> str:
         low, high = self.band(name)
-        places = "inside" if not self.outside(name) else "outside"
+        value = self.steered[name].value
+        place = "above" if value > high else "below" if value < low else "inside"
         return (
-            f"{name.replace('_', ' ')} {self.base[name].value:.2f} -> "
-            f"{self.steered[name].value:.2f}, {places} the random band {low:.2f} to {high:.2f}"
+            f"{name.replace('_', ' ')} {self.base[name].value:.2f} -> {value:.2f}, {place} the "
+            f"random band {low:.2f} to {high:.2f}"
         )
 
 

@@ -24,7 +24,7 @@ METHODS = {
     "probe": "Weights of a linear probe",
     "pca": "First principal axis",
 }
-USUAL_DOSE = 0.75
+USUAL_DOSE, LOOKED_AT = 0.75, 12
 WRITTEN, EVERYWHERE = "where its words come next", "everywhere"
 
 
@@ -71,7 +71,15 @@ def found_by(
     """The arguments of `interp.concept` for a word of a world; by default those that steer best."""
     layer = model.cfg.n_layers - 1 if layer is None else layer
     site = ("resid_post", layer)
-    return {"positive": word, "world": world, "site": site, "method": method, "seed": 0}
+    asked = {"positive": word, "world": world, "site": site, "method": method, "seed": 0}
+    variable = next(name for name, words in world.concepts.items() if word in words)
+    return asked if variable in _questions(world) else asked | {"at": "stated"}
+
+
+def _questions(world: World) -> set[str]:
+    """What the world's stories ask for; other facts are found where they are stated."""
+    stories = (world.sample(number) for number in range(LOOKED_AT))
+    return {question.kind for story in stories for question in story.questions}
 
 
 def rack(model: LanguageModel, entry: Entry, known: Known) -> list[Held]:

@@ -58,7 +58,7 @@ def test_a_direction_that_writes_the_word_raises_its_rate(found):
     assert found.steered["kl_nats_per_token"].value > 0 == found.base["kl_nats_per_token"].value
     regret = found.steered["regret_nats_per_token"]
     assert regret.value > found.base["regret_nats_per_token"].value and regret.n == 3
-    assert "outside the random band" in str(alike)
+    assert "above the random band" in str(alike)
     wide = replace(found, random={**found.random, name: torch.tensor([0.0, 1.0])})
     assert not wide.outside(name) and "inside the random band 0.00 to 1.00" in str(wide)
 

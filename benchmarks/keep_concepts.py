@@ -1,0 +1,28 @@
+"""Find the moods of the shipped model's world and measure their dose curves, and keep both.
+
+python benchmarks/keep_concepts.py [MODEL FOLDER] [WORD ...]
+"""
+
+import sys
+from pathlib import Path
+
+import interp
+from interp.dashboards.concept_rack import found_by
+from interp.dashboards.dose_curve import asked
+from interp.dashboards.kept import keep
+
+
+def main(folder: str = "trained_models/stories-demo", *words: str) -> None:
+    """Print a line a concept."""
+    place = Path(folder)
+    model, world = interp.load_model(place.name), interp.load_world("stories")
+    for word in words or world.concepts["mood"]:
+        concept = interp.concept(model, **found_by(model, word, world))
+        curve = interp.steering(model, **asked(concept, concept.where_written, world, ()))
+        keep(place, f"concept-{word}", concept)
+        keep(place, f"steering-{word}", curve)
+        print(curve, [(zone.kind, zone.low, zone.high) for zone in curve.zones()])
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
