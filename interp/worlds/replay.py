@@ -62,6 +62,8 @@ def replay(text: str) -> tuple[Fact, ...]:
         if said.form in QUESTIONS:
             facts += _asked(state, said.span[1])
         ends = said.span[1]
+    if not text.strip():
+        raise WorldError("A story of one sentence or more was needed; none came. Write one.")
     if rest := text[ends:].strip():
         raise WorldError(
             f"Each sentence ends with '.' or '?'; the last words, {rest[:80]!r}, do not. End them."
