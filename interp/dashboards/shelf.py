@@ -114,7 +114,8 @@ class Entry:
 
 def entries() -> list[Entry]:
     """Every model and run at hand, the shipped one first."""
-    places = {folder.resolve(): folder for root in _roots() for folder in (root, *_below(root))}
+    roots = dict.fromkeys([*_roots(), import_place()])
+    places = {folder.resolve(): folder for root in roots for folder in (root, *_below(root))}
     found = [folder for folder in places.values() if (folder / "run.json").is_file()]
     names = [folder.resolve().name for folder in found]
     made = [
@@ -125,11 +126,11 @@ def entries() -> list[Entry]:
 
 
 def import_place() -> Path:
-    """The folder that gets imported models: of those looked at, the first that is no model."""
-    told = os.environ.get(FOLDERS)
-    if not told:
-        return RUNS
-    return next((root for root in _roots() if not (root / "run.json").exists()), _roots()[0])
+    """The folder that gets new models: of those looked at, the first that is no model or shelf."""
+    shelves = {shelf.resolve() for shelf in SHELVES}
+    told = _roots() if os.environ.get(FOLDERS) else ()
+    free = (root for root in told if not (root / "run.json").exists())
+    return next((root for root in free if root.resolve() not in shelves), RUNS)
 
 
 def _is_number(value: Any) -> bool:

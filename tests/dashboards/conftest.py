@@ -80,7 +80,10 @@ def address(shelf):
 
 
 @pytest.fixture(scope="session")
-def shipped_address():
-    """A running dashboard on the shipped models; one for all tests of a process."""
-    with browsing.serving([browsing.SHIPPED]) as running:
+def shipped_address(tmp_path_factory):
+    """A running dashboard on the shipped models; one for all tests of a process.
+
+    What a test trains or imports there goes to a folder of its own.
+    """
+    with browsing.serving([tmp_path_factory.mktemp("runs"), browsing.SHIPPED]) as running:
         yield running

@@ -1,7 +1,7 @@
 """Models are found with what their folders say; a damaged one hides no other."""
 
 from interp.dashboards import launch
-from interp.dashboards.shelf import entries
+from interp.dashboards.shelf import RUNS, entries, import_place
 from interp.models.load import load_model
 from tests.dashboards.shelves import make_model
 
@@ -33,3 +33,16 @@ def test_a_damaged_folder_is_listed_and_hides_no_other(tmp_path, monkeypatch):
 def test_a_folder_may_be_a_model_itself(tmp_path, monkeypatch):
     (entry,) = found(monkeypatch, make_model(tmp_path / "one"))
     assert entry.name == "one"
+
+
+def test_new_models_go_where_they_are_seen_and_never_to_a_shipped_shelf(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    found(monkeypatch, launch.APP.parents[2] / "trained_models", tmp_path / "mine")
+    assert import_place() == tmp_path / "mine"
+    found(monkeypatch, launch.APP.parents[2] / "trained_models")
+    make_model(import_place() / "new")
+    assert (tmp_path / "runs" / "new").is_dir()
+    assert {entry.name for entry in entries()} == {"stories-demo", "new"}
+    monkeypatch.delenv(launch.FOLDERS)
+    assert import_place() == RUNS

@@ -1,18 +1,23 @@
-"""In a real browser: the first page leads to a figure and into a report; tokens stay letters."""
+"""In a real browser: home leads to a figure and into a report, takes models, and copies links."""
 
+import io
+import shutil
+import zipfile
 from urllib.parse import quote
 
-from tests.dashboards.browsing import HOSTILE, PATIENCE, outside, settle
+import pytest
+
+from tests.dashboards.browsing import HOSTILE, PATIENCE, outside, serving, settle
+from tests.dashboards.shelves import make_model
 
 
 def test_home_leads_to_a_figure_and_into_a_report_and_nobody_else_is_asked(page, address):
     page.goto(address)
     page.get_by_text("What to do first").wait_for()
-    page.get_by_role("link", name="Watch an answer appear").click()
-    page.locator(".js-plotly-plot .main-svg").first.wait_for()
-    assert page.url.startswith(f"{address}/logit_lens")
-    page.get_by_role("button", name="Add to report").click()
-    page.get_by_role("button", name="In the report").wait_for()
+    page.get_by_test_id("stMain").get_by_role("link", name="Lens").click()
+    page.wait_for_url(f"{address}/logit_lens*")
+    page.get_by_role("button", name="Add to report").first.click()
+    page.get_by_role("button", name="In the report").first.wait_for()
     settle(page)
     page.get_by_text("Report (1)").click()
     page.get_by_role("button", name="report.html").hover()
@@ -23,14 +28,79 @@ def test_home_leads_to_a_figure_and_into_a_report_and_nobody_else_is_asked(page,
 
 
 def test_hostile_text_is_shown_letter_by_letter(page, address):
-    page.goto(f"{address}/logit_lens?model=bytes&prompt={quote(HOSTILE)}")
-    page.locator(".js-plotly-plot .xtick text").first.wait_for()
-    assert page.title() != "x"
-    ticks = "".join(page.locator(".js-plotly-plot .xtick text").all_text_contents())
-    assert "<" in ticks and ">" in ticks
     page.goto(f"{address}/logit_lens?model=stories-demo&prompt={quote(HOSTILE)}")
     sentence = page.locator("[data-testid=stAlert]")
     sentence.wait_for()
     assert "'<' at character 0" in sentence.inner_text().replace("\u2060", "")
     assert sentence.locator("img, script, b").count() == 0
+    assert page.title() != "x"
     assert outside(page, address) == []
+
+
+def test_a_link_that_is_copied_opens_what_was_seen(page, address):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(f"{address}/logit_lens?model=bytes&prompt={quote('a <b> c')}")
+    settle(page)
+    page.get_by_role("spinbutton", name="Seed").fill("7")
+    page.get_by_role("spinbutton", name="Seed").press("Enter")
+    settle(page)
+    page.get_by_role("button", name="Copy link").click()
+    page.get_by_text("Copied.").wait_for()
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert "model=bytes" in link and "seed=7" in link
+    page.goto("about:blank")
+    page.goto(link)
+    settle(page)
+    assert page.get_by_role("textbox", name="Text").input_value() == "a <b> c"
+    assert page.get_by_role("spinbutton", name="Seed").input_value() == "7"
+
+
+@pytest.fixture(scope="module")
+def own_shelf(tmp_path_factory):
+    """A folder of models that a test may add to."""
+    folder = tmp_path_factory.mktemp("own")
+    make_model(folder / "bytes", world=None)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def own_address(own_shelf):
+    """A dashboard on it."""
+    with serving([own_shelf]) as running:
+        yield running
+
+
+def test_a_zip_becomes_a_model_and_a_hostile_one_a_sentence(page, own_address, own_shelf, tmp_path):
+    good = shutil.make_archive(str(tmp_path / "newcomer"), "zip", own_shelf, "bytes")
+    page.goto(own_address)
+    page.get_by_text("Add a model from elsewhere").click()
+    upload(page, "evil.zip", climbing())
+    page.get_by_text("must stay inside").wait_for()
+    settle(page)
+    assert {path.name for path in own_shelf.iterdir()} == {"bytes"}
+    page.reload()
+    page.get_by_text("Add a model from elsewhere").click()
+    with open(good, "rb") as file:
+        upload(page, "newcomer.zip", file.read())
+    page.get_by_text("is on the shelf").wait_for()
+    settle(page)
+    assert {path.name for path in own_shelf.iterdir()} == {"bytes", "newcomer"}
+    page.goto(f"{own_address}/logit_lens?model=newcomer&prompt=a")
+    page.get_by_text("newcomer · ").wait_for()
+    assert outside(page, own_address) == []
+
+
+def upload(page, name: str, data: bytes) -> None:
+    """Give a file to the importer, and press its button."""
+    file = {"name": name, "mimeType": "application/zip", "buffer": data}
+    page.locator("input[type=file]").set_input_files(file)
+    page.get_by_text(name).first.wait_for()
+    page.get_by_role("button", name="Import", exact=False).last.click()
+
+
+def climbing() -> bytes:
+    """A zip that would write beside the shelf."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as parcel:
+        parcel.writestr("../config.json", "{}")
+    return made.getvalue()
