@@ -46,11 +46,10 @@ def keep(folder: Path, name: str, result: Result) -> Path:
 def _call(instrument: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """The whole call as a result records it, what was left out with its default."""
     parameters = inspect.signature(get_instrument(instrument).function).parameters.values()
-    whole = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
     return {
-        name: normalize(record(value))
-        for name, value in {**whole, **arguments}.items()
-        if name != "model"
+        each.name: normalize(record(arguments.get(each.name, each.default)))
+        for each in parameters
+        if each.name != "model"
     }
 
 
