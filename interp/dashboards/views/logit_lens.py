@@ -2,15 +2,25 @@
 
 import streamlit as st
 
+from interp.analyses.logit_lens import LogitLens
+from interp.analyses.tuned_lens import TunedLens
 from interp.dashboards import exhibit, frame, session
+from interp.dashboards.components import lens as grid
+from interp.dashboards.lens_picker import (
+    GRID,
+    cell_boxes,
+    follow_click,
+    followed_word,
+    metric_box,
+    window,
+)
+from interp.dashboards.plain import plain
+from interp.dashboards.tuning import lens_box, tuned_lens_box
+from interp.plots.logit_lens import Metric
 
-TITLE, ICON, GROUP = "Logit lens", ":material/filter_center_focus:", "Look inside"
-METRICS = {
-    "probability": "Probability of the best token",
-    "entropy": "Entropy",
-    "kl": "Distance from the final answer",
-}
-FOLLOWED = {"target": "Probability of the followed word", "rank": "Rank of the followed word"}
+TITLE, ICON, GROUP = "Lens", ":material/filter_center_focus:", "Look inside"
+PLACE = 20
+CANDIDATES = 10
 
 
 def render() -> None:
@@ -19,20 +29,51 @@ def render() -> None:
     model, entry = frame.begin(TITLE, what)
     seed = frame.seed_box()
     prompt = frame.prompt_box(model, entry)
-    left, right = st.columns(2)
-    target = right.text_input(
-        "Follow a word",
-        key="follow",
-        max_chars=40,
-        help="One token, mostly with a space before it.",
-        placeholder="one token",
-        **frame.LINK,
-    )
-    metrics = METRICS | (FOLLOWED if target else {})
-    metric = left.selectbox(
-        "Colour", list(metrics), format_func=metrics.__getitem__, key="lens_colour"
-    )
-    result = session.measured(
-        "logit_lens", model, prompt=prompt, targets=[target] if target else [], seed=seed
-    )
-    exhibit.show(result, "What it would say at each layer", metric=metric)
+    choices = st.container(horizontal=True)
+    tuned = tuned_lens_box(model, frame.world_of(entry), seed)
+    with choices:
+        shown = lens_box(tuned)
+        target = followed_word()
+        metric = metric_box(bool(target))
+    asked = {"prompt": prompt, "targets": [target] if target else [], "k": CANDIDATES, "seed": seed}
+    readings = [session.measured("logit_lens", model, **asked)]
+    if tuned is not None:
+        readings.append(session.measured("logit_lens", model, **asked, lens=tuned))
+    result = readings[-1] if shown == "tuned" else readings[0]
+    with choices:
+        chosen = cell_boxes(result)
+    _show(result, readings, metric, chosen)
+    _trust(result, tuned)
+
+
+def _show(result: LogitLens, readings: list[LogitLens], metric: Metric, chosen: grid.Cell) -> None:
+    """The grid with the candidates of the chosen cell, and the followed word below."""
+
+    def picture() -> None:
+        first, count = window(result, chosen)
+        grid.draw(
+            result,
+            beside=readings,
+            metric=metric,
+            chosen=chosen,
+            first=first,
+            count=count,
+            key=GRID,
+            on_change=follow_click,
+        )
+
+    exhibit.show(result, "What it would say at each layer", picture=picture, metric=metric)
+    if result.targets:
+        word, place = result.targets[0], f"position {chosen.pos}, after {result.tokens[chosen.pos]}"
+        st.subheader("The followed word, layer by layer")
+        st.caption(plain(f"Probability and rank of {word} at {place}."))
+        told = f"How probable {word} is at {place}"
+        exhibit.show(result, told, key="followed", view="word", pos=chosen.pos)
+
+
+def _trust(result: LogitLens, tuned: TunedLens | None) -> None:
+    """Each lens's controls."""
+    if st.toggle("How far to trust each layer", key="lens_trust", **frame.LINK):
+        exhibit.show(result, "Distance from the answer by layer", key="distance", view="distance")
+        if tuned is not None:
+            exhibit.show(tuned, "What tuning gains on stories it was not trained on")

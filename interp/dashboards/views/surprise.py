@@ -2,10 +2,14 @@
 
 import streamlit as st
 
+from interp.analyses.surprise import Surprise
 from interp.dashboards import exhibit, frame, session
+from interp.dashboards.components.coloured_text import coloured_text
 from interp.errors import WorldError
+from interp.plots.surprise import UNITS
+from interp.protocols import LanguageModel
 
-TITLE, ICON, GROUP, PLACE = "Surprise", ":material/bolt:", "Look inside", 10
+TITLE, ICON, GROUP = "Surprise", ":material/bolt:", "Look inside"
 VIEWS = {
     "loss": "Loss",
     "regret": "Regret: loss less the floor",
@@ -30,5 +34,49 @@ def render() -> None:
         )
         result = session.measured("surprise", model, text=text, seed=seed)
     offered = list(VIEWS) if result.has_floor else ["loss"]
-    view = st.selectbox("Colour", offered, format_func=VIEWS.__getitem__, key="surprise_colour")
-    exhibit.show(result, VIEWS[view], view=view)
+    if st.session_state.get("surprise_colour", "loss") not in offered:
+        del st.session_state["surprise_colour"]
+    view = st.selectbox("Colour", offered, 0, VIEWS.get, key="surprise_colour", **frame.LINK)
+    picture = None if view == "kinds" else lambda: _draw(result, _unpredicted(model, text), view)
+    exhibit.show(result, VIEWS[view], picture=picture, view=view)
+
+
+def _unpredicted(model: LanguageModel, text: str) -> str:
+    """The first token, for display, where it is text: nothing came before to predict it from."""
+    ids, spans = model.tokenizer.encode_with_spans(text)
+    start, end = spans[0]
+    return model.tokenizer.display(ids[:1])[0] if end > start else ""
+
+
+def _draw(result: Surprise, first: str, view: str) -> None:
+    """The text as text; point at a token, or move with the arrow keys, for its numbers."""
+    values = getattr(result, f"{view}_nats").tolist()
+    labels = [told(result, i) for i in range(len(result.tokens))]
+    ahead = [first] if first else []
+    coloured_text(
+        [*ahead, *result.tokens],
+        [*(float("nan") for _ in ahead), *values],
+        labels=[*(f"{token}\nnot predicted: nothing came before" for token in ahead), *labels],
+        scale="diverging" if view == "regret" else "sequential",
+        unit=UNITS[view],
+        key="surprise_text",
+        name="The text, token by token",
+    )
+
+
+def told(result: Surprise, i: int) -> str:
+    """The numbers of a token in lines: what it cost, and what was expected in its place."""
+    lines = [
+        f"{result.tokens[i]}\ttoken {i}",
+        f"loss\t{result.loss_nats[i]:.3f} nats",
+        f"probability\t{(-result.loss_nats[i]).exp():.2%}",
+        f"rank\t{result.ranks[i]}",
+        f"entropy before\t{result.entropy_bits[i]:.2f} bits",
+    ]
+    if result.has_floor:
+        lines.insert(2, f"floor\t{result.floor_nats[i]:.3f} nats")
+        lines.insert(3, f"regret\t{result.regret_nats[i]:+.3f} nats")
+        lines.append(f"kind\t{result.kinds[i]}")
+    expected = zip(result.top_tokens[i], result.top_log_probs[i].exp().tolist(), strict=True)
+    best = [f"{place}. {token}\t{p:.2%}" for place, (token, p) in enumerate(expected, start=1)]
+    return "\n".join([*lines, "expected", *best])

@@ -1,0 +1,80 @@
+"""The lens hands the browser the result's own numbers, cell by cell, and the marks of a word."""
+
+import json
+from base64 import b64decode
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from interp.analyses.logit_lens import logit_lens
+from interp.dashboards.components.lens import Cell, candidates
+from tests.analyses.handmade import induction_model
+
+PROMPT = "ant bee cat ant bee"
+
+
+@pytest.fixture(scope="module")
+def result():
+    return logit_lens(induction_model(), PROMPT, targets=[" cat"], k=3, untrained=False)
+
+
+def drawn(result, **options):
+    """What the component gets, as JSON."""
+
+    def script(result, options):
+        from interp.dashboards.components import lens
+
+        lens.draw(result, **options)
+
+    test = AppTest.from_function(script, args=(result, options), default_timeout=300).run()
+    assert not test.exception
+    return json.loads(test.get("bidi_component")[0].proto.json)
+
+
+def numbers(told, name, kind):
+    return np.frombuffer(b64decode(told[name]), kind).reshape(len(told["rows"]), -1)
+
+
+def test_every_cell_has_its_best_token_and_its_number(result):
+    told = drawn(result, chosen=Cell(layer=1, pos=2), metric="entropy")
+    assert told["columns"] == list(result.tokens) and told["rows"] == list(result.row_names)
+    best = numbers(told, "best", "<u2")
+    names = [[told["names"][number] for number in row] for row in best]
+    assert names == [[cell[0] for cell in row] for row in result.top_tokens]
+    np.testing.assert_allclose(numbers(told, "numbers", "<f4"), result.entropy_bits)
+    assert told["chosen"] == [1, 2] and told["legend"]["unit"] == "entropy (bits)"
+
+
+def test_a_rank_is_read_out_as_a_rank_and_a_followed_word_as_a_probability(result):
+    told = drawn(result, chosen=Cell(layer=0, pos=0), metric="answer_rank")
+    np.testing.assert_allclose(numbers(told, "numbers", "<f4"), result.answer_ranks)
+    assert told["legend"]["high"] == str(result.answer_ranks.max().item())
+    told = drawn(result, chosen=Cell(layer=0, pos=0), metric="target")
+    np.testing.assert_allclose(
+        numbers(told, "numbers", "<f4"), result.log_probs[:, :, 0].exp(), rtol=1e-5
+    )
+
+
+def test_cells_are_marked_where_the_followed_word_leads_or_is_among_the_candidates(result):
+    told = drawn(result, chosen=Cell(layer=0, pos=0))
+    marks, ranks = numbers(told, "marks", "u1"), result.ranks[:, :, 0].numpy()
+    assert ((marks == 2) == (ranks == 0)).all() and marks[-1, -1] == 2
+    assert ((marks == 1) == ((ranks > 0) & (ranks < 3))).all()
+
+
+def test_a_part_of_a_long_text_keeps_its_places(result):
+    told = drawn(result, chosen=Cell(layer=2, pos=3), first=2, count=2)
+    assert told["first"] == 2 and told["columns"] == list(result.tokens[2:4])
+    np.testing.assert_allclose(
+        numbers(told, "numbers", "<f4"), result.top_log_probs[:, 2:4, 0].exp(), rtol=1e-5
+    )
+
+
+def test_the_candidates_are_those_of_the_cell(result):
+    told = candidates(result, Cell(layer=2, pos=5))
+    assert [token for token, _ in told["rows"]] == list(result.top_tokens[2][5])
+    chances = [chance for _, chance in told["rows"]]
+    assert chances == pytest.approx(result.top_log_probs[2, 5].exp().tolist())
+    assert told["title"] == "Raw lens" and ["its rank here", "0"] in told["about"]
+    assert told["about"][-1][0] == "·cat"
