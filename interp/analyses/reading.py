@@ -125,22 +125,21 @@ class Reading(Result):
         return centred / centred.norm(dim=1, keepdim=True).clamp_min(1e-12)
 
     def finding(self) -> str:
-        known = self.right | self.wrong
+        held = torch.tensor([place in self.held_at for place in self.places])[self.where]
+        known = int(((self.right | self.wrong) & held).sum())
+        here = f"this story, wherever controls cannot: {int((self.right & held).sum())} of {known}"
         if not self.accuracy:
-            return (
-                f"{self.variable}, {self.site_name}: {int(self.right.sum())} of {int(known.sum())}"
-            )
+            return f"{self.variable}, {self.site_name}: too few stories to count; {here}"
         best = max(self.accuracy, key=lambda place: (self._margin(place), place))
         mine = self.accuracy[best]
         theirs = ", ".join(
-            f"{CURVES[name]} {held[best].value:.2f}"
-            for name, held in self.controls.items()
-            if best in held
+            f"{CURVES[name]} {of[best].value:.2f}"
+            for name, of in self.controls.items()
+            if best in of
         )
         return (
             f"{self.variable}, {self.site_name}, {WHERE[best]}: {mine.value:.2f} [{mine.low:.2f}, "
-            f"{mine.high:.2f}] ({theirs}; n = {mine.n}); this story: {int(self.right.sum())} of "
-            f"{int(known.sum())}"
+            f"{mine.high:.2f}] ({theirs}; n = {mine.n}); {here}"
         )
 
     def _margin(self, place: str) -> float:
@@ -162,9 +161,9 @@ class Reading(Result):
         held = ", ".join(WHERE[place] for place in self.held_at)
         lost = ", ".join(WHERE[place] for place in self.accuracy if place not in self.held_at)
         told = [
-            f"The true '{self.variable}' at each token, from the word that determines it on, and "
-            f"the most probable one as linear probes read it {self.site_name}. {self.finding()}.",
-            f"A probe for each kind of token, trained on {self.n_train} other stories, tested on "
+            f"{self.finding()}. The true '{self.variable}' at each token, from the word that "
+            "determines it on, and the most probable one as linear probes read it. A probe for "
+            f"each kind of token, trained on {self.n_train} other stories, tested on "
             f"{self.n_test}; 95 % bootstrap intervals over stories.",
         ]
         if self.familiar:

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from interp.dashboards.shelf import Entry
+from interp.dashboards.waiting import waiting
 from interp.edits import Edit
 from interp.instruments import get_instrument
 from interp.models.load import load_model
@@ -40,7 +41,7 @@ def measured(instrument: str, model: LanguageModel, **arguments: Any) -> Result:
     Models and results are never changed once they are made, so sessions can share them.
     """
     key = json.dumps([instrument, describe_model(model), record(arguments)], sort_keys=True)
-    with st.spinner("Measuring …"):
+    with waiting("Measuring …"):
         return _measured(key, instrument, model, arguments)
 
 

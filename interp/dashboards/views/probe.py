@@ -1,10 +1,20 @@
-"""Can a variable of the world be read from the activations, and better than by the controls?"""
+"""What can be read from the activations: by layer, along a story, or of a table of one's own."""
+
+from typing import Any
 
 import streamlit as st
 
-from interp.dashboards import exhibit, frame, session
+from interp.analyses.reading import Reading
+from interp.dashboards import exhibit, frame, kept, session
+from interp.dashboards.own_table import own_table
+from interp.dashboards.shelf import Entry
+from interp.dashboards.story_reader import coloured_story, states, stepper, two_tables
+from interp.protocols import LanguageModel
+from interp.results import Result
+from interp.worlds.world import World
 
-TITLE, ICON, GROUP = "Probe", ":material/troubleshoot:", "Look inside"
+TITLE, ICON, GROUP, PLACE = "Probe", ":material/troubleshoot:", "Look inside", 50
+PARTS = {"world": "By layer", "story": "Along a story", "table": "A table of my own"}
 AT = {
     "asked": "Just before a question's answer",
     "stated": "Where it is said",
@@ -12,6 +22,7 @@ AT = {
 }
 KINDS = {"linear": "Linear", "mlp": "One hidden layer"}
 VIEWS = {"accuracy": "Accuracy by layer", "confusion": "What is taken for what"}
+MOST_STORIES = 1000
 
 
 def render() -> None:
@@ -22,12 +33,25 @@ def render() -> None:
     world = frame.world_of(entry)
     if world is None:
         frame.no_world()
-        st.caption("Label your own text in a file: `interp run probe --labels FILE`.")
+        _of_a_table(model, None, seed)
         return
+    part = st.segmented_control(
+        "Look for", list(PARTS), default="world", format_func=PARTS.__getitem__, required=True,
+        key="part", **frame.LINK,
+    )  # fmt: skip
+    if part == "world":
+        _by_layer(model, world, seed)
+    elif part == "story":
+        _along_a_story(model, entry, world, seed)
+    else:
+        _of_a_table(model, world, seed)
+
+
+def _by_layer(model: LanguageModel, world: World, seed: int) -> None:
     with st.form("probe"):
         first, second = st.columns(2)
         variable = first.selectbox("What", list(world.variables), key="variable", **frame.LINK)
-        at = second.selectbox("Where", list(AT), format_func=AT.__getitem__, key="at")
+        at = second.selectbox("Where", list(AT), format_func=AT.__getitem__, key="at", **frame.LINK)
         kind = first.selectbox("Probe", list(KINDS), format_func=KINDS.__getitem__, key="kind")
         n = second.slider("Stories", 100, 2000, 300, 100, key="stories")
         asked = st.form_submit_button("Train the probe", type="primary")
@@ -36,8 +60,87 @@ def render() -> None:
         st.caption("Nothing is trained yet with these settings.")
         return
     result = session.measured("probe", model, world=world, **wanted)
+    _shown(result, f"Where '{variable}' can be read")
+
+
+def _of_a_table(model: LanguageModel, world: World | None, seed: int) -> None:
+    path = own_table(model, world)
+    if path is None:
+        return
+    left, right = st.columns(2, vertical_alignment="bottom")
+    kind = left.selectbox("Probe", list(KINDS), format_func=KINDS.__getitem__, key="table_kind")
+    wanted = {"labels": str(path), "kind": kind, "seed": seed}
+    asked = right.button("Train the probe", type="primary", key="train_table")
+    if frame.asked_for("table", asked, [model.hash, wanted]):
+        _shown(session.measured("probe", model, **wanted), "Where the label can be read")
+
+
+def _shown(result: Result, title: str) -> None:
     view = st.segmented_control(
         "Show", list(VIEWS), default="accuracy", format_func=VIEWS.__getitem__, required=True,
         key="probe_view",
     )  # fmt: skip
-    exhibit.show(result, f"Where '{variable}' can be read", view=view)
+    exhibit.show(result, title, view=view)
+
+
+def _along_a_story(model: LanguageModel, entry: Entry, world: World, seed: int) -> None:
+    base = {"world": world, **_what(model, world), "seed": seed}
+    pressed = st.button("Train the decoder", type="primary", key="train_decoder")
+    there = kept.find(entry, "reading", model, **base)
+    if there is None and not frame.asked_for("reading", pressed, [model.hash, str(base)]):
+        st.caption("A decoder is trained on other stories first; then any story is read at once.")
+        return
+    decoder = there or session.measured("reading", model, **base)
+    result = _read(model, base, decoder)
+    title = f"A story's '{result.variable}', as the world has it and as it is read"
+
+    shown = _shown_at(result)
+
+    def picture() -> None:
+        coloured_story(result, shown)
+        two_tables(result, stepper(result, shown), shown)
+
+    exhibit.show(result, title, picture=picture)
+    exhibit.show(result, f"Where '{result.variable}' can be read", key="where", view="where")
+
+
+def _shown_at(result: Reading) -> tuple[str, ...]:
+    """The kinds of token at which what is read is shown; elsewhere a right value is luck."""
+    everywhere = st.toggle(
+        "Also where the controls read it as well",
+        key="everywhere",
+        help="There what is read is no better than an untrained model, shuffled labels or the "
+        "commonest value.",
+        persist_state="session",
+    )
+    if not everywhere and not result.held_at:
+        st.info(
+            "At this layer nothing is read better than by the controls.", icon=":material/info:"
+        )
+    return result.places if everywhere else result.held_at
+
+
+def _what(model: LanguageModel, world: World) -> dict[str, Any]:
+    """The variable, and the layer it is read at."""
+    left, right = st.columns(2)
+    variable = left.selectbox("What", states(world.name), key="state", **frame.LINK)
+    layers = ["embedding", *(f"after layer {i}" for i in range(model.cfg.n_layers))]
+    middle = model.cfg.n_layers // 2 + 1
+    layer = layers.index(right.selectbox("Read at", layers, middle, key="read_at", **frame.LINK))
+    site = ("resid_post", layer - 1) if layer else ("resid_pre", 0)
+    return {"variable": variable, "site": site}
+
+
+def _read(model: LanguageModel, base: dict[str, Any], decoder: Result) -> Result:
+    left, right = st.columns([1, 3])
+    story = left.number_input("Story", 0, MOST_STORIES, 0, key="story", **frame.LINK)
+    own = right.text_area(
+        "or a story of my own",
+        key="own_story",
+        height=68,
+        max_chars=frame.LONGEST_PROMPT,
+        placeholder=base["world"].sample(story, split="held_out").text[:120] + " …",
+        **frame.LINK,
+    )
+    chosen = {"text": own.strip()} if own.strip() else {"story": story}
+    return session.measured("reading", model, **base, **chosen, decoder=decoder)
