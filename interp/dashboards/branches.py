@@ -129,10 +129,10 @@ def walk(of: tuple[str, str], d_vocab: int) -> Walk:
 def link(path: Path) -> None:
     """Put the path into the address."""
     told = ".".join(map(str, path))
-    if told != st.query_params.get(LINKED, ""):
-        st.query_params[LINKED] = told
     if not told:
         st.query_params.pop(LINKED, None)
+    elif told != st.query_params.get(LINKED):
+        st.query_params[LINKED] = told
 
 
 def _read(told: str, d_vocab: int) -> Path:

@@ -27,7 +27,7 @@ def test_arrow_keys_step_and_a_click_on_a_candidate_branches(page, address, titl
     page.keyboard.press("ArrowLeft")
     page.get_by_text("Cut the text into tokens").wait_for()
     settle(page)
-    page.get_by_role("radio", name="Draw").click()
+    page.get_by_test_id("stButtonGroup").get_by_text("Draw", exact=True).click()
     page.locator(".card .needle").wait_for()
     others = page.locator(".card button.candidate:not(.chosen)")
     others.nth(1).click()
