@@ -1,4 +1,4 @@
-"""The page of the lens: numbers of the model, a link, a followed word, a tuned lens, a long text."""
+"""The page of the lens: its numbers, a link, a followed word, a tuned lens, a long text."""
 
 import json
 
