@@ -1,0 +1,98 @@
+"""Steering in a real browser: a slider moves one text, readers stay apart, recipes travel."""
+
+from urllib.parse import quote
+
+import pytest
+
+import interp
+from interp.dashboards.components.coloured_text import flowing
+from interp.results import load_result
+from tests.dashboards.browsing import SHIPPED, outside, settle
+
+PROMPT = "It is a rainy afternoon. Henry is in the harbor."
+STEP = 0.05
+
+
+@pytest.fixture(scope="module")
+def written():
+    """What the shipped model writes alone at a dose of a mood, as the page shows it."""
+    model = interp.load_model("stories-demo")
+
+    def text(word: str, dose: float) -> str:
+        kept = SHIPPED / "stories-demo" / "results" / f"concept-{word}"
+        concept = load_result(kept)
+        edits = [concept.add(round(dose, 2), where=concept.where_written)]
+        made = model.generate(PROMPT, edits=edits, max_new_tokens=60, seed=0)
+        return "".join(map(flowing, model.tokenizer.display(made.tokens[0])))
+
+    return text
+
+
+def opened(page, address, word, dose):
+    """The page with one concept at a dose, at rest."""
+    query = f"concepts={word}&dose_{word}={dose}&prompt={quote(PROMPT)}"
+    page.goto(f"{address}/steering?{query}")
+    page.locator("[aria-label^='The steered text']").wait_for()
+    settle(page)
+
+
+def shown(page, name: str = "The steered text") -> str:
+    """One of the two texts."""
+    return page.locator(f"[aria-label^='{name},']").text_content()
+
+
+def test_a_slider_moves_the_steered_text_and_the_zones_stand_below(page, shipped_address, written):
+    opened(page, shipped_address, "happy", 0.0)
+    base = shown(page, "The text as it is")
+    assert base == shown(page) == written("happy", 0.0)
+    page.get_by_role("slider", name="happy").press("End")
+    page.wait_for_url("**dose_happy=2**")
+    settle(page)
+    assert shown(page) == written("happy", 2.0) != base
+    assert shown(page, "The text as it is") == base
+    strip = page.locator(".strip")
+    assert "useful from" in strip.get_attribute("aria-label")
+    assert "breaks" in strip.text_content()
+    assert outside(page, shipped_address) == []
+
+
+@pytest.mark.slow
+def test_two_browsers_that_steer_one_model_get_each_their_own_text(
+    browser, page, shipped_address, written
+):
+    other = browser.new_page()
+    other.set_default_timeout(120_000)
+    opened(page, shipped_address, "happy", 0.5)
+    opened(other, shipped_address, "angry", 0.8)
+    for turn in range(1, 4):
+        page.get_by_role("slider", name="happy").press("ArrowRight")
+        other.get_by_role("slider", name="angry").press("ArrowLeft")
+        for each in (page, other):
+            each.wait_for_timeout(300)
+            settle(each)
+        assert shown(page) == written("happy", 0.5 + turn * STEP)
+        assert shown(other) == written("angry", 0.8 - turn * STEP)
+        assert shown(page, "The text as it is") == shown(other, "The text as it is")
+    other.close()
+
+
+@pytest.mark.slow
+def test_a_saved_recipe_brings_the_text_back(browser, page, shipped_address, written, tmp_path):
+    opened(page, shipped_address, "calm", 0.9)
+    text = shown(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save recipe").click()
+    file = tmp_path / "calm.recipe.json"
+    download.value.save_as(file)
+    recipe, model = interp.load_recipe(file), interp.load_model("stories-demo")
+    made = model.generate(recipe.prompt, edits=recipe.edits(model), **recipe.sampling)
+    assert "".join(map(flowing, model.tokenizer.display(made.tokens[0]))) == text
+    other = browser.new_page()
+    other.set_default_timeout(120_000)
+    opened(other, shipped_address, "happy", 0.0)
+    assert shown(other) != text
+    other.locator("input[type=file]").set_input_files(file)
+    other.get_by_text("The recipe is on the rack").wait_for()
+    settle(other)
+    assert shown(other) == text == written("calm", 0.9)
+    other.close()
