@@ -92,7 +92,7 @@ def head_effect(
     *,
     answer: str = "",
     kind: Kind = "mean",
-    untrained: int = 3,
+    untrained: int = 2,
     shuffles: int = 4,
     seed: int = 0,
 ) -> HeadEffect:
