@@ -82,7 +82,7 @@ def press(page, name):
 
 
 def state(page, text):
-    page.locator("[data-testid=stMarkdownBadge]", has_text=text).wait_for()
+    page.locator(".stMarkdownBadge", has_text=text).wait_for()
 
 
 def test_a_tiny_model_is_trained_to_the_end_and_opened(page, house):
@@ -95,8 +95,8 @@ def test_a_tiny_model_is_trained_to_the_end_and_opened(page, house):
     refusal = page.get_by_text("'tiny' is there already and finished")
     refusal.wait_for()
     assert "world=rrxor" in page.url
-    page.get_by_role("link", name="Logit lens").last.click()
-    page.wait_for_url(re.compile("logit_lens.*model=tiny|model=tiny.*logit_lens"))
+    page.get_by_role("link", name="Attention").last.click()
+    page.wait_for_url(re.compile(r"/attention\?.*model=tiny"))
     page.get_by_text("step 60").first.wait_for()
     assert outside(page, house.address) == []
 
