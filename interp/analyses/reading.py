@@ -263,7 +263,8 @@ def reading(
     _holds_on(variable, told.facts)
     model.to_tokens(told_text)
     mine = _tracked(model, world, told_text, facts, variable)
-    training = _stories(model, world, call, "train", n_stories)
+    with part(0.0, 0.05):
+        training = _stories(model, world, call, "train", n_stories)
     if decoder is None:
         fields = _trained(model, world, training, site, call)
     else:
@@ -338,7 +339,10 @@ def _stories(
     """Stories of a split, followed as far as the model can read them."""
     drawn = {"seed": call["seed"], "level": call["level"], "split": split}
     told = sample_stories(world, count, first=0 if split == "train" else TESTED_FROM, **drawn)
-    tracks = [_tracked(model, world, s.text, s.facts, call["variable"]) for s in told]
+    tracks = []
+    for number, each in enumerate(told):
+        tell("following the stories", number, count)
+        tracks.append(_tracked(model, world, each.text, each.facts, call["variable"]))
     return [each for each in tracks if len(each.ids) <= model.cfg.n_ctx]
 
 
@@ -357,7 +361,8 @@ def _trained(
     """Decoders of this model, what they reach on test stories, and what an untrained one's do."""
     classes, seed = tuple(world.variables[call["variable"]]), call["seed"]
     cells = _cells(training, classes, seed)
-    testing = _stories(model, world, call, "held_out", call["n_test"])
+    with part(0.05, 0.1):
+        testing = _stories(model, world, call, "held_out", call["n_test"])
     known = {each.ids[: each.settled] for each in training}
     testing = [each for each in testing if each.ids[: each.settled] not in known]
     test_cells = _cells(testing, classes, seed)

@@ -226,6 +226,6 @@ def test_what_cannot_be_read_is_refused_in_words(model: GPT) -> None:
     with pytest.raises(WorldError, match="one sentence or more"):
         reading(model, WORLD, text=" ")
     with pytest.raises(TokenError, match="context"):
-        reading(model, WORLD, text=STORY + " Where is Ben? Park." * 40)
-    with pytest.raises(NotEnoughDataError):
-        reading(model, WORLD, "holder", n_stories=1, n_test=2)
+        reading(model, WORLD, text=STORY + " Where is Ben? Park." * 40, **SMALL)
+    with pytest.raises(NotEnoughDataError, match="Ask for more stories"):
+        reading(model, WORLD, "holder", n_stories=0, n_test=2)
