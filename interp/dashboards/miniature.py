@@ -31,7 +31,7 @@ def miniature(part: FigurePart) -> None:
 
 @st.cache_resource(max_entries=MOST_KEPT, show_spinner=False)
 def _drawn(number: int, dark: bool, _part: FigurePart) -> go.Figure:
-    figure = go.Figure(_part.figure)
+    figure = go.Figure(_part.figure.to_plotly_json())
     bare = {"title": None, "showticklabels": False, "ticks": "", "automargin": False}
     figure.update_xaxes(**bare).update_yaxes(**bare)
     figure.update_layout(

@@ -32,7 +32,7 @@ def picture(figure: "go.Figure", kind: Kind) -> bytes:
     """
     if find_chromium() is None:
         raise ConfigError(no_chromium(f"A picture as {kind.upper()}"))
-    drawn = _studio().draw(figure, kind)
+    drawn = _studio().draw(_named(figure), kind)
     return _same_names(drawn) if kind == "svg" else drawn
 
 
@@ -72,7 +72,7 @@ class Studio:
         from kaleido import Kaleido
 
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="pictures", daemon=True).start()
+        threading.Thread(target=_run, args=(self._loop,), name="pictures", daemon=True).start()
         # Formulas would be fetched from another host.
         browser = Kaleido(path=find_chromium(), mathjax=False, timeout=SECONDS)
         self._browser = browser
@@ -96,6 +96,11 @@ class Studio:
         return asyncio.run_coroutine_threadsafe(task, self._loop).result(SECONDS)
 
 
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    loop.run_forever()
+    loop.close()
+
+
 @cache
 def _studio() -> Studio:
     studio = Studio()
@@ -103,7 +108,17 @@ def _studio() -> Studio:
     return studio
 
 
+def _named(figure: "go.Figure") -> "go.Figure":
+    """A copy whose traces have names; plotly would draw them by lot."""
+    import plotly.graph_objects as go
+
+    named = go.Figure(figure.to_plotly_json())  # a copy: go.Figure(figure) would reorder its keys
+    for number, trace in enumerate(named.data):
+        trace.uid = f"{number:06d}"
+    return named
+
+
 def _same_names(drawn: bytes) -> bytes:
-    """The SVG with the name that plotly draws by lot replaced, so that two exports are equal."""
+    """The SVG with the last name that is drawn by lot replaced, so that two exports are equal."""
     found = re.search(rb'<defs id="defs-([0-9a-f]{6})"', drawn)
     return drawn.replace(found.group(1), b"figure") if found else drawn
