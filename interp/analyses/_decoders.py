@@ -71,11 +71,16 @@ def fit_decoders(
     Raises:
         NotEnoughDataError: none has.
     """
+    names = _enough(cells)
+    if not names:
+        raise NotEnoughDataError(
+            f"Reading a story needs {FEWEST_ROWS} tokens of one kind at which two values or more "
+            f"are true; {len(cells)} tokens came. Ask for more stories."
+        )
     with part(0.0, 0.5):
         rows = rows_at(model, cells, [site])[0]
     labels = torch.tensor([classes.index(cell.label) for cell in cells])
     found: dict[str, tuple[Linear, int]] = {}
-    names = _enough(cells)
     for number, (name, held) in enumerate(names.items()):
         tell(f"fitting, {name}", 0.5 + 0.5 * number / len(names), 1)
         truth = labels[held]
@@ -83,11 +88,6 @@ def fit_decoders(
         tasks = torch.stack([truth, truth[order]])
         fitted = fit_linear(rows[held], tasks, len(classes), l2=l2, max_steps=STEPS)
         found[name] = fitted, int(truth.mode().values)
-    if not found:
-        raise NotEnoughDataError(
-            f"Reading a story needs {FEWEST_ROWS} tokens of one kind at which two values or more "
-            f"are true; {len(cells)} tokens came. Ask for more stories."
-        )
     return Decoders(
         names=tuple(found),
         weight=torch.stack([fitted.weight for fitted, _ in found.values()]),
