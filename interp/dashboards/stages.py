@@ -134,7 +134,7 @@ def _told_of_block(result: Prediction, layer: int) -> Data:
             result,
             lambda pos: {
                 "weight": float(looks[pos]) / most,
-                "note": percent(float(looks[pos])),
+                "note": percent(float(looks[pos])) if looks[pos] >= 1e-3 else "<0.1%",
                 "light": pos == last,
             },
         ),
@@ -252,7 +252,7 @@ def _odds(result: Prediction, text: str) -> Data:
         "title": "Turn scores into odds",
         "words": "Scores become probabilities that sum to one. The temperature sharpens them "
         "(below 1) or flattens them (above 1); the cut-offs strike out the tail, and the rest "
-        "shares what was theirs. Change them above and watch.",
+        "shares what was theirs. Change them above, in 'How it draws', and watch.",
         "candidates": rows,
         "numbers": [
             ["can be drawn", f"{result.n_kept:,} of {result.n_vocab:,} tokens"],
