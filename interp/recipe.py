@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 
@@ -20,15 +20,23 @@ from interp.errors import CheckpointError, ConfigError, ModelMismatchError
 from interp.files import read_text, write_text
 from interp.protocols import LanguageModel
 from interp.reproduce import describe_model
-
-if TYPE_CHECKING:
-    from interp.analyses.concept import Concept
+from interp.results import Provenance
 
 FORMAT = "interp steering recipe 1"
 MOST_CONCEPTS = 6
 MOST_BYTES = 4 * 2**20
 HOW = ("positive", "negative", "site", "method", "at", "n_stories", "level", "seed")
 SAMPLING = {"max_new_tokens": int, "temperature": float, "top_k": int, "seed": int}
+
+
+class Direction(Protocol):
+    """What a recipe needs of a concept, as `interp.concept` finds it."""
+
+    name: str
+    provenance: Provenance
+
+    def add(self, dose: float = 1.0, *, where: Where | None = None) -> Add:
+        """The edit that adds `dose` shares of the site's median norm."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +59,7 @@ class Ingredient:
 
     @classmethod
     def of(
-        cls, concept: "Concept", dose: float, *, where: Where | None = None, **told: Any
+        cls, concept: Direction, dose: float, *, where: Where | None = None, **told: Any
     ) -> "Ingredient":
         """A concept at a dose; `told` may rename it (`name`) or give `words` to count."""
         call = concept.provenance.call
