@@ -4,22 +4,27 @@ from urllib.parse import quote
 
 from interp.analyses.surprise import surprise
 from interp.models.load import load_model
+from interp.worlds import load_world
 from tests.dashboards.browsing import HOSTILE, outside, settle
-
-TEXT = "It is a sunny morning. Anna is in the garden."
 
 
 def test_pointer_and_keys_tell_a_token_s_numbers(page, address, shelf):
-    page.goto(f"{address}/surprise?story={quote(TEXT)}")
+    world = load_world("stories")
+    text = world.sample(0, split="held_out").text
+    page.goto(f"{address}/surprise")
     tokens = page.locator(".text .token")
     tokens.first.wait_for()
     settle(page)
-    assert "".join(tokens.all_text_contents()) == TEXT
-    own = surprise(load_model(str(shelf / "stories-demo")), TEXT, untrained=False)
+    assert "".join(tokens.all_text_contents()) == text
+    model = load_model(str(shelf / "stories-demo"))
+    own = surprise(model, text, world=world, untrained=False)
     tokens.nth(4).hover()
     tip = page.locator(".tip")
-    assert f"{own.loss_nats[4]:.3f} nats" in tip.inner_text() and "·morning" in tip.inner_text()
-    assert f"1. {own.top_tokens[4][0]}" in tip.inner_text() and "floor" in tip.inner_text()
+    assert f"{own.loss_nats[4]:.3f} nats" in tip.inner_text() and own.tokens[4] in tip.inner_text()
+    assert (
+        f"1. {own.top_tokens[4][0]}" in tip.inner_text()
+        and f"floor\t{own.floor_nats[4]:.3f}" in tip.inner_text()
+    )
     tokens.nth(4).click()
     page.keyboard.press("ArrowRight")
     assert f"{own.loss_nats[5]:.3f} nats" in tip.inner_text()
