@@ -43,15 +43,14 @@ def metric_box(follows: bool) -> Metric:
 
 def cell_boxes(result: LogitLens) -> Cell:
     """The chosen cell: the model's answer at the end of the text until another is picked."""
-    rows, places = list(range(len(result.kl))), list(range(len(result.tokens)))
+    # The last ones come first, for a first option as the default agrees with clicks and links.
+    rows, places = range(len(result.kl))[::-1], range(len(result.tokens))[::-1]
     for key, there in ((ROW, rows), (POS, places)):
-        if st.session_state.get(key, 0) not in there:
+        if st.session_state.get(key, there[0]) not in there:
             del st.session_state[key]
-    layer = st.selectbox(
-        "Layer", rows, rows[-1], lambda row: result.row_names[row], key=ROW, **LINK
-    )
+    layer = st.selectbox("Layer", rows, 0, lambda row: result.row_names[row], key=ROW, **LINK)
     pos = st.selectbox(
-        "Position", places, places[-1], lambda at: f"{at}: {result.tokens[at]}", key=POS, **LINK
+        "Position", places, 0, lambda at: f"{at}: {result.tokens[at]}", key=POS, **LINK
     )
     return Cell(layer=layer, pos=pos)
 
