@@ -82,7 +82,7 @@ def test_what_is_typed_is_kept_letter_by_letter_and_is_no_markup(opened):
         first, _, last = kept(opened)
         assert (first.title, first.comment, last.text) == (words, words, words)
         shown = "\n".join(each.value for each in (*opened.caption, *opened.markdown))
-        assert "<script" not in shown and "![](" not in shown
+        assert "<script" not in shown.replace("\\<", "") and "![](" not in shown
         assert [part.number for part in kept(opened)] == numbers
 
 
