@@ -84,9 +84,10 @@ def draw(figure: go.Figure, words: str, key: str) -> None:
 def is_wide(figure: go.Figure) -> bool:
     """Whether it has too many panels or words for a phone, where it is scrolled sideways then."""
     told = figure.to_plotly_json()
-    axes = [name for name in told["layout"] if name.startswith(("xaxis", "yaxis"))]
+    axes = [told["layout"][name] for name in told["layout"] if name.startswith("xaxis")]
+    beside = {tuple(axis.get("domain", ())) for axis in axes}
     traces = [trace for trace in told["data"] if trace["type"] in ("bar", "heatmap")]
-    return len(axes) > 2 or sum(_count(trace.get("text")) for trace in traces) > MOST_WORDS
+    return len(beside) > 1 or sum(_count(trace.get("text")) for trace in traces) > MOST_WORDS
 
 
 def _count(words: Any) -> int:

@@ -96,9 +96,11 @@ def _columns(result: Continuation) -> None:
                 key="steered_text", name="The steered text", show_legend=False,
             )  # fmt: skip
     st.caption(
-        plain(f"Darker: the edit changed more what might come here (KL, 0 to {top:.2g} nats). "
-              "Point at a token for its candidates before and after.")
-    )  # fmt: skip
+        plain(
+            "The stronger the colour, the more the edit changed what might come here "
+            f"(KL, 0 to {top:.2g} nats). Point at a token for its candidates before and after."
+        )
+    )
 
 
 def _base_labels(result: Continuation) -> list[str]:
