@@ -54,7 +54,7 @@ def take_all(browser: Browser, address: str, goal: Path, size: str, light: str) 
         viewport={"width": width, "height": height}, color_scheme=light, reduced_motion="reduce"
     )
     page = context.new_page()
-    page.set_default_timeout(180_000)
+    page.set_default_timeout(300_000)
     for stem in views.stems():
         if stem == "report":
             fill_report(page, address)

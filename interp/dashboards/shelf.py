@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import isfinite, prod
 from pathlib import Path
 from typing import Any
@@ -74,11 +74,11 @@ class Entry:
     def evaluations(self) -> list[dict[str, Any]]:
         """What was measured on held-out text, in order of steps; what is no number is left out."""
         try:
-            found = read_metrics(self.folder / "metrics.jsonl", "eval")
+            path = self.folder / "metrics.jsonl"
+            told = path.stat()
+            return _evaluations(path, told.st_mtime_ns, told.st_size)
         except (OSError, RecursionError):
             return []
-        told = [{k: v for k, v in record.items() if _is_number(v)} for record in found]
-        return [record for record in told if "step" in record]
 
     @property
     def parameters(self) -> int | None:
@@ -131,6 +131,16 @@ def import_place() -> Path:
     told = _roots() if os.environ.get(FOLDERS) else ()
     free = (root for root in told if not (root / "run.json").exists())
     return next((root for root in free if root.resolve() not in shelves), RUNS)
+
+
+@lru_cache(maxsize=64)
+def _evaluations(path: Path, changed: int, size: int) -> list[dict[str, Any]]:
+    """Read once for every state of the file: a long run has many lines, and pages ask often."""
+    told = [
+        {name: value for name, value in record.items() if _is_number(value)}
+        for record in read_metrics(path, "eval")
+    ]
+    return [record for record in told if "step" in record]
 
 
 def _is_number(value: Any) -> bool:

@@ -9,7 +9,7 @@ from interp.errors import WorldError
 from interp.plots.surprise import UNITS
 from interp.protocols import LanguageModel
 
-TITLE, ICON, GROUP = "Surprise", ":material/bolt:", "Look inside"
+TITLE, ICON, GROUP, PLACE = "Surprise", ":material/bolt:", "Look inside", 10
 VIEWS = {
     "loss": "Loss",
     "regret": "Regret: loss less the floor",
