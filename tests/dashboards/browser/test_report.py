@@ -2,10 +2,11 @@
 
 import pytest
 
+from interp.dashboards.views import attention, logit_lens, surprise
 from interp.report import Report
 from tests.dashboards.browsing import outside, settle
 
-VIEWS = ("Surprise", "Logit lens", "Attention")
+VIEWS = (surprise.TITLE, logit_lens.TITLE, attention.TITLE)
 TITLE, COMMENT = "A <b>bold</b> claim", "What **was** there, and שלום."
 
 
