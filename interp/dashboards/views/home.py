@@ -76,7 +76,7 @@ def _row(entry: Entry) -> dict[str, Any]:
         "state": entry.state,
         "checkpoints": len(entry.steps),
         "text": entry.world or "",
-        "weights": entry.weights_hash(None)[:8],
+        "weights": str(entry.record.get("model_hash", ""))[:8],
     }
 
 
