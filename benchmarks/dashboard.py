@@ -16,10 +16,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Error, Page, TimeoutError, sync_playwright
+from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
 from interp.dashboards import views
-from interp.dashboards.launch import HOST, free_port
+from interp.dashboards.launch import HOST, free_port, is_up
 
 WATCH = Path(__file__).with_name("dashboard_watch.js")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
@@ -37,6 +37,12 @@ def serve(port: int) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
+def until_up(server: subprocess.Popen, port: int) -> None:
+    """Wait for the server; SystemExit when it ended instead."""
+    if not is_up(server, port):
+        sys.exit(f"The dashboard did not start on port {port}; try `interp dashboard` by hand.")
+
+
 def fresh(browser: Browser) -> Page:
     """A page that notes when it changes."""
     page = browser.new_page(viewport={"width": 1440, "height": 1000})
@@ -52,13 +58,8 @@ def seconds_to_first_page(browser: Browser) -> float:
     server = serve(port)
     page = fresh(browser)
     try:
-        while True:
-            try:
-                page.goto(f"http://{HOST}:{port}", timeout=1000)
-                break
-            except Error as error:
-                if server.poll() is not None or time.monotonic() - start > 120:
-                    raise error
+        until_up(server, port)
+        page.goto(f"http://{HOST}:{port}")
         page.locator("[data-testid=stDataFrame]").first.wait_for()
         return time.monotonic() - start
     finally:
@@ -91,7 +92,7 @@ def widgets(page: Page) -> dict[str, Callable[[], Any]]:
     found = {
         "seed": page.locator("[data-testid=stSidebar] [data-testid=stNumberInputStepUp]"),
         "example": main.get_by_role("button", name="Another example"),
-        "slider": main.locator("[role=slider]:visible"),
+        "slider": main.get_by_role("slider"),
     }
     there = {name: place.first for name, place in found.items() if place.count()}
     return {
@@ -141,10 +142,13 @@ def waits(page: Page, address: str, titles: dict[str, str], rounds: int) -> None
     changes: dict[tuple[str, str], list[float | None]] = {}
     page.goto(address)
     page.locator("[data-testid=stDataFrame]").first.wait_for()
-    for turn in range(rounds + 1):
+    for _ in range(rounds + 1):
         for stem, title in titles.items():
             switches[stem].append(open_view(page, stem, title))
-            for name, act in widgets(page).items() if turn else ():
+    for stem, title in titles.items():
+        open_view(page, stem, title)
+        for _ in range(rounds):
+            for name, act in widgets(page).items():
                 changes.setdefault((stem, name), []).append(wait_seconds(page, act))
     print(f"{'view':<16}{'first':>9}{'again':>9}  widgets")
     for stem, times in switches.items():
@@ -155,8 +159,8 @@ def waits(page: Page, address: str, titles: dict[str, str], rounds: int) -> None
 def steering(page: Page, address: str, rounds: int) -> list[float | None]:
     """From a slider to both texts of 60 tokens."""
     page.goto(f"{address}/steering?length=60")
-    slider = page.locator("[data-testid=stMain] [role=slider]:visible").first
-    slider.wait_for()
+    slider = page.locator("[data-testid=stMain]").get_by_role("slider").first
+    slider.wait_for(state="attached")
     wait_seconds(page, lambda: slider.press("ArrowLeft"))
     return [wait_seconds(page, lambda: slider.press("ArrowLeft"), *TEXTS) for _ in range(rounds)]
 
@@ -177,7 +181,7 @@ def main() -> None:
         port = free_port(8900)
         address, server = f"http://{HOST}:{port}", serve(port)
         try:
-            time.sleep(min(starts))
+            until_up(server, port)
             page = fresh(browser)
             told = median(steering(page, address, rounds))
             print(f"{'steering slider to both texts':<34}{told}  (<= 2)")

@@ -31,10 +31,15 @@ def test_the_python_of_a_figure_gives_its_numbers(application):
 
 def test_the_python_of_a_steered_text_writes_both_texts(application):
     test = application("steering", length="6")
-    test.toggle(key="code_steered").set_value(True).run()
-    code = next(code.value for code in test.code if "result.add" in code.value)
-    plain, steered = (element.value for element in test.text)
-    assert run(code)["printed"].endswith(f"{plain}\n{steered}\n")
+    test.toggle(key="code_continuation").set_value(True).run()
+    code = next(code.value for code in test.code if "interp.continuation" in code.value)
+    again = run(code)["result"]
+    test.button(key="add_continuation").click().run()
+    (kept,) = test.session_state["exhibits"]
+    assert (again.base_tokens, again.steered_tokens) == (
+        kept.result.base_tokens,
+        kept.result.steered_tokens,
+    )
 
 
 def test_the_python_of_a_generation_writes_its_text(application):

@@ -38,6 +38,8 @@ def test_hostile_text_is_shown_letter_by_letter(page, address):
 
 
 def test_a_link_that_is_copied_opens_what_was_seen(page, address):
+    from playwright.sync_api import expect
+
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(f"{address}/logit_lens?model=bytes&prompt={quote('a <b> c')}")
     settle(page)
@@ -50,9 +52,8 @@ def test_a_link_that_is_copied_opens_what_was_seen(page, address):
     assert "model=bytes" in link and "seed=7" in link
     page.goto("about:blank")
     page.goto(link)
-    settle(page)
-    assert page.get_by_role("textbox", name="Text").input_value() == "a <b> c"
-    assert page.get_by_role("spinbutton", name="Seed").input_value() == "7"
+    expect(page.get_by_role("textbox", name="Text")).to_have_value("a <b> c", timeout=PATIENCE)
+    expect(page.get_by_role("spinbutton", name="Seed")).to_have_value("7", timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")

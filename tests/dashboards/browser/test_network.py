@@ -26,7 +26,7 @@ def test_a_view_asks_nobody_else(page, shipped_address, stem):
 
 def touch(page) -> None:
     """Change what is at hand: the first slider of the page, the link, the table of a figure."""
-    slider = page.locator("[data-testid=stMain] [role=slider]").first
+    slider = page.locator("[data-testid=stMain]").get_by_role("slider").first
     if slider.count():
         slider.press("ArrowLeft")
     table = page.get_by_text("Table", exact=True).first
