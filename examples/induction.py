@@ -28,12 +28,12 @@ from interp.training.corpus import Corpus
 from interp.training.pretrain import train
 from interp.training.sources import write_world_corpus
 
-EARLY, LATE = slice(2, 10), slice(-16, None)
+LATE = slice(-16, None)
 PANELS = (
     ("loss", "held-out loss (nats/token)"),
     ("in_context", "in-context score (nats/token)"),
     ("induction", "prefix matching, best head"),
-    ("previous", "previous token, best head"),
+    ("previous_token", "previous token, best head"),
 )
 
 
@@ -44,7 +44,7 @@ class Curve:
     Attributes:
         name: two or one layers, and the seed.
         steps: of the checkpoints.
-        values: `loss`, `in_context`, `induction` and `previous`, a value a checkpoint.
+        values: `loss`, `in_context`, `induction` and `previous_token`, a value a checkpoint.
     """
 
     name: str
@@ -66,12 +66,14 @@ def run(corpus: Corpus, folder: Path, *, layers: int, seed: int, steps: int, eve
     if not (folder / "model.safetensors").exists():
         train(config, corpus.folder, folder)
     model = interp.load_model(folder)
-    texts = held_out_rows(model)
-    spaced = [step for step in model.history if step % every == 0]
-    measured = [measure(model.history[step], texts) for step in spaced]
-    values = {name: tuple(each[name] for each in measured) for name, _ in PANELS}
+    found = interp.watch(
+        model, interp.load_world("repeats"), measures=[name for name, _ in PANELS],
+        steps=[step for step in model.history if step % every == 0], most=0,
+    )  # fmt: skip
     return Curve(
-        name=f"{layers} layer{'s' * (layers > 1)}, seed {seed}", steps=tuple(spaced), values=values
+        name=f"{layers} layer{'s' * (layers > 1)}, seed {seed}",
+        steps=found.steps,
+        values={name: tuple(found.curve(name).tolist()) for name, _ in PANELS},
     )
 
 
@@ -80,26 +82,6 @@ def held_out_rows(model: LanguageModel, n: int = 128) -> torch.Tensor:
     world = interp.load_world("repeats")
     texts = [world.sample(number, split="held_out").text for number in range(n)]
     return model.to_tokens(texts)[0]
-
-
-def measure(model: LanguageModel, tokens: torch.Tensor) -> dict[str, float]:
-    """The four numbers of a checkpoint."""
-    nats = losses(model, tokens)
-    scores = interp.heads(model, ablation="none", untrained=0, n_sequences=16).scores[..., 0]
-    best = scores.amax((1, 2))
-    return {
-        "loss": nats.mean().item(),
-        # Olsson et al.: loss late in the context less loss early in it; lower is better.
-        "in_context": (nats[:, LATE].mean() - nats[:, EARLY].mean()).item(),
-        "previous": best[0].item(),
-        "induction": best[2].item(),
-    }
-
-
-def losses(model: LanguageModel, tokens: torch.Tensor, edits: tuple = ()) -> torch.Tensor:
-    """Nats of every token after the first."""
-    log_probs = model.run(tokens, edits=edits).logits[:, :-1].log_softmax(-1)
-    return -log_probs.gather(-1, tokens[:, 1:, None])[..., 0]
 
 
 def steepest(curve: Curve) -> tuple[int, int]:
@@ -157,7 +139,7 @@ def report(curves: list[Curve], floor: float) -> None:
             f"{curve.name}: loss {curve.values['loss'][0]:.2f} -> {last['loss']:.2f} (floor "
             f"{floor:.2f}), most of it between steps {begin} and {end}; in-context score "
             f"{last['in_context']:+.2f}, prefix matching {last['induction']:.2f}, previous token "
-            f"{last['previous']:.2f}"
+            f"{last['previous_token']:.2f}"
         )
     print(
         "Olsson et al. 2022: in models of two layers or more the loss bends, the in-context score\n"

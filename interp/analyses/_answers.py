@@ -94,15 +94,7 @@ def regrets(
     return losses - torch.tensor(floors), torch.tensor([len(each.nats) for each in readings])
 
 
-def _right(reading: Reading, question: Asked) -> bool | None:
-    place = _place(reading, question)
-    if place is None:
-        return None
-    first, last = place
-    return reading.best[first - 1 : last] == reading.ids[first : last + 1]
-
-
-def _place(reading: Reading, question: Asked) -> tuple[int, int] | None:
+def place_of(reading: Reading, question: Asked) -> tuple[int, int] | None:
     """The first and the last token of the answer; None beyond the context."""
     end = question.start + len(question.answer)
     if end > reading.spans[-1][1]:
@@ -110,11 +102,19 @@ def _place(reading: Reading, question: Asked) -> tuple[int, int] | None:
     return token_range(reading.spans, (question.start, end))
 
 
+def _right(reading: Reading, question: Asked) -> bool | None:
+    place = place_of(reading, question)
+    if place is None:
+        return None
+    first, last = place
+    return reading.best[first - 1 : last] == reading.ids[first : last + 1]
+
+
 def _instead(
     model: LanguageModel, text: str, reading: Reading, question: Asked, never: frozenset[str]
 ) -> Iterator[tuple[list[int], int]]:
     """Rows that end in an answer of `never`, where the model's first choice begins it."""
-    place = _place(reading, question)
+    place = place_of(reading, question)
     if place is None:
         return
     first = place[0]

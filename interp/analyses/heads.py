@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.analyses._ablation import Kind, head_ablations, text_loss, text_means
-from interp.analyses._attention_weights import off_by
 from interp.analyses._control import untrained_twins
+from interp.analyses._head_scores import SCORES, head_scores
 from interp.analyses._interval import mean_interval, plain
 from interp.analyses._repeated import copy_length, repeated_tokens, second_copy_loss
 from interp.errors import ConfigError, NotEnoughDataError
@@ -21,7 +21,6 @@ from interp.statistics import Interval
 if TYPE_CHECKING:
     import pandas as pd
 
-SCORES = ("previous_token", "duplicate_token", "induction", "first_token")
 REPEATED, TEXTS = "repeated tokens", "texts"
 
 
@@ -159,9 +158,10 @@ def heads(
     length = copy_length(model, length)
     tokens = repeated_tokens(model, n_sequences, length, seed)
     twins = [
-        _scores(twin, tokens, length).mean(0) for twin in untrained_twins(model, untrained, seed)
+        head_scores(twin, tokens, length).mean(0)
+        for twin in untrained_twins(model, untrained, seed)
     ]
-    scores = _scores(model, tokens, length)
+    scores = head_scores(model, tokens, length)
     clean, changes = _ablations(model, texts, tokens, length, ablation)
     shape = (0, *scores.shape[1:])
     bounded = [_bounds(change, seed) for change in changes]
@@ -186,23 +186,6 @@ def _check(n_sequences: int, texts: Sequence[str], ablation: str) -> None:
             "Intervals need two sequences or more, and a list of two texts or more (or none); "
             f"n_sequences = {n_sequences} and {type(texts).__name__} of {len(texts)} came."
         )
-
-
-def _scores(
-    model: LanguageModel, tokens: Tensor, length: int
-) -> Float[Tensor, "batch score layer head"]:
-    """`SCORES` of each sequence."""
-    start = tokens.shape[1] - 2 * length  # 1 with a beginning-of-text token
-    patterns = model.run(tokens, cache=["pattern"]).stack("pattern").float().cpu()
-    again = slice(-length, None)  # queries of the second copy
-    scores = (
-        # The token before the first ordinary one may be the first of all: another score.
-        off_by(patterns, 1)[..., max(start, 1) :],
-        off_by(patterns, length)[..., again],
-        off_by(patterns, length - 1)[..., again],
-        patterns[..., 1:, 0],
-    )
-    return torch.stack([score.mean(-1) for score in scores]).permute(2, 0, 1, 3)
 
 
 def _ablations(

@@ -9,15 +9,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from interp.alignment import first_shown, nats_per_token, token_range
 from interp.analyses._control import untrained_twins
+from interp.analyses._floor import floor_by_token
 from interp.analyses._interval import UNKNOWN, mean_interval, plain
 from interp.analyses._prompt import displayed
 from interp.errors import ConfigError, TokenError
 from interp.protocols import LanguageModel
 from interp.results import Result, provenance
 from interp.statistics import Interval
-from interp.worlds.world import Choice, World
+from interp.worlds.world import World
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from interp.alignment import Span
     from interp.edits import Edit
 
-DETERMINED = "determined"
 SHUFFLES = 5
 
 
@@ -179,7 +178,7 @@ def surprise(
     nats = _losses(log_probs, ids)
     top = log_probs.topk(min(k, model.cfg.d_vocab), dim=-1)
     choices = world.surprisal(text, level=level) if world is not None else None
-    floor, kinds = _floor(text, spans, choices)
+    floor, kinds = floor_by_token(text, spans, choices)
     sentences = _sentences(text, spans[1:])
     twins = untrained_twins(model, 1, seed) if untrained else iter(())
     return Surprise(
@@ -232,26 +231,6 @@ def _mean_loss(model: LanguageModel, ids: Sequence[int], edits: "Sequence[Edit]"
 def _entropy_bits(log_probs: Float[Tensor, "pos d_vocab"]) -> Float[Tensor, " pos"]:
     parts = torch.where(log_probs.isneginf(), 0.0, log_probs.exp() * log_probs)
     return -parts.sum(-1) / math.log(2)
-
-
-def _floor(
-    text: str, spans: "Sequence[Span]", choices: Sequence[Choice] | None
-) -> tuple[Float[Tensor, " pos"], tuple[str, ...]]:
-    """Floor in nats of each predicted token, and the kind of the costliest choice it shows."""
-    if choices is None:
-        return torch.full((len(spans) - 1,), math.nan), (DETERMINED,) * (len(spans) - 1)
-    costs = [(*choice.span, choice.surprisal_nats) for choice in choices]
-    kinds, highest = [DETERMINED] * len(spans), [-math.inf] * len(spans)
-    for choice in choices:
-        start, end = choice.span
-        if start >= end:
-            continue
-        first, last = token_range(spans, (first_shown(text, start, end), end))
-        for token in range(first, last + 1):
-            if choice.surprisal_nats > highest[token]:
-                kinds[token], highest[token] = choice.kind, choice.surprisal_nats
-    nats = torch.tensor(nats_per_token(text, spans, costs), dtype=torch.float64)
-    return nats[1:], tuple(kinds[1:])
 
 
 def _sentences(text: str, spans: "Sequence[Span]") -> list[int]:

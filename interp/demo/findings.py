@@ -8,6 +8,7 @@ from interp.results import Result
 from interp.worlds.world import Question, Story, World
 
 VARIABLE, MOOD = "place", "happy"
+WATCHED = ("loss", "accuracy", "log_prob", "induction", "previous_token", "in_context")
 SHORTCUT = "most_recent"
 MOST_STORIES_LOOKED_AT = 200
 
@@ -26,6 +27,8 @@ class Size:
     n_random: int = 20
     n_texts: int = 16
     n_untrained: int = 3
+    n_watched: int = 64
+    n_checkpoints: int = 12
 
 
 FULL = Size()
@@ -40,6 +43,8 @@ QUICK = Size(
     n_random=3,
     n_texts=4,
     n_untrained=1,
+    n_watched=8,
+    n_checkpoints=3,
 )
 
 
@@ -75,6 +80,7 @@ def _of_the_whole_world(model: GPT, world: World, size: Size) -> list[Finding]:
     from interp.analyses.heads import heads
     from interp.analyses.probe import probe
     from interp.analyses.steering import steering
+    from interp.analyses.watch import watch
 
     texts = [world.sample(number, split="held_out").text for number in range(size.n_texts)]
     return [
@@ -88,6 +94,18 @@ def _of_the_whole_world(model: GPT, world: World, size: Size) -> list[Finding]:
                 n_stories=size.n_evaluated,
                 n_fitted=size.n_fitted,
                 n_generated=size.n_generated,
+            ),
+        ),
+        Finding(
+            name="watch",
+            title="How did it learn this, step by step?",
+            comment="A panel a measure; dashed: its control, dotted: a fresh model.",
+            make=lambda: watch(
+                model,
+                world,
+                measures=WATCHED,
+                most=size.n_checkpoints,
+                n_stories=size.n_watched,
             ),
         ),
         Finding(

@@ -21,6 +21,7 @@ SECTIONS = {
     "probe",
     "steering",
     "surprise",
+    "watch",
 }
 
 

@@ -1,0 +1,29 @@
+"""How many questions of each kind are answered right: every token of the answer is first choice."""
+
+from interp.analyses._ground import Look
+from interp.analyses._measures import Measure
+from interp.analyses._scores import Scores
+from interp.analyses._tally import per_story
+
+
+def accuracy(look: Look) -> dict[str, Scores]:
+    """Share of right answers by kind; the control expects another story's answer."""
+    ground = look.ground
+    right, said_wrong = [], []
+    for i, (first, last) in enumerate(ground.places):
+        reading = look.readings[ground.asked[i].story]
+        right.append(float(reading.best[first - 1 : last] == reading.ids[first : last + 1]))
+        said_wrong.append(float(reading.best[first - 1] == ground.wrong[i]))
+    return per_story(ground, right, said_wrong)
+
+
+MEASURE = Measure(
+    title="Answers: right",
+    unit="share of questions",
+    of=accuracy,
+    applies=lambda ground: bool(ground.kinds),
+    better="high",
+    control="shuffled answers",
+    is_share=True,
+    place=2,
+)

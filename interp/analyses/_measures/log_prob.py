@@ -1,0 +1,31 @@
+"""The log-probability of the right answer: it moves also where accuracy does not."""
+
+import math
+
+from interp.analyses._ground import Look
+from interp.analyses._measures import Measure
+from interp.analyses._scores import Scores
+from interp.analyses._tally import per_story
+
+
+def log_prob(look: Look) -> dict[str, Scores]:
+    """Nats by kind of question; the control begins as another story's answer does."""
+    ground = look.ground
+    right, wrong = [], []
+    for i, (first, last) in enumerate(ground.places):
+        nats = look.readings[ground.asked[i].story].nats[first - 1 : last]
+        begins = float(nats[0]) if math.isnan(look.wrong_nats[i]) else look.wrong_nats[i]
+        right.append(-float(nats.sum()))
+        wrong.append(-begins - float(nats[1:].sum()))
+    return per_story(ground, right, wrong)
+
+
+MEASURE = Measure(
+    title="Answers: log-probability",
+    unit="nats",
+    of=log_prob,
+    applies=lambda ground: bool(ground.kinds),
+    better="high",
+    control="shuffled answers",
+    place=3,
+)

@@ -1,0 +1,310 @@
+// A slider over training. Everything it moves is drawn here: no message goes to the server.
+// Words come as data and are written as text, never as markup.
+const built = new WeakMap();
+const SVG = "http://www.w3.org/2000/svg";
+const SECONDS = 9;
+const FINE = 32767;
+const MOST_COLOURS = 7;
+const [WIDE, HIGH, EDGE] = [260, 92, 6];
+
+function made(kind, name, text = "") {
+  const element = document.createElement(kind);
+  element.className = name;
+  element.textContent = text;
+  return element;
+}
+
+function drawn(kind, attributes, text = "") {
+  const element = document.createElementNS(SVG, kind);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.textContent = text;
+  return element;
+}
+
+function bytes(packed) {
+  return Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0)).buffer;
+}
+
+function short(value) {
+  return value === null ? "?" : Number(value.toPrecision(3)).toLocaleString("en");
+}
+
+function panel(title, note, body, name) {
+  const part = made("section", `panel ${name}`);
+  part.setAttribute("aria-label", title);
+  part.append(made("h4", "", title), made("div", "note", note), body);
+  return part;
+}
+
+// Where a log step lies among checkpoints: the one below, and the share of the way to the next.
+function between(logs, at) {
+  let low = 0;
+  while (low < logs.length - 2 && logs[low + 1] <= at) low += 1;
+  const gap = logs[low + 1] - logs[low];
+  return [low, gap > 0 ? Math.min(1, Math.max(0, (at - logs[low]) / gap)) : 0];
+}
+
+function curvePanel(curve, ends) {
+  const logs = curve.steps.map(Math.log1p);
+  const all = [...curve.values, ...curve.low, ...curve.high, ...curve.control];
+  const known = all.filter((value) => value !== null);
+  const [low, high] = [Math.min(...known), Math.max(...known)];
+  const x = (log) => EDGE + ((log - ends[0]) / (ends[1] - ends[0])) * (WIDE - 2 * EDGE);
+  const y = (value) => HIGH - EDGE - ((value - low) / (high - low || 1)) * (HIGH - 2 * EDGE);
+  const path = (values) =>
+    values.map((value, i) => (value === null ? "" : `${x(logs[i])},${y(value)}`)).join(" ").trim();
+  const picture = drawn("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img" });
+  const last = curve.values[curve.values.length - 1];
+  const told = `${curve.name}: ${short(curve.values[0])} to ${short(last)} ${curve.unit}`;
+  picture.setAttribute("aria-label", told);
+  if (curve.low.every((value) => value !== null)) {
+    const back = curve.low.map((value, i) => `${x(logs[i])},${y(value)}`).reverse().join(" ");
+    picture.append(drawn("polygon", { class: "band", points: `${path(curve.high)} ${back}` }));
+  }
+  if (curve.control.length) {
+    picture.append(drawn("polyline", { class: "control", points: path(curve.control) }));
+  }
+  picture.append(drawn("polyline", { class: "line", points: path(curve.values) }));
+  const cursor = drawn("line", { class: "cursor", y1: 0, y2: HIGH });
+  const dot = drawn("circle", { class: "dot", r: 3.5 });
+  picture.append(cursor, dot);
+  const value = made("span", "value");
+  const box = made("div", "curve");
+  const head = made("div", "name", curve.name);
+  head.append(value);
+  const control = curve.control_name ? ` · dashed: ${curve.control_name}` : "";
+  box.append(head, picture, made("div", "note", `${curve.unit}${control}`));
+  const move = (at) => {
+    const [i, share] = between(logs, at);
+    const now = curve.values[i] + share * (curve.values[i + 1] - curve.values[i]);
+    cursor.setAttribute("x1", x(at));
+    cursor.setAttribute("x2", x(at));
+    dot.setAttribute("cx", x(at));
+    dot.setAttribute("cy", y(now));
+    value.textContent = short(curve.values[share < 0.5 ? i : i + 1]);
+  };
+  return { box, move };
+}
+
+function wordsPanel(data) {
+  const points = new Int16Array(bytes(data.points));
+  const count = data.words.length;
+  const size = 400;
+  const picture = drawn("svg", { viewBox: `0 0 ${size} ${size}`, class: "words", role: "img" });
+  picture.setAttribute("aria-label", `Embeddings of ${count} words in two dimensions`);
+  const kinds = [...new Set(data.kinds)];
+  const marks = data.words.map((word, i) => {
+    const colour = `k${kinds.indexOf(data.kinds[i]) % MOST_COLOURS}`;
+    const mark = drawn("g", { class: colour });
+    const label = drawn("text", { x: 6, y: 3.5 }, word);
+    mark.append(drawn("circle", { r: 3 }), label);
+    mark.append(drawn("title", {}, `${word} (${data.kinds[i]})`));
+    picture.append(mark);
+    return mark;
+  });
+  const place = (step, word, axis) => {
+    const value = points[(step * count + word) * 2 + axis] / FINE;
+    return size / 2 + value * (size / 2 - 34) * (axis ? -1 : 1);
+  };
+  const move = (i, share) => {
+    marks.forEach((mark, word) => {
+      const [x, y] = [0, 1].map(
+        (axis) => place(i, word, axis) * (1 - share) + place(i + 1, word, axis) * share,
+      );
+      mark.setAttribute("transform", `translate(${x.toFixed(1)} ${y.toFixed(1)})`);
+    });
+  };
+  const legend = made("div", "legend");
+  kinds.forEach((kind, i) => legend.append(made("span", `key k${i % MOST_COLOURS}`, kind)));
+  const box = made("div", "");
+  box.append(legend, picture);
+  return { box, move };
+}
+
+function attentionPanel(data) {
+  const weights = new Uint8Array(bytes(data.pattern));
+  const n = data.tokens.length;
+  const size = 12;
+  const view = { viewBox: `0 0 ${n * size} ${n * size}`, class: "attention", role: "img" };
+  const picture = drawn("svg", view);
+  picture.setAttribute("aria-label", `Attention of head ${data.head}: rows look at columns`);
+  const cells = [];
+  for (let query = 0; query < n; query++) {
+    for (let key = 0; key <= query; key++) {
+      const cell = drawn("rect", { x: key * size, y: query * size, width: size, height: size });
+      const title = drawn("title", {}, "");
+      cell.append(title);
+      picture.append(cell);
+      cells.push({ cell, title, query, key });
+    }
+  }
+  const show = (step) => {
+    for (const { cell, title, query, key } of cells) {
+      const weight = weights[(step * n + query) * n + key] / 255;
+      cell.style.fillOpacity = weight;
+      title.textContent = `${data.tokens[query]} looks at ${data.tokens[key]}: ${weight.toFixed(2)}`;
+    }
+  };
+  return { box: picture, show };
+}
+
+function lensPanel(data) {
+  const best = new Uint16Array(bytes(data.best));
+  const chances = new Uint8Array(bytes(data.chances));
+  const n = data.tokens.length;
+  const frame = made("div", "frame");
+  const table = made("table", "lens");
+  const head = made("tr", "");
+  head.append(made("th", "", "after"), ...data.tokens.map((token) => made("th", "", token)));
+  table.append(head);
+  const cells = [];
+  data.rows.forEach((name, row) => {
+    const line = made("tr", "");
+    line.append(made("th", "side", name));
+    for (let at = 0; at < n; at++) {
+      const cell = made("td", "");
+      line.append(cell);
+      cells.push({ cell, at: row * n + at });
+    }
+    table.append(line);
+  });
+  frame.append(table);
+  const show = (step) => {
+    const first = step * data.rows.length * n;
+    for (const { cell, at } of cells) {
+      const chance = chances[first + at] / 255;
+      cell.textContent = data.names[best[first + at]];
+      cell.style.setProperty("--chance", `${Math.round(70 * chance)}%`);
+      cell.title = `${cell.textContent} ${chance.toFixed(2)}`;
+    }
+  };
+  return { box: frame, show, scroll: () => (frame.scrollLeft = frame.scrollWidth) };
+}
+
+function controls(data, ends) {
+  const bar = made("div", "bar");
+  const play = made("button", "play", "▶ Play");
+  play.type = "button";
+  const slider = made("input", "slider");
+  Object.assign(slider, { type: "range", min: 0, max: 1000, step: 1, value: 1000 });
+  slider.setAttribute("aria-label", "Training step, on a logarithmic scale");
+  const step = made("output", "step");
+  const ticks = made("div", "ticks");
+  data.steps.forEach((each) => {
+    const tick = made("span", "tick");
+    tick.style.left = `${(100 * (Math.log1p(each) - ends[0])) / (ends[1] - ends[0])}%`;
+    ticks.append(tick);
+  });
+  const track = made("div", "track");
+  track.append(slider, ticks);
+  bar.append(play, track, step);
+  return { bar, play, slider, step };
+}
+
+function build(parentElement, data) {
+  const logs = data.steps.map(Math.log1p);
+  const ends = [logs[0], logs[logs.length - 1]];
+  const whole = made("div", "whole");
+  const { bar, play, slider, step } = controls(data, ends);
+  const curves = data.curves.map((curve) => curvePanel(curve, ends));
+  const text = made("p", "text");
+  const written = made("span", "written");
+  text.append(made("span", "prompt", data.tokens.join("").replaceAll("·", " ")), written);
+  const lens = lensPanel(data);
+  const attention = attentionPanel(data);
+  const words = data.words.length ? wordsPanel(data) : null;
+  const row = made("div", "curves");
+  row.append(...curves.map(({ box }) => box));
+  const panels = made("div", "panels");
+  panels.append(panel("What it writes", "the same seed at every step", text, "wide"));
+  const share = made("span", "");
+  if (words) {
+    const part = panel("Words it knows", "", words.box, "half");
+    part.querySelector(".note").append("two main directions of the embeddings, ", share);
+    panels.append(part);
+  }
+  const title = `Where head ${data.head} looks`;
+  panels.append(panel(title, "rows look at columns, darker is more", attention.box, "half"));
+  panels.append(panel("What each layer would say", "the lens, darker is surer", lens.box, "wide"));
+  whole.append(bar, row, panels);
+  parentElement.append(whole);
+  lens.scroll();
+
+  const state = { at: ends[1], shown: -1, timer: 0, frames: 0 };
+  const show = (nearest) => {
+    state.shown = nearest;
+    const told = `step ${data.steps[nearest].toLocaleString("en")}`;
+    step.textContent = told;
+    slider.setAttribute("aria-valuetext", told);
+    written.textContent = data.texts[nearest];
+    share.textContent = `${Math.round(100 * data.shown[nearest])} % of their variance`;
+    attention.show(nearest);
+    lens.show(nearest);
+  };
+  const draw = () => {
+    const [i, part] = between(logs, state.at);
+    slider.value = (1000 * (state.at - ends[0])) / (ends[1] - ends[0]);
+    curves.forEach(({ move }) => move(state.at));
+    words?.move(i, part);
+    const nearest = part < 0.5 ? i : i + 1;
+    if (nearest !== state.shown) show(nearest);
+    state.frames += 1;
+    whole.dataset.frames = state.frames;
+    whole.dataset.step = data.steps[nearest];
+  };
+  const stop = () => {
+    cancelAnimationFrame(state.timer);
+    state.timer = 0;
+    play.textContent = "▶ Play";
+  };
+  const start = () => {
+    if (state.at >= ends[1]) state.at = ends[0];
+    play.textContent = "❚❚ Pause";
+    let before = null;
+    const tick = (now) => {
+      const passed = before === null ? 0 : (now - before) / 1000;
+      before = now;
+      state.at = Math.min(ends[1], state.at + (passed * (ends[1] - ends[0])) / SECONDS);
+      draw();
+      if (state.at >= ends[1]) stop();
+      else state.timer = requestAnimationFrame(tick);
+    };
+    state.timer = requestAnimationFrame(tick);
+  };
+  play.addEventListener("click", () => (state.timer ? stop() : start()));
+  slider.addEventListener("input", () => {
+    stop();
+    state.at = ends[0] + (slider.valueAsNumber / 1000) * (ends[1] - ends[0]);
+    draw();
+  });
+  slider.addEventListener("keydown", (event) => {
+    const last = data.steps.length - 1;
+    const to = {
+      ArrowRight: Math.min(last, state.shown + 1),
+      ArrowUp: Math.min(last, state.shown + 1),
+      ArrowLeft: Math.max(0, state.shown - 1),
+      ArrowDown: Math.max(0, state.shown - 1),
+      Home: 0,
+      End: last,
+    }[event.key];
+    if (to !== undefined) {
+      stop();
+      state.at = logs[to];
+      draw();
+    } else if (event.key === " ") play.click();
+    else return;
+    event.preventDefault();
+  });
+  draw();
+  return { whole, stop };
+}
+
+export default function ({ parentElement, data }) {
+  const told = JSON.stringify(data);
+  const before = built.get(parentElement);
+  if (before?.told === told && before.whole.isConnected) return;
+  before?.stop();
+  parentElement.querySelector(".whole")?.remove();
+  built.set(parentElement, { told, ...build(parentElement, data) });
+  return () => built.get(parentElement)?.stop();
+}

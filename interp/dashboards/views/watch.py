@@ -1,0 +1,104 @@
+"""A model at every step of its training: curves, and a slider that moves text, words and heads."""
+
+import streamlit as st
+
+from interp.analyses._history import thinned
+from interp.analyses._measures import get_measure, measure_names
+from interp.analyses.growth import Growth
+from interp.analyses.watch import Watch
+from interp.dashboards import exhibit, frame, kept, session
+from interp.dashboards.components.timeline import MOST_CURVES, timeline
+from interp.dashboards.shelf import Entry
+from interp.protocols import LanguageModel
+from interp.worlds.world import World
+
+TITLE, ICON, GROUP, PLACE = "Watch it learn", ":material/timeline:", "Learn", 10
+MOST_STEPS = 50
+QUICK = ("loss", "accuracy", "log_prob", "induction", "previous_token", "in_context")
+OF_WEIGHTS = ("induction", "previous_token", "distance", "rank")
+VIEWS = {"words": "Words", "attention": "Attention", "lens": "Lens"}
+
+
+def render() -> None:
+    """Draw the page."""
+    what = "From noise to structure: every number at every checkpoint, and what was inside."
+    model, entry = frame.begin(TITLE, what)
+    seed = frame.seed_box()
+    steps = tuple(getattr(model, "history", ()))
+    if len(steps) < 2:
+        _too_few(len(steps))
+        return
+    world = frame.world_of(entry)
+    curves = _curves(model, entry, world, seed)
+    if curves is None:
+        return
+    grown = _grown(model, world, steps, seed)
+    _moving(grown, curves)
+    exhibit.show(curves, f"How {entry.name} learned", key="watch")
+
+
+def _too_few(n: int) -> None:
+    """The empty state."""
+    st.info(
+        f"This model has {n} checkpoint{'s' * (n != 1)}; watching it learn needs two or more. Pick "
+        "a run of your own, or the shipped model.",
+        icon=":material/info:",
+    )
+
+
+def _curves(model: LanguageModel, entry: Entry, world: World | None, seed: int) -> Watch | None:
+    """Measured curves of the chosen measures; those that take long only when asked for."""
+    there = [name for name in measure_names() if world or name in OF_WEIGHTS]
+    chosen = st.multiselect(
+        "Measures", there, [name for name in QUICK if name in there], key="measures",
+        format_func=lambda name: get_measure(name).title, persist_state="session",
+        help="Each is measured once a checkpoint and kept.",
+    )  # fmt: skip
+    if not chosen:
+        st.caption("Choose a measure.")
+        return None
+    names = tuple(name for name in measure_names() if name in chosen)
+    return kept.measured(entry, "watch", model, world=world, measures=names, seed=seed)
+
+
+def _grown(model: LanguageModel, world: World | None, steps: tuple[int, ...], seed: int) -> Growth:
+    """Text, words, attention and lens at each checkpoint, of what is picked."""
+    text, layer, head = st.columns([4, 1, 1])
+    start = frame.example(world, 0, 2)
+    prompt = text.text_input(
+        "Prompt", start, key="start", max_chars=frame.LONGEST_PROMPT, **frame.LINK
+    )
+    layers, heads = range(model.cfg.n_layers), range(model.cfg.n_heads)
+    picked = {
+        "layer": layer.selectbox("Layer", layers, key="layer", **frame.LINK),
+        "head": head.selectbox("Head", heads, key="head", **frame.LINK),
+    }
+    few = thinned(steps, MOST_STEPS) if len(steps) > MOST_STEPS else steps
+    return session.measured(
+        "growth", model, prompt=prompt.strip() or start, world=world, steps=few, seed=seed, **picked
+    )
+
+
+def _moving(grown: Growth, curves: Watch) -> None:
+    """The slider and its panels."""
+    shown = st.multiselect(
+        "Curves beside the slider", curves.curves, _first(curves), key="beside",
+        max_selections=MOST_CURVES, persist_state="session",
+    )  # fmt: skip
+    view = st.segmented_control(
+        "In the report and the downloads", list(VIEWS), default="words", required=True,
+        format_func=VIEWS.__getitem__, key="growth_view",
+    )  # fmt: skip
+    exhibit.show(
+        grown,
+        "The same prompt at every step",
+        key="growth",
+        picture=lambda: timeline(grown, curves, chosen=shown, key="timeline"),
+        view=view,
+    )
+
+
+def _first(curves: Watch) -> list[str]:
+    """A curve of each measure."""
+    first = [curves.measures.index(name) for name in dict.fromkeys(curves.measures)]
+    return [curves.curves[i] for i in first][:MOST_CURVES]
