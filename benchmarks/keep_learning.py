@@ -1,0 +1,29 @@
+"""Measure the shipped model's checkpoints and keep what its pages over training show first.
+
+python benchmarks/keep_learning.py [MODEL FOLDER]
+"""
+
+import sys
+from pathlib import Path
+
+import interp
+from interp.analyses._measures import measure_names
+from interp.dashboards.kept import keep
+from interp.dashboards.views.watch import QUICK
+
+
+def main(folder: str = "trained_models/stories-demo") -> None:
+    """Print both findings."""
+    place = Path(folder)
+    model, world = interp.load_model(place.name), interp.load_world("stories")
+    first = tuple(name for name in measure_names() if name in QUICK)
+    for name, result in (
+        ("watch", interp.watch(model, world, measures=first)),
+        ("emergence", interp.emergence(model, world)),
+    ):
+        keep(place, name, result)
+        print(result)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
