@@ -1,0 +1,98 @@
+"""Numbers of single weights, added up by what the weights belong to; and the largest of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from interp.analyses._parameters import slices, weight_name
+from interp.protocols import LanguageModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shares:
+    """Sums over weights, in double precision.
+
+    Attributes:
+        tensors: a sum a tensor, by TransformerLens' names, in the order of the forward pass.
+        layers: embeddings, each layer, and the final norm with the unembedding.
+        heads: `W_Q W_K W_V W_O` and their biases; without keys and values that heads share.
+        neurons: `W_in W_gate W_out` and their biases; no column without MLPs.
+        tokens: embedding and unembedding of each token.
+    """
+
+    tensors: dict[str, float]
+    layers: Float[Tensor, " part"]
+    heads: Float[Tensor, "layer head"]
+    neurons: Float[Tensor, "layer neuron"]
+    tokens: Float[Tensor, " d_vocab"]
+
+
+def shares_of(model: LanguageModel, numbers: Mapping[str, Tensor]) -> Shares:
+    """Add up by tensor, layer, head, neuron and token.
+
+    Args:
+        model: that the parameters are of.
+        numbers: one a parameter, by PyTorch's names, in its layout.
+    """
+    cfg = model.cfg
+    tensors: dict[str, float] = {}
+    layers = torch.zeros(cfg.n_layers + 2, dtype=torch.float64)
+    heads = torch.zeros(cfg.n_layers, cfg.n_heads, dtype=torch.float64)
+    neurons = torch.zeros(cfg.n_layers, cfg.d_mlp, dtype=torch.float64)
+    tokens = torch.zeros(cfg.d_vocab, dtype=torch.float64)
+    held = {"head": heads, "neuron": neurons, "token": tokens}
+    for piece in slices(model):
+        amount = float(numbers[piece.tensor][piece.index].sum(dtype=torch.float64))
+        tensors[piece.matrix] = tensors.get(piece.matrix, 0.0) + amount
+        layers[_layer(piece.matrix, piece.layer)] += amount
+        if piece.kind in held:
+            place = piece.number if piece.layer is None else (piece.layer, piece.number)
+            held[piece.kind][place] += amount
+    return Shares(tensors=tensors, layers=layers, heads=heads, neurons=neurons, tokens=tokens)
+
+
+def _layer(matrix: str, layer: int | None) -> int:
+    """0 = embeddings, then the layers, then the way out."""
+    if layer is not None:
+        return layer + 1
+    return 0 if matrix in ("W_E", "W_pos") else -1
+
+
+def layer_names(model: LanguageModel) -> tuple[str, ...]:
+    """The rows of `Shares.layers`."""
+    inner = (f"layer {layer}" for layer in range(model.cfg.n_layers))
+    return ("embedding", *inner, "unembedding")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weight:
+    """One weight and its number."""
+
+    tensor: str
+    place: int
+    value: float
+
+
+def largest(numbers: Mapping[str, Tensor], k: int) -> list[Weight]:
+    """The `k` weights of the largest numbers by size, found tensor by tensor.
+
+    Args:
+        numbers: one a parameter.
+        k: how many.
+    """
+    found: list[Weight] = []
+    for name, values in numbers.items():
+        flat = values.flatten()
+        best = flat.abs().topk(min(k, flat.numel())).indices
+        pairs = zip(best.tolist(), flat[best].tolist(), strict=True)
+        found += [Weight(tensor=name, place=place, value=value) for place, value in pairs]
+        found = sorted(found, key=lambda weight: -abs(weight.value))[:k]
+    return found
+
+
+def named(model: LanguageModel, weights: list[Weight]) -> tuple[str, ...]:
+    """Their names: `W_Q[2, 1][17, 3]`."""
+    return tuple(weight_name(model, weight.tensor, weight.place) for weight in weights)
