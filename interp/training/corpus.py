@@ -118,6 +118,10 @@ class Part:
         """The place of each document's first token in the stream."""
         return self._array("starts")
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that is kept, by kind: `tokens`, `starts` and, where known, `weights` and `floor`."""
+        return {kind: self._array(kind) for kind in self._entry["files"]}
+
     def document(self, index: int) -> Int[np.ndarray, "pos"]:
         """The ids of one document, the beginning-of-text token first."""
         start = int(self.starts[index])

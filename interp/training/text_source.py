@@ -1,7 +1,8 @@
 """Where a training command's text comes from, and what is known to work on it."""
 
+import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,3 +116,52 @@ def chosen_source(
     if world_name is not None and data is None:
         return world_source(world_name, preset, tokenizer, vocab, documents, seed)
     raise ConfigError("Training needs either --data FILE_OR_FOLDER or --world NAME.")
+
+
+def sorted_source(source: TextSource, order: str, world_name: str | None) -> TextSource:
+    """The same text with its documents sorted into levels; the recipe's own levels are gone then.
+
+    Args:
+        source: of the text.
+        order: see `interp.training.ordering.named`.
+        world_name: of the world that tells it; None for own text.
+    Raises:
+        ConfigError: no such order.
+    """
+    from interp.training.ordering import named, write_ordered_corpus
+
+    difficulty = named(order, world_name)
+
+    def write(folder: Path) -> "Corpus":
+        unsorted = folder.with_name(f"{folder.name}-unsorted")
+        try:
+            return write_ordered_corpus(source.write(unsorted), folder, difficulty, told=order)
+        finally:
+            shutil.rmtree(unsorted, ignore_errors=True)
+
+    recipe = source.recipe and replace(source.recipe, stages=((1.0, {}),))
+    return replace(source, asked={**source.asked, "order_by": order}, write=write, recipe=recipe)
+
+
+def paced_config(
+    config: "TrainConfig", corpus: "Corpus", name: str, given: Mapping[str, Any]
+) -> "TrainConfig":
+    """The recipe with the levels of its corpus paced as the name says.
+
+    Args:
+        config: the recipe.
+        corpus: whose levels stand easiest first.
+        name: see `interp.training.pacing.named`.
+        given: what was asked for besides.
+    Raises:
+        ConfigError: no such name, one level only, or stages were given as well.
+    """
+    from interp.training.pacing import named, paced
+
+    if "stages" in given:
+        raise ConfigError(
+            "A curriculum is either named or told stage by stage; both came. Leave out "
+            "--curriculum or the setting `stages`."
+        )
+    pacing, order = named(name)
+    return replace(config, stages=paced(corpus.levels(), config.steps, pacing=pacing, order=order))

@@ -28,6 +28,8 @@ DIRECT = ("steps", "batch_size", "context", "seed", "optimizer")
 @click.option("--tokenizer", type=click.Choice(["words", "characters", "bpe"]))
 @click.option("--vocab", type=int, help="Size of a bpe vocabulary.")
 @click.option("--documents", type=int, help="Documents of a world, each level.")
+@click.option("--curriculum", metavar="PACING", help="step, overlapping, linear, root; anti-…")
+@click.option("--order-by", help="Sort documents into levels: length, gap, chance, loss:MODEL.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any other setting.")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--threads", type=int, help="CPU threads.")
@@ -45,6 +47,8 @@ def command(
     tokenizer: str | None,
     vocab: int | None,
     documents: int | None,
+    curriculum: str | None,
+    order_by: str | None,
     device: str,
     threads: int | None,
     engine: str,
@@ -57,14 +61,19 @@ def command(
     from interp.training.baselines import write_baselines
     from interp.training.pretrain import train
     from interp.training.samples import SampleLog
-    from interp.training.text_source import chosen_source
+    from interp.training.text_source import chosen_source, paced_config, sorted_source
 
     seed = direct["seed"] or 0
     source = chosen_source(data, world_name, preset, tokenizer, vocab, documents, seed)
+    if order_by:
+        source = sorted_source(source, order_by, world_name)
     out = out or Path("runs") / (world_name or data.stem)
     corpus = corpus_of_run(out, source.asked, source.write)
     given = {name: direct[name] for name in DIRECT if direct[name] is not None}
-    config = source.config(corpus.tokenizer.d_vocab, preset, given | read_settings(settings))
+    given |= read_settings(settings)
+    config = source.config(corpus.tokenizer.d_vocab, preset, given)
+    if curriculum:
+        config = paced_config(config, corpus, curriculum, given)
     is_main = os.environ.get("RANK", "0") == "0"
     samples = SampleLog(out / "samples.jsonl")
     if is_main:
