@@ -50,7 +50,7 @@ def seconds_of(run: str, world: str, n: int) -> None:
         if what == "measured":
             _measured.forget()
         began = time.process_time()
-        found = interp.watch(model, interp.load_world(world), most=n)
+        found = interp.watch(model, interp.load_world(world), steps=tuple(model.history)[-n:])
         spent = time.process_time() - began
         print(
             f"{what:<10} {len(found.steps)} checkpoints of {folder.name}, {len(found.curves)} "

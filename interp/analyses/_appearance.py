@@ -14,10 +14,12 @@ from interp.analyses._scores import TAILS, Curve
 from interp.analyses._timeline import Timeline
 
 APPEARED, ABSENT, CONTROLLED = "appeared", "did not appear", "no better than its control"
+WENT = "came and went"
 RULE = (
     "It appeared if the change is for the better with its whole interval, the last checkpoint's "
     "interval lies beyond the first checkpoint, a fresh model and the shuffled control, and half "
-    "of the curve's variation is explained."
+    "of the curve's variation is explained; it came and went if the last checkpoint is back on the "
+    "side where the curve began."
 )
 LEAST_EXPLAINED = 0.5
 SUDDEN = math.log(4)
@@ -71,6 +73,7 @@ def of_curve(line: Timeline, label: str, joints: Joints, n_boot: int, seed: int)
             grew=min(sign * change[1], sign * change[2]) > 0 and explained >= LEAST_EXPLAINED,
             over_untrained=least > sign * untrained,
             over_control=math.isnan(control) or least > sign * control,
+            stayed=sign * float(curve.values[-1] - (best.before[0] + best.after[0]) / 2) > 0,
         ),
     )
 
@@ -156,7 +159,9 @@ def _last(curve: Curve, sign: float, seed: int, is_share: bool) -> float:
     return value if math.isnan(end) else end
 
 
-def _verdict(*, grew: bool, over_untrained: bool, over_control: bool) -> str:
+def _verdict(*, grew: bool, over_untrained: bool, over_control: bool, stayed: bool) -> str:
+    if grew and not stayed:
+        return WENT
     if not (grew and over_untrained):
         return ABSENT
     return APPEARED if over_control else CONTROLLED

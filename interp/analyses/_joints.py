@@ -102,9 +102,12 @@ class Joints:
         rise = product[rows, best] / spread[best]
         before = mean[:, 0] - rise * self.ramps.mean(1)[best]
         flat = (centred**2).sum(1)
+        # A jump between two checkpoints fits equally well all over the gap: take its middle.
+        equal = (gain >= gain[rows, best, None] - 1e-9 * flat[:, None]).double()
+        joints = equal @ self.pairs / equal.sum(1, keepdim=True)
         return Change(
-            onset=self.pairs[best, 0],
-            end=self.pairs[best, 1],
+            onset=joints[:, 0],
+            end=joints[:, 1],
             before=before,
             after=before + rise,
             error=(flat - gain[rows, best]).clamp_min(0),

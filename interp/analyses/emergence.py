@@ -49,7 +49,7 @@ class Emergence(Result):
         explained: share of the curve's variation that the fit explains.
         control: the shuffled control at the last checkpoint; nan without one.
         untrained: the better of the first checkpoint and a fresh model.
-        verdicts: `appeared`, `did not appear`, or `no better than its control`.
+        verdicts: `appeared`, `came and went`, `did not appear`, `no better than its control`.
         typical: step over the runs in which it appeared: geometric mean, with a t interval from
             three runs on, else the range.
         jumps: for each kind of question and run: `metric`, `model`, `unclear` or `none`.
@@ -89,8 +89,8 @@ class Emergence(Result):
         missing = len(self.curves) - len(order)
         return (
             f"Of {len(self.curves)} curves, {len(order)} appeared"
-            f"{f' (first: {told})' if told else ''}; {missing} did not, or not beyond a control; "
-            f"n = {len(self.runs)} run{'s' * (len(self.runs) > 1)}."
+            f"{f' (first: {told})' if told else ''}; {missing} did not, did not stay, or not beyond "
+            f"a control; n = {len(self.runs)} run{'s' * (len(self.runs) > 1)}."
         )
 
     def _step(self, i: int) -> str:

@@ -71,7 +71,7 @@ def _when(result: Emergence) -> go.Figure:
             "circle",
             theme.CATEGORICAL[0],
         ),
-        ("did not appear, or not beyond its control", "circle-open", theme.CONTROL),
+        ("did not appear, did not stay, or not beyond its control", "circle-open", theme.CONTROL),
     ):
         marker = {"symbol": symbol, "color": paint, "size": 8}
         drawn.add_trace(go.Scatter(x=[None], y=[None], name=name, mode="markers", marker=marker))

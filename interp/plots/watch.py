@@ -39,6 +39,8 @@ def figure(result: Watch, measures: Sequence[str] = (), columns: int = COLUMNS) 
         horizontal_spacing=0.1,
     )  # fmt: skip
     theme.style(drawn, height=PANEL * rows + 60)
+    drawn.update_annotations(yshift=14)  # room for the names of the curves below a title
+    drawn.update_layout(margin_t=56)
     for place, name in enumerate(chosen):
         where = {"row": place // columns + 1, "col": place % columns + 1}
         _panel(drawn, result, name, where)

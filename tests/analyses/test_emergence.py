@@ -189,3 +189,16 @@ def test_what_has_no_better_side_cannot_appear():
         emergence(tiny_history(), WORLD, measures=["distance"])
     with pytest.raises(NotEnoughDataError, match="5 checkpoints"):
         emergence(tiny_history(), WORLD, steps=STEPS[:4])
+
+
+def test_what_comes_and_goes_did_not_stay():
+    values = 0.9 * ramp(4, 16)
+    values[-1] = 0.2
+    told = line(curve("accuracy", values))
+    found = appearance.of_curve(told, "accuracy: place", Joints(MANY), 200, 0)
+    assert found.verdict == appearance.WENT
+
+
+def test_a_jump_between_two_checkpoints_is_put_in_the_middle_of_the_gap():
+    best = Joints(MANY).fit(ramp(256, 512)[None])
+    assert float(best.middle[0]) == pytest.approx((math.log1p(256) + math.log1p(512)) / 2, abs=0.1)

@@ -6,6 +6,7 @@ const SECONDS = 9;
 const FINE = 32767;
 const MOST_COLOURS = 7;
 const [WIDE, HIGH, EDGE] = [260, 92, 6];
+const LABEL = 56;
 
 function made(kind, name, text = "") {
   const element = document.createElement(kind);
@@ -125,11 +126,14 @@ function attentionPanel(data) {
   const weights = new Uint8Array(bytes(data.pattern));
   const n = data.tokens.length;
   const size = 12;
-  const view = { viewBox: `0 0 ${n * size} ${n * size}`, class: "attention", role: "img" };
+  const side = n * size;
+  const view = { viewBox: `0 0 ${side + LABEL} ${side}`, class: "attention", role: "img" };
   const picture = drawn("svg", view);
   picture.setAttribute("aria-label", `Attention of head ${data.head}: rows look at columns`);
   const cells = [];
   for (let query = 0; query < n; query++) {
+    const [x, y] = [(query + 1) * size + 3, (query + 0.72) * size];
+    picture.append(drawn("text", { x, y }, data.tokens[query].replaceAll("·", " ").trim()));
     for (let key = 0; key <= query; key++) {
       const cell = drawn("rect", { x: key * size, y: query * size, width: size, height: size });
       const title = drawn("title", {}, "");
@@ -209,7 +213,7 @@ function build(parentElement, data) {
   const curves = data.curves.map((curve) => curvePanel(curve, ends));
   const text = made("p", "text");
   const written = made("span", "written");
-  text.append(made("span", "prompt", data.tokens.join("").replaceAll("·", " ")), written);
+  text.append(made("span", "prompt", data.prompt), written);
   const lens = lensPanel(data);
   const attention = attentionPanel(data);
   const words = data.words.length ? wordsPanel(data) : null;
@@ -224,7 +228,7 @@ function build(parentElement, data) {
     panels.append(part);
   }
   const title = `Where head ${data.head} looks`;
-  panels.append(panel(title, "rows look at columns, darker is more", attention.box, "half"));
+  panels.append(panel(title, "each word looks along its row; above a column stands its word; darker is more", attention.box, "half"));
   panels.append(panel("What each layer would say", "the lens, darker is surer", lens.box, "wide"));
   whole.append(bar, row, panels);
   parentElement.append(whole);

@@ -33,6 +33,7 @@ def told(grown: Growth, curves: Watch, chosen: Sequence[str]) -> dict[str, Any]:
     names, best = _numbered(grown)
     return {
         "steps": list(grown.steps),
+        "prompt": str(grown.provenance.prompt),
         "tokens": list(grown.tokens),
         "texts": list(grown.texts),
         "words": list(grown.words),
