@@ -1,0 +1,265 @@
+"""Many small runs on one corpus: every size with every number of steps and every seed.
+
+The folder of a sweep holds `sweep.json`, the corpus and a run folder for each point, named after
+it. What is finished is kept, what was killed goes on, and a larger grid only adds to a smaller one.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from interp.errors import ConfigError
+from interp.files import read_object, write_json
+from interp.models.gpt import GPTConfig
+from interp.models.presets import get_preset
+from interp.training.config import TrainConfig
+from interp.training.corpus import Corpus
+from interp.training.curriculum import Stage
+from interp.training.estimate import n_parameters
+from interp.training.lock import run_lock
+from interp.training.metrics import read_metrics
+from interp.training.pretrain import Report, train
+
+RECORD = "sweep.json"
+MOST_RUNS = 500
+HEAD_WIDTH = 32
+SETTINGS: Mapping[str, Any] = dict(
+    batch_size=16,
+    context=96,
+    rows="document",
+    muon_lr=0.01,
+    embed_lr=0.02,
+    head_lr=0.006,
+    scalar_lr=0.006,
+    warmup_steps=10,
+    stable_fraction=0.5,
+    eval_every=0,
+    checkpoint_every=100,
+    keep_full=1,
+    log_every=20,
+)
+"""The demo's learning rates; one schedule a run, since a cut-short run would end too high."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """What is varied.
+
+    Attributes:
+        sizes: widths of the residual stream (`d_model`).
+        steps: updates of a run.
+        seeds: runs of each pair; they are numbered from 0.
+    """
+
+    sizes: tuple[int, ...]
+    steps: tuple[int, ...]
+    seeds: int = 1
+
+    def __post_init__(self) -> None:
+        numbers = {"sizes": self.sizes, "steps": self.steps, "seeds": (self.seeds,)}
+        for name, values in numbers.items():
+            if not values or any(value < 1 for value in values):
+                raise ConfigError(f"{name} must be whole numbers above 0; got {values or 'none'}.")
+        odd = [size for size in self.sizes if size % 4]
+        if odd:
+            raise ConfigError(f"A size must be a multiple of 4; {odd[0]} is not.")
+        if len(self) > MOST_RUNS:
+            raise ConfigError(
+                f"A sweep has at most {MOST_RUNS} runs; this grid has {len(self)}. Thin it out."
+            )
+
+    def __len__(self) -> int:
+        return len(set(self.sizes)) * len(set(self.steps)) * self.seeds
+
+    def points(self) -> "Iterator[Point]":
+        """Every run, the cheapest first."""
+        table = itertools.product(sorted(set(self.steps)), sorted(set(self.sizes)))
+        for (steps, size), seed in itertools.product(list(table), range(self.seeds)):
+            yield Point(size=size, steps=steps, seed=seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One run of a sweep."""
+
+    size: int
+    steps: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Its folder's.
+
+        Example:
+            >>> Point(size=16, steps=200, seed=0).name
+            'size-16-steps-200-seed-0'
+        """
+        return f"size-{self.size}-steps-{self.steps}-seed-{self.seed}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What all runs of a sweep share.
+
+    Attributes:
+        preset: the model's shape, but for its width.
+        settings: other fields of `TrainConfig`, and of the model's settings as `model.name`.
+    """
+
+    preset: str = "demo"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def config(self, point: Point, corpus: Corpus) -> TrainConfig:
+        """The run of a point; it trains on the level that its loss is measured on.
+
+        Raises:
+            ConfigError: an unknown setting, or a width that does not divide into heads.
+        """
+        settings = {**SETTINGS, **self.settings}
+        shape = {
+            name.removeprefix("model."): settings.pop(name)
+            for name in list(settings)
+            if name.startswith("model.")
+        }
+        model = self._model(point.size, corpus.tokenizer.d_vocab, shape)
+        settings["context"] = min(settings["context"], model.n_ctx)
+        stages = [Stage(mix={corpus.levels("held_out")[-1]: 1.0})]
+        known = {"stages": stages, "steps": point.steps, "seed": point.seed, "model": model}
+        return TrainConfig.from_dict({**known, **settings})
+
+    def _model(self, size: int, d_vocab: int, shape: Mapping[str, Any]) -> GPTConfig:
+        """The preset at that width: heads of 32, or one; the MLP in its own proportion."""
+        plain = get_preset(self.preset, d_vocab=d_vocab)
+        heads = max(1, size // HEAD_WIDTH)
+        scaled = {
+            "d_model": size,
+            "n_heads": heads,
+            "n_key_value_heads": heads,
+            "d_head": size // heads,
+            "d_mlp": plain.d_mlp * size // plain.d_model,
+        }
+        return get_preset(self.preset, **{"d_vocab": d_vocab, **scaled, **shape})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """What a run of a sweep came to.
+
+    Attributes:
+        point: which one.
+        folder: its run folder.
+        parameters: of the model.
+        tokens: predicted tokens that it was trained on.
+        loss: held-out, nats a token.
+        floor: the world's exact entropy on the same tokens; None where it is not known.
+    """
+
+    point: Point
+    folder: Path
+    parameters: int
+    tokens: int
+    loss: float
+    floor: float | None
+
+
+def sweep(
+    grid: Grid,
+    corpus: Corpus,
+    folder: str | Path,
+    *,
+    recipe: Recipe | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    progress: Callable[[Point], Report] = lambda point: lambda told: None,
+    done: Callable[[Finished], None] = lambda finished: None,
+) -> list[Finished]:
+    """Train every run of a grid, one after the other; the same call goes on where it was stopped.
+
+    Args:
+        grid: sizes, steps and seeds; it may have grown since the last call.
+        corpus: that all of them read.
+        folder: of the sweep.
+        recipe: what they share.
+        device: `auto`, `cuda`, `mps` or `cpu`.
+        threads: of the CPU.
+        progress: gives, for a run that begins, what is called after every reading of its loss.
+        done: called with each run that is there, also those finished before.
+    Returns:
+        Every run, the cheapest first.
+    Raises:
+        ConfigError: the folder holds a sweep of another recipe or corpus.
+        TrainingError: a run diverged, the disk is full, or another process sweeps here.
+    """
+    recipe, folder = recipe or Recipe(), Path(folder)
+    plan = [(point, recipe.config(point, corpus)) for point in grid.points()]
+    folder.mkdir(parents=True, exist_ok=True)
+    with run_lock(folder):
+        _begin(folder, grid, recipe, corpus)
+        found = []
+        for point, config in plan:
+            place = folder / point.name
+            if not _is_finished(place):
+                options = {"device": device, "threads": threads, "progress": progress(point)}
+                train(config, corpus.folder, place, **options)
+            found.append(_finished(point, place, config))
+            done(found[-1])
+    return found
+
+
+def runs_of(folder: str | Path) -> list[Path]:
+    """The finished runs of a sweep, for `interp.scale(model, runs=...)`.
+
+    Raises:
+        CheckpointError: there is no sweep.
+    """
+    folder = Path(folder)
+    read_object(folder / RECORD)
+    return sorted(place.parent for place in folder.glob("*/run.json") if _is_finished(place.parent))
+
+
+def _begin(folder: Path, grid: Grid, recipe: Recipe, corpus: Corpus) -> None:
+    """Keep what decides the runs; refuse a folder where it was something else."""
+    path = folder / RECORD
+    now = {
+        "preset": recipe.preset,
+        "settings": dict(recipe.settings),
+        "corpus": corpus.hash,
+    }
+    before = read_object(path) if path.exists() else {}
+    changed = [
+        f"{name} was {before[name]!r}, now {value!r}"
+        for name, value in now.items()
+        if name in before and before[name] != value
+    ]
+    if changed:
+        raise ConfigError(
+            f"A sweep goes on with what it began with; in {folder} {'; '.join(changed)}. Ask for "
+            "the old values, or sweep into another folder."
+        )
+    sizes, steps = _merged(before, "sizes", grid.sizes), _merged(before, "steps", grid.steps)
+    seeds = max([grid.seeds, *_merged(before, "seeds", ())])
+    write_json(path, now | {"sizes": sizes, "steps": steps, "seeds": seeds})
+
+
+def _merged(before: Mapping[str, Any], name: str, values: Sequence[int]) -> list[int]:
+    old = before.get(name, [])
+    return sorted({*values, *(old if isinstance(old, list) else [old])})
+
+
+def _is_finished(place: Path) -> bool:
+    record = place / "run.json"
+    return record.exists() and "model_hash" in read_object(record)
+
+
+def _finished(point: Point, place: Path, config: TrainConfig) -> Finished:
+    last = read_metrics(place / "metrics.jsonl", "eval")[-1]
+    return Finished(
+        point=point,
+        folder=place,
+        parameters=n_parameters(config.model),
+        tokens=config.steps * config.batch_size * config.context,
+        loss=last["loss_nats_per_token"],
+        floor=last.get("floor_nats_per_token"),
+    )

@@ -1,0 +1,138 @@
+"""`interp sweep`: a grid of runs; what was killed goes on to the same weights; a grid may grow."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from interp.cli.commands.sweep import command
+from interp.errors import ConfigError
+from interp.models.load import load_model
+from interp.training.corpus import Corpus
+from interp.training.sweep import Finished, Grid, Point, Recipe, runs_of, sweep
+from tests.training.tiny_run import write_tiny_corpus
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_SECONDS = 300
+SMALL = {
+    "batch_size": 2,
+    "context": 16,
+    "rows": "window",
+    "eval_tokens": 64,
+    "checkpoint_every": 5,
+    "model.n_layers": 1,
+    "model.n_ctx": 16,
+}
+RECIPE = Recipe(settings=SMALL)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return Corpus.open(write_tiny_corpus(tmp_path_factory.mktemp("text")))
+
+
+def run(grid, corpus, folder, recipe=RECIPE):
+    return sweep(grid, corpus, folder, recipe=recipe, device="cpu", threads=1)
+
+
+def test_every_point_is_a_run_of_its_own(corpus, tmp_path):
+    grid = Grid(sizes=(8, 4), steps=(3, 2), seeds=2)
+    found = run(grid, corpus, tmp_path)
+    assert [each.point for each in found] == list(grid.points()) and len(found) == len(grid) == 8
+    first = found[0]
+    assert isinstance(first, Finished) and first.point == Point(size=4, steps=2, seed=0)
+    assert first.tokens == 2 * 2 * 16 and first.floor is None
+    model = load_model(first.folder, device="cpu")
+    assert first.parameters == sum(p.numel() for p in model.parameters())
+    assert model.cfg.d_model == 4 and model.cfg.d_mlp == 8 and model.step == 2
+    assert len({each.loss for each in found}) == 8
+    assert runs_of(tmp_path) == sorted(each.folder for each in found)
+
+
+def test_finished_runs_are_kept_and_a_grid_may_grow(corpus, tmp_path):
+    (first,) = run(Grid(sizes=(4,), steps=(2,)), corpus, tmp_path)
+    told = (first.folder / "run.json").stat().st_mtime_ns
+    more = run(Grid(sizes=(4, 8), steps=(2,)), corpus, tmp_path)
+    assert more[0] == first and (first.folder / "run.json").stat().st_mtime_ns == told
+    assert json.loads((tmp_path / "sweep.json").read_text())["sizes"] == [4, 8]
+
+
+def test_another_recipe_or_text_is_refused(corpus, tmp_path):
+    run(Grid(sizes=(4,), steps=(2,)), corpus, tmp_path)
+    with pytest.raises(ConfigError, match="settings was"):
+        run(Grid(sizes=(4,), steps=(2,)), corpus, tmp_path, Recipe(settings=SMALL | {"context": 8}))
+    with pytest.raises(ConfigError, match="preset was 'demo'"):
+        other = Recipe(settings=SMALL, preset="qwen3-tiny")
+        run(Grid(sizes=(4,), steps=(2,)), corpus, tmp_path, other)
+    with pytest.raises(ConfigError, match="muon_lrr"):
+        run(Grid(sizes=(4,), steps=(2,)), corpus, tmp_path / "x", Recipe(settings={"muon_lrr": 1}))
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    "sizes, steps, seeds", [((), (1,), 1), ((4,), (0,), 1), ((4,), (1,), 0), ((6,), (1,), 1)]
+)
+def test_a_grid_that_cannot_be_is_refused(sizes, steps, seeds):
+    with pytest.raises(ConfigError, match="must be"):
+        Grid(sizes=sizes, steps=steps, seeds=seeds)
+
+
+def test_a_grid_without_end_is_refused():
+    with pytest.raises(ConfigError, match="at most 500"):
+        Grid(sizes=tuple(range(4, 84, 4)), steps=tuple(range(1, 30)))
+
+
+def options(text, out, steps):
+    settings = [f"--set={name}={json.dumps(value)}" for name, value in SMALL.items()]
+    told = ["--data", text, "--out", out, "--sizes", "4,8", "--steps", steps, "--seeds", 1]
+    return [*map(str, told), "--device", "cpu", "--threads", "1", *settings]
+
+
+@pytest.fixture
+def text(tmp_path):
+    path = tmp_path / "tales.txt"
+    path.write_text("\n<|endoftext|>\n".join("Anna went to the garden. " * 6 for _ in range(30)))
+    return path
+
+
+def start(text, out, steps):
+    return subprocess.Popen(
+        [sys.executable, "-m", "interp", "sweep", *options(text, out, steps)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def test_a_killed_sweep_goes_on_to_the_same_weights(text, tmp_path):
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    process = start(text, killed, "120")
+    states = killed / "size-4-steps-120-seed-0" / "states"
+    limit = time.monotonic() + PATIENCE_SECONDS
+    while not any(states.glob("step-*")):
+        assert process.poll() is None and time.monotonic() < limit
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert len(runs_of(killed)) < 2
+    again = CliRunner().invoke(command, options(text, killed, "120"), catch_exceptions=False)
+    assert again.exit_code == 0, again.output
+    assert again.output.count("size-") == 2 and "2 runs" in again.output
+    plain = CliRunner().invoke(command, options(text, whole, "120"), catch_exceptions=False)
+    assert plain.exit_code == 0, plain.output
+    for mine, other in zip(runs_of(killed), runs_of(whole), strict=True):
+        assert load_model(mine).hash == load_model(other).hash
+
+
+def test_what_cannot_be_asked_for(text, tmp_path):
+    both = CliRunner().invoke(command, ["--data", str(text), "--world", "stories"])
+    assert isinstance(both.exception, ConfigError) and "not both" in str(both.exception)
+    words = CliRunner().invoke(command, ["--sizes", "8,<b>"])
+    assert words.exit_code == 2 and "Whole numbers" in words.output
+    none = CliRunner().invoke(command, ["--sizes", ",", "--out", str(tmp_path / "x")])
+    assert isinstance(none.exception, ConfigError)
