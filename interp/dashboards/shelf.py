@@ -125,6 +125,12 @@ def entries() -> list[Entry]:
     return sorted(made, key=lambda entry: (entry.name != FIRST, entry.name))
 
 
+def sweeps() -> list[Path]:
+    """The folders of sweeps at hand that have finished runs, by name."""
+    found = {path.parent for root in _roots() for path in root.glob("*/sweep.json")}
+    return sorted(path for path in found if any(path.glob("*/model.safetensors")))
+
+
 def import_place() -> Path:
     """The folder that gets new models: of those looked at, the first that is no model or shelf."""
     shelves = {shelf.resolve() for shelf in SHELVES}
