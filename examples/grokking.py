@@ -5,11 +5,16 @@ those by heart long before it is right about the others. Nanda et al. 2023 read 
 the end: numbers become angles at a few frequencies, and angles are added. The share of those
 frequencies grows while the answers to unseen pairs are still wrong: a measure of hidden progress.
 
+As in the paper every update reads all training pairs, which are drawn from the ordered ones: a + b
+may be known where b + a is asked for. (The world `modular` holds out both or none. From 40 % of
+those, and random batches, nothing but the training pairs was learnt in 8,000 steps.)
+
     python examples/grokking.py [--quick] [--out runs/grokking]
 """
 
 import argparse
 import math
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,15 +25,14 @@ from plotly.subplots import make_subplots
 from torch import Tensor
 
 import interp
-from interp.models.gpt import GPTConfig
+from interp.models.checkpoint import save_model, save_weights, write_settings
+from interp.models.gpt import GPT, GPTConfig
+from interp.models.tokenizer import Tokenizer
 from interp.plots import theme
 from interp.protocols import LanguageModel
-from interp.training.config import TrainConfig
-from interp.training.corpus import Corpus
-from interp.training.pretrain import train
-from interp.training.sources import write_world_corpus
 
-KEPT = 5
+KEPT, P, SHARE = 5, 59, 0.4
+LEARNING_RATE, WARMUP_STEPS = 2e-3, 10
 PANELS = ("loss of the answer (nats)", "power of the embedding by frequency (share)")
 
 
@@ -76,14 +80,18 @@ class Reading:
     power: Float[Tensor, " frequency"]
 
 
-def all_sums(model: LanguageModel) -> Sums:
-    """Every pair, and which the training text may hold."""
-    world = interp.load_world("modular")
-    numbers = torch.tensor([model.tokenizer.encode(f" {n}", bos=False) for n in range(59)])[:, 0]
-    pairs = torch.cartesian_prod(torch.arange(59), torch.arange(59))
-    texts = [f" {a} + {b} =" for a, b in pairs.tolist()]
-    known = [not world.held_out(world.numbers(text)) for text in texts]
-    return Sums(tokens=model.to_tokens(texts)[0], numbers=numbers, trained=torch.tensor(known))
+def all_sums(tokenizer: Tokenizer, seed: int) -> Sums:
+    """Every pair, and which of them are trained on: a random share, the same for the same seed."""
+    numbers = [tokenizer.encode(f" {n}", bos=False)[0] for n in range(P)]
+    pairs = torch.cartesian_prod(torch.arange(P), torch.arange(P))
+    rows = [tokenizer.encode(f" {a} + {b} =") for a, b in pairs.tolist()]
+    drawn = torch.rand(len(pairs), generator=torch.Generator().manual_seed(seed))
+    return Sums(tokens=torch.tensor(rows), numbers=torch.tensor(numbers), trained=drawn < SHARE)
+
+
+def right(p: int) -> Tensor:
+    """The right answer to every pair."""
+    return torch.cartesian_prod(torch.arange(p), torch.arange(p)).sum(1) % p
 
 
 def answers(model: LanguageModel, sums: Sums) -> Float[Tensor, "pair number"]:
@@ -106,23 +114,22 @@ def embedding_power(model: LanguageModel, sums: Sums) -> Float[Tensor, " frequen
 
 def sum_waves(p: int, keys: Tensor) -> Float[Tensor, "wave pair"]:
     """cos and sin of w (a + b) for the key frequencies, over all pairs, of length one."""
-    total = torch.cartesian_prod(torch.arange(p), torch.arange(p)).sum(1) % p
-    return waves(p)[keys].flatten(0, 1)[:, total] / math.sqrt(p)
+    return waves(p)[keys].flatten(0, 1)[:, right(p)] / math.sqrt(p)
 
 
 def read(model: LanguageModel, sums: Sums, keys: Tensor) -> Reading:
     """The numbers of one checkpoint."""
     p, logits = sums.p, answers(model, sums)
-    right = torch.cartesian_prod(torch.arange(p), torch.arange(p)).sum(1) % p
+    answer = right(p)
     basis = sum_waves(p, keys)
     kept = basis.T @ (basis @ logits)
     restricted, excluded = logits.mean(0) + kept, logits - kept
 
     def loss(values: Tensor, rows: Tensor) -> float:
-        return torch.nn.functional.cross_entropy(values[rows], right[rows]).item()
+        return torch.nn.functional.cross_entropy(values[rows], answer[rows]).item()
 
     def accuracy(values: Tensor, rows: Tensor) -> float:
-        return (values[rows].argmax(-1) == right[rows]).double().mean().item()
+        return (values[rows].argmax(-1) == answer[rows]).double().mean().item()
 
     every = torch.ones_like(sums.trained)
     return Reading(
@@ -139,24 +146,40 @@ def read(model: LanguageModel, sums: Sums, keys: Tensor) -> Reading:
 
 def trained(folder: Path, steps: int, every: int, seed: int) -> LanguageModel:
     """Train, or take the run that is there."""
-    corpus_folder = folder / "corpus"
-    if not (corpus_folder / "corpus.json").exists():
-        world = interp.load_world("modular")
-        write_world_corpus(world, corpus_folder, n_documents=12_000, n_held_out=2_000)
-    corpus = Corpus.open(corpus_folder)
-    model = GPTConfig(
-        n_layers=1, d_model=96, n_heads=4, d_mlp=384, d_vocab=corpus.tokenizer.d_vocab, n_ctx=6,
-        norm="none", act="relu", bias=False, tied=False, init_std=None, embed_std=0.1, head_std=0.1,
-    )  # fmt: skip
-    config = TrainConfig(
-        model=model, steps=steps, batch_size=512, context=5, rows="document", optimizer="adamw",
-        adamw_lr=1e-3, betas=(0.9, 0.98), weight_decay=1.0, decay="constant", warmup_steps=10,
-        eval_every=steps, checkpoint_every=every, log_every=100, seed=seed,
-    )  # fmt: skip
     run = folder / f"run-{steps}-seed-{seed}"
     if not (run / "model.safetensors").exists():
-        train(config, corpus.folder, run)
+        tokenizer = Tokenizer.words(interp.load_world("modular").vocabulary)
+        shape = GPTConfig(
+            n_layers=1, d_model=96, n_heads=4, d_mlp=384, d_vocab=tokenizer.d_vocab, n_ctx=6,
+            norm="none", act="relu", bias=False, tied=False, init_std=None, embed_std=0.1,
+            head_std=0.1,
+        )  # fmt: skip
+        write_settings(shape, tokenizer, run)
+        model = GPT(shape, tokenizer, seed=seed, name=run.name)
+        learn(model, all_sums(tokenizer, seed), steps, every, run)
     return interp.load_model(run)
+
+
+def learn(model: GPT, sums: Sums, steps: int, every: int, run: Path) -> None:
+    """Full batches, and AdamW whose decay is what makes memory dear and rules cheap."""
+    torch.set_flush_denormal(True)
+    rows, answer = sums.tokens[sums.trained], sums.numbers[right(sums.p)][sums.trained]
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=1.0, fused=True
+    )
+    for step in range(steps + 1):
+        if step % every == 0:
+            save_weights(run, step, dict(model.named_parameters()))
+        if step == steps:
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = LEARNING_RATE * min(1.0, (step + 1) / WARMUP_STEPS)
+        logits = model.to_logits(model.hidden(rows)[:, -1])
+        torch.nn.functional.cross_entropy(logits, answer).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    model.step = steps
+    save_model(model, run)
 
 
 def figure(readings: list[Reading], keys: Tensor) -> go.Figure:
@@ -201,8 +224,8 @@ def report(readings: list[Reading], keys: Tensor) -> None:
         "Nanda et al. 2023 (p = 113, 30 % of the pairs, full batch): by heart at about 1,400 "
         "steps,\nunseen pairs right at about 9,400; five key frequencies; without them the "
         "training loss is\nworse than chance; with nothing else the test loss gets better, not "
-        "worse. Ours: p = 59,\n40 % of the pairs, random batches of 512; uniform guessing costs "
-        f"{math.log(59):.2f} nats."
+        f"worse. Ours: p = {P},\n{SHARE:.0%} of the pairs, full batch, twice the learning rate; "
+        f"uniform guessing costs {math.log(P):.2f} nats."
     )
 
 
@@ -214,9 +237,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
-    steps = asked.steps or (400 if asked.quick else 8_000)
-    model = trained(asked.out, steps, max(100, steps // 40), asked.seed)
-    sums = all_sums(model)
+    steps = asked.steps or (300 if asked.quick else 5_000)
+    torch.set_num_threads(1)
+    began = time.process_time()
+    model = trained(asked.out, steps, max(50, steps // 50), asked.seed)
+    print(f"trained in {time.process_time() - began:.0f} CPU-seconds")
+    sums = all_sums(model.tokenizer, asked.seed)
     power = embedding_power(model, sums)
     keys = power.sort(descending=True).indices[:KEPT]
     readings = [read(model.history[step], sums, keys) for step in model.history]
