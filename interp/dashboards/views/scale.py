@@ -25,17 +25,17 @@ def render() -> None:
         help="238 is the mean of adults who read English in silence (Brysbaert 2019).",
         **frame.LINK,
     )  # fmt: skip
-    runs = _sweep(right)
-    result = session.measured(
-        "scale", model, world=frame.world_of(entry), runs=runs, words_per_minute=speed, seed=seed
-    )
     view = st.segmented_control(
         "Show", list(VIEWS), default="models", format_func=VIEWS.__getitem__, required=True,
         key="scale_view", **frame.LINK,
     )  # fmt: skip
+    runs = _sweep(right) if view == "law" else []
     if view == "law" and not runs:
         _no_sweep(entry)
         return
+    result = session.measured(
+        "scale", model, world=frame.world_of(entry), runs=runs, words_per_minute=speed, seed=seed
+    )
     exhibit.show(result, TITLES[view], key=f"scale_{view}", view=view)
 
 
