@@ -112,8 +112,11 @@ def held_out_lessons(
     for number in range(seed, seed + MOST_STORIES):
         if len(found) == count:
             return texts, found
-        text, lesson = _asked(model, world, number)
-        if lesson is not None and lesson.prompt not in without:
+        asked = asked_by(model, world, number)
+        if not asked:
+            continue
+        text, _, lesson = asked[number % len(asked)]
+        if lesson.prompt not in without:
             texts.append(text)
             found.append(lesson)
     raise NotEnoughDataError(
@@ -122,14 +125,24 @@ def held_out_lessons(
     )
 
 
-def _asked(model: LanguageModel, world: World, number: int) -> tuple[str, Lesson | None]:
-    """One question of a story, and its answer with the space before it."""
-    story = world.sample(number, split="held_out")
-    asked = asked_in([story])
-    if not asked:
-        return "", None
-    question = asked[number % len(asked)]
-    text = story.text[: question.start].rstrip()
-    space = story.text[len(text) : question.start]
-    fits = len(model.tokenizer.encode(text)) < model.cfg.n_ctx
-    return text, Lesson.of(model, text, space + question.answer) if fits else None
+def asked_by(
+    model: LanguageModel, world: World, number: int, *, split: str = "held_out"
+) -> list[tuple[str, str, Lesson]]:
+    """The questions of one story that fit into the context.
+
+    Args:
+        model: whose tokens they are.
+        world: that tells the story.
+        number: of the story.
+        split: `held_out`, or `composition` for what no training story put together.
+    Returns:
+        The text before each answer, the answer with the space before it, and both as ids.
+    """
+    story = world.sample(number, split=split)
+    found = []
+    for question in asked_in([story]):
+        text = story.text[: question.start].rstrip()
+        answer = story.text[len(text) : question.start] + question.answer
+        if len(model.tokenizer.encode(text + answer)) <= model.cfg.n_ctx:
+            found.append((text, answer, Lesson.of(model, text, answer)))
+    return found

@@ -145,10 +145,11 @@ class Step(Result):
         if not self.untouched:
             return "No other prompt was looked at."
         change = self.untouched_loss.diff(dim=1)
+        several = len(self.untouched) > 1
+        span = f" in the mean ({change.min():+.2g} to {change.max():+.2g})" if several else ""
         return (
-            f"On {len(self.untouched)} prompts that it was not for, the loss of the right answer "
-            f"changed by {change.mean():+.3g} nats in the mean ({change.min():+.2g} to "
-            f"{change.max():+.2g}), and {self.turned} best answer{'s' * (self.turned != 1)} "
+            f"On {len(self.untouched)} prompt{'s' * several} that it was not for, the loss of the "
+            f"right answer changed by {change.mean():+.3g} nats{span}, and {self.turned} best answer{'s' * (self.turned != 1)} "
             "turned into another."
         )
 
