@@ -87,10 +87,11 @@ class Emergence(Result):
         )
         told = ", ".join(f"{self.curves[i]} {self._step(i)}" for i in order[:4])
         missing = len(self.curves) - len(order)
+        first = f" (first: {told})" if told else ""
         return (
-            f"Of {len(self.curves)} curves, {len(order)} appeared"
-            f"{f' (first: {told})' if told else ''}; {missing} did not, did not stay, or not beyond "
-            f"a control; n = {len(self.runs)} run{'s' * (len(self.runs) > 1)}."
+            f"Of {len(self.curves)} curves, {len(order)} appeared{first}; {missing} did not, did "
+            f"not stay, or not beyond a control; n = {len(self.runs)} "
+            f"run{'s' * (len(self.runs) > 1)}."
         )
 
     def _step(self, i: int) -> str:

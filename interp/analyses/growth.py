@@ -10,7 +10,7 @@ from torch import Tensor
 
 from interp.analyses._history import chosen_steps, history_of
 from interp.analyses._prompt import displayed, one_row
-from interp.analyses._readout import residuals
+from interp.analyses._sight import Asked, keep, known, look
 from interp.analyses._streams import residual_sites, site_label
 from interp.analyses._turned import plane, turned
 from interp.errors import ConfigError, TokenError
@@ -158,35 +158,43 @@ def growth(
     prompt = prompt or _beginning(world)
     tokens = one_row(model, prompt)
     names = _single(model.tokenizer, _named(world, words))
-    ids = torch.tensor([names[word][1] for word in names], dtype=torch.long)
-    looks, vectors = [], []
+    asked = Asked(
+        prompt=prompt,
+        ids=tuple(number for _, number in names.values()),
+        n_tokens=n_tokens,
+        temperature=temperature,
+        seed=seed,
+    )
+    seen, patterns = [], []
     for number, step in enumerate(kept):
         tell(f"step {step:,}", number, len(kept))
-        now = history[step]
-        looks.append(_look(now, tokens, layer, head))
-        written = now.generate(
-            prompt, max_new_tokens=n_tokens, temperature=temperature, seed=seed, top=1
+        there = known(model.hash, step, asked)
+        if there is None:
+            there = look(history[step], tokens, asked)
+            keep(model.hash, step, asked, there)
+        seen.append(there)
+        is_there = len(there.patterns) > 0
+        patterns.append(
+            there.patterns[layer, head]
+            if is_there
+            else _pattern(history[step], tokens, layer, head)
         )
-        looks[-1]["text"] = written.text
-        vectors.append(now.weight("W_E").float().cpu()[ids])
-    points, shown = _planes(vectors) if len(names) else (torch.zeros(len(kept), 0, 2), None)
+    points, shown = _planes([each.vectors for each in seen])
     return Growth(
         steps=kept,
         tokens=displayed(model.tokenizer, tokens[0].tolist()),
-        texts=tuple(each["text"] for each in looks),
+        texts=tuple(each.text for each in seen),
         words=tuple(names),
         kinds=tuple(kind for kind, _ in names.values()),
         points=points,
-        shown=torch.zeros(len(kept)) if shown is None else shown,
+        shown=shown,
         layer=layer,
         head=head,
-        pattern=torch.stack([each["pattern"] for each in looks]),
-        rows=tuple(
-            site_label(site, model.cfg.n_layers) for site in residual_sites(model, "resid_post")
-        ),
-        guesses=tuple(each["guesses"] for each in looks),
-        chances=torch.stack([each["chances"] for each in looks]),
-        right=torch.tensor([each["right"] for each in looks]),
+        pattern=torch.stack(patterns),
+        rows=tuple(site_label(site, model.cfg.n_layers) for site in residual_sites(model)),
+        guesses=tuple(each.guesses for each in seen),
+        chances=torch.stack([each.chances for each in seen]),
+        right=torch.tensor([each.right for each in seen]),
         provenance=provenance(growth, call, prompt=prompt, hooks=("pattern", "resid_post")),
     )
 
@@ -233,26 +241,20 @@ def _single(tokenizer: Tokenizer, words: dict[str, str]) -> dict[str, tuple[str,
     return found if len(found) >= FEWEST_WORDS else {}
 
 
-@torch.no_grad()
-def _look(model: LanguageModel, tokens: Tensor, layer: int, head: int) -> dict:
-    """Attention of a head, and what the lens reads, on the prompt."""
-    pattern = model.run(tokens, cache=[("pattern", layer)])["pattern", layer][0, head]
-    run, streams = residuals(model, tokens)
-    chances, best = model.unembed(streams[:, 0]).float().softmax(-1).max(-1)
-    ids = tokens[0].cpu()
-    first = run.logits[0, :-1].argmax(-1).cpu()
-    return {
-        "pattern": pattern.float().cpu(),
-        "guesses": tuple(tuple(model.tokenizer.display(row)) for row in best.tolist()),
-        "chances": chances.cpu(),
-        "right": float((first == ids[1:]).float().mean()) if len(ids) > 1 else 0.0,
-    }
+def _pattern(
+    model: LanguageModel, tokens: Tensor, layer: int, head: int
+) -> Float[Tensor, "query key"]:
+    """One head's attention, of a model with too many to keep."""
+    run = model.run(tokens, cache=[("pattern", layer)])
+    return run["pattern", layer][0, head].float().cpu()
 
 
 def _planes(
     vectors: Sequence[Float[Tensor, "word d_model"]],
 ) -> tuple[Float[Tensor, "step word 2"], Float[Tensor, " step"]]:
     """The words at each step, each turned to agree with the next, from the last backwards."""
+    if not len(vectors[0]):
+        return torch.zeros(len(vectors), 0, 2), torch.zeros(len(vectors))
     flat = [plane(each) for each in vectors]
     points = [flat[-1][0]]
     for each, _ in reversed(flat[:-1]):

@@ -12,7 +12,7 @@ from interp.analyses._timeline import Timeline
 from interp.analyses.emergence import Emergence, emergence
 from interp.errors import ConfigError, NotEnoughDataError
 from interp.plots.emergence import order
-from tests.analyses.tiny_history import STEPS, tiny_history
+from tests.analyses.tiny_growing import STEPS, growing_model
 from tests.analyses.tiny_world import TinyWorld
 
 MANY = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
@@ -142,7 +142,7 @@ def test_draws_centre_on_the_fit():
 def found() -> Emergence:
     measures = ["loss", "accuracy", "log_prob", "probe_accuracy"]
     return emergence(
-        tiny_history(), WORLD, runs=[tiny_history(1)], measures=measures, n_stories=24, n_probed=80,
+        growing_model(), WORLD, runs=[growing_model(1)], measures=measures, n_stories=24, n_probed=80,
         n_boot=60,
     )  # fmt: skip
 
@@ -186,9 +186,9 @@ def test_it_is_saved_and_read_again(found, tmp_path):
 
 def test_what_has_no_better_side_cannot_appear():
     with pytest.raises(ConfigError, match="distance has no better"):
-        emergence(tiny_history(), WORLD, measures=["distance"])
+        emergence(growing_model(), WORLD, measures=["distance"])
     with pytest.raises(NotEnoughDataError, match="5 checkpoints"):
-        emergence(tiny_history(), WORLD, steps=STEPS[:4])
+        emergence(growing_model(), WORLD, steps=STEPS[:4])
 
 
 def test_what_comes_and_goes_did_not_stay():

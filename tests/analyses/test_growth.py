@@ -6,7 +6,7 @@ import torch
 from interp.analyses._turned import plane, turned
 from interp.analyses.growth import Growth, growth
 from interp.errors import ConfigError
-from tests.analyses.tiny_history import STEPS, tiny_history
+from tests.analyses.tiny_growing import STEPS, growing_model
 from tests.analyses.tiny_world import NAMES, PLACES, TinyWorld
 
 WORLD = TinyWorld()
@@ -14,20 +14,20 @@ WORLD = TinyWorld()
 
 @pytest.fixture(scope="module")
 def found() -> Growth:
-    return growth(tiny_history(), "Anna sits in the attic. Where is Anna?", WORLD, n_tokens=6)
+    return growth(growing_model(), "Anna sits in the attic. Where is Anna?", WORLD, n_tokens=6)
 
 
 def test_it_learns_what_to_write(found):
     assert found.steps == STEPS and len(found.texts) == len(STEPS)
     assert found.right[-1] > found.right[0]
-    again = tiny_history().generate(
+    again = growing_model().generate(
         "Anna sits in the attic. Where is Anna?", max_new_tokens=6, seed=0
     )
     assert found.texts[-1] == again.text
 
 
 def test_the_lens_ends_in_the_models_own_choice(found):
-    model = tiny_history()
+    model = growing_model()
     logits = model.run("Anna sits in the attic. Where is Anna?").logits[0]
     assert found.guesses[-1][-1] == tuple(model.tokenizer.display(logits.argmax(-1).tolist()))
     assert torch.allclose(found.chances[-1, -1], logits.softmax(-1).amax(-1), atol=1e-5)
@@ -41,7 +41,7 @@ def test_the_worlds_words_are_shown_by_kind(found):
     told = dict(zip(found.words, found.kinds, strict=True))
     assert {told[place] for place in PLACES} == {"place"}
     assert found.points.shape == (len(STEPS), len(found.words), 2)
-    own = growth(tiny_history(), "Anna sits", words=[*NAMES, "no such"], n_tokens=1)
+    own = growth(growing_model(), "Anna sits", words=[*NAMES, "no such"], n_tokens=1)
     assert own.words == NAMES and set(own.kinds) == {"word"}
 
 
@@ -77,6 +77,6 @@ def test_every_view_is_drawn(found):
 
 def test_what_is_not_there_is_refused_in_words():
     with pytest.raises(ConfigError, match=r"head 7\.0"):
-        growth(tiny_history(), "Anna", layer=7)
+        growth(growing_model(), "Anna", layer=7)
     with pytest.raises(ConfigError, match="prompt"):
-        growth(tiny_history())
+        growth(growing_model())

@@ -17,7 +17,7 @@ from interp.models.checkpoint import save_weights, write_settings
 from interp.models.gpt import GPT, GPTConfig
 from interp.models.load import load_model
 from interp.models.tokenizer import Tokenizer
-from tests.analyses.tiny_history import STEPS, tiny_history
+from tests.analyses.tiny_growing import STEPS, growing_model
 from tests.analyses.tiny_world import TinyWorld
 
 WORLD = TinyWorld()
@@ -28,7 +28,7 @@ OF_RUN = ("induction", "previous_token", "distance", "rank")
 @pytest.fixture(scope="module")
 def found() -> Watch:
     _measured.forget()
-    return watch(tiny_history(), WORLD, **SMALL)
+    return watch(growing_model(), WORLD, **SMALL)
 
 
 @pytest.fixture
@@ -46,14 +46,14 @@ def run(tmp_path):
 
 def test_it_learns_and_the_curves_say_so(found):
     assert found.steps == STEPS
-    assert found.curve("loss")[0] == pytest.approx(math.log(tiny_history().cfg.d_vocab), abs=0.4)
+    assert found.curve("loss")[0] == pytest.approx(math.log(growing_model().cfg.d_vocab), abs=0.4)
     assert found.curve("loss")[-1] < 0.6 * found.curve("loss")[0]
     assert found.curve("log_prob: place")[-1] > found.curve("log_prob: place")[0]
     assert found.curve("distance: all")[0] == 0 and found.curve("distance: all")[-1] > 0
 
 
 def test_the_loss_is_the_models_own(found):
-    model = tiny_history()
+    model = growing_model()
     rows = [model.tokenizer.encode(WORLD.sample(n, split="held_out").text) for n in range(24)]
     nats = tokens = 0.0
     for row in rows:
@@ -102,11 +102,11 @@ def test_the_figure_has_a_panel_a_measure(found):
 def test_a_checkpoint_is_measured_once_and_a_new_measure_is_only_its_own_pass():
     _measured.forget()
     settings = {"n_stories": 6, "n_probed": 0, "n_sequences": 2, "steps": STEPS[:2]}
-    first = timeline(tiny_history(), WORLD, Settings(measures=["loss"], **settings))
-    again = timeline(tiny_history(), WORLD, Settings(measures=["loss"], **settings))
-    more = timeline(tiny_history(), WORLD, Settings(measures=["loss", "accuracy"], **settings))
+    first = timeline(growing_model(), WORLD, Settings(measures=["loss"], **settings))
+    again = timeline(growing_model(), WORLD, Settings(measures=["loss"], **settings))
+    more = timeline(growing_model(), WORLD, Settings(measures=["loss", "accuracy"], **settings))
     assert (first.measured, again.measured, more.measured) == (3, 0, 3)
-    other = timeline(tiny_history(), WORLD, Settings(measures=["loss"], seed=1, **settings))
+    other = timeline(growing_model(), WORLD, Settings(measures=["loss"], seed=1, **settings))
     assert other.measured == 3
 
 
@@ -150,18 +150,18 @@ def test_a_folder_that_cannot_be_written_is_no_error(run):
 
 def test_what_cannot_be_had_is_refused_in_words():
     with pytest.raises(ConfigError, match="probe_accuracy"):
-        watch(tiny_history(), measures=["probe_accuracy"])
+        watch(growing_model(), measures=["probe_accuracy"])
     with pytest.raises(ConfigError, match="No measure is called 'los'"):
-        watch(tiny_history(), WORLD, measures=["los"])
+        watch(growing_model(), WORLD, measures=["los"])
     with pytest.raises(ConfigError, match="two texts"):
-        watch(tiny_history(), texts=["Anna sits in the attic."])
+        watch(growing_model(), texts=["Anna sits in the attic."])
     with pytest.raises(NotEnoughDataError, match="two checkpoints"):
-        watch(GPT(tiny_history().cfg, tiny_history().tokenizer), WORLD)
+        watch(GPT(growing_model().cfg, growing_model().tokenizer), WORLD)
 
 
 def test_texts_alone_have_a_loss():
     texts = [WORLD.sample(number).text for number in range(3)]
-    found = watch(tiny_history(), texts=texts, measures=["loss"], steps=STEPS[::3])
+    found = watch(growing_model(), texts=texts, measures=["loss"], steps=STEPS[::3])
     assert found.curves == ("loss",) and found.control_names == ("",)
 
 

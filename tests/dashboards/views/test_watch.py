@@ -12,7 +12,7 @@ from interp.analyses.watch import watch
 from interp.dashboards.components.timeline import MOST_CURVES, told
 from interp.models.checkpoint import save_weights
 from interp.models.gpt import GPT
-from tests.analyses.tiny_history import STEPS, tiny_history
+from tests.analyses.tiny_growing import STEPS, growing_model
 from tests.analyses.tiny_world import TinyWorld
 from tests.dashboards.shelves import make_model
 
@@ -40,8 +40,8 @@ def runs(tmp_path_factory):
 
 
 def test_the_browser_gets_the_numbers_of_the_results():
-    grown = growth(tiny_history(), "Anna sits in the attic.", WORLD, n_tokens=2)
-    curves = watch(tiny_history(), WORLD, measures=["rank", "distance"])
+    grown = growth(growing_model(), "Anna sits in the attic.", WORLD, n_tokens=2)
+    curves = watch(growing_model(), WORLD, measures=["rank", "distance"])
     data = told(grown, curves, curves.curves)
     assert len(data["curves"]) == MOST_CURVES and data["steps"] == list(STEPS)
     shape = (len(STEPS), len(grown.words), 2)
@@ -56,8 +56,8 @@ def test_the_browser_gets_the_numbers_of_the_results():
 
 
 def test_fifty_checkpoints_of_a_long_prompt_are_a_small_message():
-    grown = growth(tiny_history(), " ".join(["Anna sits in the attic."] * 4), WORLD, n_tokens=2)
-    curves = watch(tiny_history(), WORLD, measures=["distance"])
+    grown = growth(growing_model(), " ".join(["Anna sits in the attic."] * 4), WORLD, n_tokens=2)
+    curves = watch(growing_model(), WORLD, measures=["distance"])
     size = len(json.dumps(told(grown, curves, curves.curves)))
     assert size / len(STEPS) * 50 < 500_000
 
@@ -93,11 +93,12 @@ def test_what_appeared_when_is_measured_only_when_asked_for(application, runs):
     test.button(key="measure_emergence").click().run()
     assert [e.message for e in test.exception] == [] and not test.error
     assert len(test.get("plotly_chart")) == 1
-    assert any("n = 2 runs" in each.value for each in test.markdown)
+    told = " ".join(each.value for each in test.markdown).replace("\\", "")
+    assert "n = 2 runs" in told
 
 
 def test_points_are_kept_in_range():
-    grown = growth(tiny_history(), "Anna sits", WORLD, n_tokens=1, steps=STEPS[:2])
-    curves = watch(tiny_history(), measures=["distance"], steps=STEPS[:2])
+    grown = growth(growing_model(), "Anna sits", WORLD, n_tokens=1, steps=STEPS[:2])
+    curves = watch(growing_model(), measures=["distance"], steps=STEPS[:2])
     data = told(grown, curves, ())
     assert data["curves"] == [] and torch.isfinite(grown.points).all()
