@@ -142,8 +142,8 @@ def test_draws_centre_on_the_fit():
 def found() -> Emergence:
     measures = ["loss", "accuracy", "log_prob", "probe_accuracy"]
     return emergence(
-        growing_model(), WORLD, runs=[growing_model(1)], measures=measures, n_stories=24, n_probed=80,
-        n_boot=60,
+        growing_model(), WORLD, runs=[growing_model(1)], measures=measures, n_stories=24,
+        n_probed=80, n_boot=60,
     )  # fmt: skip
 
 
