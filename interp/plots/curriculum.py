@@ -51,9 +51,17 @@ def _over_time(result: "Curriculum", view: View) -> go.Figure:
         if view == "loss" and result.floor[k] == result.floor[k]:
             row, col = place(k)
             theme.add_level(drawn, float(result.floor[k]), name="floor", row=row, col=col)
+        if view == "loss":
+            drawn.update_yaxes(range=_room(values[..., k]), row=place(k)[0], col=place(k)[1])
     if view == "answers":
         drawn.update_yaxes(range=[-0.03, 1.03])
     return drawn
+
+
+def _room(values: Tensor) -> list[float]:
+    """The axis of the runs: the interval of two runs would squeeze them into a line."""
+    top = float(values.nan_to_num(0.0).max())
+    return [0.0, 1.06 * top]
 
 
 def _panels(names: Sequence[str], told: str) -> tuple[go.Figure, Callable[[int], tuple[int, int]]]:
@@ -64,11 +72,14 @@ def _panels(names: Sequence[str], told: str) -> tuple[go.Figure, Callable[[int],
         rows=down,
         cols=across,
         subplot_titles=[theme.label(f"{told}{name}".replace("_", " "), 40) for name in names],
-        vertical_spacing=0.28 / down,
+        vertical_spacing=0.34 / down,
         horizontal_spacing=0.08,
     )
     theme.style(drawn, height=270 * down + 90)
-    drawn.update_xaxes(title_text="million tokens", row=down)
+    for k in range(len(names)):
+        below_is_empty = k + across >= len(names)
+        row, col = k // across + 1, k % across + 1
+        drawn.update_xaxes(title_text="million tokens" if below_is_empty else "", row=row, col=col)
     drawn.update_layout(margin={"t": 92}, legend={"y": 1 + 44 / (270 * down)})
     return drawn, lambda k: (k // across + 1, k % across + 1)
 
@@ -161,7 +172,7 @@ def _end(result: "Curriculum") -> go.Figure:
     panels = [(f"last loss, {result.levels[-1]} (nats/token)", result.loss[:, -1, -1])]
     if result.kinds:
         panels.append((f"answers, {result.levels[-1]} (share)", result.score[:, -1]))
-    told = f"million tokens to {result.threshold:.0%}"
+    told = f"million tokens to {result.threshold:.0%} {'right' if result.kinds else 'of the way'}"
     panels.append((told, result.tokens_to_threshold / MILLION))
     drawn = make_subplots(
         rows=1, cols=len(panels), subplot_titles=[theme.label(name, 60) for name, _ in panels]
@@ -196,6 +207,17 @@ def _dots(
         name=theme.label(group, 60),
     )
     drawn.add_trace(dots, row=1, col=col)
+    if len(known) < len(own):
+        drawn.add_annotation(
+            text=f"{len(own) - len(known)} of {len(own)} never",
+            x=number,
+            y=0,
+            yanchor="bottom",
+            showarrow=False,
+            font={"size": 11, "color": theme.MUTED},
+            row=1,
+            col=col,
+        )
     mean = mean_over_seeds(own)
     if mean.n:
         bar = go.Scatter(

@@ -38,11 +38,13 @@ def step(share: float, n: int) -> list[float]:
 def overlapping(share: float, n: int) -> list[float]:
     """One level fades out while the next one fades in; two at a time at most.
 
+    The first and the last stand alone for a while, so that every level gets as much as the others.
+
     Example:
-        >>> overlapping(0.5, 4)
-        [0.0, 0.5, 0.5, 0.0]
+        >>> overlapping(0.5, 4), overlapping(0.1, 4)
+        ([0.0, 0.5, 0.5, 0.0], [1.0, 0.0, 0.0, 0.0])
     """
-    place = share * (n - 1)
+    place = min(max(share * n - 0.5, 0.0), n - 1.0)
     return [max(0.0, 1.0 - abs(place - level)) for level in range(n)]
 
 

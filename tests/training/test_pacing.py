@@ -65,6 +65,14 @@ def test_every_order_draws_every_level_equally_often(name, n, steps, last):
         assert {stages[-1].mix[levels[-1]] for stages in orders.values()} == {1.0}
 
 
+@pytest.mark.parametrize("name", ["step", "overlapping"])
+@pytest.mark.parametrize("n", [2, 4, 5])
+def test_where_levels_leave_again_each_gets_as_much_as_the_others(name, n):
+    levels = [f"level-{i}" for i in range(n)]
+    total = drawn(paced(levels, 40 * n, pacing=name), 40 * n, levels)
+    assert list(total.values()) == pytest.approx([40.0] * n, rel=0.02)
+
+
 def test_anti_runs_backwards_and_shuffled_never_changes():
     forth = paced(["a", "b", "c"], 90, pacing="overlapping")
     back = paced(["a", "b", "c"], 90, pacing="overlapping", order="anti")
