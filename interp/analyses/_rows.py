@@ -9,6 +9,7 @@ from torch import Tensor
 
 from interp.errors import NotEnoughDataError
 from interp.protocols import LanguageModel
+from interp.worlds.world import World
 
 MOST_TOKENS = 8192
 
@@ -26,6 +27,17 @@ class Batch:
     numbers: list[int]
     tokens: Int[Tensor, "batch pos"]
     weights: Float[Tensor, "batch pos"]
+
+
+def texts_of(texts: Sequence[str], world: World | None, count: int, split: str) -> tuple[str, ...]:
+    """The texts that were given, or a world's first stories of a split.
+
+    Raises:
+        NotEnoughDataError: neither texts nor world.
+    """
+    if not texts and world is None:
+        raise NotEnoughDataError("Texts, or a world that tells stories, were needed; none came.")
+    return tuple(texts) or tuple(world.sample(i, split=split).text for i in range(count))
 
 
 def rows_of(model: LanguageModel, texts: Sequence[str]) -> list[list[int]]:
