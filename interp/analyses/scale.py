@@ -111,7 +111,7 @@ class Scale(Result):
         told = " or ".join(f"{told_span(self.reading_days(h))} at {n}" for n, h in HOURS.items())
         return (
             f"A person reads this corpus of {self.corpus_words:,} words in {told}; the model read "
-            f"{self.tokens:,} tokens with {self.training_flops:.2g} floating-point operations"
+            f"{self.tokens:,} tokens with {_many(self.training_flops)} floating-point operations"
             f"{self._found_floor()}"
         )
 
@@ -121,7 +121,7 @@ class Scale(Result):
             f"{self.finding()}. Reading speed: {self.words_per_minute:g} words a minute. The "
             f"operations are those of all products of matrices, forward, and backward twice as "
             f"many; the rule 6 N D with all {self.parameters:,} parameters gives "
-            f"{self.rule_flops:.2g}. Of published models only 6 N D is known; their words are "
+            f"{_many(self.rule_flops)}. Of published models only 6 N D is known; their words are "
             f"taken as {WORDS_PER_TOKEN:g} a token. {UNPUBLISHED} {self._told_law()}"
         )
 
@@ -270,6 +270,14 @@ def scale(
     )
 
 
+def _many(value: float) -> str:
+    """A large number in words, as far as people have words for it."""
+    for size, word in ((1e15, ""), (1e12, " trillion"), (1e9, " billion"), (1e6, " million")):
+        if value >= size:
+            return f"{value / size:.3g}{word}" if word else f"{value:.2e}"
+    return f"{value:,.0f}"
+
+
 def _check(
     tokens: int | None, words: int | None, words_per_minute: float, n_documents: int, n_boot: int
 ) -> None:
@@ -302,7 +310,7 @@ def _corpus(
 
 def _law(runs: Sequence[RunRecord], n_boot: int, seed: int) -> tuple[Law | None, str]:
     if not runs:
-        return None, "No runs were given to fit a law of losses to: see `interp sweep`."
+        return None, "No runs were given to fit a law of losses to: train some with interp sweep."
     points = tuple((float(run.parameters), float(run.tokens)) for run in runs)
     if why := why_not(np.array(points)):
         return None, why

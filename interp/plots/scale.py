@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 VIEWS = ("models", "law")
 AXES = ("parameters", "training tokens")
 BUDGETS = tuple(range(12, 28, 3))
-LEFT = ("GPT-3 125M", "LLaMA 7B", "Chinchilla", "GPT-3", "SmolLM2 135M", "Llama 3 405B")
+NAMED = {
+    "GPT-3": "bottom center",
+    "Chinchilla": "middle left",
+    "Llama 3 405B": "top left",
+    "Pythia 70M": "bottom center",
+    "SmolLM2 135M": "middle left",
+    "SmolLM2 1.7B": "top left",
+}
+"""Those whose names are written beside them, and where; the others tell theirs when pointed at."""
 LOSSES = (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10)
 BELOW = ("Pythia 70M", "LLaMA 65B", "Gopher", "SmolLM2 360M")
 BEYOND = 10.0
@@ -49,15 +57,18 @@ def _models(result: "Scale") -> go.Figure:
     published = go.Scatter(
         x=sizes,
         y=result.known_tokens.tolist(),
-        text=[theme.label(name, 40) for name in names],
-        customdata=[theme.label(source, 90) for source in result.known_sources],
+        text=[theme.label(name, 40) if name in NAMED else "" for name in names],
+        customdata=[
+            [theme.label(name, 40), theme.label(source, 90)]
+            for name, source in zip(names, result.known_sources, strict=True)
+        ],
         mode="markers+text",
-        textposition=[_beside(name) for name in names],
+        textposition=[NAMED.get(name, "middle right") for name in names],
         textfont={"size": 10, "color": theme.MUTED},
         marker={"size": 8, "color": theme.CATEGORICAL[0]},
         name="published",
-        hovertemplate="%{text}<br>%{x:.3~s} parameters, %{y:.3~s} tokens<br>%{customdata}"
-        "<extra></extra>",
+        hovertemplate="%{customdata[0]}<br>%{x:.3~s} parameters, %{y:.3~s} tokens"
+        "<br>%{customdata[1]}<extra></extra>",
     )
     drawn.add_trace(published)
     if result.tokens:
@@ -81,19 +92,21 @@ def _this(result: "Scale") -> go.Scatter:
     )
 
 
-def _beside(name: str) -> str:
-    if name in LEFT:
-        return "top left" if name == "GPT-3 125M" else "middle left"
-    return "bottom center" if name in BELOW else "middle right"
-
-
 def _budgets(drawn: go.Figure) -> None:
     """Lines of equal computation, 6 N D."""
     x = np.array([1e4, 1.6e12])
     for power in BUDGETS:
         line = {"color": theme.GRID, "width": 1}
         y = 10.0**power / 6 / x
-        drawn.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", showlegend=False)
+        drawn.add_scatter(
+            x=x,
+            y=y,
+            mode="lines",
+            line=line,
+            hoverinfo="skip",
+            name="equal operations, 6 N D",
+            showlegend=power == BUDGETS[0],
+        )
         at = min(1e12, max(1.2e4, 10.0**power / 6 / 1e14))
         drawn.add_annotation(
             x=math.log10(at), y=math.log10(10.0**power / 6 / at), text=f"10<sup>{power}</sup>",
