@@ -11,6 +11,8 @@ from interp.statistics import Interval
 
 N_BOOT = 1000
 MOST_PAIRS = 8_000_000
+FEWEST_FOR_ENDS = 5
+"""Three models in perfect order would seem certain: chance alone orders them so one time in six."""
 
 
 def drawn(n: int, n_boot: int, seed: int) -> Float[Tensor, "draw unit"]:
@@ -53,6 +55,8 @@ def rank_agreement(
     rows = max(1, MOST_PAIRS // same.numel())
     parts = zip(*(each.split(rows) for each in (x, y, weights)), strict=True)
     values = torch.cat([_correlation(*part, same) for part in parts])
+    if len(names) < FEWEST_FOR_ENDS:
+        return Interval(value=float(values[0]), low=float("nan"), high=float("nan"), n=len(names))
     kept = values[1:][~values[1:].isnan()]
     if not len(kept) or values[0].isnan():
         return Interval(value=float(values[0]), low=float("nan"), high=float("nan"), n=len(names))

@@ -108,13 +108,12 @@ class Fidelity(Result):
         told = min(self.tasks, key=lambda task: (found[task].high, found[task].value))
         mine, clock = found[told], self.correlations["clock"][told]
         return (
-            f"The lower the loss ({max(losses):.2f} to {min(losses):.2f} nats/token), the better "
-            f"the world is read, in {len(self.supported)} of {len(self.tasks)} readings; the "
-            f"clearest is {told}: {self.accuracy[told][self._worst].value:.2f} to "
-            f"{self.accuracy[told][self.best].value:.2f} (untrained "
-            f"{self.untrained[told].value:.2f}), rank correlation {_number(mine)} with the loss, "
-            f"{_number(clock)} with the step alone; n = {len(losses)} checkpoints of "
-            f"{len(self.runs)} run{'s' * (len(self.runs) > 1)}"
+            f"In {len(self.supported)} of {len(self.tasks)} readings the world is read better the "
+            f"lower the loss. The clearest is {told}: {self.accuracy[told][self._worst].value:.2f} "
+            f"at {max(losses):.2f} nats/token, {self.accuracy[told][self.best].value:.2f} at "
+            f"{min(losses):.2f} (untrained {self.untrained[told].value:.2f}); rank correlation "
+            f"{_number(mine)} with the loss, {_number(clock)} with the step alone; n = "
+            f"{len(losses)} checkpoints of {len(self.runs)} run{'s' * (len(self.runs) > 1)}"
         )
 
     @property
@@ -151,7 +150,7 @@ class Fidelity(Result):
         ]
         return (
             f"{warned}Beyond training time, models compared with one another (n = "
-            f"{len(self.runs)}; drawn as whole models): {'; '.join(parts)}."
+            f"{len(self.runs)}, whole models; under five there is no interval): {'; '.join(parts)}."
         )
 
     def frame(self) -> "pd.DataFrame":
@@ -370,6 +369,8 @@ def _named(step: int) -> str:
 
 
 def _number(interval: Interval) -> str:
+    if math.isnan(interval.value):
+        return "unknown (all alike)"
     return f"{interval.value:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]"
 
 
