@@ -118,14 +118,14 @@ class Step(Result):
         how = f"{self.optimizer_name} step{'s' * (self.steps != 1)} of {self.lr:g}"
         if not self.steps:
             return (
-                f"Nothing has moved yet: {self.answer!r} has {self.before[self.right]:.2%} and a "
-                f"loss of {self.losses[0]:.3f} nats. One {self.optimizer_name} step of {self.lr:g} "
+                f"Nothing has moved yet: {self.answer!r} has {chance(self.before[self.right])} and "
+                f"a loss of {self.losses[0]:.3f} nats. One {self.optimizer_name} step of {self.lr:g} "
                 f"is predicted to change it by {self.predicted[0]:+.4g} nats by the gradient "
                 f"alone, {self.curved:+.4g} with curvature."
             )
         return (
-            f"{self.steps} {how} took {self.answer!r} from {self.before[self.right]:.2%} to "
-            f"{self.after[self.right]:.2%}: its loss changed by {self.change:+.4g} nats "
+            f"{self.steps} {how} took {self.answer!r} from {chance(self.before[self.right])} to "
+            f"{chance(self.after[self.right])}: its loss changed by {self.change:+.4g} nats "
             f"({sum(self.predicted):+.4g} predicted by the gradient; "
             f"{self._beside()}). {self._elsewhere()}"
         )
@@ -149,8 +149,8 @@ class Step(Result):
         span = f" in the mean ({change.min():+.2g} to {change.max():+.2g})" if several else ""
         return (
             f"On {len(self.untouched)} prompt{'s' * several} that it was not for, the loss of the "
-            f"right answer changed by {change.mean():+.3g} nats{span}, and {self.turned} best answer{'s' * (self.turned != 1)} "
-            "turned into another."
+            f"right answer changed by {change.mean():+.3g} nats{span}, and "
+            f"{self.turned} best answer{'s' * (self.turned != 1)} turned into another."
         )
 
     def caption(self) -> str:
@@ -160,8 +160,8 @@ class Step(Result):
             "tokens summed, and the whole model moves; computed on a copy in "
             f"{self.computed}. First order says gradient times step; its error for the first step "
             f"shrinks as {near} (2 is what calculus says). Controls: {len(self.random_loss)} "
-            "updates as long in random directions. n = 1 prompt, so no interval: what a step does "
-            "elsewhere depends on the prompt."
+            "updates as long in random directions, once a step is taken. n = 1 prompt, so no "
+            "interval: what a step does elsewhere depends on the prompt."
         )
 
     def frame(self) -> "pd.DataFrame":
@@ -293,6 +293,12 @@ def step(
         computed=str(start[next(iter(start))].dtype).removeprefix("torch."),
         provenance=provenance(step, call),
     )
+
+
+def chance(probability: Tensor) -> str:
+    """A probability as people read it, also a very small one."""
+    value = float(probability)
+    return f"{value:.2%}" if value >= 1e-3 or value == 0 else f"{100 * value:.1g} %"
 
 
 def _check(lr: float, steps: int, k: int, n_random: int) -> None:

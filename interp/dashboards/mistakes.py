@@ -9,7 +9,7 @@ from interp.analyses._lesson import Lesson, asked_by
 from interp.protocols import LanguageModel
 from interp.worlds.world import World
 
-STORIES, MOST, TOGETHER = 24, 8, 32
+STORIES, MOST, TOGETHER = 60, 8, 32
 
 
 @dataclass(frozen=True, kw_only=True)

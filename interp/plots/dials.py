@@ -36,15 +36,29 @@ def _candidates(result: "Dials") -> go.Figure:
     drawn = theme.new_figure(x_title="probability", height=120 + 38 * len(names))
     told = [("before", result.before, theme.CONTROL)]
     told += [("turned", result.after, theme.CATEGORICAL[0])] if result.turns else []
-    for name, values, colour in reversed(told):
+    for name, values, colour in told:
         bars = [float(value) for value in values]
-        drawn.add_trace(_bars(names, bars, name, colour, "%{x:.3~%}", [f"{x:.1%}" for x in bars]))
+        drawn.add_trace(
+            _bars(
+                names,
+                bars,
+                name,
+                colour,
+                "%{x:.3~%}",
+                [f"{x:.1%}" if x >= 5e-4 else None for x in bars],
+            )
+        )
     drawn.update_xaxes(range=[0, 1.12], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1])
     return _down(drawn, names)
 
 
 def _bars(
-    names: list[str], values: list[float], name: str, colour: str, hover: str, words: list[str]
+    names: list[str],
+    values: list[float],
+    name: str,
+    colour: str,
+    hover: str,
+    words: list[str | None],
 ) -> go.Bar:
     return go.Bar(
         y=list(range(len(names))),
@@ -66,7 +80,7 @@ def _down(drawn: go.Figure, names: list[str]) -> go.Figure:
     drawn.update_yaxes(
         tickvals=list(range(len(names))), ticktext=names, autorange="reversed", showgrid=False
     )
-    return drawn.update_layout(bargap=0.25, barmode="group", legend={"traceorder": "reversed"})
+    return drawn.update_layout(bargap=0.25, barmode="group")
 
 
 def _sweep(result: "Dials") -> go.Figure:

@@ -46,7 +46,7 @@ def _candidates(result: "Step") -> go.Figure:
     )
     told = [("before", result.before, BEFORE)]
     told += [("after", result.after, AFTER)] if result.steps else []
-    for name, values, colour in reversed(told):
+    for name, values, colour in told:
         bars = [float(value) for value in values]
         drawn.add_trace(_bars(names, bars, name, colour))
     drawn.update_xaxes(range=[0, 1.12], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1])
@@ -92,7 +92,7 @@ def _down(drawn: go.Figure, names: list[str]) -> go.Figure:
     drawn.update_yaxes(
         tickvals=list(range(len(names))), ticktext=names, autorange="reversed", showgrid=False
     )
-    return drawn.update_layout(bargap=0.25, barmode="group", legend={"traceorder": "reversed"})
+    return drawn.update_layout(bargap=0.25, barmode="group")
 
 
 def _losses(result: "Step") -> go.Figure:
@@ -152,7 +152,7 @@ def _parts(result: "Step", kind: str) -> go.Figure:
         height=130 + 34 * len(names),
         title=f"the largest, by {kind}",
     )
-    told = (("predicted gain", result.gained, RIGHT), ("squared update", result.moved, AFTER))
+    told = (("squared update", result.moved, AFTER), ("predicted gain", result.gained, RIGHT))
     for name, values, colour in told:
         bars = [float(values[i]) for i in chosen]
         drawn.add_trace(_bars(names, bars, name, colour))

@@ -5,15 +5,15 @@ import streamlit as st
 from interp.analyses.step import Step
 from interp.dashboards import exhibit, frame, session
 from interp.dashboards.lesson_box import TAKEN, lesson_box
-from interp.dashboards.plain import plain
 from interp.dashboards.shelf import Entry
+from interp.dashboards.step_story import story
 from interp.protocols import LanguageModel
 
 TITLE, ICON, GROUP = "One gradient step", ":material/downhill_skiing:", "Learn"
 PLACE = 40
 SIZES = [10.0**power * digit for power in range(-5, 0) for digit in (1, 2, 5)] + [1.0]
 SIZES = [float(f"{size:.0e}") for size in SIZES]
-USUAL = {"sgd": 0.005, "adamw": 0.0002}
+USUAL = {"sgd": 0.001, "adamw": 0.0001}
 METHODS = {"sgd": "SGD", "adamw": "AdamW"}
 MOST_STEPS, MOST_OTHERS = 100, 8
 LOOKS = {
@@ -54,7 +54,7 @@ def render() -> None:
         "step", model, prompt=text, answer=answer, lr=size, optimizer=method, steps=steps,
         untouched=others, world=None if others else frame.world_of(entry), seed=seed,
     )  # fmt: skip
-    _story(result)
+    story(result)
     _look(result)
 
 
@@ -101,39 +101,6 @@ def _steps() -> int:
         )
         taken = st.number_input("Steps taken", 0, MOST_STEPS, 0, key=TAKEN, width=140, **frame.LINK)
     return taken
-
-
-def _story(result: Step) -> None:
-    """Five short chapters in numbers."""
-    right = result.candidates[result.right]
-    most = {
-        kind: name for kind, name in zip(result.part_kinds[::-1], result.parts[::-1], strict=True)
-    }
-    done = (
-        f"{result.steps} taken: {result.change:+.3g} nats, {sum(result.predicted):+.3g} predicted."
-    )
-    if not result.steps:
-        done = f"Press Step. Predicted: {result.predicted[0]:+.3g} nats; with curvature "
-        done += f"{result.curved:+.3g}."
-    change = result.untouched_loss.diff(dim=1)
-    elsewhere = "No other prompt is watched."
-    if result.untouched:
-        elsewhere = f"{result.turned} of {len(result.untouched)} other best answers turned; their "
-        elsewhere += f"loss {change.mean():+.2g} nats."
-    chapters = {
-        "1 · It predicts": f"{right}: {result.before[result.right]:.2%}, now "
-        f"{result.after[result.right]:.2%}.",
-        "2 · The loss": f"{result.losses[0]:.3f} nats for {result.answer}, now "
-        f"{result.losses[-1]:.3f}.",
-        "3 · The blame": f"Gradient of length {result.gradient_norm:.3g}; the largest "
-        f"share goes to {most['tensor']}.",
-        "4 · The step": done,
-        "5 · What else": elsewhere,
-    }
-    for column, (title, words) in zip(st.columns(len(chapters)), chapters.items(), strict=True):
-        with column.container(border=True, height="stretch"):
-            st.markdown(f"**{title}**")
-            st.markdown(plain(words))
 
 
 def _look(result: Step) -> None:

@@ -1,0 +1,31 @@
+"""Dials in a real browser: turned with the arrow keys, reset, and named by hand."""
+
+from tests.dashboards.browsing import outside, settle
+
+LINK = "dials?prompt=It+is+a+sunny+morning.+Anna+is+in+the&dials=head+1.0"
+
+
+def test_a_dial_is_turned_by_keys_and_reset(page, address):
+    page.goto(f"{address}/{LINK}")
+    page.get_by_text("No dial is turned").first.wait_for()
+    settle(page)
+    slider = page.get_by_role("slider").first
+    slider.focus()
+    slider.press("ArrowLeft")
+    page.get_by_text("head 1.0 * 0.97").first.wait_for()
+    settle(page)
+    assert "turn_head_1_0=" in page.url
+    page.get_by_role("button", name="Reset", exact=True).click()
+    page.get_by_text("No dial is turned").first.wait_for()
+    assert outside(page, address) == []
+
+
+def test_any_part_can_be_written(page, address):
+    page.goto(f"{address}/{LINK}")
+    page.get_by_text("No dial is turned").first.wait_for()
+    settle(page)
+    box = page.get_by_role("combobox", name="Dials")
+    box.fill("neuron 0.5")
+    box.press("Enter")
+    page.get_by_text("neuron 0.5: factor").wait_for()
+    assert page.get_by_role("slider").count() == 2 and outside(page, address) == []
