@@ -29,6 +29,8 @@ class Size:
     n_untrained: int = 3
     n_watched: int = 64
     n_checkpoints: int = 12
+    n_read: int = 160
+    n_read_steps: int = 6
 
 
 FULL = Size()
@@ -45,6 +47,8 @@ QUICK = Size(
     n_untrained=1,
     n_watched=8,
     n_checkpoints=3,
+    n_read=120,
+    n_read_steps=3,
 )
 
 
@@ -77,6 +81,7 @@ def findings(model: GPT, world: World, size: Size) -> list[Finding]:
 
 def _of_the_whole_world(model: GPT, world: World, size: Size) -> list[Finding]:
     from interp.analyses.comprehension import comprehension
+    from interp.analyses.fidelity import fidelity
     from interp.analyses.heads import heads
     from interp.analyses.probe import probe
     from interp.analyses.steering import steering
@@ -114,6 +119,19 @@ def _of_the_whole_world(model: GPT, world: World, size: Size) -> list[Finding]:
             comment="A probe counts only as far as it lies above its controls.",
             make=lambda: probe(
                 model, world, VARIABLE, n_stories=size.n_probed, n_untrained=size.n_untrained
+            ),
+        ),
+        Finding(
+            name="fidelity",
+            title="Does it hold a more faithful map of its world as it predicts better?",
+            comment="A dot is a checkpoint; the loss falls to the right, the colour is the step.",
+            make=lambda: fidelity(
+                model,
+                world,
+                [VARIABLE, "holder"],
+                most=size.n_read_steps,
+                n_stories=size.n_read,
+                n_test=size.n_read // 2,
             ),
         ),
         Finding(

@@ -16,6 +16,7 @@ SMALL = dataclasses.replace(QUICK, steps=3, n_documents=60)
 SECTIONS = {
     "attention",
     "comprehension",
+    "fidelity",
     "heads",
     "logit_lens",
     "probe",
