@@ -19,13 +19,13 @@ def mistake_of(
 ) -> Lesson:
     """The prompt and its right answer, or the held-out question that costs the model most.
 
+    Without an answer it is the model's own second choice.
+
     Raises:
-        ConfigError: no prompt and no world, or a prompt without its answer.
+        ConfigError: no prompt and no world.
     """
     if len(prompt):
-        if not answer:
-            raise ConfigError("A prompt needs its right answer beside it; none came. Write one.")
-        return Lesson.of(model, prompt, answer)
+        return Lesson.of(model, prompt, answer, rank=1)
     if world is None:
         raise ConfigError(
             "A prompt with its right answer, or a world that asks questions, was needed; "

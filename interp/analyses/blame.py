@@ -159,7 +159,7 @@ def blame(
         model: opened from a run with checkpoints, or any model: then there is no path.
         prompt: what the model goes on from wrongly; empty = the worst answered of `world`'s
             held-out questions.
-        answer: the right one, with the space before it; needed with a prompt.
+        answer: the right one, with the space before it; empty = the model's own second choice.
         world: that asks, where no prompt is given.
         tolerance: how near the path's shares must add up to the true change, as a share of it.
         most_points: gradients along the path at most, 4 or more; what is missed then is told.

@@ -147,7 +147,7 @@ def influence(
         texts: that it may have been trained on; none = `world`'s first training stories.
         prompt: what the model goes on from wrongly; empty = the worst answered of `world`'s
             held-out questions.
-        answer: the right one, with the space before it; needed with a prompt.
+        answer: the right one, with the space before it; empty = the model's own second choice.
         world: that asks where no prompt is given, and tells where no texts are.
         n_stories: how many it tells.
         steps: checkpoints to sum over; none = all but the first weights, thinned to `most_steps`.
