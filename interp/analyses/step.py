@@ -119,8 +119,8 @@ class Step(Result):
         if not self.steps:
             return (
                 f"Nothing has moved yet: {self.answer!r} has {chance(self.before[self.right])} and "
-                f"a loss of {self.losses[0]:.3f} nats. One {self.optimizer_name} step of {self.lr:g} "
-                f"is predicted to change it by {self.predicted[0]:+.4g} nats by the gradient "
+                f"a loss of {self.losses[0]:.3f} nats. One {self.optimizer_name} step of "
+                f"{self.lr:g} is predicted to change it by {self.predicted[0]:+.4g} nats by the gradient "
                 f"alone, {self.curved:+.4g} with curvature."
             )
         return (
