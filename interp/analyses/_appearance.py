@@ -119,7 +119,7 @@ def _margin(curve: Curve) -> Curve:
     )
 
 
-def fields(found: Sequence[Sequence[Appearance]]) -> dict:
+def fields(found: Sequence[Sequence[Appearance]], joints: Joints) -> dict:
     """The fields of the result that hold one entry a run and curve."""
     rows = {
         name: torch.tensor([[getattr(each, name) for each in run] for run in found])
@@ -133,23 +133,31 @@ def fields(found: Sequence[Sequence[Appearance]]) -> dict:
         "values": torch.stack([torch.stack([e.curve.values for e in run]) for run in found]),
         "fitted": torch.stack([torch.stack([e.fitted for e in run]) for run in found]),
         "verdicts": tuple(tuple(each.verdict for each in run) for run in found),
-        "typical": torch.tensor([_typical([run[i] for run in found]) for i in range(len(about))]),
+        "typical": torch.tensor(
+            [_typical([run[i] for run in found], joints) for i in range(len(about))]
+        ),
     }
 
 
-def _typical(found: Sequence[Appearance]) -> tuple[float, float, float]:
-    """The step over the runs in which it appeared; nan where it did in none."""
+def _typical(found: Sequence[Appearance], joints: Joints) -> tuple[float, float, float]:
+    """The step over the runs in which it appeared; nan where it did in none.
+
+    Never finer than the gap between the checkpoints around it, and inside the run.
+    """
     there = [each.when for each in found if each.verdict == APPEARED]
     if len(there) < 2:
         return there[0] if there else (float("nan"),) * 3
     logs = torch.tensor([math.log1p(when[0]) for when in there], dtype=torch.float64)
     mean = float(logs.mean())
-    if len(there) < 3:
-        return math.expm1(mean), math.expm1(float(logs.min())), math.expm1(float(logs.max()))
-    from scipy.special import stdtrit
+    low, high = float(logs.min()), float(logs.max())
+    if len(there) > 2:
+        from scipy.special import stdtrit
 
-    reach = float(stdtrit(len(there) - 1, TAILS[1]) * logs.std() / math.sqrt(len(there)))
-    return math.expm1(mean), math.expm1(mean - reach), math.expm1(mean + reach)
+        reach = float(stdtrit(len(there) - 1, TAILS[1]) * logs.std() / math.sqrt(len(there)))
+        low, high = mean - reach, mean + reach
+    below, above = joints.around(mean)
+    low, high = max(min(low, below), float(joints.x[0])), min(max(high, above), float(joints.x[-1]))
+    return math.expm1(mean), math.expm1(low), math.expm1(high)
 
 
 def _last(curve: Curve, sign: float, seed: int, is_share: bool) -> float:

@@ -81,17 +81,19 @@ class Emergence(Result):
         return sum(of_run[curve] == appearance.APPEARED for of_run in self.verdicts)
 
     def finding(self) -> str:
+        n, counts = len(self.runs), [self.appeared_in(i) for i in range(len(self.curves))]
         order = sorted(
-            (i for i in range(len(self.curves)) if self.appeared_in(i)),
+            (i for i, count in enumerate(counts) if count == n),
             key=lambda i: float(self.typical[i, 0]),
         )
         told = ", ".join(f"{self.curves[i]} {self._step(i)}" for i in order[:4])
-        missing = len(self.curves) - len(order)
         first = f" (first: {told})" if told else ""
+        some = sum(0 < count < n for count in counts)
+        in_some = f", {some} in some of them" if some else ""
         return (
-            f"Of {len(self.curves)} curves, {len(order)} appeared{first}; {missing} did not, did "
-            f"not stay, or not beyond a control; n = {len(self.runs)} "
-            f"run{'s' * (len(self.runs) > 1)}."
+            f"Of {len(counts)} curves, {len(order)} appeared{' in every run' * (n > 1)}{first}"
+            f"{in_some}; {counts.count(0)} did not, did not stay, or not beyond a control; "
+            f"n = {n} run{'s' * (n > 1)}."
         )
 
     def _step(self, i: int) -> str:
@@ -218,7 +220,7 @@ def emergence(
         runs=_names(models),
         steps=shared,
         curves=tuple(labels),
-        **appearance.fields(found),
+        **appearance.fields(found, joints),
         jumps=tuple(
             tuple(appearance.jump(line, kind, joints, n_boot, seed) for kind in kinds)
             for line in lines

@@ -37,10 +37,10 @@ def figure(result: Emergence, view: View = "when") -> go.Figure:
 
 
 def order(result: Emergence) -> list[int]:
-    """Curves by when they appeared; those that did not come last."""
+    """Curves by when they appeared; those that did so in fewer runs, or none, come last."""
     return sorted(
         range(len(result.curves)),
-        key=lambda i: (not result.appeared_in(i), _finite(float(result.typical[i, 0])), i),
+        key=lambda i: (-result.appeared_in(i), _finite(float(result.typical[i, 0])), i),
     )
 
 

@@ -5,6 +5,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const SECONDS = 9;
 const FINE = 32767;
 const MOST_COLOURS = 7;
+const FULL = 5; // kinds from here on are hollow, so that like colours stay apart
 const [WIDE, HIGH, EDGE] = [260, 92, 6];
 const LABEL = 56;
 
@@ -87,6 +88,10 @@ function curvePanel(curve, ends) {
   return { box, move };
 }
 
+function colourOf(kind) {
+  return `k${kind % MOST_COLOURS}${kind >= FULL ? " hollow" : ""}`;
+}
+
 function wordsPanel(data) {
   const points = new Int16Array(bytes(data.points));
   const count = data.words.length;
@@ -95,8 +100,7 @@ function wordsPanel(data) {
   picture.setAttribute("aria-label", `Embeddings of ${count} words in two dimensions`);
   const kinds = [...new Set(data.kinds)];
   const marks = data.words.map((word, i) => {
-    const colour = `k${kinds.indexOf(data.kinds[i]) % MOST_COLOURS}`;
-    const mark = drawn("g", { class: colour });
+    const mark = drawn("g", { class: colourOf(kinds.indexOf(data.kinds[i])) });
     const label = drawn("text", { x: 6, y: 3.5 }, word);
     mark.append(drawn("circle", { r: 3 }), label);
     mark.append(drawn("title", {}, `${word} (${data.kinds[i]})`));
@@ -116,7 +120,7 @@ function wordsPanel(data) {
     });
   };
   const legend = made("div", "legend");
-  kinds.forEach((kind, i) => legend.append(made("span", `key k${i % MOST_COLOURS}`, kind)));
+  kinds.forEach((kind, i) => legend.append(made("span", `key ${colourOf(i)}`, kind)));
   const box = made("div", "");
   box.append(legend, picture);
   return { box, move };
@@ -228,8 +232,8 @@ function build(parentElement, data) {
     panels.append(part);
   }
   const title = `Where head ${data.head} looks`;
-  panels.append(panel(title, "each word looks along its row; above a column stands its word; darker is more", attention.box, "half"));
-  panels.append(panel("What each layer would say", "the lens, darker is surer", lens.box, "wide"));
+  panels.append(panel(title, "each word looks along its row; above a column stands its word; fuller is more", attention.box, "half"));
+  panels.append(panel("What each layer would say", "the lens; fuller is surer", lens.box, "wide"));
   whole.append(bar, row, panels);
   parentElement.append(whole);
   lens.scroll();
