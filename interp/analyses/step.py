@@ -120,8 +120,8 @@ class Step(Result):
             return (
                 f"Nothing has moved yet: {self.answer!r} has {chance(self.before[self.right])} and "
                 f"a loss of {self.losses[0]:.3f} nats. One {self.optimizer_name} step of "
-                f"{self.lr:g} is predicted to change it by {self.predicted[0]:+.4g} nats by the gradient "
-                f"alone, {self.curved:+.4g} with curvature."
+                f"{self.lr:g} is predicted to change it by {self.predicted[0]:+.4g} nats by the "
+                f"gradient alone, {self.curved:+.4g} with curvature."
             )
         return (
             f"{self.steps} {how} took {self.answer!r} from {chance(self.before[self.right])} to "
