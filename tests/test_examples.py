@@ -1,6 +1,7 @@
 """Every example runs as it stands."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,3 +20,53 @@ def test_the_readme_picture_is_a_photograph_of_a_report(tmp_path):
     subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, check=True, timeout=600)
     picture = (tmp_path / "report.png").read_bytes()
     assert picture.startswith(PNG) and len(picture) > 50_000
+
+
+@pytest.mark.slow
+def test_sums_are_known_by_heart_before_they_are_understood(tmp_path):
+    command = [sys.executable, str(ROOT / "examples" / "grokking.py"), "--quick"]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path)],
+        env=ENVIRONMENT, check=True, timeout=600, capture_output=True, text=True,
+    )  # fmt: skip
+    assert re.search(
+        r"known by heart at step \d+; half of the unseen pairs right at None", done.stdout
+    )
+    assert (tmp_path / "grokking.html").stat().st_size > 10_000
+
+
+def told(name: str, *options: str, folder: Path) -> str:
+    """What an example prints, run as it stands in a folder of its own."""
+    command = [sys.executable, str(ROOT / "examples" / name), *options, "--out", str(folder)]
+    done = subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, timeout=900)
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    return done.stdout.decode()
+
+
+@pytest.mark.slow
+def test_beliefs_are_read_from_a_model_better_than_from_an_untrained_one(tmp_path):
+    text = told("belief_state.py", "--quick", folder=tmp_path)
+    columns = r"R² ([\d.]+) .*untrained ([\d.]+) +shuffled beliefs ([-+][\d.]+)"
+    row = re.search(rf"^layer 1 +{columns}", text, flags=re.MULTILINE)
+    trained, untrained, shuffled = map(float, row.groups())
+    assert trained > untrained + 0.05 and abs(shuffled) < 0.05
+    excess = float(re.search(r"optimum: ([-\d.]+) nats", text)[1])
+    assert -0.01 < excess < 0.2
+    assert (tmp_path / "belief-state.html").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_two_layers_learn_to_copy_and_one_does_not(tmp_path):
+    text = told("induction.py", "--quick", folder=tmp_path)
+    found = dict(
+        re.findall(r"^(\d) layers?, seed 0: .*prefix matching ([\d.]+)", text, re.MULTILINE)
+    )
+    assert float(found["2"]) > 0.3 > float(found["1"])
+    line = r"^(\d) layers?, seed 0: .*in-context score ([-+][\d.]+)"
+    scores = dict(re.findall(line, text, re.MULTILINE))
+    assert float(scores["2"]) < float(scores["1"]) - 1
+    copied = dict(
+        re.findall(r"^copied right, (?:without )?([^,:]+).*: ([\d.]+)$", text, re.MULTILINE)
+    )
+    whole, without_first, _ = map(float, copied.values())
+    assert whole > 0.5 and without_first < whole - 0.2, "the previous-token head is needed"
