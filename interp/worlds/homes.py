@@ -1,24 +1,25 @@
 """Who is where, told twice: a world whose only difficulty is how far a place stands from its owner.
 
-Four people are introduced, then four times somebody who was not named last is told of again. The
+Four people are introduced, then eight times somebody who was not named last is told of again. The
 place is then known to whoever finds the name's first mention. At level `gap-0` it is the word after
 the name; each level puts one word more between them. Sentences, people and floor stay the same.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import ClassVar
 
 from interp.errors import ConfigError, near_misses
-from interp.worlds.telling import Guide, Reader, Sampler, Telling, uniform
+from interp.worlds.telling import Guide, Options, Reader, Sampler, Telling, uniform
 from interp.worlds.world import Choice, Fact, Parse, Question, Sentence, Story
 
 PEOPLE = ("Anna", "Ben", "Clara", "David", "Emma", "Frank", "Grace", "Henry")
 PLACES = ("garden", "kitchen", "park", "school", "market", "forest", "library", "harbor")
 BETWEEN = {"gap-0": "", "gap-1": " in", "gap-2": " is in", "gap-3": " is in the"}
-INTRODUCED, TOLD_AGAIN = 4, 4
-ANSWER_WEIGHT = 3.0
+INTRODUCED, TOLD_AGAIN = 4, 8
+ANSWER_WEIGHT = 6.0
 SPLITS = ("train", "held_out")
 _SENTENCE = re.compile(r"\s*[^.]*\.")
 _FORM = re.compile(r"\s*(\w+) is in the (\w+)\.")
@@ -69,6 +70,19 @@ class Round(Telling):
         if self.between:
             self.write(self.between)
         return person
+
+    def _price(self, kind: str, options: Options, phrase: str, weight: float) -> None:
+        """Phrases are single words, all alike, so each costs the logarithm of their number."""
+        nats, here = math.log(len(options)), len(self.text)
+        self.choices.append(
+            Choice(
+                span=(here, here + len(phrase)),
+                surprisal_nats=nats,
+                entropy_nats=nats,
+                kind=kind,
+                weight=weight,
+            )
+        )
 
     def _note(self, person: str, end: int, role: str) -> None:
         place = self.place[person]

@@ -36,7 +36,7 @@ def folder(tmp_path_factory):
         ("short-0", "anti", 0, 16),
     ):
         shape = GPTConfig(
-            n_layers=1, d_model=16, n_heads=2, n_ctx=48, d_vocab=corpus.tokenizer.d_vocab
+            n_layers=1, d_model=16, n_heads=2, n_ctx=64, d_vocab=corpus.tokenizer.d_vocab
         )
         config = TrainConfig(
             model=shape, steps=12, batch_size=8, context=context, rows="document", seed=seed,
@@ -77,9 +77,9 @@ def test_losses_are_those_of_each_checkpoint(found, models):
 
 
 def test_the_floor_is_the_worlds_own(found):
-    least = sum(math.log(8 - i) * 2 for i in range(4)) + 4 * math.log(3)
-    assert float(found.floor[0]) == pytest.approx(least / 24, rel=1e-4)
-    assert float(found.floor[1]) == pytest.approx(least / 32, rel=1e-4)
+    least = sum(math.log(8 - i) * 2 for i in range(4)) + 8 * math.log(3)
+    assert float(found.floor[0]) == pytest.approx(least / 36, rel=1e-4)
+    assert float(found.floor[1]) == pytest.approx(least / 48, rel=1e-4)
 
 
 def test_shares_are_those_of_the_recipe(found):

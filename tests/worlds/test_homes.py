@@ -32,13 +32,13 @@ def test_a_document_is_read_back_with_its_prices(level):
 
 @every_level
 def test_every_level_costs_the_same_and_only_the_gap_differs(level):
-    least = sum(math.log(8 - i) * 2 for i in range(4)) + 4 * math.log(3)
+    least = sum(math.log(8 - i) * 2 for i in range(4)) + 8 * math.log(3)
     for number in range(20):
         story = WORLD.sample(number, level=level)
         assert sum(c.surprisal_nats for c in story.choices) == pytest.approx(least)
         words = story.text.replace(".", "").split()
         between = BETWEEN[level].split()
-        assert len(words) == 8 * (2 + len(between))
+        assert len(words) == 12 * (2 + len(between))
         assert all(words[i + 1 : i + 1 + len(between)] == between for i, word in enumerate(words)
                    if word in PEOPLE)  # fmt: skip
 
@@ -46,7 +46,7 @@ def test_every_level_costs_the_same_and_only_the_gap_differs(level):
 def test_answers_are_what_was_said_and_never_the_latest_place():
     for number in range(50):
         story = WORLD.sample(number)
-        assert len(story.questions) == 4
+        assert len(story.questions) == 8
         for question in story.questions:
             before = story.text[: question.span[0]]
             said = before.rsplit(f"{question.about} is in the ", 1)[1].split(".")[0]
