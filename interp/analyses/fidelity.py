@@ -82,9 +82,21 @@ class Fidelity(Result):
 
     @property
     def supported(self) -> tuple[str, ...]:
-        """Tasks whose correlation with the loss lies below 0, and which beat the controls."""
+        """Tasks read better the lower the loss, and better than every control at the lowest.
+
+        The correlation lies below 0, and accuracy at the lowest loss above that at the highest:
+        where all is read from the start, ranks are of rounding only.
+        """
         found = self.correlations["loss"]
-        return tuple(t for t in self.tasks if found[t].high < 0 and not self.unbeaten(t))
+        return tuple(
+            task
+            for task in self.tasks
+            if found[task].high < 0 and self._grew(task) and not self.unbeaten(task)
+        )
+
+    def _grew(self, task: str) -> bool:
+        mine = self.accuracy[task]
+        return mine[self.best].above(mine[self._worst])
 
     def unbeaten(self, task: str) -> tuple[str, ...]:
         """Controls that the best-predicting point does not lie above."""
@@ -105,7 +117,8 @@ class Fidelity(Result):
     def finding(self) -> str:
         losses = [each.value for each in self.loss]
         found = self.correlations["loss"]
-        told = min(self.tasks, key=lambda task: (found[task].high, found[task].value))
+        among = [task for task in self.tasks if self._grew(task)] or self.tasks
+        told = min(among, key=lambda task: (found[task].high, found[task].value))
         mine, clock = found[told], self.correlations["clock"][told]
         return (
             f"In {len(self.supported)} of {len(self.tasks)} readings the world is read better the "
