@@ -13,6 +13,8 @@ Axes
     example class      rows and labels of a probe
     step       training steps; step 0 = before the first update
     dose       strengths of an intervention
+    curve      a number over the checkpoints of a run; group: the stories behind it
+    run        training runs of one recipe, a seed each
 
 Units
     loss_nats_per_token, surprisal_nats, floor_nats, regret_nats (= loss - floor), entropy_bits
