@@ -53,7 +53,7 @@ def test_training_texts_are_scored_when_asked_and_told_word_by_word(application)
     assert test.get("plotly_chart") == []
     test.button(key="ask_influence").click().run()
     assert not test.exception and not test.error and len(test.get("plotly_chart")) == 1
-    sent = [json.loads(each.proto.json) for each in test.get("bidi_component")]
+    sent = [json.loads(each.proto.json or "{}") for each in test.get("bidi_component")]
     (told,) = (each for each in sent if "labels" in each)
     assert told["tokens"] and "adds" in told["labels"][0]
     assert "Rank correlation with shared words" in words(test)
