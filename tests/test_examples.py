@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from interp.results import load_result
+
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 PNG = b"\x89PNG"
@@ -70,3 +72,15 @@ def test_two_layers_learn_to_copy_and_one_does_not(tmp_path):
     )
     whole, without_first, _ = map(float, copied.values())
     assert whole > 0.5 and without_first < whole - 0.2, "the previous-token head is needed"
+
+
+@pytest.mark.slow
+def test_orders_are_compared_at_equal_tokens_and_a_curriculum_forgets(tmp_path):
+    text = told("curriculum.py", "--quick", folder=tmp_path)
+    found = load_result(tmp_path / "result")
+    assert found.groups == ("shuffled", "curriculum") and found.tokens[-1] == 250 * 16 * 72
+    shuffled, curriculum = found.loss
+    assert (shuffled[-1] < shuffled[0] - 1).all(), "it learned something of every level"
+    assert curriculum[-1, -1] < curriculum[0, -1] - 1
+    assert found.forgetting[1, 0] > found.forgetting[0, 0] + 0.5, "gap-0 left first, for long"
+    assert "curriculum against shuffled: loss too few seeds" in text
