@@ -384,6 +384,8 @@ def _named(step: int) -> str:
 def _number(interval: Interval) -> str:
     if math.isnan(interval.value):
         return "unknown (all alike)"
+    if math.isnan(interval.low):
+        return f"{interval.value:+.2f} (too few for an interval)"
     return f"{interval.value:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]"
 
 
