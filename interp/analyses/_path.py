@@ -57,6 +57,7 @@ def along(
     *,
     tolerance: float,
     most: int = MOST_POINTS,
+    least: float = 0.0,
 ) -> Line:
     """Gauss' rule on intervals that are halved until each adds up to its own change of the loss.
 
@@ -68,11 +69,12 @@ def along(
         end: parameters at the end.
         loss: of the parameters; adds their gradients where gradients are on.
         tolerance: as a share of the whole true change; the misses of all intervals stay below it.
+        least: a change smaller than this counts as this: one that is zero by chance has no share.
         most: gradients at most; what is missed then is `residual`.
     """
     walk = _Walk(start, end, loss)
     left = walk.dot(walk.gradients(0.0))
-    allowed = tolerance * abs(walk.loss(1.0) - walk.loss(0.0))
+    allowed = tolerance * max(abs(walk.loss(1.0) - walk.loss(0.0)), least)
     sums = {name: torch.zeros_like(p) for name, p in walk.start.items()}
     open_, points, total = deque([(0.0, 1.0)]), 1, 0.0
     while open_:

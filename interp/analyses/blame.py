@@ -84,9 +84,9 @@ class Blame(Result):
 
     @property
     def residual(self) -> float:
-        """What the shares miss of the true change since the first weights, as a share of it."""
+        """What the shares miss of the true change, as a share of it or of the loss, if larger."""
         change = self.loss_nats - self.first_loss
-        return (float(self.totals[2]) - change) / abs(change) if change else math.nan
+        return (float(self.totals[2]) - change) / max(abs(change), self.loss_nats)
 
     def finding(self) -> str:
         longest = int(self.by_tensor[0].argmax())
@@ -102,7 +102,7 @@ class Blame(Result):
         return (
             f"{told} Since step {self.first_step} its loss went from {self.first_loss:.2f}; "
             f"{self.tensors[worst]} raised it most ({self.by_tensor[2, worst]:+.2f}). These shares "
-            f"add up to within {abs(self.residual):.2%}."
+            f"add up to within {abs(self.residual):.2%} of the loss."
         )
 
     def _beside(self, tensor: int) -> str:
@@ -161,7 +161,8 @@ def blame(
             held-out questions.
         answer: the right one, with the space before it; empty = the model's own second choice.
         world: that asks, where no prompt is given.
-        tolerance: how near the path's shares must add up to the true change, as a share of it.
+        tolerance: how near the path's shares must add up to the true change, as a share of it (or
+            of the loss, where that is larger).
         most_points: gradients along the path at most, 4 or more; what is missed then is told.
         k: how many single weights and tokens to name.
         untrained: untrained models of the same config to compare with, where they can be made.
@@ -186,7 +187,7 @@ def blame(
     reading, grads = _gradient(model, now, lesson)
     times = {name: grad * now[name].detach() for name, grad in grads.items()}
     tell("the way from the first weights", 1, 3)
-    line = _line(model, now, lesson, tolerance, most_points)
+    line = _line(model, now, lesson, tolerance, most_points, float(reading.loss[0]))
     tell("controls", 2, 3)
     measures = [_lengths(model, grads, k), _sums(model, times, k)]
     measures.append(_sums(model, line.shares, k) if line else _unknown(measures[1]))
@@ -239,7 +240,12 @@ def _gradient(model: LanguageModel, params: Parameters, lesson: Lesson) -> tuple
 
 
 def _line(
-    model: LanguageModel, now: Parameters, lesson: Lesson, tolerance: float, most: int
+    model: LanguageModel,
+    now: Parameters,
+    lesson: Lesson,
+    tolerance: float,
+    most: int,
+    least: float,
 ) -> Line | None:
     """The shares since the first checkpoint; None where there is no earlier one."""
     history = getattr(model, "history", None) or {}
@@ -256,7 +262,7 @@ def _line(
             nats.backward()
         return float(nats.detach())
 
-    return along(start, now, loss, tolerance=tolerance, most=most)
+    return along(start, now, loss, tolerance=tolerance, most=most, least=least)
 
 
 def _sums(model: LanguageModel, numbers: Parameters, k: int) -> dict:

@@ -43,7 +43,9 @@ def figure(result: Blame, *, view: str = "tensors", measure: str = "gradient") -
     if view == "neurons":
         return _neurons(result, number, unit)
     names, values = _listed(result, view, number)
-    return bars(names, values, unit=unit)
+    drawn = bars(names, values, unit=unit)
+    # A length has no side, so it must not wear the colour of what raises the loss.
+    return drawn if number or view == "weights" else drawn.update_traces(marker_color=theme.CONTROL)
 
 
 def _listed(result: Blame, view: str, number: int) -> tuple[tuple[str, ...], torch.Tensor]:
