@@ -78,7 +78,7 @@ class Influence(Result):
         helped = float((self.scores > 0).float().mean())
         return (
             f"Influence: {helped:.0%} of {len(self.texts)} training texts pushed towards the right "
-            f"answer {self.answer!r} (loss {self.losses[-1]:.2f} nats), the rest towards the mistake; "
+            f"answer {self.answer!r} (loss {self.losses[-1]:.2f} nats), the rest away; "
             f"scores {self.scores.min():+.3g} to {self.scores.max():+.3g}. Rank correlation with "
             f"shared words {lexical:.2f}, with an untrained model's scores {bare or 'not known'}."
         )
