@@ -64,7 +64,8 @@ def test_a_concept_brings_how_it_was_found(model):
     assert torch.equal(each.add().vector, found.add(0.5).vector) and each.add().scale == 0.5
     recipe = Recipe.from_json(Recipe.of(model, [each]).to_json())
     how = recipe.concepts[0].how
-    assert list(how["positive"]) == texts[0] and how["method"] == "mean_difference" and how["seed"] == 3
+    assert list(how["positive"]) == texts[0]
+    assert (how["method"], how["seed"]) == ("mean_difference", 3)
     assert recipe.concepts[0].words == ("sang",) and how["world"] is None
     assert torch.equal(recipe.concepts[0].edit.vector, found.add().vector)
 

@@ -102,7 +102,7 @@ def paced(
 
     Example:
         >>> [(stage.steps, dict(stage.mix)) for stage in paced(["a", "b"], 10)]
-        [(5, {'a': 1.0}), (5, {'b': 1.0})]
+        [(5, {'a': 1.0, 'b': 0.0}), (5, {'a': 0.0, 'b': 1.0})]
         >>> [dict(stage.mix) for stage in paced(["a", "b"], 10, order="shuffled")]
         [{'a': 0.5, 'b': 0.5}]
     """
