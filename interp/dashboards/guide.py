@@ -6,13 +6,17 @@ from interp.dashboards import views
 
 STEPS = (
     ("Train", "Let a small model learn a world whose truth is known.", ("train",)),
-    ("Watch", "See it write, draw by draw, and what surprises it.", ("prediction", "surprise")),
+    (
+        "Watch",
+        "See what it learns, when, and which parameters a step moves.",
+        ("watch", "emergence", "blame", "step", "curriculum"),
+    ),
     (
         "Look inside",
-        "Find where it looks, what it knows, and at which layer.",
-        ("logit_lens", "attention", "heads", "probe", "comprehension"),
+        "See it write; find where it looks, what it knows, and at which layer.",
+        ("prediction", "surprise", "logit_lens", "attention", "probe", "fidelity"),
     ),
-    ("Steer", "Add a concept to its activations and see what changes.", ("steering",)),
+    ("Steer", "Add a concept, or turn a dial, and see what changes.", ("steering", "dials")),
     ("Report", "Take the figures home in one file that opens anywhere.", ("report",)),
 )
 """Name, what it is for, and its pages; a page that is not there is not linked to."""
