@@ -195,7 +195,7 @@ def last_logits(model: GPT, rows: Tensor) -> Float[Tensor, "pair d_vocab"]:
 def figure(readings: list[Reading], keys: Tensor) -> go.Figure:
     """Losses over training, and the spectrum at the start and at the end."""
     drawn = make_subplots(rows=1, cols=2, subplot_titles=PANELS, horizontal_spacing=0.12)
-    theme.style(drawn, title="Grokking: memory, then rotations, then the answers", height=420)
+    theme.style(drawn, title="Grokking: memory, then rotations, then the answers", height=460)
     steps = [reading.step for reading in readings]
     curves = ("train", "test", "restricted", "excluded")
     for number, name in enumerate(curves):
@@ -208,6 +208,7 @@ def figure(readings: list[Reading], keys: Tensor) -> go.Figure:
         drawn.add_bar(
             x=frequencies, y=reading.power.tolist(), name=name, marker_color=paint, row=1, col=2
         )
+    drawn.update_layout(margin_t=110, legend_y=1.08)
     return drawn.update_xaxes(title_text="frequency", row=1, col=2)
 
 
