@@ -7,7 +7,7 @@ import pytest
 import interp
 from interp.dashboards.components.coloured_text import flowing
 from interp.results import load_result
-from tests.dashboards.browsing import SHIPPED, outside, settle
+from tests.dashboards.browsing import PATIENCE, SHIPPED, outside, settle
 
 PROMPT = "It is a rainy afternoon. Henry is in the harbor."
 STEP = 0.05
@@ -41,14 +41,24 @@ def shown(page, name: str = "The steered text") -> str:
     return page.locator(f"[aria-label^='{name},']").text_content()
 
 
+def comes(page, text: str, name: str = "The steered text") -> None:
+    """Wait until one of the two texts is this one."""
+    from playwright.sync_api import expect
+
+    there = page.locator(f"[aria-label^='{name},']")
+    expect(there).to_have_text(text, timeout=PATIENCE)
+    assert there.text_content() == text
+
+
 def test_a_slider_moves_the_steered_text_and_the_zones_stand_below(page, shipped_address, written):
     opened(page, shipped_address, "happy", 0.0)
     base = shown(page, "The text as it is")
     assert base == shown(page) == written("happy", 0.0)
     page.get_by_role("slider", name="happy").press("End")
     page.wait_for_url("**dose_happy=2**")
+    assert written("happy", 2.0) != base
+    comes(page, written("happy", 2.0))
     settle(page)
-    assert shown(page) == written("happy", 2.0) != base
     assert shown(page, "The text as it is") == base
     strip = page.locator(".strip")
     assert "useful from" in strip.get_attribute("aria-label")
@@ -67,11 +77,10 @@ def test_two_browsers_that_steer_one_model_get_each_their_own_text(
     for turn in range(1, 4):
         page.get_by_role("slider", name="happy").press("ArrowRight")
         other.get_by_role("slider", name="angry").press("ArrowLeft")
-        for each in (page, other):
-            each.wait_for_timeout(300)
-            settle(each)
-        assert shown(page) == written("happy", 0.5 + turn * STEP)
-        assert shown(other) == written("angry", 0.8 - turn * STEP)
+        comes(page, written("happy", 0.5 + turn * STEP))
+        comes(other, written("angry", 0.8 - turn * STEP))
+        settle(page)
+        settle(other)
         assert shown(page, "The text as it is") == shown(other, "The text as it is")
     other.close()
 
