@@ -1,6 +1,7 @@
 """Takes the pictures of docs/dashboard.md: every view, wide and narrow, light and dark.
 
-Needs Chromium and Playwright: `python examples/dashboard_pictures.py [FOLDER]`.
+Needs Chromium and Playwright: `python examples/dashboard_pictures.py [FOLDER [WORD ...]]`; with
+words, only the pictures whose names begin or end with one (`report`, `narrow-dark`).
 """
 
 import io
@@ -22,7 +23,11 @@ WIDTHS = {"wide": (1440, 1000), "narrow": (390, 844)}
 COLOURS = 64
 LONGEST = 2200
 """Pixels: below them a picture is cut, so that a page fits a page."""
-PRESSED = {"comprehension": "Ask", "probe": "Train the probe"}
+PRESSED = {
+    "comprehension": "Ask",
+    "fidelity": "Read every checkpoint",
+    "probe": "Train the probe",
+}
 ADDED = ("logit_lens", "surprise")
 """Views whose figures are put into the report before it is pictured."""
 
@@ -40,29 +45,41 @@ def main() -> None:
             browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
             for size in WIDTHS:
                 for light in ("light", "dark"):
-                    take_all(browser, f"http://{HOST}:{port}", goal, size, light)
+                    stems = wanted(f"{size}-{light}", sys.argv[2:])
+                    take_all(browser, f"http://{HOST}:{port}", goal, size, light, stems)
     finally:
         server.terminate()
         server.wait()
     print(f"{sum(path.stat().st_size for path in goal.glob('*.png')) / 1e6:.1f} MB in {goal}")
 
 
-def take_all(browser: Browser, address: str, goal: Path, size: str, light: str) -> None:
-    """Every view at one size and in one light."""
+def wanted(kind: str, words: list[str]) -> list[str]:
+    """The views that are pictured at a size and in a light."""
+    stems = views.stems()
+    return stems if not words or kind in words else [stem for stem in stems if stem in words]
+
+
+def take_all(
+    browser: Browser, address: str, goal: Path, size: str, light: str, stems: list[str]
+) -> None:
+    """These views at one size and in one light."""
     width, height = WIDTHS[size]
     context = browser.new_context(
         viewport={"width": width, "height": height}, color_scheme=light, reduced_motion="reduce"
     )
     page = context.new_page()
     page.set_default_timeout(300_000)
-    for stem in views.stems():
+    for stem in stems:
         if stem == "report":
+            page.set_viewport_size(dict(zip(("width", "height"), WIDTHS["wide"], strict=True)))
             fill_report(page, address)
+            page.set_viewport_size({"width": width, "height": height})
         else:
             page.goto(f"{address}/{'' if stem == views.FIRST else stem}")
         settle(page)
         if stem in PRESSED:
             page.get_by_role("button", name=PRESSED[stem], exact=True).first.click()
+            page.get_by_role("button", name="Add to report").first.wait_for()
             settle(page)
         small(take(page, width, height), goal / f"{stem}-{size}-{light}.png")
         print(f"{stem}-{size}-{light}.png")
@@ -80,15 +97,9 @@ def fill_report(page: Page, address: str) -> None:
 
 
 def follow(page: Page, title: str) -> None:
-    """Press a link of the navigation, which is folded away on a phone."""
-    link = page.locator("[data-testid=stSidebarNav]").get_by_role("link", name=title, exact=True)
-    if not link.is_visible():
-        page.get_by_test_id("stExpandSidebarButton").click()
-    link.click()
+    """Press a link of the navigation."""
+    page.locator("[data-testid=stSidebarNav]").get_by_role("link", name=title, exact=True).click()
     settle(page)
-    fold = page.get_by_test_id("stSidebarCollapseButton").get_by_role("button")
-    if page.viewport_size["width"] < 640 and fold.is_visible():
-        fold.click()
 
 
 def settle(page: Page) -> None:
