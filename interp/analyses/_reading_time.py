@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +58,18 @@ def amount_of(
         )
     tokens, words = 0.0, 0.0
     for level, count in documents.items():
-        texts = [world.sample(i, level=level).text for i in range(min(n, count))]
+        texts = _documents(world, level, min(n, count))
         share = count / len(texts)
         words += share * sum(len(text.split()) for text in texts)
         tokens += share * sum(len(model.tokenizer.encode(text)) for text in texts)
     exact = _counted(folder, digest)
     return Amount(tokens=exact or round(tokens), words=round(words), counted=exact is not None)
+
+
+@lru_cache(maxsize=16)
+def _documents(world: World, level: str, n: int) -> tuple[str, ...]:
+    """The first of a level; they are asked about at many speeds of reading."""
+    return tuple(world.sample(i, level=level).text for i in range(n))
 
 
 def _counted(folder: Path | None, digest: object) -> int | None:

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.analyses._parameters import slices, weight_name
+from interp.analyses._parameters import Index, slices, weight_name
 from interp.protocols import LanguageModel
 
 
@@ -44,8 +44,9 @@ def shares_of(model: LanguageModel, numbers: Mapping[str, Tensor]) -> Shares:
     neurons = torch.zeros(cfg.n_layers, cfg.d_mlp, dtype=torch.float64)
     tokens = torch.zeros(cfg.d_vocab, dtype=torch.float64)
     held = {"head": heads, "neuron": neurons, "token": tokens}
+    sums = {name: _Sums.of(values) for name, values in numbers.items()}
     for piece in slices(model):
-        amount = float(numbers[piece.tensor][piece.index].sum(dtype=torch.float64))
+        amount = sums[piece.tensor].at(piece.index)
         tensors[piece.matrix] = tensors.get(piece.matrix, 0.0) + amount
         layers[_layer(piece.matrix, piece.layer)] += amount
         if piece.kind in held:
@@ -54,11 +55,41 @@ def shares_of(model: LanguageModel, numbers: Mapping[str, Tensor]) -> Shares:
     return Shares(tensors=tensors, layers=layers, heads=heads, neurons=neurons, tokens=tokens)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Sums:
+    """The sums of a tensor's rows and columns: every slice is some of either."""
+
+    rows: list[float]
+    columns: list[float]
+
+    @classmethod
+    def of(cls, values: Tensor) -> "_Sums":
+        exact = values.double()
+        if exact.ndim < 2:
+            return cls(rows=exact.tolist(), columns=[])
+        return cls(rows=exact.sum(1).tolist(), columns=exact.sum(0).tolist())
+
+    def at(self, index: Index) -> float:
+        """The sum over a slice: whole, some rows, or some columns."""
+        if len(index) == 2:
+            return _over(self.columns, index[1])
+        return _over(self.rows, *index) if index else sum(self.rows)
+
+
+def _over(sums: list[float], place: int | slice) -> float:
+    return sum(sums[place]) if isinstance(place, slice) else sums[place]
+
+
 def _layer(matrix: str, layer: int | None) -> int:
     """0 = embeddings, then the layers, then the way out."""
     if layer is not None:
         return layer + 1
     return 0 if matrix in ("W_E", "W_pos") else -1
+
+
+def tensor_names(model: LanguageModel) -> tuple[str, ...]:
+    """The keys of `Shares.tensors`."""
+    return tuple(dict.fromkeys(piece.matrix for piece in slices(model)))
 
 
 def layer_names(model: LanguageModel) -> tuple[str, ...]:

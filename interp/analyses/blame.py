@@ -14,7 +14,15 @@ from interp.analyses._lesson import Lesson, read
 from interp.analyses._parameters import Parameters, parameters_of, shell_of
 from interp.analyses._path import MOST_POINTS, Line, along
 from interp.analyses._prompt import displayed
-from interp.analyses._shares import Shares, Weight, largest, layer_names, named, shares_of
+from interp.analyses._shares import (
+    Shares,
+    Weight,
+    largest,
+    layer_names,
+    named,
+    shares_of,
+    tensor_names,
+)
 from interp.analyses._worst import mistake_of
 from interp.progress import tell
 from interp.protocols import LanguageModel, Prompt
@@ -33,8 +41,9 @@ class Blame(Result):
     """What each part has to do with the loss of one right answer.
 
     The first axis of all numbers is the measure: `gradient` = length of the gradient; the sum of
-    gradient times weight; and the share of the change since the first weights, which is nan for a
-    model without checkpoints. The last two have a sign: above zero, they raise the loss.
+    gradient times weight; and the share of the change since the first weights, which is nan where
+    there are no checkpoints or no path was asked for. The last two have a sign: above zero, they
+    raise the loss.
 
     Attributes:
         tokens: of the prompt, for display.
@@ -42,7 +51,7 @@ class Blame(Result):
         said: the model's own first choice, for display.
         said_probability: its probability.
         loss_nats: of the right answer.
-        first_step: of the first weights; None without checkpoints.
+        first_step: of the first weights; None without checkpoints, or where no path was walked.
         first_loss: of the right answer under them.
         totals: length of the whole gradient; the sum of gradient times weight; the sum of shares.
         points: gradients taken along the line from the first weights.
@@ -97,7 +106,7 @@ class Blame(Result):
             f"{self._beside(longest)})."
         )
         if self.first_step is None:
-            return f"{told} There is no history, so no path."
+            return f"{told} There is no path: no history, or none asked for."
         worst = int(self.by_tensor[2].argmax())
         return (
             f"{told} Since step {self.first_step} its loss went from {self.first_loss:.2f}; "
@@ -147,6 +156,7 @@ def blame(
     prompt: Prompt = "",
     answer: str = "",
     world: World | None = None,
+    path: bool = True,
     tolerance: float = 0.002,
     most_points: int = MOST_POINTS,
     k: int = 20,
@@ -161,6 +171,7 @@ def blame(
             held-out questions.
         answer: the right one, with the space before it; empty = the model's own second choice.
         world: that asks, where no prompt is given.
+        path: whether to walk from the first weights to these, which takes longest.
         tolerance: how near the path's shares must add up to the true change, as a share of it (or
             of the loss, where that is larger).
         most_points: gradients along the path at most, 4 or more; what is missed then is told.
@@ -187,12 +198,13 @@ def blame(
     reading, grads = _gradient(model, now, lesson)
     times = {name: grad * now[name].detach() for name, grad in grads.items()}
     tell("the way from the first weights", 1, 3)
-    line = _line(model, now, lesson, tolerance, most_points, float(reading.loss[0]))
+    least = float(reading.loss[0])
+    line = _line(model, now, lesson, tolerance, most_points, least) if path else None
     tell("controls", 2, 3)
     measures = [_lengths(model, grads, k), _sums(model, times, k)]
     measures.append(_sums(model, line.shares, k) if line else _unknown(measures[1]))
     twins = untrained_twins(model, untrained, seed)
-    alike = [_lengths(t, _gradient(t, _precise(t), lesson)[1], 1)["by_tensor"] for t in twins]
+    alike = [_tensor_lengths(t, _gradient(t, _precise(t), lesson)[1]) for t in twins]
     best = int(reading.log_probs[0].argmax())
     return Blame(
         tokens=displayed(model.tokenizer, lesson.prompt),
@@ -203,7 +215,7 @@ def blame(
         first_step=next(iter(model.history)) if line else None,
         first_loss=line.start if line else math.nan,
         points=line.points if line else 0,
-        tensors=tuple(shares_of(model, grads).tensors),
+        tensors=tensor_names(model),
         layers=layer_names(model),
         **{
             name: torch.stack([each[name] for each in measures])
@@ -283,6 +295,11 @@ def _lengths(model: LanguageModel, grads: Parameters, k: int) -> dict:
         tokens=squares.tokens.sqrt(),
     )
     return _rows(model, roots, whole, largest(grads, k), k)
+
+
+def _tensor_lengths(model: LanguageModel, grads: Parameters) -> Float[Tensor, " tensor"]:
+    squares = shares_of(model, {name: grad.square() for name, grad in grads.items()})
+    return torch.tensor(list(squares.tensors.values())).sqrt()
 
 
 def _rows(model: LanguageModel, shares: Shares, whole: float, best: list[Weight], k: int) -> dict:

@@ -34,8 +34,8 @@ def figure(result: Blame, *, view: str = "tensors", measure: str = "gradient") -
         )
     if measure == "path" and result.first_step is None:
         raise ConfigError(
-            "A path needs an earlier checkpoint, and this model has none. Open a run, or choose "
-            "another measure."
+            "A path needs an earlier checkpoint and path=True; this result has none. Open a run, "
+            "or choose another measure."
         )
     number, unit = MEASURES.index(measure), UNITS[measure]
     if view == "heads":

@@ -136,3 +136,12 @@ def test_it_is_told_kept_and_drawn(result, tmp_path):
     assert own.answer != own.said and own.loss_nats < result.loss_nats
     with pytest.raises(ConfigError, match="neither came"):
         blame(short_history())
+
+
+def test_without_the_path_the_other_measures_are_the_same_numbers(result):
+    quick = blame(short_history(), prompt=PROMPT, answer=ANSWER, k=12, path=False)
+    assert quick.first_step is None and quick.by_tensor[2].isnan().all()
+    assert torch.equal(quick.by_tensor[:2], result.by_tensor[:2])
+    assert torch.equal(quick.untrained, result.untrained)
+    with pytest.raises(ConfigError, match="path=True"):
+        quick.figure(measure="path")

@@ -5,7 +5,7 @@ from itertools import pairwise
 import streamlit as st
 
 from interp.analyses.influence import Influence
-from interp.dashboards import exhibit, frame, session
+from interp.dashboards import asking, exhibit, frame, session
 from interp.dashboards.components.coloured_text import coloured_text
 from interp.dashboards.lesson_box import lesson_box
 from interp.dashboards.plain import plain
@@ -55,10 +55,12 @@ def _choice(words: str, options: list[str], key: str, names: dict[str, str] | No
 
 def _mistake(model: LanguageModel, entry: Entry, seed: int) -> None:
     text, answer = lesson_box(model, entry)
-    result = session.measured("blame", model, prompt=text, answer=answer, seed=seed)
-    measures = [name for name in MEASURES if name != "path" or result.first_step is not None]
+    has_path = len(getattr(model, "history", None) or ()) > 1
+    measures = [name for name in MEASURES if name != "path" or has_path]
     measure = _choice("Measure", measures, "measure", MEASURES)
     st.caption(TOLD[measure])
+    told = {"prompt": text, "answer": answer, "path": measure == "path", "seed": seed}
+    result = session.measured("blame", model, **told)
     part = _choice("By", list(PARTS), "part")
     title = f"{MEASURES[measure]} of one mistake, by {part}"
     exhibit.show(result, title, view=part, measure=measure)
@@ -120,7 +122,7 @@ def _texts(model: LanguageModel, entry: Entry, seed: int) -> None:
 
 
 def _pressed(words: str, name: str, wanted: list) -> bool:
-    return frame.asked_for(name, st.button(words, type="primary", key=f"ask_{name}"), wanted)
+    return asking.asked_for(name, st.button(words, type="primary", key=f"ask_{name}"), wanted)
 
 
 def _one_text(result: Influence) -> None:

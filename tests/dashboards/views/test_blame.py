@@ -23,7 +23,7 @@ def opened(application, **query):
 
 def test_one_mistake_by_every_measure_and_part_and_its_python(application):
     test = opened(application, **ASKED)
-    assert "There is no history, so no path" in words(test)
+    assert "There is no path: no history" in words(test)
     for part in ("heads", "tokens", "weights"):
         test.segmented_control(key="part").set_value(part).run()
         assert not test.exception and len(test.get("plotly_chart")) == 1
