@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from interp import values
 from interp.errors import CheckpointError
 from interp.results import Provenance, load_result
+from interp.values import size_bytes
 from tests.toy import Toy, make_toy, provenance_of_toy
 
 NUMBERS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
@@ -123,3 +124,10 @@ def test_provenance_is_told_whole():
     told = provenance_of_toy(hooks=["blocks.0.hook_resid_post"])
     assert told == provenance_of_toy(hooks=("blocks.0.hook_resid_post",))
     assert isinstance(told, Provenance) and told.hooks == ("blocks.0.hook_resid_post",)
+
+
+def test_the_size_of_a_result_is_that_of_what_it_holds():
+    small, large = make_toy(score=torch.zeros(3, 4)), make_toy(score=torch.zeros(300, 400))
+    assert size_bytes(large) - size_bytes(small) == 4 * (300 * 400 - 3 * 4)
+    assert size_bytes(("word" * 1000,)) > 4000
+    assert size_bytes({"a": (torch.zeros(1000), [1.5] * 100)}) > 4800

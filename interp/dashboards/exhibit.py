@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from html import unescape
+from threading import Lock
 from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
+from cachetools import LRUCache, cached
 
 from interp.dashboards import draft
 from interp.dashboards.dark import is_dark, on_dark
@@ -17,6 +19,7 @@ from interp.results import Result
 
 MOST_ROWS = 1000
 MOST_WORDS = 12
+MOST_FIGURES = 24
 
 
 def show(
@@ -41,7 +44,7 @@ def show(
     """
     key = key or result.provenance.instrument
     finding = result.finding()
-    figure = result.figure(**options)
+    _, figure = _drawn(result, options)
     st.markdown(f"**{plain(finding)}**")
     if picture is None:
         draw(figure, f"{title}. {finding}", key)
@@ -57,6 +60,15 @@ def show(
         table(result.frame(), f"The numbers of: {title}")
     if as_code:
         st.code(result.code(), language="python")
+
+
+# The result is kept with its figure, so that no other can get its number while that is remembered.
+@cached(
+    LRUCache(MOST_FIGURES), key=lambda result, options: (id(result), repr(options)), lock=Lock()
+)
+def _drawn(result: Result, options: dict[str, Any]) -> tuple[Result, go.Figure]:
+    """The result's figure, drawn once while a reader turns what it does not depend on."""
+    return result, result.figure(**options)
 
 
 def draw(figure: go.Figure, words: str, key: str) -> None:

@@ -28,6 +28,12 @@ def measured(entry: Entry, instrument: str, model: LanguageModel, **arguments: A
     return session.measured(instrument, model, **arguments) if found is None else found
 
 
+def knows(entry: Entry, instrument: str, model: LanguageModel, **arguments: Any) -> bool:
+    """Whether nobody has to wait for it: it is kept with the model, or in memory."""
+    there = session.knows(instrument, model, **arguments)
+    return there or find(entry, instrument, model, **arguments) is not None
+
+
 def find(entry: Entry, instrument: str, model: LanguageModel, **arguments: Any) -> Result | None:
     """The result that is kept for this call and these weights; None when there is none."""
     wanted = _call(instrument, arguments)

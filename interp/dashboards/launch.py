@@ -36,6 +36,10 @@ SETTINGS = {
 """No other host may reach it (also not by a name that points here), and nobody is told anything."""
 
 
+FEW_HEAPS = {"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "65536"}
+"""For glibc, which else gives every session's thread a heap of its own and keeps what they free."""
+
+
 def command(port: int = PORT) -> list[str]:
     """The command line that serves the dashboard."""
     flags = [
@@ -100,4 +104,4 @@ def _environment(folders: Sequence[Path]) -> dict[str, str]:
     told = {"PYTHONPATH": os.pathsep.join([package, before] if before else [package])}
     if folders:
         told[FOLDERS] = os.pathsep.join(str(Path(folder).resolve()) for folder in folders)
-    return {**os.environ, **told}
+    return {**FEW_HEAPS, **os.environ, **told}

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Sequence
+from threading import Condition
 from typing import Any
 
 import streamlit as st
+from cachetools import LRUCache, cached
 
 from interp.dashboards.shelf import Entry
 from interp.dashboards.waiting import waiting
@@ -14,10 +16,15 @@ from interp.models.load import load_model
 from interp.protocols import Generation, LanguageModel
 from interp.reproduce import describe_model, record
 from interp.results import Result
+from interp.values import size_bytes
 from interp.worlds import load_world
 from interp.worlds.world import World
 
-MOST_MODELS, MOST_RESULTS, MOST_TEXTS = 3, 32, 128
+MOST_MODELS = 3
+MOST_BYTES = 64 * 2**20
+"""Of all results and texts together, shared by everyone who looks at this server."""
+_memory: LRUCache = LRUCache(MOST_BYTES, getsizeof=size_bytes)
+_turn = Condition()  # With it, two who ask the same at once wait for one measurement.
 
 
 def opened(entry: Entry, step: int | None) -> LanguageModel:
@@ -40,36 +47,50 @@ def measured(instrument: str, model: LanguageModel, **arguments: Any) -> Result:
 
     Models and results are never changed once they are made, so sessions can share them.
     """
-    key = json.dumps([instrument, describe_model(model), record(arguments)], sort_keys=True)
     with waiting("Measuring …"):
-        return _measured(key, instrument, model, arguments)
+        return _measured(_asked(instrument, model, arguments), instrument, model, arguments)
 
 
-@st.cache_resource(max_entries=MOST_RESULTS, show_spinner=False)
+def knows(instrument: str, model: LanguageModel, **arguments: Any) -> bool:
+    """Whether this was measured before, and is still remembered."""
+    return _asked(instrument, model, arguments) in _memory
+
+
+def forget() -> None:
+    """Forget every result and text."""
+    with _turn:
+        _memory.clear()
+
+
+def _asked(instrument: str, model: LanguageModel, arguments: dict[str, Any]) -> str:
+    return json.dumps([instrument, describe_model(model), record(arguments)], sort_keys=True)
+
+
+@cached(_memory, key=lambda asked, *_: asked, condition=_turn)
 def _measured(
-    key: str, _instrument: str, _model: LanguageModel, _arguments: dict[str, Any]
+    asked: str, instrument: str, model: LanguageModel, arguments: dict[str, Any]
 ) -> Result:
-    return get_instrument(_instrument).function(_model, **_arguments)
+    return get_instrument(instrument).function(model, **arguments)
 
 
 def continued(
     model: LanguageModel, prompt: str, *, edits: Sequence[Edit] = (), **options: Any
 ) -> Generation:
     """The text that follows, from memory if the same was asked before."""
-    asked = [describe_model(model), prompt, record(list(edits)), options]
+    told = {"prompt": prompt, "edits": list(edits), **options}
     with st.spinner("Writing …"):
-        return _continued(json.dumps(asked, sort_keys=True), model, prompt, edits, options)
+        return _continued(_asked("generate", model, told), model, prompt, edits, options)
 
 
-@st.cache_resource(max_entries=MOST_TEXTS, show_spinner=False)
+@cached(_memory, key=lambda asked, *_: asked, condition=_turn)
 def _continued(
-    key: str,
-    _model: LanguageModel,
-    _prompt: str,
-    _edits: Sequence[Edit],
-    _options: dict[str, Any],
+    asked: str,
+    model: LanguageModel,
+    prompt: str,
+    edits: Sequence[Edit],
+    options: dict[str, Any],
 ) -> Generation:
-    return _model.generate(_prompt, edits=_edits, **_options)
+    return model.generate(prompt, edits=edits, **options)
 
 
 @st.cache_resource(show_spinner=False)

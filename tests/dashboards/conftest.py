@@ -7,7 +7,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-from interp.dashboards import launch
+from interp.dashboards import launch, session
 from tests.dashboards import browsing
 from tests.dashboards.shelves import make_model
 
@@ -45,6 +45,7 @@ def application(monkeypatch, shelf) -> Callable[..., AppTest]:
         return test.run()
 
     yield open_page
+    session.forget()
     st.cache_resource.clear()
 
 

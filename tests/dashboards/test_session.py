@@ -1,13 +1,15 @@
 """Two readers share models and results, and nothing of one is seen by the other."""
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
-import streamlit as st
 import torch
+from cachetools import LRUCache
 
 from interp.dashboards import session
 from interp.dashboards.shelf import Entry
 from interp.edits import Add
+from interp.values import size_bytes
 
 
 def test_steered_and_plain_texts_of_two_readers_never_mix(shelf):
@@ -21,7 +23,7 @@ def test_steered_and_plain_texts_of_two_readers_never_mix(shelf):
 
     asked = [(seed, edits) for seed in range(20) for edits in ((), (push,))]
     alone = [text(*each) for each in asked]
-    st.cache_resource.clear()
+    session.forget()
     with ThreadPoolExecutor(2) as readers:
         together = list(readers.map(lambda each: text(*each), asked))
     assert together == alone
@@ -34,3 +36,47 @@ def test_what_was_asked_before_is_remembered_and_other_seeds_are_not_it(shelf):
     first = session.measured("attention", model, **ask, seed=0)
     assert session.measured("attention", model, **ask, seed=0) is first
     assert session.measured("attention", model, **ask, seed=1) is not first
+
+
+def test_two_who_ask_the_same_at_once_wait_for_one_measurement(shelf):
+    model = session.opened(Entry("stories-demo", shelf / "stories-demo"), None)
+    session.forget()
+    ask = {"prompt": "It is a sunny morning. Anna", "untrained": 1, "seed": 7}
+    start = Barrier(4)
+
+    def measure(_: int):
+        start.wait()
+        return session.measured("attention", model, **ask)
+
+    with ThreadPoolExecutor(4) as readers:
+        found = list(readers.map(measure, range(4)))
+    assert all(each is found[0] for each in found)
+    assert session.knows("attention", model, **ask)
+    assert not session.knows("attention", model, **{**ask, "seed": 8})
+
+
+def test_memory_is_bounded_in_bytes_and_the_oldest_goes_first(shelf, monkeypatch):
+    model = session.opened(Entry("stories-demo", shelf / "stories-demo"), None)
+    session.forget()
+
+    def ask(seed: int):
+        prompt = "It is a sunny morning. Anna"
+        return session.measured("attention", model, prompt=prompt, untrained=1, seed=seed)
+
+    size = size_bytes(ask(0))
+    memory = LRUCache(3.5 * size, getsizeof=size_bytes)
+    monkeypatch.setattr(session._measured, "cache", memory)
+    first = ask(0)
+    for seed in range(1, 4):
+        ask(seed)
+    assert memory.currsize <= memory.maxsize and len(memory) == 3
+    assert ask(3) is ask(3) and ask(0) is not first
+
+
+def test_a_result_too_large_to_remember_is_measured_all_the_same(shelf, monkeypatch):
+    model = session.opened(Entry("stories-demo", shelf / "stories-demo"), None)
+    monkeypatch.setattr(session._measured, "cache", LRUCache(10, getsizeof=size_bytes))
+    ask = {"prompt": "It is a sunny morning. Anna", "untrained": 1, "seed": 0}
+    assert session.measured("attention", model, **ask) == session.measured(
+        "attention", model, **ask
+    )
