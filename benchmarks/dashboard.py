@@ -1,8 +1,9 @@
 """How long a reader waits: the first page, other pages, widgets, steering; the server's memory.
 
-Everything is done in a headless Chromium on the shipped model. A wait ends when the script rests
-and nothing on the page changes any more; the steering row ends when both texts are whole, though
-the page may go on with the figure below. Medians; run it on quiet cores.
+Everything is done in a headless Chromium on the shipped model. A wait goes from the last key or
+click to the last change of what is seen on the page (not of the tab's title, or of the sign that a
+script runs); the steering row ends when both texts are whole, though the page may go on with the
+figure below. Medians; run it on quiet cores.
 """
 
 import argparse
@@ -11,12 +12,13 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, TimeoutError, sync_playwright
 
 from interp.dashboards import views
 from interp.dashboards.launch import HOST, free_port, is_up
@@ -93,12 +95,20 @@ def widgets(page: Page) -> dict[str, Callable[[], Any]]:
         "seed": page.locator("[data-testid=stSidebar] [data-testid=stNumberInputStepUp]"),
         "example": main.get_by_role("button", name="Another example"),
         "slider": main.get_by_role("slider"),
+        "list": main.locator("[data-testid=stSelectbox]").get_by_role("combobox"),
+        "choice": main.locator("[kind=segmented_control]"),
     }
+    ways = {"slider": ("ArrowLeft",), "list": ("ArrowDown", "ArrowDown", "Enter")}
     there = {name: place.first for name, place in found.items() if place.count()}
-    return {
-        name: (lambda p=place: p.press("ArrowLeft")) if name == "slider" else place.click
-        for name, place in there.items()
-    }
+    return {name: partial(_use, place, ways.get(name, ())) for name, place in there.items()}
+
+
+def _use(place: Locator, keys: Sequence[str]) -> None:
+    """Press keys on a widget; click one that takes none."""
+    for key in keys:
+        place.press(key)
+    if not keys:
+        place.click()
 
 
 def resident_megabytes(port: int) -> float:

@@ -1,4 +1,4 @@
-// Notes every change of the page, also inside components, and when the script runs.
+// Notes every change of what a reader sees, also inside components, and when the script runs.
 (() => {
   const QUIET = 600;
   const changes = [];
@@ -15,12 +15,22 @@
     return "";
   };
 
+  const PARTS = ["stMain", "stSidebar"]; // not the tab's title or the sign that a script runs
+  const isSeen = (node) => {
+    for (let at = node; at; at = at instanceof ShadowRoot ? at.host : at.parentNode) {
+      if (PARTS.includes(at.dataset?.testid)) return true;
+    }
+    return false;
+  };
+
   const state = () => document.querySelector(".stApp")?.dataset.testScriptState;
 
   const observer = new MutationObserver((records) => {
     const now = performance.now();
     if (state() === "running") ran = true;
-    for (const record of records) changes.push([now, keyOf(record.target)]);
+    for (const { type, target } of records) {
+      if (type !== "attributes" && isSeen(target)) changes.push([now, keyOf(target)]);
+    }
   });
   const watch = (root) =>
     observer.observe(root, {
@@ -38,7 +48,7 @@
   };
   watch(document);
   for (const kind of ["keydown", "click"]) {
-    window.addEventListener(kind, () => (acted ??= performance.now()), true);
+    window.addEventListener(kind, () => (acted = performance.now()), true);
   }
 
   window.watched = {
@@ -53,7 +63,7 @@
       const waited = performance.now() - Math.max(last, acted ?? began);
       return state() === "notRunning" && waited > QUIET && (ran || waited > 4 * QUIET);
     },
-    /** Seconds from what was done to the last change, of the parts with these keys if any. */
+    /** Seconds from the last thing done to the last change, of the parts with these keys if any. */
     seconds(keys) {
       const own = changes.filter(([, key]) => !keys.length || keys.includes(key));
       return own.length ? Math.max(0, own[own.length - 1][0] - acted) / 1000 : 0;

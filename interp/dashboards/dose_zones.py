@@ -4,7 +4,7 @@ import streamlit as st
 
 from interp.analyses.concept import Concept
 from interp.analyses.steering import Steering
-from interp.dashboards import dose_curve, frame, kept, session
+from interp.dashboards import asking, dose_curve, kept, session
 from interp.dashboards.components.zones import zones
 from interp.dashboards.shelf import Entry
 from interp.edits import Where
@@ -44,7 +44,7 @@ def curve(
         type="tertiary",
         help="Writes several hundred texts, which takes some seconds.",
     )
-    if not frame.asked_for(f"curve_{slug}", pressed, told):
+    if not asking.asked_for(f"curve_{slug}", pressed, told):
         return None
     return session.measured("steering", model, **wanted)
 

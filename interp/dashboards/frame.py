@@ -87,35 +87,6 @@ def no_world() -> None:
     )
 
 
-def asked_for(name: str, pressed: bool, wanted: object) -> bool:
-    """Whether what takes long was asked for: it was, until other settings are chosen.
-
-    Args:
-        name: of what is asked for.
-        pressed: whether its button was pressed just now.
-        wanted: the settings.
-    """
-    if pressed:
-        st.session_state[f"asked_{name}"] = wanted
-    return st.session_state.get(f"asked_{name}") == wanted
-
-
-def agreed(what: str, size: int, most: int, key: str) -> bool:
-    """The too-large state: whether to go on with what the browser would be slow to draw.
-
-    Args:
-        what: is counted, in the plural ("cells").
-        size: how many there are.
-        most: how many are drawn without asking.
-        key: of the button.
-    """
-    if size <= most:
-        return True
-    told = f"This is {size:,} {what}, more than the {most:,} that a browser draws quickly."
-    st.warning(f"{told} Shorten the text, or draw it all the same.", icon=":material/speed:")
-    return asked_for(key, st.button("Draw it all the same", key=f"agree_{key}"), size)
-
-
 def prompt_box(
     model: LanguageModel, entry: Entry, *, key: str = "prompt", sentences: int | None = 2
 ) -> str:

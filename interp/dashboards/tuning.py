@@ -3,7 +3,7 @@
 import streamlit as st
 
 from interp.analyses.tuned_lens import TunedLens
-from interp.dashboards import frame, session
+from interp.dashboards import asking, frame, session
 from interp.protocols import LanguageModel
 from interp.worlds.world import World
 
@@ -32,7 +32,7 @@ def tuned_lens_box(model: LanguageModel, world: World | None, seed: int) -> Tune
         told = {"texts": texts} if source == "own" else {"world": world, "n_stories": STORIES}
         wanted = [model.hash, source, texts, seed]
         pressed = st.button("Train a tuned lens", icon=":material/model_training:")
-        if not frame.asked_for("tuned_lens", pressed, wanted):
+        if not asking.asked_for("tuned_lens", pressed, wanted):
             return None
     what = f"{len(texts)} texts" if source == "own" else f"{STORIES} stories"
     with st.spinner(f"Training a tuned lens on {what}: some seconds for a small model …"):

@@ -5,7 +5,7 @@ import streamlit as st
 from interp.analyses.attention import Attention
 from interp.analyses.head_effect import HeadEffect
 from interp.analyses.heads import Heads
-from interp.dashboards import exhibit, frame, head_words, session
+from interp.dashboards import asking, exhibit, frame, head_words, session
 from interp.dashboards.components import attention as words
 from interp.dashboards.head_picker import COMPONENT, Picked, follow, pick
 from interp.errors import NotEnoughDataError
@@ -27,7 +27,7 @@ def render() -> None:
     result = session.measured("attention", model, prompt=prompt, seed=seed)
     picked = pick(result)
     effect = _effect(model, prompt, seed) if picked.show == "effect" else None
-    habits = _habits(model, seed)
+    habits = _habits(model)
 
     def picture() -> None:
         _draw(result, picked, habits, effect)
@@ -60,21 +60,24 @@ def _effect(model: LanguageModel, prompt: str, seed: int) -> HeadEffect | None:
     count = model.cfg.n_layers * model.cfg.n_heads
     if count > MANY:
         pressed = st.button(f"Take each of {count} heads away in turn", type="primary")
-        if not frame.asked_for("effect", pressed, [model.hash, prompt, answer, seed]):
+        if not asking.asked_for("effect", pressed, [model.hash, prompt, answer, seed]):
             return None
     with st.spinner(f"Taking {count} heads away, one after the other …", show_time=True):
         return session.measured("head_effect", model, prompt=prompt, answer=answer, seed=seed)
 
 
-def _habits(model: LanguageModel, seed: int) -> Heads | None:
-    """The heads' scores beside untrained models; of many heads only when they are asked for."""
+def _habits(model: LanguageModel) -> Heads | None:
+    """The heads' scores beside untrained models; of many heads only when they are asked for.
+
+    They are the model's own, whatever the text and the seed of the page: *Heads* draws them anew.
+    """
     count = model.cfg.n_layers * model.cfg.n_heads
     if count > MANY:
         pressed = st.button(f"Score the habits of {count} heads", icon=":material/apps:")
-        if not frame.asked_for("habits", pressed, [model.hash, seed]):
+        if not asking.asked_for("habits", pressed, [model.hash]):
             return None
     try:
-        return session.measured("heads", model, ablation="none", untrained=3, seed=seed)
+        return session.measured("heads", model, ablation="none", untrained=3, seed=0)
     except NotEnoughDataError:
         return None
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from interp.dashboards import exhibit, frame, session
+from interp.dashboards import asking, exhibit, frame, session
 
 TITLE, ICON, GROUP, PLACE = "Comprehension", ":material/quiz:", "Look inside", 60
 
@@ -18,7 +18,7 @@ def render() -> None:
         return
     n = st.slider("Stories", 20, 400, 60, 20, key="read")
     pressed = st.button("Ask", type="primary")
-    if not frame.asked_for("comprehension", pressed, [model.hash, n, seed]):
+    if not asking.asked_for("comprehension", pressed, [model.hash, n, seed]):
         st.caption("Nothing is asked yet with these settings; it takes some seconds.")
         return
     result = session.measured("comprehension", model, world=world, n_stories=n, seed=seed)

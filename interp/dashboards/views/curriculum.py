@@ -4,7 +4,7 @@ import streamlit as st
 
 from interp.analyses._course import group_of
 from interp.analyses.curriculum import Curriculum
-from interp.dashboards import exhibit, frame, session
+from interp.dashboards import asking, exhibit, frame, session
 from interp.dashboards.plain import plain
 from interp.dashboards.shelf import Entry, entries
 from interp.protocols import LanguageModel
@@ -61,7 +61,7 @@ def _compared(model: LanguageModel, entry: Entry, world: World, seed: int) -> Cu
     n = right.slider("Stories of each level", 10, 200, 40, 10, key="lessons", **frame.LINK)
     pressed = st.button("Compare", type="primary", key="compare")
     wanted = [model.hash, *[each.name for each in others], baseline, n, seed]
-    if not frame.asked_for("curriculum", pressed, wanted):
+    if not asking.asked_for("curriculum", pressed, wanted):
         st.caption("Nothing is compared yet with these settings; it takes some seconds a run.")
         return None
     return session.measured(

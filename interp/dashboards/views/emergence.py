@@ -4,7 +4,7 @@ import streamlit as st
 
 from interp.analyses._joints import FEWEST
 from interp.analyses.emergence import METRIC_WORDS, Emergence
-from interp.dashboards import exhibit, frame, kept, session
+from interp.dashboards import asking, exhibit, frame, kept, session
 from interp.dashboards.shelf import Entry, entries
 from interp.protocols import LanguageModel
 
@@ -71,7 +71,7 @@ def _found(
         return there
     pressed = st.button("Measure every checkpoint", type="primary", key="measure_emergence")
     wanted = [model.hash, *[run.hash for run in runs], seed]
-    if not frame.asked_for("emergence", pressed, wanted):
+    if not asking.asked_for("emergence", pressed, wanted):
         st.caption(
             "Nothing is measured yet: about two seconds a checkpoint of a small model, once."
         )

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from interp.analyses.state_edit import StateEdit
-from interp.dashboards import exhibit, frame, kept, session
+from interp.dashboards import asking, exhibit, frame, kept, session
 from interp.dashboards.edited_story import edited_story
 from interp.dashboards.shelf import Entry, entries
 from interp.protocols import LanguageModel
@@ -69,7 +69,7 @@ def _map(model: LanguageModel, entry: Entry, world: World, seed: int) -> None:
     # The others are opened only when they are needed, so that a change of the choice costs nothing.
     key = [model.hash, str(wanted), compared]
     there = kept.find(entry, "fidelity", model, world=world, **wanted) if not compared else None
-    if there is None and not frame.asked_for("fidelity", pressed, key):
+    if there is None and not asking.asked_for("fidelity", pressed, key):
         st.caption("Probes are trained at every checkpoint first, which takes seconds for each.")
         return
     models = [session.opened(by_name[name], None) for name in compared]
@@ -87,7 +87,7 @@ def _edit(model: LanguageModel, entry: Entry, world: World, seed: int) -> None:
     pressed = right.button("Measure the edit", type="primary", key="measure_edit")
     wanted = {"world": world, "variable": "place", "position": position, "seed": seed}
     there = kept.find(entry, "state_edit", model, **wanted)
-    if there is None and not frame.asked_for("edit", pressed, [model.hash, position, seed]):
+    if there is None and not asking.asked_for("edit", pressed, [model.hash, position, seed]):
         st.caption("Every layer and token is tried on one set of stories, then one on another.")
         return
     result: StateEdit = there or session.measured("state_edit", model, **wanted)

@@ -1,10 +1,15 @@
 """What each head does, and what its absence costs."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
 from interp.analyses.heads import SCORES, Heads
-from interp.dashboards import exhibit, frame, session, views
+from interp.dashboards import asking, exhibit, frame, session, views
+from interp.protocols import LanguageModel
+from interp.worlds.world import World
 
 TITLE, ICON, GROUP, PLACE = "Heads", ":material/apps:", "Look inside", 40
 N_TEXTS = 8
@@ -21,18 +26,33 @@ def render() -> None:
     model, entry = frame.begin(TITLE, what)
     seed = frame.seed_box()
     n = st.slider("Sequences", 8, 64, 32, 8, key="sequences", help="More are more exact.")
-    world = frame.world_of(entry)
-    numbers = range(N_TEXTS if world else 0)
-    texts = [world.sample(number, split="held_out").text for number in numbers]
     count = model.cfg.n_layers * model.cfg.n_heads
     if count > MANY:
         pressed = st.button(f"Measure all {count} heads, one after the other", type="primary")
-        if not frame.asked_for("heads", pressed, [model.hash, n, seed]):
+        if not asking.asked_for("heads", pressed, [model.hash, n, seed]):
             return
+    asked = _asked(model, _texts(frame.world_of(entry)), n, seed)
     with st.spinner(f"Taking {count} heads away, one after the other …", show_time=True):
-        result = session.measured("heads", model, texts=texts, n_sequences=n, seed=seed)
+        result = session.measured("heads", model, **asked)
     exhibit.show(result, "What each head does")
     _pick_one(result)
+
+
+def _texts(world: World | None) -> list[str]:
+    """Held-out stories that the heads' absence is measured on."""
+    numbers = range(N_TEXTS if world else 0)
+    return [world.sample(number, split="held_out").text for number in numbers]
+
+
+def _asked(model: LanguageModel, texts: list[str], n: int, seed: int) -> dict[str, Any]:
+    """The arguments of `interp.heads`: as chosen, or as they were before the change."""
+
+    def arguments(told: Mapping[str, int]) -> dict[str, Any]:
+        return {"texts": texts, "n_sequences": told["sequences"], "seed": told["seed"]}
+
+    wanted = {"sequences": n, "seed": seed}
+    known = session.knows("heads", model, **arguments(wanted))
+    return arguments(asking.in_force("heads", model.hash, wanted, is_known=known))
 
 
 def _pick_one(result: Heads) -> None:

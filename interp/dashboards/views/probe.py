@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from interp.analyses.reading import Reading
-from interp.dashboards import exhibit, frame, kept, session
+from interp.dashboards import asking, exhibit, frame, kept, session
 from interp.dashboards.own_table import own_table
 from interp.dashboards.shelf import Entry
 from interp.dashboards.story_reader import coloured_story, states, stepper, two_tables
@@ -56,7 +56,7 @@ def _by_layer(model: LanguageModel, world: World, seed: int) -> None:
         n = second.slider("Stories", 100, 2000, 300, 100, key="stories")
         asked = st.form_submit_button("Train the probe", type="primary")
     wanted = {"variable": variable, "at": at, "kind": kind, "n_stories": n, "seed": seed}
-    if not frame.asked_for("probe", asked, [model.hash, wanted]):
+    if not asking.asked_for("probe", asked, [model.hash, wanted]):
         st.caption("Nothing is trained yet with these settings.")
         return
     result = session.measured("probe", model, world=world, **wanted)
@@ -71,7 +71,7 @@ def _of_a_table(model: LanguageModel, world: World | None, seed: int) -> None:
     kind = left.selectbox("Probe", list(KINDS), format_func=KINDS.__getitem__, key="table_kind")
     wanted = {"labels": str(path), "kind": kind, "seed": seed}
     asked = right.button("Train the probe", type="primary", key="train_table")
-    if frame.asked_for("table", asked, [model.hash, wanted]):
+    if asking.asked_for("table", asked, [model.hash, wanted]):
         _shown(session.measured("probe", model, **wanted), "Where the label can be read")
 
 
@@ -87,7 +87,7 @@ def _along_a_story(model: LanguageModel, entry: Entry, world: World, seed: int) 
     base = {"world": world, **_what(model, world), "seed": seed}
     pressed = st.button("Train the decoder", type="primary", key="train_decoder")
     there = kept.find(entry, "reading", model, **base)
-    if there is None and not frame.asked_for("reading", pressed, [model.hash, str(base)]):
+    if there is None and not asking.asked_for("reading", pressed, [model.hash, str(base)]):
         st.caption("A decoder is trained on other stories first; then any story is read at once.")
         return
     decoder = there or session.measured("reading", model, **base)

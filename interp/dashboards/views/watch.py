@@ -1,12 +1,15 @@
 """A model at every step of its training: curves, and a slider that moves text, words and heads."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import streamlit as st
 
 from interp.analyses._history import thinned
 from interp.analyses._measures import get_measure, measure_names
 from interp.analyses.growth import Growth
 from interp.analyses.watch import Watch
-from interp.dashboards import exhibit, frame, kept, session
+from interp.dashboards import asking, exhibit, frame, kept, session
 from interp.dashboards.components.timeline import MOST_CURVES, timeline
 from interp.dashboards.shelf import Entry
 from interp.protocols import LanguageModel
@@ -29,10 +32,14 @@ def render() -> None:
         _too_few(len(steps))
         return
     world = frame.world_of(entry)
-    curves = _curves(model, entry, world, seed)
-    if curves is None:
+    measures = _measures(world)
+    if not measures:
+        st.caption("Choose a measure.")
         return
-    grown = _grown(model, world, steps, seed)
+    grown_of = _grown_of(model, world, steps)
+    told = _told(model, entry, {"measures": measures, **grown_of, "seed": seed}, world)
+    curves = kept.measured(entry, "watch", model, **told["watch"])
+    grown = session.measured("growth", model, **told["growth"])
     _moving(grown, curves)
     exhibit.show(curves, f"How {entry.name} learned", key="watch")
 
@@ -46,37 +53,52 @@ def _too_few(n: int) -> None:
     )
 
 
-def _curves(model: LanguageModel, entry: Entry, world: World | None, seed: int) -> Watch | None:
-    """Measured curves of the chosen measures; those that take long only when asked for."""
+def _measures(world: World | None) -> tuple[str, ...]:
+    """The measures whose curves are wanted."""
     there = [name for name in measure_names() if world or name in OF_WEIGHTS]
     chosen = st.multiselect(
         "Measures", there, [name for name in QUICK if name in there], key="measures",
         format_func=lambda name: get_measure(name).title, persist_state="session",
         help="Each is measured once a checkpoint and kept.",
     )  # fmt: skip
-    if not chosen:
-        st.caption("Choose a measure.")
-        return None
-    names = tuple(name for name in measure_names() if name in chosen)
-    return kept.measured(entry, "watch", model, world=world, measures=names, seed=seed)
+    return tuple(name for name in measure_names() if name in chosen)
 
 
-def _grown(model: LanguageModel, world: World | None, steps: tuple[int, ...], seed: int) -> Growth:
-    """Text, words, attention and lens at each checkpoint, of what is picked."""
+def _grown_of(model: LanguageModel, world: World | None, steps: tuple[int, ...]) -> dict[str, Any]:
+    """What the slider moves: the text, and the head whose attention is shown."""
     text, layer, head = st.columns([4, 1, 1])
     start = frame.example(world, 0, 2)
     prompt = text.text_input(
         "Prompt", start, key="start", max_chars=frame.LONGEST_PROMPT, **frame.LINK
     )
     layers, heads = range(model.cfg.n_layers), range(model.cfg.n_heads)
-    picked = {
+    return {
+        "prompt": prompt.strip() or start,
+        "steps": thinned(steps, MOST_STEPS) if len(steps) > MOST_STEPS else steps,
         "layer": layer.selectbox("Layer", layers, key="layer", **frame.LINK),
         "head": head.selectbox("Head", heads, key="head", **frame.LINK),
     }
-    few = thinned(steps, MOST_STEPS) if len(steps) > MOST_STEPS else steps
-    return session.measured(
-        "growth", model, prompt=prompt.strip() or start, world=world, steps=few, seed=seed, **picked
-    )
+
+
+def _told(
+    model: LanguageModel, entry: Entry, wanted: dict[str, Any], world: World | None
+) -> dict[str, dict[str, Any]]:
+    """The arguments of `interp.watch` and `interp.growth`: as chosen, or as before the change.
+
+    Another head is there at once: every checkpoint's are kept.
+    """
+
+    def arguments(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        told = {**wanted, **settings, "world": world}
+        measures = told.pop("measures")
+        watched = {"world": world, "measures": measures, "seed": told["seed"]}
+        return {"watch": watched, "growth": told}
+
+    slow = {name: wanted[name] for name in ("measures", "prompt", "seed")}
+    asked = arguments(slow)
+    known = kept.knows(entry, "watch", model, **asked["watch"])
+    known = known and session.knows("growth", model, **asked["growth"])
+    return arguments(asking.in_force("watch", model.hash, slow, is_known=known))
 
 
 def _moving(grown: Growth, curves: Watch) -> None:
