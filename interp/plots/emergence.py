@@ -64,20 +64,26 @@ def _when(result: Emergence) -> go.Figure:
         tickmode="array", tickvals=list(range(len(rows))), ticktext=named, showgrid=False,
         range=[len(rows) - 0.4, -0.6],
     )  # fmt: skip
-    drawn.update_layout(margin_t=48, title_text="", showlegend=True)
-    for name, symbol, paint in (
-        (
-            "appeared: halfway, 95 % interval; bar = from onset to end",
-            "circle",
-            theme.CATEGORICAL[0],
-        ),
-        ("did not appear, did not stay, or not beyond its control", "circle-open", theme.CONTROL),
-    ):
-        marker = {"symbol": symbol, "color": paint, "size": 8}
-        drawn.add_trace(go.Scatter(x=[None], y=[None], name=name, mode="markers", marker=marker))
+    drawn.update_layout(margin_t=64, title_text="", showlegend=True)
+    _legend(drawn)
     x = positions(result.steps)
     drawn.update_xaxes(range=[math.log10(x[0] * 0.9), math.log10(x[-1] * 1.1)])
     return step_axis(drawn, result.steps)
+
+
+def _legend(drawn: go.Figure) -> None:
+    """What the marks are, in lines that a phone has room for."""
+    blue = theme.CATEGORICAL[0]
+    marks = (
+        ("appeared: halfway, 95 % interval", {"symbol": "circle", "color": blue}),
+        ("from onset to end", None),
+        ("did not appear, stay, or pass its control", {"symbol": "circle-open"}),
+    )
+    for name, marker in marks:
+        about: dict = {"mode": "lines", "line": {"color": blue, "width": 7}, "opacity": 0.28}
+        if marker is not None:
+            about = {"mode": "markers", "marker": {"color": theme.CONTROL, "size": 8, **marker}}
+        drawn.add_trace(go.Scatter(x=[None], y=[None], name=name, **about))
 
 
 def _row(drawn: go.Figure, result: Emergence, run: int, i: int, y: float) -> None:

@@ -10,9 +10,13 @@ from plotly.subplots import make_subplots
 from interp.analyses.growth import Growth
 from interp.errors import ConfigError
 from interp.plots import theme
+from interp.plots.label_sides import SIDES, label_sides
 
 View = Literal["words", "attention", "lens"]
 PANELS = 3
+PANEL = (300.0, 320.0)
+"""Pixels of a panel of words, about: labels that would meet there are left to the hover."""
+PANEL = (300.0, 320.0)
 
 
 def figure(result: Growth, view: View = "words", steps: Sequence[int] = ()) -> go.Figure:
@@ -51,19 +55,23 @@ def figure(result: Growth, view: View = "words", steps: Sequence[int] = ()) -> g
 def _words(drawn: go.Figure, result: Growth, number: int, col: int) -> None:
     kinds = list(dict.fromkeys(result.kinds))
     reach = float(result.points.abs().max()) * 1.15 or 1.0
+    names = [theme.label(word) for word in result.words]
+    sides = label_sides(result.points[number].numpy() / (2 * reach), names, PANEL)
     for i, kind in enumerate(kinds):
         here = [n for n, each in enumerate(result.kinds) if each == kind]
         points = result.points[number, here].numpy()
         drawn.add_trace(
             go.Scatter(
                 x=points[:, 0], y=points[:, 1], mode="markers+text", name=theme.label(kind, 40),
-                text=[theme.label(result.words[n]) for n in here], textposition="top center",
-                textfont={"size": 9}, legendgroup=kind, showlegend=col == 1,
+                text=[names[n] if sides[n] else "" for n in here], textfont={"size": 9},
+                textposition=[sides[n] or SIDES[0] for n in here],
+                customdata=[names[n] for n in here],
+                legendgroup=kind, showlegend=col == 1,
                 marker={
                     "color": theme.CATEGORICAL[i % len(theme.CATEGORICAL)], "size": 6,
                     "symbol": theme.SYMBOLS[i % len(theme.SYMBOLS)],
                 },
-                hovertemplate="%{text}<extra></extra>",
+                hovertemplate="%{customdata}<extra></extra>",
             ),
             row=1, col=col,
         )  # fmt: skip

@@ -28,7 +28,7 @@ function bytes(packed) {
 }
 
 function short(value) {
-  return value === null ? "?" : Number(value.toPrecision(3)).toLocaleString("en");
+  return value === null ? "?" : value.toLocaleString("en", { maximumSignificantDigits: 3 });
 }
 
 function panel(title, note, body, name) {
@@ -92,6 +92,36 @@ function colourOf(kind) {
   return `k${kind % MOST_COLOURS}${kind >= FULL ? " hollow" : ""}`;
 }
 
+// Where a word's label may stand beside its point, and how it is anchored there.
+const SIDES = [[6, 3.5, "start"], [-6, 3.5, "end"], [0, -6, "middle"], [0, 12, "middle"]];
+const [LETTER, LINE, POINT] = [5.6, 10, 3];
+
+function boxOf([x, y], [dx, dy, anchor], word) {
+  const width = word.length * LETTER;
+  const left = x + dx - { start: 0, end: width, middle: width / 2 }[anchor];
+  return [left, y + dy - LINE + 2, left + width, y + dy + 2];
+}
+
+function meet(a, b) {
+  return a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
+}
+
+// A side for each word where its label meets no point and no label before it; null where there is
+// none. A word keeps its side while it can, so that labels do not jump.
+function placed(places, words, before) {
+  const taken = places.map(([x, y]) => [x - POINT, y - POINT, x + POINT, y + POINT]);
+  return words.map((word, i) => {
+    const sides = before[i] === null ? SIDES : [before[i], ...SIDES];
+    for (const side of sides) {
+      const box = boxOf(places[i], side, word);
+      if (taken.some((other, n) => n !== i && meet(box, other))) continue;
+      taken.push(box);
+      return side;
+    }
+    return null;
+  });
+}
+
 function wordsPanel(data) {
   const points = new Int16Array(bytes(data.points));
   const count = data.words.length;
@@ -101,8 +131,7 @@ function wordsPanel(data) {
   const kinds = [...new Set(data.kinds)];
   const marks = data.words.map((word, i) => {
     const mark = drawn("g", { class: colourOf(kinds.indexOf(data.kinds[i])) });
-    const label = drawn("text", { x: 6, y: 3.5 }, word);
-    mark.append(drawn("circle", { r: 3 }), label);
+    mark.append(drawn("circle", { r: POINT }), drawn("text", {}, word));
     mark.append(drawn("title", {}, `${word} (${data.kinds[i]})`));
     picture.append(mark);
     return mark;
@@ -111,12 +140,21 @@ function wordsPanel(data) {
     const value = points[(step * count + word) * 2 + axis] / FINE;
     return size / 2 + value * (size / 2 - 34) * (axis ? -1 : 1);
   };
+  let sides = data.words.map(() => null);
   const move = (i, share) => {
+    const places = marks.map((_, word) =>
+      [0, 1].map((axis) => place(i, word, axis) * (1 - share) + place(i + 1, word, axis) * share),
+    );
+    sides = placed(places, data.words, sides);
     marks.forEach((mark, word) => {
-      const [x, y] = [0, 1].map(
-        (axis) => place(i, word, axis) * (1 - share) + place(i + 1, word, axis) * share,
-      );
+      const [x, y] = places[word];
       mark.setAttribute("transform", `translate(${x.toFixed(1)} ${y.toFixed(1)})`);
+      mark.classList.toggle("mute", sides[word] === null);
+      const [dx, dy, anchor] = sides[word] ?? SIDES[0];
+      const label = mark.querySelector("text");
+      for (const [name, value] of Object.entries({ x: dx, y: dy, "text-anchor": anchor })) {
+        label.setAttribute(name, value);
+      }
     });
   };
   const legend = made("div", "legend");
@@ -162,6 +200,7 @@ function lensPanel(data) {
   const n = data.tokens.length;
   const frame = made("div", "frame");
   const table = made("table", "lens");
+  table.style.minWidth = `${6.5 + 3.4 * n}rem`;
   const head = made("tr", "");
   head.append(made("th", "", "after"), ...data.tokens.map((token) => made("th", "", token)));
   table.append(head);

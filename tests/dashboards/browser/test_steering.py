@@ -11,6 +11,8 @@ from tests.dashboards.browsing import PATIENCE, SHIPPED, outside, settle
 
 PROMPT = "It is a rainy afternoon. Henry is in the harbor."
 STEP = 0.05
+TURNS, SHORT = 50, 8
+BASE = "The text as it is"
 
 
 @pytest.fixture(scope="module")
@@ -18,19 +20,19 @@ def written():
     """What the shipped model writes alone at a dose of a mood, as the page shows it."""
     model = interp.load_model("stories-demo")
 
-    def text(word: str, dose: float) -> str:
+    def text(word: str, dose: float, seed: int = 0, length: int = 60) -> str:
         kept = SHIPPED / "stories-demo" / "results" / f"concept-{word}"
         concept = load_result(kept)
         edits = [concept.add(round(dose, 2), where=concept.where_written)]
-        made = model.generate(PROMPT, edits=edits, max_new_tokens=60, seed=0)
+        made = model.generate(PROMPT, edits=edits, max_new_tokens=length, seed=seed)
         return "".join(map(flowing, model.tokenizer.display(made.tokens[0])))
 
     return text
 
 
-def opened(page, address, word, dose):
+def opened(page, address, word, dose, length=60):
     """The page with one concept at a dose, at rest."""
-    query = f"concepts={word}&dose_{word}={dose}&prompt={quote(PROMPT)}"
+    query = f"concepts={word}&dose_{word}={dose}&length={length}&prompt={quote(PROMPT)}"
     page.goto(f"{address}/steering?{query}")
     page.locator("[aria-label^='The steered text']").wait_for()
     settle(page)
@@ -52,14 +54,14 @@ def comes(page, text: str, name: str = "The steered text") -> None:
 
 def test_a_slider_moves_the_steered_text_and_the_zones_stand_below(page, shipped_address, written):
     opened(page, shipped_address, "happy", 0.0)
-    base = shown(page, "The text as it is")
+    base = shown(page, BASE)
     assert base == shown(page) == written("happy", 0.0)
     page.get_by_role("slider", name="happy").press("End")
     page.wait_for_url("**dose_happy=2**")
     assert written("happy", 2.0) != base
     comes(page, written("happy", 2.0))
     settle(page)
-    assert shown(page, "The text as it is") == base
+    assert shown(page, BASE) == base
     strip = page.locator(".strip")
     assert "useful from" in strip.get_attribute("aria-label")
     assert "breaks" in strip.text_content()
@@ -67,21 +69,28 @@ def test_a_slider_moves_the_steered_text_and_the_zones_stand_below(page, shipped
 
 
 @pytest.mark.slow
-def test_two_browsers_that_steer_one_model_get_each_their_own_text(
+def test_two_hundred_texts_of_two_browsers_that_steer_one_model_at_once(
     browser, page, shipped_address, written
 ):
+    """One draws with another seed every turn, the other turns its dose; both are on their way
+    while the other's are written, and every text is the one that the model writes alone."""
     other = browser.new_page()
-    other.set_default_timeout(120_000)
-    opened(page, shipped_address, "happy", 0.5)
-    opened(other, shipped_address, "angry", 0.8)
-    for turn in range(1, 4):
-        page.get_by_role("slider", name="happy").press("ArrowRight")
-        other.get_by_role("slider", name="angry").press("ArrowLeft")
-        comes(page, written("happy", 0.5 + turn * STEP))
-        comes(other, written("angry", 0.8 - turn * STEP))
-        settle(page)
-        settle(other)
-        assert shown(page, "The text as it is") == shown(other, "The text as it is")
+    other.set_default_timeout(PATIENCE)
+    opened(page, shipped_address, "happy", 0.75, length=SHORT)
+    opened(other, shipped_address, "angry", 2.0, length=SHORT)
+    seeds = page.locator("[data-testid=stSidebar] [data-testid=stNumberInputStepUp]")
+    dose = other.get_by_role("slider", name="angry")
+    seen = set()
+    for turn in range(1, TURNS + 1):
+        seeds.click()
+        dose.press("ArrowLeft")
+        own = [written("happy", at, seed=turn, length=SHORT) for at in (0.0, 0.75)]
+        theirs = [written("angry", at, length=SHORT) for at in (0.0, 2.0 - turn * STEP)]
+        for here, texts in ((page, own), (other, theirs)):
+            comes(here, texts[0], BASE)
+            comes(here, texts[1])
+            seen.update(texts)
+    assert 4 * TURNS == 200 and len(seen) > TURNS
     other.close()
 
 
