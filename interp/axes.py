@@ -12,6 +12,7 @@ Axes
     part       what adds up to the last residual stream: embedding, each attention, each MLP
     example class      rows and labels of a probe
     step       training steps; step 0 = before the first update
+    update evaluation timing    steps whose training loss, held-out loss, speed are on record
     dose       strengths of an intervention
     curve      a number over the checkpoints of a run; group: the stories behind it
     run        training runs of one recipe, a seed each

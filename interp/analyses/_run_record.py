@@ -1,6 +1,5 @@
 """What a run's folder tells of its size, its text and its loss, without opening a weight."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 from interp.errors import CheckpointError, ConfigError, NotEnoughDataError
 from interp.files import read_object, safetensors_shapes
+from interp.metrics_file import METRICS, is_number, read_metrics
 
 SWEEP = "sweep.json"
 
@@ -104,25 +104,16 @@ def _read(folder: Path) -> RunRecord:
 
 
 def _last_evaluation(folder: Path) -> Mapping[str, Any]:
-    path, found = folder / "metrics.jsonl", None
-    lines = path.read_text("utf-8", errors="replace").splitlines() if path.is_file() else []
-    for line in lines:
-        try:
-            told = json.loads(line)
-        except ValueError:
-            continue
-        if _is_dict(told) and told.get("kind") == "eval":
-            found = told
-    if found is None:
+    told = read_metrics(folder / METRICS, "eval")
+    if not told:
         raise NotEnoughDataError(
             f"A run's held-out loss was needed; {folder} has measured none. Train it to its end."
         )
-    return found
+    return told[-1]
 
 
-def _number(value: object) -> float:
-    fine = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if fine else math.nan
+def _number(value: Any) -> float:
+    return float(value) if is_number(value) else math.nan
 
 
 def _is_dict(value: object) -> bool:

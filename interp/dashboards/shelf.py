@@ -3,16 +3,16 @@
 import os
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from math import isfinite, prod
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from interp.dashboards.launch import FOLDERS
 from interp.errors import CheckpointError
 from interp.files import read_object, safetensors_shapes
+from interp.metrics_file import METRICS, is_number, read_metrics
 from interp.models.checkpoint import checkpoint_steps
 from interp.models.load import SHELVES
-from interp.training.metrics import read_metrics
 
 RUNS = Path("runs")
 USUAL = (*SHELVES, RUNS, Path("demo-run"))
@@ -74,10 +74,10 @@ class Entry:
     def evaluations(self) -> list[dict[str, Any]]:
         """What was measured on held-out text, in order of steps; what is no number is left out."""
         try:
-            path = self.folder / "metrics.jsonl"
+            path = self.folder / METRICS
             told = path.stat()
             return _evaluations(path, told.st_mtime_ns, told.st_size)
-        except (OSError, RecursionError):
+        except OSError:
             return []
 
     @property
@@ -142,15 +142,10 @@ def import_place() -> Path:
 @lru_cache(maxsize=64)
 def _evaluations(path: Path, changed: int, size: int) -> list[dict[str, Any]]:
     """Read once for every state of the file: a long run has many lines, and pages ask often."""
-    told = [
-        {name: value for name, value in record.items() if _is_number(value)}
+    return [
+        {name: value for name, value in record.items() if is_number(value)}
         for record in read_metrics(path, "eval")
     ]
-    return [record for record in told if "step" in record]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
 def _below(root: Path) -> list[Path]:

@@ -1,18 +1,15 @@
 """A run as its files tell of it: how far, how fast, how well."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from interp.analyses._training_curves import TrainingCurves, curves_of
 from interp.errors import CheckpointError
 from interp.files import read_object
-from interp.training.baselines import FILE
-from interp.training.metrics import read_metrics
+from interp.metrics_file import METRICS, read_baselines, read_metrics
 
-MOST_POINTS = 400
-FLOOR = "floor_nats_per_token"
 Record = dict[str, Any]
 
 
@@ -26,7 +23,7 @@ class TrainingLog:
         evaluations: on held-out text.
         speed: a record a reading.
         samples: texts, in order of steps.
-        baselines: losses of guessing, by name.
+        baselines: losses of guessing by name, nats a token.
     """
 
     recipe: Record
@@ -39,16 +36,16 @@ class TrainingLog:
     @classmethod
     def read(cls, run: Path) -> "TrainingLog":
         """The log of a run's folder; what is not there yet is empty."""
-        records = read_metrics(run / "metrics.jsonl")
-        kinds = {kind: [r for r in records if r.get("kind") == kind] for kind in _KINDS}
-        guesses = _object(run / FILE)
+        kinds: dict[str, list[Record]] = {"train": [], "eval": [], "speed": []}
+        for record in _records(run / METRICS):
+            kinds.get(record.get("kind", ""), []).append(record)
         return cls(
             recipe=_object(run / "run.json").get("recipe", {}),
             train=kinds["train"],
             evaluations=kinds["eval"],
             speed=kinds["speed"],
-            samples=read_metrics(run / "samples.jsonl", "sample"),
-            baselines={k: v for k, v in guesses.items() if isinstance(v, float)},
+            samples=[r for r in _records(run / "samples.jsonl") if r.get("kind") == "sample"],
+            baselines=_baselines(run),
         )
 
     @property
@@ -80,40 +77,24 @@ class TrainingLog:
         return (self.steps - self.step) * tokens / self.tokens_per_second
 
     @property
-    def levels(self) -> dict[str, float]:
-        """What the loss is to be compared with, by name, in nats a token."""
-        found = {"unigram": self.baselines.get("unigram_nats_per_token"),
-                 "uniform": self.baselines.get("uniform_nats_per_token"),
-                 "floor": self.newest.get(FLOOR)}  # fmt: skip
-        return {name: value for name, value in found.items() if value is not None}
-
-    def curve(self, field: str, *, log_x: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Steps and means of a number of the updates, in a bounded count of neighbouring groups."""
-        return grouped(self.train, field, log_x)
+    def curves(self) -> TrainingCurves:
+        """All that is drawn of it."""
+        records = [*self.train, *self.evaluations, *self.speed]
+        return curves_of(records, self.recipe, self.baselines)
 
 
-def grouped(records: list[Record], field: str, log_x: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Steps and means of a field, in at most `MOST_POINTS` groups.
-
-    Args:
-        records: in order of steps.
-        log_x: groups of equal length on a logarithmic axis.
-    """
-    values = np.array([_number(r.get(field)) for r in records])
-    steps = np.array([float(r["step"]) for r in records])
-    known = np.isfinite(values)
-    values, steps = values[known], steps[known]
-    if not len(values):
-        return steps, values
-    spaced = np.geomspace(1, len(values), MOST_POINTS) if log_x else None
-    ends = np.linspace(1, len(values), MOST_POINTS) if spaced is None else spaced
-    starts = np.unique(np.round(ends).astype(int)) - 1
-    counts = np.diff([*starts, len(values)])
-    return np.add.reduceat(steps, starts) / counts, np.add.reduceat(values, starts) / counts
+def _records(path: Path) -> list[Record]:
+    try:
+        told = path.stat()
+        return _read(path, told.st_mtime_ns, told.st_size)
+    except OSError:
+        return []
 
 
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else float("nan")
+@lru_cache(maxsize=32)
+def _read(path: Path, changed: int, size: int) -> list[Record]:
+    """Read once for every state of the file: the page asks every two seconds."""
+    return read_metrics(path)
 
 
 def _object(path: Path) -> Record:
@@ -123,4 +104,8 @@ def _object(path: Path) -> Record:
         return {}
 
 
-_KINDS = ("train", "eval", "speed")
+def _baselines(run: Path) -> dict[str, float]:
+    try:
+        return read_baselines(run)
+    except CheckpointError:
+        return {}

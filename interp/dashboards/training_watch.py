@@ -8,54 +8,82 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from interp.analyses._training_curves import TrainingCurves
 from interp.dashboards import exhibit, frame, views
 from interp.dashboards.guard import guarded
 from interp.dashboards.plain import plain
-from interp.dashboards.shelf import entries
-from interp.dashboards.training_figures import loss_figure, small_figures
+from interp.dashboards.shelf import Entry, entries
+from interp.dashboards.training_exhibit import training_exhibit
 from interp.dashboards.training_form import duration
 from interp.dashboards.training_log import TrainingLog
+from interp.plots import learning_curve
+from interp.plots.learning_curve import drawable
 from interp.training import jobs
 from interp.training.jobs import Job
 
 EVERY_SECONDS = 2
 MOST_SAMPLES = 8
+LOW, HIGH = 190, 400
 OPENED_IN = ("prediction", "logit_lens", "attention")
 COLOURS = {"finished": "green", "failed": "red", "interrupted": "orange", "running": "blue"}
 LOG_X = "Steps on a logarithmic axis"
 
 
 def watch(runs: Path) -> None:
-    """Draw the list of runs and the chosen one; both follow what happens while a run is at work."""
+    """Draw the chosen run, what can be taken home of it, and all runs.
+
+    What changes while a run is at work is drawn anew by itself; the rest of the page only when a
+    checkpoint or a change of state gives it something new.
+    """
     known = jobs.jobs_in(runs)
     if not known:
         st.info("No run was started here yet. It will be shown here.", icon=":material/info:")
         return
     if any(job.state == "queued" for job in known) and not jobs.at_work(runs):
         jobs.wake(runs)
-    busy = any(job.state in jobs.ACTIVE for job in known)
-    live = guarded(partial(_live, runs, busy))
-    st.fragment(live, run_every=EVERY_SECONDS if busy else None, key="live")()
+    job, log_x = _chosen(known)
+    seen = _seen(runs, job.folder)
+    every = EVERY_SECONDS if any(job.state in jobs.ACTIVE for job in known) else None
+    live = guarded(partial(_live, runs, job.folder, seen, log_x))
+    st.fragment(live, run_every=every, key="live")()
+    guarded(partial(training_exhibit, job, log_x=log_x))()
+    _afterwards(job)
+    st.fragment(guarded(partial(_written, runs, job.folder)), run_every=every, key="written")()
 
 
-def _live(runs: Path, busy: bool) -> None:
-    known = jobs.jobs_in(runs)
-    states = {job.name: job.state for job in known}
+def _chosen(known: list[Job]) -> tuple[Job, bool]:
+    """The run that is looked at, and whether its steps are on a logarithmic axis."""
+    jobs_by_name = {job.name: job for job in known}
     # What is at work comes first; the order of the others stays.
-    names = sorted(states, key=lambda name: states[name] not in jobs.AT_WORK)
-    name = st.selectbox("Run", names, key="run", **frame.LINK)
-    job = next(job for job in known if job.name == name)
-    log = TrainingLog.read(job.folder)
-    _headline(job, log)
-    _buttons(job)
-    if log.train:
-        _curves(log)
-    _samples(log)
-    _afterwards(job, log)
+    names = sorted(jobs_by_name, key=lambda name: jobs_by_name[name].state not in jobs.AT_WORK)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.selectbox("Run", names, key="run", **frame.LINK)
+        log_x = st.toggle(LOG_X, key="log_steps", **frame.LINK)
+    return jobs_by_name[name], log_x
+
+
+def _seen(runs: Path, folder: Path) -> tuple[Any, ...]:
+    """What the page is drawn anew for, when it changes."""
+    states = {job.name: job.state for job in jobs.jobs_in(runs)}
+    return states, Entry(folder.name, folder).step, bool(TrainingLog.read(folder).train)
+
+
+def _live(runs: Path, folder: Path, seen: tuple[Any, ...], log_x: bool) -> None:
+    job, log = jobs.read_job(folder), TrainingLog.read(folder)
+    if job is not None:
+        _headline(job, log)
+        _buttons(job)
+        if log.train:
+            _curves(log.curves, log_x)
+    if seen != _seen(runs, folder):
+        st.rerun()
+
+
+def _written(runs: Path, folder: Path) -> None:
+    _samples(TrainingLog.read(folder))
+    known = jobs.jobs_in(runs)
     if len(known) > 1:
         _table(known)
-    if busy != any(state in jobs.ACTIVE for state in states.values()):
-        st.rerun()  # The page begins or ceases to follow.
 
 
 def _headline(job: Job, log: TrainingLog) -> None:
@@ -111,23 +139,35 @@ def _buttons(job: Job) -> None:
                 st.rerun()
 
 
-def _curves(log: TrainingLog) -> None:
-    log_x = st.toggle(LOG_X, key="log_steps", **frame.LINK)
-    levels = ", ".join(f"{name} {value:.2f}" for name, value in log.levels.items())
-    last = log.newest.get("loss_nats_per_token")
-    told = "" if last is None else f"; held-out {last:.2f} at step {log.newest['step']}"
-    words = f"Loss by step, in nats a token{told}; levels: {levels}"
-    exhibit.draw(loss_figure(log, log_x=log_x), words, "training_loss")
-    if len(log.recipe.get("stages", ())) > 1:
-        st.caption(
-            "The curriculum begins with easier text; the held-out text is of the last level from "
-            "the first step on, so its loss falls late."
-        )
-    figures = small_figures(log, log_x=log_x)
-    for column, (name, figure) in zip(st.columns(len(figures)), figures.items(), strict=True):
+def _curves(curves: TrainingCurves, log_x: bool) -> None:
+    """The losses in one figure, and what else there is in small ones beside each other."""
+    views = drawable(curves)
+    for view in views[:1]:
+        _curve(curves, view, log_x, HIGH)
+    for column, view in zip(st.columns(max(1, len(views) - 1)), views[1:], strict=False):
         with column:
-            words = f"{name.capitalize()} by step"
-            exhibit.draw(figure, words, f"training_{name.split('/')[0].replace(' ', '_')}")
+            _curve(curves, view, log_x, LOW)
+
+
+def _curve(curves: TrainingCurves, view: str, log_x: bool, height: int) -> None:
+    figure = learning_curve.figure(curves, view=view, log_x=log_x)
+    # A reader's zoom outlives the next reading.
+    figure.update_layout(height=height, uirevision=f"{log_x}")
+    if height == LOW:
+        figure.update_layout(margin={"l": 56, "r": 12, "t": 8, "b": 44})
+    exhibit.draw(figure, _in_words(curves, view), f"training_{view}")
+
+
+def _in_words(curves: TrainingCurves, view: str) -> str:
+    """What a figure shows, for those who cannot see it."""
+    if view != "loss":
+        return f"{learning_curve.TITLES[view].capitalize()} by step"
+    levels = ", ".join(f"{name} {value:.2f}" for name, value in curves.levels.items())
+    told = ""
+    if len(curves.evaluations):
+        loss, step = float(curves.held_out_loss[-1]), int(curves.evaluations[-1])
+        told = f"; held-out {loss:.2f} at step {step:,}"
+    return f"Loss by step, in nats a token{told}; levels: {levels}"
 
 
 def _samples(log: TrainingLog) -> None:
@@ -149,7 +189,7 @@ def _halving(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return shown[: MOST_SAMPLES - 1] + shown[MOST_SAMPLES - 1 :][-1:]
 
 
-def _afterwards(job: Job, log: TrainingLog) -> None:
+def _afterwards(job: Job) -> None:
     model = next((e for e in entries() if e.folder.resolve() == job.folder.resolve()), None)
     if model is not None and model.steps:
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -158,17 +198,22 @@ def _afterwards(job: Job, log: TrainingLog) -> None:
                 st.page_link(views.page(stem), query_params={"model": model.name})
     with st.expander("On the command line", icon=":material/terminal:"):
         st.code(shlex.join(job.command), language="bash", wrap_lines=True)
-    if log.train:
-        rows = pd.DataFrame(log.train + log.evaluations)
+    if TrainingLog.read(job.folder).train:
         st.download_button(
             "CSV: every number of the curves",
-            data=lambda: rows.to_csv(index=False),
+            data=partial(_csv, job.folder),
             file_name=f"{job.name}.csv",
             mime="text/csv",
             key="training_csv",
             on_click="ignore",
             icon=":material/download:",
         )
+
+
+def _csv(folder: Path) -> str:
+    """Every update and evaluation, up to the moment at which it is asked for."""
+    log = TrainingLog.read(folder)
+    return pd.DataFrame(log.train + log.evaluations).to_csv(index=False)
 
 
 def _table(known: list[Job]) -> None:

@@ -7,11 +7,11 @@ import numpy as np
 from jaxtyping import Float
 
 from interp.files import read_object, write_json
+from interp.metrics_file import BASELINES
 from interp.training.batches import Batch, fixed_batch
 from interp.training.config import TrainConfig
 from interp.training.corpus import Corpus, Part
 
-FILE = "baselines.json"
 _CHUNK_TOKENS = 2**22
 
 
@@ -42,7 +42,7 @@ def baselines(corpus: Corpus, config: TrainConfig) -> dict[str, float]:
 
 def write_baselines(run: Path, corpus: Corpus, config: TrainConfig) -> None:
     """Keep them in the run's folder; those of the same corpus are not made anew."""
-    path = run / FILE
+    path = run / BASELINES
     if not path.exists() or read_object(path).get("corpus") != corpus.hash:
         write_json(path, {"corpus": corpus.hash, **baselines(corpus, config)})
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from interp.files import write_text
+from interp.metrics_file import read_metrics
 from interp.training.disk import naming_refusals
 
 Record = Mapping[str, Any]
@@ -56,28 +57,6 @@ class MetricsLog:
             write_text(self.path, "".join(json.dumps(record) + "\n" for record in kept))
 
 
-def read_metrics(path: Path | str, kind: str | None = None) -> list[dict[str, Any]]:
-    """The records of a `metrics.jsonl`; lines that a crash left half written are passed over.
-
-    Args:
-        path: the file; a missing one has no records.
-        kind: only records of this kind.
-    """
-    path = Path(path)
-    if not path.exists():
-        return []
-    records = [_parse(line) for line in path.read_text("utf-8", errors="replace").splitlines()]
-    return [r for r in records if r is not None and kind in (None, r.get("kind"))]
-
-
 def finite_or_none(value: float) -> float | None:
     """The number, or None (JSON has no infinity) where it is not finite."""
     return value if math.isfinite(value) else None
-
-
-def _parse(line: str) -> dict[str, Any] | None:
-    try:
-        record = json.loads(line)
-    except ValueError:
-        return None
-    return record if isinstance(record, dict) and "step" in record else None

@@ -14,6 +14,7 @@ from torch import Tensor
 from interp import __version__
 from interp.errors import ConfigError
 from interp.files import read_object, write_json
+from interp.metrics_file import METRICS
 from interp.models.checkpoint import save_model, save_weights, write_settings
 from interp.models.gpt import GPT
 from interp.training.config import MAY_CHANGE, TrainConfig, differences
@@ -40,7 +41,7 @@ class RunFolder:
         self.path, self.config, self.corpus = path, config, corpus
         self.states = path / "states"
         self.checkpoints = path / "checkpoints"
-        self.metrics = path / "metrics.jsonl"
+        self.metrics = path / METRICS
         self.record = path / "run.json"
 
     def resume_point(self) -> tuple[State | None, list[str]]:

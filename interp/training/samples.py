@@ -3,8 +3,9 @@
 import time
 from pathlib import Path
 
+from interp.metrics_file import read_metrics
 from interp.models.gpt import GPT
-from interp.training.metrics import MetricsLog, read_metrics
+from interp.training.metrics import MetricsLog
 
 N_TOKENS = 40
 EVERY_SECONDS = 3.0

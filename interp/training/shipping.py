@@ -9,8 +9,8 @@ import torch
 
 from interp.errors import CheckpointError
 from interp.files import read_object, write_json, write_text
+from interp.metrics_file import METRICS, read_metrics
 from interp.models.checkpoint import checkpoint_steps, open_model, save_model, save_weights
-from interp.training.metrics import read_metrics
 
 KEPT_OF_RECORD = ("recipe", "seed", "corpus", "tokenizer")
 
@@ -49,8 +49,8 @@ def ship_run(
     for step in checkpoints:
         weights = dict(open_model(run, step).named_parameters())
         save_weights(folder, step, weights, dtype=torch.bfloat16)
-    evaluations = read_metrics(run / "metrics.jsonl", "eval")
-    write_text(folder / "metrics.jsonl", "".join(json.dumps(r) + "\n" for r in evaluations))
+    evaluations = read_metrics(run / METRICS, "eval")
+    write_text(folder / METRICS, "".join(json.dumps(r) + "\n" for r in evaluations))
     if measures is not None:
         write_json(folder / "card.json", dict(measures))
     return folder

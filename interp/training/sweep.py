@@ -12,6 +12,7 @@ from typing import Any
 
 from interp.errors import ConfigError
 from interp.files import read_object, write_json
+from interp.metrics_file import METRICS, read_metrics
 from interp.models.gpt import GPTConfig
 from interp.models.presets import get_preset
 from interp.training.config import TrainConfig
@@ -19,7 +20,6 @@ from interp.training.corpus import Corpus
 from interp.training.curriculum import Stage
 from interp.training.estimate import n_parameters
 from interp.training.lock import run_lock
-from interp.training.metrics import read_metrics
 from interp.training.pretrain import Report, train
 
 RECORD = "sweep.json"
@@ -254,7 +254,7 @@ def _is_finished(place: Path) -> bool:
 
 
 def _finished(point: Point, place: Path, config: TrainConfig) -> Finished:
-    last = read_metrics(place / "metrics.jsonl", "eval")[-1]
+    last = read_metrics(place / METRICS, "eval")[-1]
     return Finished(
         point=point,
         folder=place,

@@ -13,8 +13,8 @@ from click.testing import CliRunner
 
 from interp.cli.commands.train import command, read_settings
 from interp.errors import ConfigError
+from interp.metrics_file import read_metrics
 from interp.models.load import load_model
-from interp.training.metrics import read_metrics
 from interp.training.recipes import demo_recipe
 
 SMALL = {

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from interp.training.metrics import read_metrics
+from interp.metrics_file import read_metrics
 from interp.training.pretrain import train
 from tests.training.tiny_run import tiny_config, trace
 

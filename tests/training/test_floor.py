@@ -2,8 +2,8 @@
 
 import pytest
 
+from interp.metrics_file import read_metrics
 from interp.training.data import write_world_corpus
-from interp.training.metrics import read_metrics
 from interp.training.pretrain import train
 from interp.worlds import load_world
 from tests.training.tiny_run import tiny_config

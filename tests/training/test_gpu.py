@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from interp.training.metrics import read_metrics
+from interp.metrics_file import read_metrics
 from interp.training.pretrain import train
 from tests.training.tiny_run import tiny_config, trace
 

@@ -9,8 +9,8 @@ import pytest
 
 from interp.errors import ConfigError, TrainingError
 from interp.files import read_object
+from interp.metrics_file import read_metrics
 from interp.training import jobs
-from interp.training.metrics import read_metrics
 from interp.training.processes import birth
 
 PATIENCE_SECONDS = 400

@@ -1,6 +1,7 @@
 """`metrics.jsonl` survives a crash and is cut back to the step a run resumes from."""
 
-from interp.training.metrics import MetricsLog, read_metrics
+from interp.metrics_file import read_metrics
+from interp.training.metrics import MetricsLog
 
 
 def _train(step):
@@ -40,7 +41,3 @@ def test_writers_see_every_record(tmp_path):
     seen = []
     MetricsLog(tmp_path / "metrics.jsonl", writers=[seen.append]).append([_train(1), _train(2)])
     assert [r["step"] for r in seen] == [1, 2]
-
-
-def test_a_missing_file_has_no_records(tmp_path):
-    assert read_metrics(tmp_path / "none.jsonl") == []

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from interp.errors import ConfigError, TrainingError
-from interp.training.metrics import read_metrics
+from interp.metrics_file import read_metrics
 from interp.training.pretrain import train
 from interp.training.signals import Interrupted, Terminated
 from interp.training.state import newest_state

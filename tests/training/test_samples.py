@@ -2,7 +2,7 @@
 
 import pytest
 
-from interp.training.metrics import read_metrics
+from interp.metrics_file import read_metrics
 from interp.training.pretrain import train
 from interp.training.samples import SampleLog
 from tests.training.tiny_run import tiny_config, trace

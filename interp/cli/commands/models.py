@@ -33,13 +33,13 @@ def row_of(folder: Path) -> tuple[str, ...]:
     """What the folder says of itself; `-` where it says nothing, or nothing that can be read."""
     from interp.errors import CheckpointError
     from interp.files import read_object
-    from interp.training.metrics import read_metrics
+    from interp.metrics_file import METRICS, read_metrics
 
     try:
         record = read_object(folder / "run.json")
     except CheckpointError:
         return (folder.name, "damaged", "-", "-", "-", "-", str(folder))
-    evaluation = (read_metrics(folder / "metrics.jsonl", "eval") or [{}])[-1]
+    evaluation = (read_metrics(folder / METRICS, "eval") or [{}])[-1]
     return (
         folder.resolve().name,
         _step(record, evaluation),

@@ -3,14 +3,16 @@
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from urllib.parse import quote
 
 import pytest
 
 from interp.dashboards.launch import HOST, is_up, start
+from interp.metrics_file import read_metrics
 from interp.training import jobs
-from interp.training.metrics import read_metrics
 from tests.dashboards.browsing import PATIENCE, outside, own_port, settle
 
 LONG = 1_000_000
@@ -98,6 +100,35 @@ def test_a_tiny_model_is_trained_to_the_end_and_opened(page, house):
     page.get_by_role("link", name="Attention").last.click()
     page.wait_for_url(re.compile("/attention"))  # The only model of the shelf is not in the link.
     page.get_by_text("step 60").first.wait_for()
+    assert outside(page, house.address) == []
+
+
+def test_the_curves_of_a_run_go_into_the_report_and_their_code_repeats_them(page, house, tmp_path):
+    ask_for(page, house, "tiny", 60)
+    state(page, "finished")
+    page.get_by_text(re.compile(r"Held-out loss [\d.]+ nats/token at step 60")).first.wait_for()
+    page.get_by_text("Copy as Python", exact=True).click()
+    shown = page.get_by_test_id("stCode").filter(has_text="interp.learning_curve(").locator("code")
+    shown.wait_for()
+    page.get_by_role("button", name="Download", exact=True).click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV: the table").click()
+    download.value.save_as(tmp_path / "shown.csv")
+    page.keyboard.press("Escape")
+    again = f"result.frame().to_csv({str(tmp_path / 'again.csv')!r}, index=False)"
+    code = f"{shown.inner_text()}\n{again}"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+    table = (tmp_path / "shown.csv").read_text()
+    assert table == (tmp_path / "again.csv").read_text() and len(table.splitlines()) == 62
+    page.get_by_text("Gradient norm", exact=True).click()
+    settle(page)
+    press(page, "Add to report")
+    page.get_by_role("button", name="In the report", exact=True).wait_for()
+    page.get_by_test_id("stSidebarNav").get_by_text("Report", exact=True).click()
+    page.get_by_role("textbox", name="Title").nth(1).wait_for()
+    titles = [box.input_value() for box in page.get_by_role("textbox", name="Title").all()]
+    assert "How tiny learned: gradient norm" in titles
+    page.locator(".js-plotly-plot .main-svg").first.wait_for()
     assert outside(page, house.address) == []
 
 

@@ -5,10 +5,14 @@ import os
 
 import pytest
 
+from interp.dashboards.training_exhibit import NAMES, SOON
 from interp.dashboards.training_form import duration
-from interp.dashboards.training_log import MOST_POINTS, TrainingLog, grouped
+from interp.dashboards.training_log import TrainingLog
+from interp.models.checkpoint import save_weights, write_settings
+from interp.models.gpt import GPT, GPTConfig
 from interp.training import jobs
 from interp.training.processes import birth
+from tests.dashboards.shelves import SIZES, words
 
 HOSTILE = "<script>alert(1)</script> <b>b</b> :smile: ![](http://example.org/x.png)\n\n# \u202eאב"
 LOSSES = [4.0, 3.0, 2.5, 2.25]
@@ -42,8 +46,20 @@ def write_run(folder, *, alive=False, wanted="pause", losses=LOSSES, text=HOSTIL
     return folder
 
 
+def keep_weights(folder, step):
+    """A checkpoint of the run that can be opened."""
+    cfg = GPTConfig(d_vocab=words().d_vocab, **SIZES)
+    write_settings(cfg, words(), folder)
+    return save_weights(folder, step, dict(GPT(cfg).named_parameters()))
+
+
 def values(elements):
     return [element.value for element in elements]
+
+
+def told(test):
+    """What is written on the page, without the marks that keep Markdown from reading it."""
+    return "\n".join(values(test.markdown)).replace("\\", "")
 
 
 def metrics(test):
@@ -98,10 +114,10 @@ def test_a_run_that_is_there_is_not_started_again(train, tmp_path):
 
 def test_own_text_must_be_given_and_be_there(train, tmp_path):
     test = train(text_from="my own text")
-    for path, told in (("", "neither was given"), (str(tmp_path / "none"), "does not exist")):
+    for path, why in (("", "neither was given"), (str(tmp_path / "none"), "does not exist")):
         test.text_input(key="own_path").set_value(path).run()
         test.button(key="start").click().run()
-        assert not test.exception and told in test.error[0].value.replace("\\", "")
+        assert not test.exception and why in test.error[0].value.replace("\\", "")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -141,23 +157,60 @@ def test_a_run_that_diverged_is_drawn_as_far_as_it_got(train, tmp_path):
     assert not test.exception and len(test.get("plotly_chart")) == 4
 
 
+def test_before_the_first_checkpoint_it_says_when_the_curves_can_be_taken_home(train, tmp_path):
+    write_run(tmp_path / "mine", alive=True, wanted="run")
+    test = train()
+    assert not test.exception and SOON in values(test.caption)
+    assert not any(button.label == "Add to report" for button in test.button)
+
+
+def test_from_the_first_checkpoint_on_each_curve_can_be_taken_home(train, tmp_path):
+    keep_weights(write_run(tmp_path / "mine"), 4)
+    test = train(run="mine")
+    assert not test.exception and not test.error and SOON not in values(test.caption)
+    assert "Held-out loss 2.500 nats/token at step 4 (floor 1.500, regret 1.000" in told(test)
+    for view in NAMES:
+        test.segmented_control(key="curve").set_value(view).run()
+        test.button(key=f"add_curve_{view}").click().run()
+        assert not test.exception and test.button(key=f"add_curve_{view}").disabled
+    parts = test.session_state["exhibits"]
+    assert [part.options["view"] for part in parts] == list(NAMES)
+    assert parts[0].result.training_loss.tolist() == LOSSES
+    test.toggle(key=f"table_curve_{view}").set_value(True)
+    test.toggle(key=f"code_curve_{view}").set_value(True).run()
+    assert "interp.learning_curve(" in "".join(values(test.code))
+    assert list(test.dataframe[0].value["training_loss_nats_per_token"]) == LOSSES
+
+
+def test_the_row_follows_the_newest_checkpoint_and_the_axis(train, tmp_path):
+    run = write_run(tmp_path / "mine")
+    keep_weights(run, 2)
+    test = train(run="mine", log_steps="true")
+    assert "Training loss 3.000 nats/token at step 2" in told(test)
+    keep_weights(run, 4)
+    test.run()
+    assert "Held-out loss 2.500 nats/token at step 4" in told(test)
+    test.button(key="add_curve_loss").click().run()
+    assert test.session_state["exhibits"][0].options == {"view": "loss", "log_x": True}
+
+
+def test_a_checkpoint_that_cannot_be_opened_is_a_sentence_below_the_curves(train, tmp_path):
+    place = keep_weights(write_run(tmp_path / "mine"), 4)
+    (place / "model.safetensors").write_bytes(b"no")
+    test = train(run="mine")
+    assert not test.exception and len(test.get("plotly_chart")) == 4
+    (error,) = test.error
+    assert "SHA" in error.value or "safetensors" in error.value
+
+
 def test_a_log_is_what_was_written(tmp_path):
     log = TrainingLog.read(write_run(tmp_path / "run"))
     assert (log.step, log.steps, log.seconds_left) == (4, 8, 4.0)
-    assert log.levels == {"unigram": 3.5, "uniform": 4.5, "floor": 1.5}
-    steps, losses = log.curve("loss_nats_per_token")
-    assert steps.tolist() == [1, 2, 3, 4] and losses.tolist() == LOSSES
+    curves = log.curves
+    assert curves.levels == {"uniform": 4.5, "unigram": 3.5, "floor": 1.5}
+    assert curves.updates.tolist() == [1, 2, 3, 4] and curves.training_loss.tolist() == LOSSES
     empty = TrainingLog.read(tmp_path)
-    assert (empty.step, empty.seconds_left, empty.levels) == (0, None, {})
-
-
-@pytest.mark.parametrize("log_x", [True, False])
-def test_a_long_curve_is_drawn_with_few_points_that_keep_its_mean(log_x):
-    records = [{"step": n, "x": float(n % 7)} for n in range(1, 10_001)]
-    steps, means = grouped(records, "x", log_x)
-    assert len(steps) <= MOST_POINTS and (steps[1:] > steps[:-1]).all()
-    assert means.min() >= 0 and means.max() <= 6
-    assert steps[0] < 30 and steps[-1] > 9_700
+    assert (empty.step, empty.seconds_left, empty.curves.levels) == (0, None, {})
 
 
 def test_seconds_are_told_as_people_tell_them():
