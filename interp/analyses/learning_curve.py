@@ -30,7 +30,10 @@ class LearningCurve(Result, TrainingCurves):
             told = _nats(self.training_loss[-1])
             return f"Training loss {told} at step {self._last:,}; none held out{levels}."
         told, step = _nats(self.held_out_loss[-1]), int(self.evaluations[-1])
-        return f"Held-out loss {told} at step {step:,}{levels}."
+        since = ""
+        if step < self._last:
+            since = f"; training loss {_nats(self.training_loss[-1])} at step {self._last:,}"
+        return f"Held-out loss {told} at step {step:,}{levels}{since}."
 
     def caption(self) -> str:
         """What is drawn, what it stands beside, how it was thinned, and what it does not show."""

@@ -82,6 +82,13 @@ def test_the_finding_stands_beside_floor_and_both_baselines(found, folder):
     assert "no interval" in found.caption() and "Muon" in found.caption()
 
 
+def test_a_step_without_a_held_out_loss_tells_the_training_loss_too(folder):
+    between = learning_curve(load_model(folder, step=16))
+    loss = read_metrics(folder / METRICS, "train")[15]["loss_nats_per_token"]
+    assert between.finding().endswith(f"; training loss {loss:.3f} nats/token at step 16.")
+    assert "nats/token at step 10 (floor" in between.finding()
+
+
 def test_it_ends_at_the_step_of_the_model_and_the_rest_of_the_run_changes_nothing(copied):
     early = learning_curve(load_model(copied, step=20))
     assert early.updates[-1] == 20 == early.evaluations[-1] == early.timings[-1]
