@@ -29,6 +29,7 @@ def touch(page) -> None:
     slider = page.locator("[data-testid=stMain]").get_by_role("slider").first
     if slider.count():
         slider.press("ArrowLeft")
+        settle(page)  # A figure of other settings may go away, and its table with it.
     table = page.get_by_text("Table", exact=True).first
     if table.count():
         table.click()
