@@ -9,7 +9,7 @@ import torch
 
 from interp.protocols import LanguageModel
 
-KEPT, LINKED = "prediction_walk", "path"
+KEPT, LINKED, SHOWN = "prediction_walk", "path", "stage_number"
 MOST_ROWS = 60
 Path = tuple[int, ...]
 
@@ -120,25 +120,31 @@ def walk(of: tuple[str, str], d_vocab: int) -> Walk:
     kept = st.session_state.get(KEPT)
     if kept is None:
         linked = _read(st.query_params.get(LINKED, ""), d_vocab)
-        kept = st.session_state[KEPT] = Walk(of, linked)
+        stage = st.query_params.get(SHOWN, "")
+        kept = st.session_state[KEPT] = Walk(of, linked, int(stage) if _is_number(stage) else 0)
     elif kept.of != of:
         kept = st.session_state[KEPT] = Walk(of, stage=min(kept.stage, 1))
     return kept
 
 
-def link(path: Path) -> None:
-    """Put the path into the address."""
-    told = ".".join(map(str, path))
-    if not told:
-        st.query_params.pop(LINKED, None)
-    elif told != st.query_params.get(LINKED):
-        st.query_params[LINKED] = told
+def link(here: Walk) -> None:
+    """Put the path and the stage into the address."""
+    stage = str(here.stage) if here.stage else ""
+    for name, told in ((LINKED, ".".join(map(str, here.path))), (SHOWN, stage)):
+        if not told:
+            st.query_params.pop(name, None)
+        elif told != st.query_params.get(name):
+            st.query_params[name] = told
 
 
 def _read(told: str, d_vocab: int) -> Path:
     """Ids from an address; nothing of what is no path."""
     parts = [part for part in told.split(".") if part]
-    if not all(part.isascii() and part.isdigit() and len(part) < 9 for part in parts):
+    if not all(map(_is_number, parts)):
         return ()
     ids = tuple(map(int, parts))
     return ids if all(each < d_vocab for each in ids) else ()
+
+
+def _is_number(told: str) -> bool:
+    return told.isascii() and told.isdigit() and len(told) < 9

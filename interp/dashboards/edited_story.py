@@ -20,7 +20,7 @@ def edited_story(model: LanguageModel, world: World, result: StateEdit) -> None:
     new = right.selectbox("New place", result.classes, key="new_place", **frame.LINK)
     dose = st.slider(
         "Dose (differences of means)", 0.0, 3.0, float(result.dose), 0.25, key="edit_dose",
-        persist_state="session",
+        **frame.LINK,
     )  # fmt: skip
     tried = trial(model, world, result, story=number, new=new, dose=dose)
     st.markdown(_told(tried))

@@ -6,7 +6,7 @@ import streamlit as st
 import torch
 
 from interp.analyses.reading import WHERE, Reading, state_variables
-from interp.dashboards import session
+from interp.dashboards import frame, session
 from interp.dashboards.components.coloured_text import coloured_text
 from interp.dashboards.plain import plain
 
@@ -97,7 +97,7 @@ def stepper(result: Reading, shown: Sequence[str]) -> int:
             args=(step, last),
             width="stretch",
         )
-    return bar.slider("Token", 0, last, key="reading_at", persist_state="session")
+    return bar.slider("Token", 0, last, key="reading_at", **frame.LINK)
 
 
 def _move(step: int, last: int) -> None:

@@ -120,6 +120,37 @@ def test_a_damaged_model_of_a_hostile_name_is_a_sentence(application, tmp_path, 
         assert "\\<b" in error.value
 
 
+OWN = {"train", "report"}
+"""Views whose boxes are a form to send and words to write, kept for the session."""
+WHAT_IS_SHOWN = ("selectbox", "multiselect", "slider", "select_slider", "number_input",
+                 "segmented_control", "pills", "text_area", "text_input")  # fmt: skip
+NOT_LINKED = {
+    *("own_name", "own_words", "positive", "negative", "tune_texts"),  # long texts of a form
+    *("name", "path"),  # of a folder to import
+    "mistake",  # fills the prompt and the answer, which are linked
+    "stage",  # linked as a number, see the next test
+}
+
+
+@pytest.mark.parametrize("stem", [stem for stem in stems() if stem not in OWN])
+def test_whatever_decides_what_is_shown_stands_in_the_link(application, stem):
+    test = application(stem, **QUICK.get(stem, {}))
+    boxes = [box for kind in WHAT_IS_SHOWN for box in getattr(test, kind)]
+    bare = [box.key for box in boxes if not box.proto.query_param_key]
+    assert sorted(set(bare) - NOT_LINKED) == []
+
+
+def test_a_stage_of_a_prediction_stands_in_the_link(application):
+    test = application("prediction", model="bytes", prompt="a garden", stage_number="3")
+    shown = test.segmented_control(key="stage").value
+    test.button(key="back").click().run()
+    assert not test.exception and test.query_params["stage_number"] in ("2", ["2"])
+    assert test.segmented_control(key="stage").value != shown
+    for odd in ("99", "-1", "x", "<b>"):
+        test = application("prediction", model="bytes", prompt="a garden", stage_number=odd)
+        assert problems(test) == []
+
+
 RECORDS = ("{", "[]", '{"corpus": 1, "step": "x", "sha256": []}', '{"corpus": {"source": ["<b>"]}}')
 
 

@@ -16,7 +16,7 @@ def render() -> None:
     if world is None:
         frame.no_world()
         return
-    n = st.slider("Stories", 20, 400, 60, 20, key="read")
+    n = st.slider("Stories", 20, 400, 60, 20, key="read", **frame.LINK)
     pressed = st.button("Ask", type="primary")
     if not asking.asked_for("comprehension", pressed, [model.hash, n, seed]):
         st.caption("Nothing is asked yet with these settings; it takes some seconds.")

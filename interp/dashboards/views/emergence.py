@@ -36,7 +36,7 @@ def render() -> None:
     views = {name: told for name, told in VIEWS.items() if name != "answers" or result.kinds}
     view = st.segmented_control(
         "Show", list(views), default="when", format_func=views.__getitem__, required=True,
-        key="emergence_view",
+        key="emergence_view", **frame.LINK,
     )  # fmt: skip
     exhibit.show(result, "What appeared when", view=view)
     _jumps(result)
@@ -55,7 +55,7 @@ def _others(entry: Entry, steps: set[int]) -> list[LanguageModel]:
         st.caption("No other run here shares five checkpoints with this one: one run, no seeds.")
         return []
     picked = st.multiselect(
-        "Other runs", list(alike), key="runs", max_selections=MOST_RUNS - 1,
+        "Other runs", list(alike), key="runs", max_selections=MOST_RUNS - 1, **frame.LINK,
         help="Of other seeds, say. They are measured on the same stories.",
     )  # fmt: skip
     return [session.opened(alike[name], None) for name in picked]

@@ -47,11 +47,11 @@ def _map(model: LanguageModel, entry: Entry, world: World, seed: int) -> None:
     known = [name for name in VARIABLES if name in world.variables]
     chosen = left.pills(
         "What is read", known, selection_mode="multi", default=known[:2], key="variables",
-        persist_state="session",
+        **frame.LINK,
     )  # fmt: skip
     others = [each.name for each in entries() if each.world == entry.world and each != entry]
     compared = right.multiselect(
-        "Other runs", others, key="runs", persist_state="session",
+        "Other runs", others, key="runs", **frame.LINK,
         help="Models of the same world. Beyond training time only they can tell.",
     )  # fmt: skip
     if steps < 2 and len(compared) < 2:
@@ -99,5 +99,5 @@ def _edit(model: LanguageModel, entry: Entry, world: World, seed: int) -> None:
 def _choice(label: str, options: dict[str, str], key: str) -> str:
     return st.segmented_control(
         label, list(options), default=next(iter(options)), format_func=options.__getitem__,
-        required=True, key=key,
+        required=True, key=key, **frame.LINK,
     )  # fmt: skip

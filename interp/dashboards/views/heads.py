@@ -25,7 +25,9 @@ def render() -> None:
     )
     model, entry = frame.begin(TITLE, what)
     seed = frame.seed_box()
-    n = st.slider("Sequences", 8, 64, 32, 8, key="sequences", help="More are more exact.")
+    n = st.slider(
+        "Sequences", 8, 64, 32, 8, key="sequences", help="More are more exact.", **frame.LINK
+    )
     count = model.cfg.n_layers * model.cfg.n_heads
     if count > MANY:
         pressed = st.button(f"Measure all {count} heads, one after the other", type="primary")

@@ -42,7 +42,7 @@ def _steps(model: LanguageModel, prompt: str, options: dict[str, Any], length: i
     here = walk((model.hash, prompt), model.cfg.d_vocab)
     here.settle(len(known), model.cfg.n_ctx - len(ids))
     here.measure(model, ids)
-    link(here.path)
+    link(here)
     text = prompt + model.tokenizer.decode(list(here.path))
     how = {**options, "max_new_tokens": length}
     if over := _over(model, len(ids), here):

@@ -52,8 +52,10 @@ def _by_layer(model: LanguageModel, world: World, seed: int) -> None:
         first, second = st.columns(2)
         variable = first.selectbox("What", list(world.variables), key="variable", **frame.LINK)
         at = second.selectbox("Where", list(AT), format_func=AT.__getitem__, key="at", **frame.LINK)
-        kind = first.selectbox("Probe", list(KINDS), format_func=KINDS.__getitem__, key="kind")
-        n = second.slider("Stories", 100, 2000, 300, 100, key="stories")
+        kind = first.selectbox(
+            "Probe", list(KINDS), format_func=KINDS.__getitem__, key="kind", **frame.LINK
+        )
+        n = second.slider("Stories", 100, 2000, 300, 100, key="probe_stories", **frame.LINK)
         asked = st.form_submit_button("Train the probe", type="primary")
     wanted = {"variable": variable, "at": at, "kind": kind, "n_stories": n, "seed": seed}
     if not asking.asked_for("probe", asked, [model.hash, wanted]):
@@ -68,7 +70,9 @@ def _of_a_table(model: LanguageModel, world: World | None, seed: int) -> None:
     if path is None:
         return
     left, right = st.columns(2, vertical_alignment="bottom")
-    kind = left.selectbox("Probe", list(KINDS), format_func=KINDS.__getitem__, key="table_kind")
+    kind = left.selectbox(
+        "Probe", list(KINDS), format_func=KINDS.__getitem__, key="table_kind", **frame.LINK
+    )
     wanted = {"labels": str(path), "kind": kind, "seed": seed}
     asked = right.button("Train the probe", type="primary", key="train_table")
     if asking.asked_for("table", asked, [model.hash, wanted]):
@@ -78,7 +82,7 @@ def _of_a_table(model: LanguageModel, world: World | None, seed: int) -> None:
 def _shown(result: Result, title: str) -> None:
     view = st.segmented_control(
         "Show", list(VIEWS), default="accuracy", format_func=VIEWS.__getitem__, required=True,
-        key="probe_view",
+        key="probe_view", **frame.LINK,
     )  # fmt: skip
     exhibit.show(result, title, view=view)
 
@@ -111,7 +115,7 @@ def _shown_at(result: Reading) -> tuple[str, ...]:
         key="everywhere",
         help="There what is read is no better than an untrained model, shuffled labels or the "
         "commonest value.",
-        persist_state="session",
+        **frame.LINK,
     )
     if not everywhere and not result.held_at:
         st.info(

@@ -66,7 +66,13 @@ def _behind(held: Sequence[Held]) -> None:
         return
     names = [each.name for each in held]
     name = st.segmented_control(
-        "Concept", names, default=names[0], required=True, key="behind", format_func=plain
+        "Concept",
+        names,
+        default=names[0],
+        required=True,
+        key="behind",
+        format_func=plain,
+        **frame.LINK,
     )
     each = held[names.index(name)]
     exhibit.show(each.concept, f"'{name}' as a direction")

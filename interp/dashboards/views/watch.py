@@ -58,8 +58,8 @@ def _measures(world: World | None) -> tuple[str, ...]:
     there = [name for name in measure_names() if world or name in OF_WEIGHTS]
     chosen = st.multiselect(
         "Measures", there, [name for name in QUICK if name in there], key="measures",
-        format_func=lambda name: get_measure(name).title, persist_state="session",
-        help="Each is measured once a checkpoint and kept.",
+        format_func=lambda name: get_measure(name).title,
+        help="Each is measured once a checkpoint and kept.", **frame.LINK,
     )  # fmt: skip
     return tuple(name for name in measure_names() if name in chosen)
 
@@ -105,11 +105,11 @@ def _moving(grown: Growth, curves: Watch) -> None:
     """The slider and its panels."""
     shown = st.multiselect(
         "Curves beside the slider", curves.curves, _first(curves), key="beside",
-        max_selections=MOST_CURVES, persist_state="session",
+        max_selections=MOST_CURVES, **frame.LINK,
     )  # fmt: skip
     view = st.segmented_control(
         "In the report and the downloads", list(VIEWS), default="words", required=True,
-        format_func=VIEWS.__getitem__, key="growth_view",
+        format_func=VIEWS.__getitem__, key="growth_view", **frame.LINK,
     )  # fmt: skip
     exhibit.show(
         grown,

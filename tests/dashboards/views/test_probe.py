@@ -41,7 +41,7 @@ def table(n: int = 60, text: str = "a garden", labels: str = "ab") -> str:
 def test_a_probe_is_trained_only_when_it_is_asked_for(application):
     test = application("probe")
     assert not figures(test)
-    test.slider(key="stories").set_value(100)
+    test.slider(key="probe_stories").set_value(100)
     test.selectbox(key="variable").set_value("mood")
     test.button[0].click().run()
     assert not test.exception and not test.error
