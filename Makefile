@@ -9,6 +9,10 @@ WORKERS ?= 2
 ARGS ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
+# A file is tested by one worker, in the order of conftest.py. Many processes are started: compiled
+# files are kept for them, whatever the environment says.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
+	-n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 .PHONY: demo test quick lint clean
 
@@ -16,10 +20,10 @@ demo: $(READY)
 	$(BIN)/python -m interp demo $(ARGS)
 
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(ARGS)
+	$(PYTEST) $(ARGS)
 
 quick: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -m "not slow and not browser and not reference" $(ARGS)
+	$(PYTEST) -m "not slow and not browser and not reference" $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

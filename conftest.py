@@ -1,4 +1,4 @@
-"""With INTERP_REQUIRE_ALL set, a browser or reference test that is skipped has failed."""
+"""In what order files are tested; with INTERP_REQUIRE_ALL, what may not be skipped."""
 
 import os
 from collections.abc import Generator
@@ -6,7 +6,15 @@ from collections.abc import Generator
 import pytest
 
 REQUIRED = {"browser", "reference"}
+LONG = {"browser", "slow"}
 IS_STRICT = bool(os.environ.get("INTERP_REQUIRE_ALL"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with long tests come first, so that at the end no worker waits for the other."""
+    long = {item.path for item in items if LONG & {mark.name for mark in item.iter_markers()}}
+    items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.hookimpl(wrapper=True)

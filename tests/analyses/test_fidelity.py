@@ -15,6 +15,7 @@ from interp.statistics import spearman
 from tests.analyses.tiny_world import TinyWorld
 
 SMALL = {"n_stories": 120, "n_test": 60, "max_examples": 400}
+FEW = {"n_stories": 60, "n_test": 20, "max_examples": 100}
 STEPS = (0, 512, 1700)
 
 
@@ -103,15 +104,15 @@ def test_models_that_are_no_runs_are_a_point_each(model: GPT) -> None:
 def test_what_cannot_be_compared_is_refused(model: GPT) -> None:
     world = interp.load_world("stories")
     with pytest.raises(NotEnoughDataError, match="3 checkpoints"):
-        fidelity(model, world, steps=(0, 16), **SMALL)
+        fidelity(model, world, steps=(0, 16), **FEW)
     with pytest.raises(ConfigError, match="holds on"):
-        fidelity(model, world, ["weather"], **SMALL)
+        fidelity(model, world, ["weather"], **FEW)
     with pytest.raises(ConfigError, match="checkpoints of the steps"):
-        fidelity(model, world, ["place"], steps=(3,), **SMALL)
+        fidelity(model, world, ["place"], steps=(3,), **FEW)
     letters = Tokenizer.characters([world.sample(i).text for i in range(50)])
     cfg = GPTConfig(n_layers=1, d_model=8, n_heads=1, d_vocab=letters.d_vocab, n_ctx=900)
     with pytest.raises(ModelMismatchError, match="split alike"):
-        fidelity(model, world, ["place"], models=[GPT(cfg, letters)], steps=(0, 16), **SMALL)
+        fidelity(model, world, ["place"], models=[GPT(cfg, letters)], steps=(0, 16), **FEW)
 
 
 def test_a_world_without_a_floor_has_no_regret() -> None:

@@ -18,6 +18,7 @@ from interp.worlds.stories import Stories
 
 WORLD = Stories()
 SMALL = {"n_stories": 300, "n_tune": 60, "n_test": 120, "doses": (1.0,)}
+FEW = SMALL | {"n_stories": 100, "n_tune": 30, "n_test": 30}
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +105,7 @@ def test_the_state_moves_from_the_word_to_the_name_to_the_answer(found: StateEdi
 
 
 def test_a_dose_of_nothing_changes_nothing(model: GPT, found: StateEdit) -> None:
-    result = state_edit(model, WORLD, "place", **(SMALL | {"doses": (0.0,)}))
+    result = state_edit(model, WORLD, "place", **(FEW | {"doses": (0.0,)}))
     assert result.success == result.controls["unedited"] and result.success.value == 0.0
     assert result.later == result.later_unedited
     tokens = model.to_tokens(WORLD.sample(1, split="held_out").text)[0]
@@ -156,10 +157,10 @@ def test_what_cannot_be_edited_is_refused(model: GPT) -> None:
     with pytest.raises(ConfigError, match="no variable 'palce'"):
         state_edit(model, WORLD, "palce")
     with pytest.raises(NotEnoughDataError, match="10 questions"):
-        state_edit(model, WORLD, "place", n_stories=300, n_tune=5, n_test=5)
+        state_edit(model, WORLD, "place", n_stories=100, n_tune=5, n_test=5)
     with pytest.raises(NotEnoughDataError, match="asks about"):
-        state_edit(model, WORLD, "weather", **SMALL)
+        state_edit(model, WORLD, "weather", **FEW)
     with pytest.raises(ConfigError, match="No word"):
-        state_edit(model, WORLD, "holder", position="told", **SMALL)
+        state_edit(model, WORLD, "holder", position="told", **FEW)
     with pytest.raises(ConfigError, match="position is one of"):
         state_edit(model, WORLD, "place", position="nowhere")

@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,20 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 QUIET += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 PATIENCE = 120_000
+QUIET_MS = 500
+CALLS = count()
+AT_REST = """([quiet, call]) => {
+    const now = performance.now()
+    if (!window.watcher) {
+        window.watcher = new MutationObserver(() => { window.changed = performance.now() })
+        const all = {subtree: true, childList: true, attributes: true, characterData: true}
+        window.watcher.observe(document, all)
+    }
+    const runs = document.querySelector('.stApp')?.dataset.testScriptState !== 'notRunning'
+    if (window.asked !== call || runs) window.changed = now
+    window.asked = call
+    return now - window.changed > quiet
+}"""
 SHIPPED = Path(__file__).resolve().parents[2] / "trained_models"
 HOSTILE = "<b>bold</b> ![](http://example.org/x.png) :smile: <script>document.title='x'</script>"
 
@@ -45,7 +60,5 @@ def outside(page: "Page", address: str) -> list[str]:
 
 
 def settle(page: "Page") -> None:
-    """Wait until nothing runs and the page has had time to show it."""
-    state = "document.querySelector('.stApp')?.dataset.testScriptState"
-    page.wait_for_function(f"{state} === 'notRunning'")
-    page.wait_for_timeout(1000)
+    """Wait until nothing runs and nothing on the page has changed for a while."""
+    page.wait_for_function(AT_REST, arg=[QUIET_MS, next(CALLS)], polling=50)

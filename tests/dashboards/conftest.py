@@ -1,9 +1,11 @@
 """Shelves of models, and the application: in Streamlit's own test runner and in a browser."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 
 import pytest
 import streamlit as st
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
@@ -29,6 +31,15 @@ def shelf(tmp_path_factory):
     make_model(root / "stories-demo")
     make_model(root / "bytes", world=None, seed=1)
     return root
+
+
+@pytest.fixture(scope="session", autouse=True)
+def packages() -> Iterator[None]:
+    """Streamlit looks through all installed packages once a process, not once a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        once = cache(manifest_scanner.scan_component_manifests)
+        patch.setattr(manifest_scanner, "scan_component_manifests", once)
+        yield
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def render() -> None:
     prompt = frame.prompt_box(model, entry)
     unturned = session.measured("dials", model, prompt=prompt, seed=seed)
     names = _pick(unturned)
-    turns = _turn(model, prompt, names, seed) if names else []
+    turns = _turn(model, prompt, names, unturned, seed) if names else []
     result = unturned
     if turns:
         result = session.measured("dials", model, prompt=prompt, turns=turns, seed=seed)
@@ -51,11 +51,15 @@ def _pick(result: Dials) -> list[str]:
     )  # fmt: skip
 
 
-def _turn(model: LanguageModel, prompt: str, names: list[str], seed: int) -> list[str]:
+def _turn(
+    model: LanguageModel, prompt: str, names: list[str], unturned: Dials, seed: int
+) -> list[str]:
     """A slider a dial; the turns of those that do not stand where they stood."""
-    still = [f"{name} * 1" for name in names]
     # What each dial reaches from and to, and where it stands in the model.
-    reach = session.measured("dials", model, prompt=prompt, turns=still, n_random=0, seed=seed)
+    reach = unturned
+    if tuple(names) != unturned.swept:
+        still = [f"{name} * 1" for name in names]
+        reach = session.measured("dials", model, prompt=prompt, turns=still, n_random=0, seed=seed)
     keys = {name: f"turn_{re.sub(r'[^A-Za-z0-9]+', '_', name).strip('_')}" for name in names}
     neutral = dict(zip(names, reach.neutral, strict=True))
 

@@ -18,19 +18,23 @@ def test_a_view_asks_nobody_else(page, shipped_address, stem):
         page.get_by_role("button", name=PRESSED[stem], exact=True).click()
         settle(page)
     touch(page)
-    settle(page)
     assert page.locator("[data-testid=stException]").count() == 0
     assert any("/_stcore/stream" in url for url in page.asked)
     assert outside(page, shipped_address) == []
 
 
 def touch(page) -> None:
-    """Change what is at hand: the first slider of the page, the link, the table of a figure."""
-    slider = page.locator("[data-testid=stMain]").get_by_role("slider").first
-    if slider.count():
-        slider.press("ArrowLeft")
-        settle(page)  # A figure of other settings may go away, and its table with it.
+    """Change what is at hand: the table of a figure, the first slider of the page, the link.
+
+    The table comes first: a slider can take a figure away that must be asked for again.
+    """
     table = page.get_by_text("Table", exact=True).first
     if table.count():
         table.click()
+        settle(page)
+    slider = page.locator("[data-testid=stMain]").get_by_role("slider").first
+    if slider.count():
+        slider.press("ArrowLeft")
+        settle(page)
     page.get_by_role("button", name="Copy link").click()
+    settle(page)
