@@ -1,5 +1,6 @@
 """Takes the pictures of docs/dashboard.md: every view, wide and narrow, light and dark.
 
+A small model is trained first, so that the page of training has something to show (two minutes).
 Needs Chromium and Playwright: `python examples/dashboard_pictures.py [FOLDER [WORD ...]]`; with
 words, only the pictures whose names begin or end with one (`report`, `narrow-dark`).
 """
@@ -7,14 +8,18 @@ words, only the pictures whose names begin or end with one (`report`, `narrow-da
 import io
 import shutil
 import sys
+import time
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from interp.dashboards import views
 from interp.dashboards.launch import HOST, free_port, is_up, start
+from interp.training import jobs
+from interp.training.plan import Plan
 
 ROOT = Path(__file__).resolve().parents[1]
 GOAL = ROOT / "docs" / "pictures" / "dashboard"
@@ -23,6 +28,7 @@ WIDTHS = {"wide": (1440, 1000), "narrow": (390, 844)}
 COLOURS = 64
 LONGEST = 2200
 """Pixels: below them a picture is cut, so that a page fits a page."""
+SMALL = Plan(world="stories", documents=400, layers=2, steps=400, batch_size=16)
 PRESSED = {
     "comprehension": "Ask",
     "fidelity": "Read every checkpoint",
@@ -37,20 +43,36 @@ def main() -> None:
     goal = Path(sys.argv[1]) if len(sys.argv) > 1 else GOAL
     goal.mkdir(parents=True, exist_ok=True)
     port = free_port(8950)
-    server = start(port, [ROOT / "trained_models"])
-    try:
-        assert is_up(server, port)
-        with sync_playwright() as playwright:
-            chromium = shutil.which("chromium") or shutil.which("google-chrome")
-            browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
-            for size in WIDTHS:
-                for light in ("light", "dark"):
-                    stems = wanted(f"{size}-{light}", sys.argv[2:])
-                    take_all(browser, f"http://{HOST}:{port}", goal, size, light, stems)
-    finally:
-        server.terminate()
-        server.wait()
+    with TemporaryDirectory() as runs:
+        train(Path(runs))
+        server = start(port, [Path(runs), ROOT / "trained_models"])
+        try:
+            assert is_up(server, port)
+            take_everything(f"http://{HOST}:{port}", goal)
+        finally:
+            server.terminate()
+            server.wait()
     print(f"{sum(path.stat().st_size for path in goal.glob('*.png')) / 1e6:.1f} MB in {goal}")
+
+
+def train(runs: Path) -> None:
+    """A small model, as somebody trains one on the page."""
+    job = jobs.start(runs, "small-stories", SMALL.arguments())
+    while (job := jobs.read_job(job.folder)).state in jobs.ACTIVE:
+        time.sleep(1)
+    if job.state != "finished":
+        sys.exit(f"The run for the pictures has {job.state}: {job.last_words}")
+
+
+def take_everything(address: str, goal: Path) -> None:
+    """Every size and light."""
+    with sync_playwright() as playwright:
+        chromium = shutil.which("chromium") or shutil.which("google-chrome")
+        browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
+        for size in WIDTHS:
+            for light in ("light", "dark"):
+                stems = wanted(f"{size}-{light}", sys.argv[2:])
+                take_all(browser, address, goal, size, light, stems)
 
 
 def wanted(kind: str, words: list[str]) -> list[str]:

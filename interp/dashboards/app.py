@@ -9,11 +9,14 @@ from interp.dashboards.components.link import link
 from interp.dashboards.report_shelf import report_shelf
 
 ICON = Path(__file__).with_name("icon.svg")
-# Figures of many panels or words keep their width on a phone and are scrolled sideways.
-PHONE = """<style>
+# A link in a narrow card goes on in a second line. Figures of many panels or words keep their width
+# on a phone and are scrolled sideways.
+STYLE = """<style>
+[data-testid=stPageLink] :is(span, p) { white-space: normal; overflow: visible; }
 @media (max-width: 640px) {
   [class*="st-key-wide_"] { overflow-x: auto; }
   [class*="st-key-wide_"] > * { min-width: 720px; }
+  .st-key-guide > * { width: 100% !important; }
 }
 </style>"""
 
@@ -22,7 +25,7 @@ def main() -> None:
     """Draw the page that is asked for."""
     # A named icon or an emoji would be fetched from another host.
     st.set_page_config(page_title="interp", page_icon=ICON, layout="wide")
-    st.html(PHONE)
+    st.html(STYLE)
     chosen = st.navigation(views.pages(), expanded=True)
     chosen.run()
     report_shelf()

@@ -21,6 +21,9 @@ STEPS = (
 )
 """Name, what it is for, and its pages; a page that is not there is not linked to."""
 
+WIDTH = 180
+"""Pixels: five cards stand in a row of a wide window, fewer in a narrower one."""
+
 
 def guide(model: str | None = None) -> None:
     """Draw the steps.
@@ -29,10 +32,9 @@ def guide(model: str | None = None) -> None:
         model: that the pages open; None leaves the choice to them.
     """
     there = views.stems()
-    for number, (column, (name, why, stems)) in enumerate(
-        zip(st.columns(len(STEPS)), STEPS, strict=True), start=1
-    ):
-        with column.container(border=True, height="stretch"):
+    cards = st.container(horizontal=True, key="guide")
+    for number, (name, why, stems) in enumerate(STEPS, start=1):
+        with cards.container(border=True, width=WIDTH, height="stretch"):
             st.markdown(f"**{number}. {name}**")
             st.caption(why)
             for stem in (stem for stem in stems if stem in there):
