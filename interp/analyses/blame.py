@@ -121,13 +121,17 @@ class Blame(Result):
         return f"untrained: {share:.0%} of the whole"
 
     def caption(self) -> str:
+        path = ""
+        if self.first_step is not None:
+            path = (
+                "The path's shares are exact, on the straight line from the first weights to "
+                "these, not on the way that training took. "
+            )
         return (
             f"{self.finding()} Gradient times weight sums to {self.totals[1]:+.2f}, not to the "
             f"loss of {self.loss_nats:.2f}: it would only for a loss that is homogeneous in its "
             "weights, which this is not; it says what a small change of a weight's size does. "
-            "The path's shares are exact, on the straight line from the first weights to these, "
-            "not on the way that training took. Above zero, a part raises the loss of the right "
-            f"answer. n = one prompt of {len(self.tokens)} tokens, so no interval."
+            f"{path}Above zero, a part raises the loss of the right answer. n = one prompt of {len(self.tokens)} tokens, so no interval."
         )
 
     def frame(self) -> "pd.DataFrame":

@@ -147,6 +147,7 @@ def found() -> Emergence:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_two_runs_are_told_apart_and_together(found):
     assert found.runs == ("tiny 0", "tiny 1") and found.steps == STEPS
     loss = found.curves.index("loss")
@@ -155,6 +156,7 @@ def test_two_runs_are_told_apart_and_together(found):
     assert 0 < low <= value <= high <= STEPS[-1]
 
 
+@pytest.mark.slow
 def test_who_learned_the_form_but_not_the_answer_is_no_better_than_the_control(found):
     at = found.curves.index("log_prob: place")
     assert bool((found.change[:, at, 1] > 1).all())  # nats: the form was learned
@@ -162,6 +164,7 @@ def test_who_learned_the_form_but_not_the_answer_is_no_better_than_the_control(f
     assert found.jumps == (("none", "none"),) * 2
 
 
+@pytest.mark.slow
 def test_the_table_names_the_controls(found):
     table = found.frame()
     assert len(table) == 2 * len(found.curves)
@@ -171,6 +174,7 @@ def test_the_table_names_the_controls(found):
     assert "n = 2 runs" in found.finding() and found.finding() in found.caption()
 
 
+@pytest.mark.slow
 def test_every_view_is_drawn(found):
     drawn = found.figure()
     assert len(drawn.layout.yaxis.ticktext) == len(found.curves) == len(order(found))

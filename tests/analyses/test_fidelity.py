@@ -58,6 +58,7 @@ def test_too_few_models_tell_nothing() -> None:
     assert rank_agreement(rows([1.0, 2.0]), rows([1.0, 2.0]), [0, 0], [0, 1]).n == 0
 
 
+@pytest.mark.slow
 def test_the_trained_model_is_read_where_the_untrained_one_is_not(found: Fidelity) -> None:
     assert set(found.tasks) == {
         f"{v} ({w})" for v in ("place", "holder") for w in ("named", "asked")
@@ -72,6 +73,7 @@ def test_the_trained_model_is_read_where_the_untrained_one_is_not(found: Fidelit
     assert found.regret[2].value < found.loss[2].value
 
 
+@pytest.mark.slow
 def test_it_says_what_it_cannot_show(found: Fidelity) -> None:
     text = found.caption()
     assert "not that one makes the other" in text and "give other runs" in text
@@ -80,6 +82,7 @@ def test_it_says_what_it_cannot_show(found: Fidelity) -> None:
     assert "steps=[0, 512, 1700]" in found.code()
 
 
+@pytest.mark.slow
 def test_it_saves_tells_and_draws(found: Fidelity, tmp_path: Path) -> None:
     assert Fidelity.load(found.save(tmp_path / "fidelity")) == found
     frame = found.frame()
@@ -91,6 +94,7 @@ def test_it_saves_tells_and_draws(found: Fidelity, tmp_path: Path) -> None:
     assert words == {"with the loss, over training", "with the step alone"}
 
 
+@pytest.mark.slow
 def test_models_that_are_no_runs_are_a_point_each(model: GPT) -> None:
     """Three untrained models: nothing is read above the controls, and the caption warns."""
     others = [model.untrained(seed) for seed in (1, 2)]

@@ -164,6 +164,7 @@ def test_no_training_story_is_the_one_that_is_read(model: GPT, read: Reading) ->
     assert reading(model, WORLD, text=own + ".", decoder=read, **SMALL).familiar > 0
 
 
+@pytest.mark.slow
 def test_a_decoder_reads_another_story_with_the_same_probes(model: GPT, read: Reading) -> None:
     other = reading(model, WORLD, "place", story=1, decoder=read, **SMALL)
     assert other.text != read.text and torch.equal(other.weight, read.weight)

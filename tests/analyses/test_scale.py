@@ -62,6 +62,7 @@ def test_the_law_finds_known_constants_of_data_without_noise():
     assert law.miss < 1e-4 and law.noise == 0.0
 
 
+@pytest.mark.slow
 def test_its_intervals_hold_the_truth_as_often_as_they_say():
     held = {"E": 0, "alpha": 0, "beta": 0}
     for seed in range(10):

@@ -86,6 +86,7 @@ def test_perfect_information_is_changed_without_error(model: GPT) -> None:
     assert result.grid[:, result.positions.index("told")].max() == 0.0
 
 
+@pytest.mark.slow
 def test_the_shipped_model_answers_as_the_edited_world_has_it(found: StateEdit) -> None:
     assert found.success.value > 0.8 and found.known.value > 0.95
     assert found.beats_controls and "WARNING" not in found.caption()
@@ -97,6 +98,7 @@ def test_the_shipped_model_answers_as_the_edited_world_has_it(found: StateEdit) 
     assert found.other == "mood" and found.position == "named"
 
 
+@pytest.mark.slow
 def test_the_state_moves_from_the_word_to_the_name_to_the_answer(found: StateEdit) -> None:
     """Later tokens can only be edited after later layers."""
     best = {name: int(found.grid[:, i].argmax()) for i, name in enumerate(found.positions)}
@@ -104,6 +106,7 @@ def test_the_state_moves_from_the_word_to_the_name_to_the_answer(found: StateEdi
     assert found.grid[0].tolist()[1:] == [0.0, 0.0]
 
 
+@pytest.mark.slow
 def test_a_dose_of_nothing_changes_nothing(model: GPT, found: StateEdit) -> None:
     result = state_edit(model, WORLD, "place", **(FEW | {"doses": (0.0,)}))
     assert result.success == result.controls["unedited"] and result.success.value == 0.0
@@ -113,6 +116,7 @@ def test_a_dose_of_nothing_changes_nothing(model: GPT, found: StateEdit) -> None
     assert torch.equal(model.run(tokens).logits, model.run(tokens, edits=[edit]).logits)
 
 
+@pytest.mark.slow
 def test_an_edit_acts_at_its_token_and_later_only(model: GPT, found: StateEdit) -> None:
     items = find_items(model.tokenizer, [WORLD.sample(i) for i in range(40)], "place", 256)
     tokens = torch.tensor([items[0].tokens])
@@ -142,6 +146,7 @@ def test_questions_are_found_where_they_stand(model: GPT) -> None:
         assert all(place > item.positions["asked"] for place, _ in item.later)
 
 
+@pytest.mark.slow
 def test_it_saves_tells_and_draws(found: StateEdit, tmp_path: Path) -> None:
     assert StateEdit.load(found.save(tmp_path / "edit")) == found
     frame = found.frame()

@@ -1,6 +1,7 @@
 """`interp train --curriculum` and `--order-by`, and `interp compare` of what they leave."""
 
 import json
+import shutil
 
 import pytest
 from click.testing import CliRunner
@@ -24,13 +25,22 @@ def trained(*arguments: object):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
+    """Two runs on one text, which is told once."""
     root = tmp_path_factory.mktemp("runs")
     for name, curriculum in (("forth-0", "step"), ("mixed-0", "shuffled-step")):
+        if name == "mixed-0":
+            with_text_of(root / "forth-0", root / name)
         done = trained("--world", "homes", "--out", root / name, "--curriculum", curriculum)
         assert done.exit_code == 0, done.output
     return root
 
 
+def with_text_of(run, other):
+    """Another run's folder with the same text in it, as if it had been told there."""
+    shutil.copytree(run / "corpus", other / "corpus")
+
+
+@pytest.mark.slow
 def test_a_named_curriculum_paces_the_levels_of_the_corpus(runs):
     forth, mixed = (
         json.loads((runs / name / "run.json").read_text())["recipe"]["stages"]
@@ -43,6 +53,7 @@ def test_a_named_curriculum_paces_the_levels_of_the_corpus(runs):
     assert mixed == [{"steps": 4, "mix": dict.fromkeys(forth[0]["mix"], 0.25)}]
 
 
+@pytest.mark.slow
 def test_runs_are_compared_and_the_result_is_kept(runs, tmp_path):
     out, csv, html = tmp_path / "result", tmp_path / "t.csv", tmp_path / "f.html"
     options = ["--stories=4", "--baseline=mixed", "--view=end", f"--out={out}", f"--csv={csv}"]
@@ -76,7 +87,9 @@ def test_the_recipes_own_levels_are_gone_when_its_text_is_sorted(tmp_path):
     assert Corpus.open(out / "corpus").source["order"]["by"] == "gap"
 
 
+@pytest.mark.slow
 def test_what_does_not_go_together_is_refused(tmp_path, runs):
+    with_text_of(runs / "forth-0", tmp_path / "run")
     world = ("--world", "homes", "--out", tmp_path / "run")
     twice = trained(*world, "--curriculum", "step", "--set", "stages=[{}]")
     assert isinstance(twice.exception, ConfigError) and "both came" in str(twice.exception)

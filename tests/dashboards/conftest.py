@@ -42,6 +42,14 @@ def packages() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def measurements() -> Iterator[None]:
+    """What a page opened or measured is kept for the tests of a file, as it is for readers."""
+    yield
+    session.forget()
+    st.cache_resource.clear()
+
+
 @pytest.fixture
 def application(monkeypatch, shelf) -> Callable[..., AppTest]:
     """Open a page of the application; query parameters are the keywords."""
@@ -55,9 +63,7 @@ def application(monkeypatch, shelf) -> Callable[..., AppTest]:
         test._page_hash = calc_hash("" if stem == "home" else stem)
         return test.run()
 
-    yield open_page
-    session.forget()
-    st.cache_resource.clear()
+    return open_page
 
 
 @pytest.fixture(scope="module")

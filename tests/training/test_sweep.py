@@ -109,6 +109,7 @@ def start(text, out, steps):
     )
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_goes_on_to_the_same_weights(text, tmp_path):
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     process = start(text, killed, "120")

@@ -100,6 +100,7 @@ def test_every_sentence_of_a_full_story_is_well_formed_and_consistent(split):
         assert " ".join(story.text[slice(*s.span)] for s in sentences) == story.text
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150, derandomize=True)
 @given(st.text() | st.lists(st.sampled_from(sorted(WORLD.vocabulary)), max_size=60).map("".join))
 def test_parse_never_raises_and_surprisal_only_its_own_error(text):

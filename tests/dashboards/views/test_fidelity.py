@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from tests.dashboards.browsing import SHIPPED
 
 
@@ -23,6 +25,7 @@ def test_a_model_of_other_text_is_told_so(application):
     assert "nothing here knows the truth" in words(test)
 
 
+@pytest.mark.slow
 def test_every_checkpoint_is_read_only_when_asked(application):
     test = application("fidelity", folder=SHIPPED)
     assert not test.exception and not test.error and not test.get("plotly_chart")
@@ -34,6 +37,7 @@ def test_every_checkpoint_is_read_only_when_asked(application):
     assert "n = 7 checkpoints of 1 run" in words(test)
 
 
+@pytest.mark.slow
 def test_an_edit_is_measured_only_when_asked_and_a_story_follows(application):
     test = application(
         "fidelity", folder=SHIPPED, part="Edit the map", edit_story="1", new_place="park"

@@ -49,6 +49,7 @@ def test_a_probe_is_trained_only_when_it_is_asked_for(application):
     assert not test.get("progress"), "the bar goes when the work is done"
 
 
+@pytest.mark.slow
 def test_a_story_is_read_with_the_world_beside_it(application):
     test = application("probe", part="Along a story", state="mood")
     assert not test.exception and not figures(test)
@@ -71,6 +72,7 @@ def test_a_story_is_read_with_the_world_beside_it(application):
     assert list(said["right?"]) == signs and {"—"}.isdisjoint(said["mood"])
 
 
+@pytest.mark.slow
 def test_a_story_of_ones_own_is_read_or_refused_in_a_sentence(application):
     test = application("probe", part="Along a story", state="place")
     test.button(key="train_decoder").click().run()

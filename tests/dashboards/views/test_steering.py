@@ -5,8 +5,9 @@ import json
 import pytest
 
 import interp
+from interp.dashboards.concept_rack import found_by
 from interp.dashboards.own_concepts import OWN
-from interp.recipe import Recipe
+from interp.recipe import Ingredient, Recipe
 
 SHORT = {"length": "8"}
 LINES = "\n".join(f"<script>alert({n})</script>" for n in range(12))
@@ -37,6 +38,7 @@ def test_a_dose_moves_the_steered_text_only(application):
     assert any("random band" in each.value for each in test.markdown)
 
 
+@pytest.mark.slow
 def test_six_concepts_at_most_each_with_its_slider(application):
     test = application("steering", **SHORT)
     picked = ["happy", "sad", "angry"]
@@ -48,6 +50,7 @@ def test_six_concepts_at_most_each_with_its_slider(application):
     assert problems(test) == [] and "pick a concept" in test.info[0].value
 
 
+@pytest.mark.slow
 def test_zones_are_measured_when_asked_for_and_the_curve_is_shown(application):
     test = application("steering", **SHORT)
     assert "zones_happy" not in str(test.main)
@@ -78,22 +81,25 @@ def test_a_concept_of_ones_own_is_made_from_examples(application):
     assert "no other has" in test.error[0].value
 
 
-def recipe_of(shelf, dose: float, **changes) -> bytes:
-    """A recipe for the words' model, as a file's content."""
-    from interp.dashboards.concept_rack import found_by
-    from interp.recipe import Ingredient
-
+@pytest.fixture(scope="module")
+def sad(shelf):
+    """A concept of the words' model."""
     model, world = interp.load_model(str(shelf / "stories-demo")), interp.load_world("stories")
-    found = interp.concept(model, **found_by(model, "sad", world))
-    parts = [Ingredient.of(found, dose, where=found.where_written)]
+    return interp.concept(model, **found_by(model, "sad", world))
+
+
+def recipe_of(shelf, sad, dose: float, **changes) -> bytes:
+    """A recipe for the words' model, as a file's content."""
+    model, world = interp.load_model(str(shelf / "stories-demo")), interp.load_world("stories")
+    parts = [Ingredient.of(sad, dose, where=sad.where_written)]
     sampling = {"max_new_tokens": 8, "temperature": 0.9, "top_k": 7, "seed": 3, **changes}
     prompt = world.sample(1, split="held_out").text.split(".")[0] + "."
     return Recipe.of(model, parts, prompt, **sampling).to_json().encode()
 
 
 @pytest.mark.slow
-def test_a_loaded_recipe_gives_its_texts(application, shelf):
-    content = recipe_of(shelf, -0.9)
+def test_a_loaded_recipe_gives_its_texts(application, shelf, sad):
+    content = recipe_of(shelf, sad, -0.9)
     test = application("steering", **SHORT)
     test.file_uploader(key="recipe_file").set_value(("x.json", content, "application/json")).run()
     assert problems(test) == [] and "on the rack" in test.success[0].value
@@ -106,14 +112,14 @@ def test_a_loaded_recipe_gives_its_texts(application, shelf):
     assert texts(test)["steered"] == shown
 
 
-def test_a_foreign_recipe_is_a_sentence_and_changes_nothing(application, shelf):
+def test_a_foreign_recipe_is_a_sentence_and_changes_nothing(application, shelf, sad):
     test = application("steering", **SHORT)
-    other = json.loads(recipe_of(shelf, 0.5))
+    other = json.loads(recipe_of(shelf, sad, 0.5))
     other["model"]["d_model"] = 512
     for content in (b"\xff\xfe", b"{}", json.dumps(other).encode()):
         test.file_uploader(key="recipe_file").set_value(("<b>.json", content, "text/plain")).run()
         assert problems(test) == [] and "recipe was needed" in test.error[0].value
         assert test.multiselect(key="concepts").value == ["happy"]
-    far = recipe_of(shelf, 7.0)
+    far = recipe_of(shelf, sad, 7.0)
     test.file_uploader(key="recipe_file").set_value(("far.json", far, "application/json")).run()
     assert "doses from" in test.error[0].value and OWN in test.session_state

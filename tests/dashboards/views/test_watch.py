@@ -86,6 +86,7 @@ def test_a_model_without_checkpoints_says_what_is_needed(application):
         assert any("checkpoint" in each.value for each in test.info)
 
 
+@pytest.mark.slow
 def test_what_appeared_when_is_measured_only_when_asked_for(application, runs):
     test = application("emergence", folder=runs, model="run-0")
     assert not test.get("plotly_chart")
