@@ -25,12 +25,13 @@ ROOT = Path(__file__).resolve().parents[1]
 GOAL = ROOT / "docs" / "pictures" / "dashboard"
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 WIDTHS = {"wide": (1440, 1000), "narrow": (390, 844)}
-COLOURS = 64
+COLOURS = 128
 LONGEST = 2200
 """Pixels: below them a picture is cut, so that a page fits a page."""
 SMALL = Plan(world="stories", documents=400, layers=2, steps=400, batch_size=16)
 PRESSED = {
     "comprehension": "Ask",
+    "curriculum": "Compare",
     "fidelity": "Read every checkpoint",
     "probe": "Train the probe",
 }
@@ -144,9 +145,9 @@ def take(page: Page, width: int, height: int) -> bytes:
 
 
 def small(picture: bytes, path: Path) -> None:
-    """Write it with few colours, which is enough for pages."""
+    """Write it with few colours, chosen so that none is far from its own: scales stay true."""
     image = Image.open(io.BytesIO(picture)).convert("RGB")
-    image.quantize(COLOURS, method=Image.Quantize.MEDIANCUT).save(path, optimize=True)
+    image.quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
 
 
 if __name__ == "__main__":
