@@ -20,7 +20,7 @@ def chapters(result: Step) -> dict[str, str]:
     right = result.candidates[result.right]
     before, after = (chance(values[result.right]) for values in (result.before, result.after))
     largest = result.parts[result.part_kinds.index("tensor")]
-    loss = f"{result.losses[0]:.3f} nats for {result.answer}"
+    loss = f"{result.losses[0]:.3f} nats for {result.answer!r}"
     if result.steps:
         before, loss = f"{before}, now {after}", f"{loss}, now {result.losses[-1]:.3f}"
     return {
