@@ -131,7 +131,8 @@ class Blame(Result):
             f"{self.finding()} Gradient times weight sums to {self.totals[1]:+.2f}, not to the "
             f"loss of {self.loss_nats:.2f}: it would only for a loss that is homogeneous in its "
             "weights, which this is not; it says what a small change of a weight's size does. "
-            f"{path}Above zero, a part raises the loss of the right answer. n = one prompt of {len(self.tokens)} tokens, so no interval."
+            f"{path}Above zero, a part raises the loss of the right answer. n = one prompt of "
+            f"{len(self.tokens)} tokens, so no interval."
         )
 
     def frame(self) -> "pd.DataFrame":
