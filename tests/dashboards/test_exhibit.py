@@ -6,8 +6,10 @@ import io
 import pytest
 import torch
 
+from interp.dashboards import exhibit
 from interp.dashboards.report_shelf import written
 from interp.report.parts import FigurePart
+from tests.toy import make_toy
 
 
 def run(code: str) -> dict:
@@ -69,3 +71,12 @@ def test_figures_gather_in_the_report_under_their_titles(application):
     assert "interp.surprise(" in page and "<b>I</b>" not in page and "<i>again" not in page
     assert "1\\. " in "\n".join(each.value for each in test.sidebar.caption)
     assert not test.exception
+
+
+def test_a_figure_is_drawn_once_for_the_same_options_and_anew_for_others():
+    result = make_toy()
+    first = exhibit._drawn(result, {"title": "one"})
+    assert exhibit._drawn(result, {"title": "one"}) is first and first[0] is result
+    assert exhibit._drawn(result, {"title": "two"})[1].layout.title.text == "two"
+    other = exhibit._drawn(make_toy(score=result.score + 1), {"title": "one"})
+    assert other is not first and other[1].to_json() != first[1].to_json()

@@ -4,7 +4,8 @@ import socket
 
 import pytest
 
-from interp.dashboards.launch import HOST, SETTINGS, command, free_port, start
+from interp.dashboards import launch
+from interp.dashboards.launch import FEW_HEAPS, HOST, SETTINGS, command, free_port, start
 from interp.errors import ConfigError
 
 
@@ -24,3 +25,11 @@ def test_a_taken_port_is_refused_and_the_next_free_one_found():
         with pytest.raises(ConfigError, match=f"--port {port + 1}"):
             start(port)
         assert free_port(port) > port
+
+
+def test_the_server_keeps_few_heaps_unless_it_is_told_otherwise(monkeypatch):
+    name = "MALLOC_ARENA_MAX"
+    monkeypatch.delenv(name, raising=False)
+    assert launch._environment(())[name] == FEW_HEAPS[name]
+    monkeypatch.setenv(name, "7")
+    assert launch._environment(())[name] == "7"
