@@ -15,8 +15,8 @@ STYLE = """<style>
 [data-testid=stPageLink] :is(span, p) { white-space: normal; overflow: visible; }
 @media (max-width: 640px) {
   [class*="st-key-wide_"] { overflow-x: auto; }
-  [class*="st-key-wide_"] > * { min-width: 720px; }
-  .st-key-guide > * { width: 100% !important; }
+  [class*="st-key-wide_"] > * { min-width: 860px; }
+  .st-key-guide > *, .st-key-guide > * > * { flex: 1 1 100%; width: 100%; max-width: none; }
 }
 </style>"""
 

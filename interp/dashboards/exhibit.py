@@ -18,7 +18,7 @@ from interp.report.parts import FigurePart
 from interp.results import Result
 
 MOST_ROWS = 1000
-MOST_WORDS = 12
+MOST_WORDS, MOST_MARKS = 12, 5
 MOST_FIGURES = 24
 
 
@@ -98,15 +98,20 @@ def is_wide(figure: go.Figure) -> bool:
     told = figure.to_plotly_json()
     axes = [told["layout"][name] for name in told["layout"] if name.startswith("xaxis")]
     beside = {tuple(axis.get("domain", ())) for axis in axes}
-    traces = [trace for trace in told["data"] if trace["type"] in ("bar", "heatmap")]
-    return len(beside) > 1 or sum(_count(trace.get("text")) for trace in traces) > MOST_WORDS
+    inside = [trace for trace in told["data"] if trace["type"] in ("bar", "heatmap")]
+    marked = [trace for trace in told["data"] if "text" in str(trace.get("mode", ""))]
+    return (
+        len(beside) > 1
+        or sum(_count(trace.get("text")) for trace in inside) > MOST_WORDS
+        or sum(_count(trace.get("text")) for trace in marked) > MOST_MARKS
+    )
 
 
 def _count(words: Any) -> int:
     """How many words are written, in a list or in rows of them."""
     if isinstance(words, str) or words is None:
         return 0
-    return sum(1 if isinstance(each, str) else _count(each) for each in words)
+    return sum(bool(each) if isinstance(each, str) else _count(each) for each in words)
 
 
 def _untitled(figure: go.Figure) -> tuple[go.Figure, str]:

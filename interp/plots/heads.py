@@ -119,7 +119,7 @@ def _panels(result: Heads) -> dict[str, Panel]:
             [_change_words(where, layer, head, bounds[layer, head].tolist()) for head in heads]
             for layer in layers
         ]
-        title = f"loss change without the head ({result.kind}-ablated), {where}"
+        title = f"loss change without the head<br>({result.kind}-ablated), {where}"
         panels[name] = Panel(title=title, values=bounds[:, :, 0], words=words, signed=True)
     return panels
 
