@@ -5,6 +5,7 @@
   let began = 0;
   let acted = null;
   let ran = false;
+  let ended = 0;
 
   const keyOf = (node) => {
     for (let at = node; at; at = at instanceof ShadowRoot ? at.host : at.parentNode) {
@@ -28,6 +29,7 @@
   const observer = new MutationObserver((records) => {
     const now = performance.now();
     if (state() === "running") ran = true;
+    else if (ran) ended ||= now;
     for (const { type, target } of records) {
       if (type !== "attributes" && isSeen(target)) changes.push([now, keyOf(target)]);
     }
@@ -57,16 +59,21 @@
       began = performance.now();
       acted = null;
       ran = false;
+      ended = 0;
     },
     atRest() {
       const last = changes.length ? changes[changes.length - 1][0] : began;
       const waited = performance.now() - Math.max(last, acted ?? began);
       return state() === "notRunning" && waited > QUIET && (ran || waited > 4 * QUIET);
     },
-    /** Seconds from the last thing done to the last change, of the parts with these keys if any. */
+    /**
+     * Seconds from the last thing done to the last change, of the parts with these keys if any.
+     * A change of colours alone is not seen: then it is the end of the script that counts.
+     */
     seconds(keys) {
       const own = changes.filter(([, key]) => !keys.length || keys.includes(key));
-      return own.length ? Math.max(0, own[own.length - 1][0] - acted) / 1000 : 0;
+      const last = own.length ? own[own.length - 1][0] : ended;
+      return Math.max(0, last - acted) / 1000;
     },
   };
 })();

@@ -59,8 +59,10 @@ def _mistake(model: LanguageModel, entry: Entry, seed: int) -> None:
     measures = [name for name in MEASURES if name != "path" or has_path]
     measure = _choice("Measure", measures, "measure", MEASURES)
     st.caption(TOLD[measure])
-    told = {"prompt": text, "answer": answer, "path": measure == "path", "seed": seed}
-    result = session.measured("blame", model, **told)
+    told = {"prompt": text, "answer": answer, "path": measure == "path"}
+    known = session.knows("blame", model, **told, seed=seed)
+    kept = asking.in_force("blame", model.hash, {"seed": seed}, is_known=known)
+    result = session.measured("blame", model, **told, **kept)
     part = _choice("By", list(PARTS), "part")
     title = f"{MEASURES[measure]} of one mistake, by {part}"
     exhibit.show(result, title, view=part, measure=measure)
