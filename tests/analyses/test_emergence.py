@@ -184,6 +184,7 @@ def test_every_view_is_drawn(found):
         found.figure(view="table")
 
 
+@pytest.mark.slow
 def test_it_is_saved_and_read_again(found, tmp_path):
     assert Emergence.load(found.save(tmp_path / "emergence")) == found
 
