@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from interp.analyses._parameters import Parameters, Slice, slices
 from interp.analyses._prompt import displayed
+from interp.analyses._slice_sums import SliceSums
 from interp.protocols import LanguageModel
 
 KINDS = ("layer", "tensor", "head", "neuron", "token")
@@ -38,11 +39,11 @@ def parts_moved(model: LanguageModel, update: Parameters, gain: Parameters) -> l
     """
     found: dict[str, dict[str, list[float]]] = {kind: {} for kind in KINDS}
     whole = [0.0, 0.0]
-    squares = {name: value.detach().square().cpu() for name, value in update.items()}
-    gains = {name: value.detach().cpu() for name, value in gain.items()}
+    squares = {name: SliceSums.of(value.square()) for name, value in update.items()}
+    gains = {name: SliceSums.of(value) for name, value in gain.items()}
     spoken = _spoken(model)
     for piece in slices(model):
-        amounts = [float(held[piece.tensor][piece.index].sum()) for held in (squares, gains)]
+        amounts = [held[piece.tensor].at(piece.index) for held in (squares, gains)]
         whole = [a + b for a, b in zip(whole, amounts, strict=True)]
         for kind, name in _names(piece, spoken).items():
             sums = found[kind].setdefault(name, [0.0, 0.0])

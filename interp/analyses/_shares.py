@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.analyses._parameters import Index, slices, weight_name
+from interp.analyses._parameters import slices, weight_name
+from interp.analyses._slice_sums import SliceSums
 from interp.protocols import LanguageModel
 
 
@@ -39,45 +40,29 @@ def shares_of(model: LanguageModel, numbers: Mapping[str, Tensor]) -> Shares:
     """
     cfg = model.cfg
     tensors: dict[str, float] = {}
-    layers = torch.zeros(cfg.n_layers + 2, dtype=torch.float64)
-    heads = torch.zeros(cfg.n_layers, cfg.n_heads, dtype=torch.float64)
-    neurons = torch.zeros(cfg.n_layers, cfg.d_mlp, dtype=torch.float64)
-    tokens = torch.zeros(cfg.d_vocab, dtype=torch.float64)
-    held = {"head": heads, "neuron": neurons, "token": tokens}
-    sums = {name: _Sums.of(values) for name, values in numbers.items()}
+    layers = [0.0] * (cfg.n_layers + 2)
+    heads = [[0.0] * cfg.n_heads for _ in range(cfg.n_layers)]
+    neurons = [[0.0] * cfg.d_mlp for _ in range(cfg.n_layers)]
+    tokens = [0.0] * cfg.d_vocab
+    held = {"head": heads, "neuron": neurons, "token": [tokens]}
+    sums = {name: SliceSums.of(values) for name, values in numbers.items()}
     for piece in slices(model):
         amount = sums[piece.tensor].at(piece.index)
         tensors[piece.matrix] = tensors.get(piece.matrix, 0.0) + amount
         layers[_layer(piece.matrix, piece.layer)] += amount
         if piece.kind in held:
-            place = piece.number if piece.layer is None else (piece.layer, piece.number)
-            held[piece.kind][place] += amount
-    return Shares(tensors=tensors, layers=layers, heads=heads, neurons=neurons, tokens=tokens)
+            held[piece.kind][piece.layer or 0][piece.number] += amount
+    return Shares(
+        tensors=tensors,
+        layers=_exact(layers),
+        heads=_exact(heads),
+        neurons=_exact(neurons).view(cfg.n_layers, cfg.d_mlp),
+        tokens=_exact(tokens),
+    )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Sums:
-    """The sums of a tensor's rows and columns: every slice is some of either."""
-
-    rows: list[float]
-    columns: list[float]
-
-    @classmethod
-    def of(cls, values: Tensor) -> "_Sums":
-        exact = values.double()
-        if exact.ndim < 2:
-            return cls(rows=exact.tolist(), columns=[])
-        return cls(rows=exact.sum(1).tolist(), columns=exact.sum(0).tolist())
-
-    def at(self, index: Index) -> float:
-        """The sum over a slice: whole, some rows, or some columns."""
-        if len(index) == 2:
-            return _over(self.columns, index[1])
-        return _over(self.rows, *index) if index else sum(self.rows)
-
-
-def _over(sums: list[float], place: int | slice) -> float:
-    return sum(sums[place]) if isinstance(place, slice) else sums[place]
+def _exact(numbers: list) -> Tensor:
+    return torch.tensor(numbers, dtype=torch.float64)
 
 
 def _layer(matrix: str, layer: int | None) -> int:

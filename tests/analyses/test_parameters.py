@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from interp.analyses._parameters import loss_of, parameters_of, slices, weight_name
+from interp.analyses._slice_sums import SliceSums
 from interp.errors import ConfigError
 from tests.families import FAMILIES, tiny
 
@@ -22,6 +23,16 @@ def test_each_parameter_is_in_exactly_one_slice(family):
     for part in slices(model):
         seen[part.tensor][part.index] += 1
     assert all(bool((count == 1).all()) for count in seen.values())
+
+
+@every_family
+def test_the_sum_over_a_slice_is_that_of_its_numbers(family):
+    model = tiny(family)
+    params = parameters_of(model)
+    sums = {name: SliceSums.of(value) for name, value in params.items()}
+    for part in slices(model):
+        told = params[part.tensor].detach()[part.index].sum(dtype=torch.float64)
+        assert sums[part.tensor].at(part.index) == pytest.approx(float(told), abs=1e-12)
 
 
 @every_family
