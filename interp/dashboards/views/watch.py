@@ -65,15 +65,21 @@ def _measures(world: World | None) -> tuple[str, ...]:
 
 
 def _grown_of(model: LanguageModel, world: World | None, steps: tuple[int, ...]) -> dict[str, Any]:
-    """What the slider moves: the text, and the head whose attention is shown."""
+    """What the slider moves: the text, and the head whose attention is shown.
+
+    Raises:
+        TokenError: the model cannot read the text; nobody has to ask for that.
+    """
     text, layer, head = st.columns([4, 1, 1])
     start = frame.example(world, 0, 2)
     prompt = text.text_input(
         "Prompt", start, key="start", max_chars=frame.LONGEST_PROMPT, **frame.LINK
     )
+    prompt = prompt.strip() or start
+    model.to_tokens(prompt)
     layers, heads = range(model.cfg.n_layers), range(model.cfg.n_heads)
     return {
-        "prompt": prompt.strip() or start,
+        "prompt": prompt,
         "steps": thinned(steps, MOST_STEPS) if len(steps) > MOST_STEPS else steps,
         "layer": layer.selectbox("Layer", layers, key="layer", **frame.LINK),
         "head": head.selectbox("Head", heads, key="head", **frame.LINK),

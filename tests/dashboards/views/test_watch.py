@@ -80,6 +80,30 @@ def test_a_prompt_that_cannot_be_read_is_answered_with_a_sentence(application, r
     assert len(test.error) == 1
 
 
+@pytest.mark.slow
+def test_a_changed_prompt_waits_for_its_button_and_an_unreadable_one_is_refused_at_once(
+    application, runs
+):
+    def buttons() -> list[str]:
+        return [button.key for button in test.button if button.key == "anew_watch"]
+
+    test = application("watch", folder=runs, model="run-0")
+    first = test.text_input(key="start").value
+    test.text_input(key="start").set_value("It is a sunny morning.").run()
+    assert buttons() and not test.error and "prompt" in words(test)
+    test.text_input(key="start").set_value("<b>").run()
+    assert len(test.error) == 1 and not test.exception
+    test.text_input(key="start").set_value(first).run()
+    assert not buttons() and not test.error
+    test.text_input(key="start").set_value("It is a sunny morning.").run()
+    test.button(key="anew_watch").click().run()
+    assert not buttons() and not test.error and not test.exception
+
+
+def words(test) -> str:
+    return " ".join(each.value for each in test.caption)
+
+
 def test_a_model_without_checkpoints_says_what_is_needed(application):
     for stem in ("watch", "emergence"):
         test = application(stem, model="bytes")
