@@ -21,11 +21,12 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from interp.analyses.attention import attention
-from interp.dashboards.components.attention import pack
-from interp.dashboards.launch import HOST, free_port, is_up, start
-from interp.models.checkpoint import save_model
-from interp.models.gpt import GPT, GPTConfig
+from dashboards.components.attention import pack
+from dashboards.launch import HOST, free_port, is_up, start
+from interp.analyses.attention_heads.attention import attention
+from interp.models.config import GPTConfig
+from interp.models.gpt import GPT
+from interp.models.io.checkpoint import save_model
 from interp.models.tokenizer import Tokenizer
 
 LIMIT_SECONDS = 3.0

@@ -14,14 +14,13 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, Locator, Page, TimeoutError, sync_playwright
 
-from interp.dashboards import views
-from interp.dashboards.launch import HOST, free_port, is_up
+from dashboards.launch import HOST, free_port, is_up
+from dashboards.page import navigation
 
 WATCH = Path(__file__).with_name("dashboard_watch.js")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
@@ -183,7 +182,7 @@ def main() -> None:
     asked = parser.parse_args()
     rounds, reruns = (1, 30) if asked.quick else (asked.rounds, LAST_RERUN)
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    titles = {stem: import_module(f"{views.__name__}.{stem}").TITLE for stem in views.stems()}
+    titles = {stem: navigation.view(stem).TITLE for stem in navigation.stems()}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
         starts = [seconds_to_first_page(browser) for _ in range(rounds)]

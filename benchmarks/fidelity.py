@@ -12,14 +12,14 @@ import argparse
 from pathlib import Path
 
 import interp
-from interp.analyses.fidelity import Fidelity
-from interp.models.presets import get_preset
-from interp.protocols import LanguageModel
-from interp.training.config import TrainConfig
-from interp.training.corpus import Corpus
-from interp.training.pretrain import train
-from interp.training.recipes import demo_recipe
-from interp.training.sources import write_world_corpus
+from interp.analyses.behavior.fidelity import Fidelity
+from interp.core.protocols import LanguageModel
+from interp.models.io.presets import get_preset
+from interp.training.data.corpus import Corpus
+from interp.training.data.sources import write_world_corpus
+from interp.training.loop.pretrain import train
+from interp.training.recipe.config import TrainConfig
+from interp.training.recipe.recipes import demo_recipe
 
 LEVEL = "words"
 DOCUMENTS = 3_000

@@ -15,12 +15,13 @@ from collections.abc import Collection, Sequence
 import torch
 
 import interp
-from interp.analyses._lesson import Lesson
-from interp.analyses._rows import batches, rows_of
-from interp.analyses._worst import losses_on, worst_questions
-from interp.models.gpt import GPT, GPTConfig
+from interp.core.statistics.intervals import Interval, bootstrap_mean, paired_difference
+from interp.methods.batches import batches, rows_of
+from interp.methods.data.answer_loss import Lesson
+from interp.methods.data.hardest_questions import losses_on, worst_questions
+from interp.models.config import GPTConfig
+from interp.models.gpt import GPT
 from interp.models.tokenizer import Tokenizer
-from interp.statistics import Interval, bootstrap_mean, paired_difference
 
 TEXTS, REMOVED, BATCH, RANDOM_SETS, LR = 240, 20, 24, 6, 4e-3
 SIZES = dict(n_layers=1, d_model=32, n_heads=2, n_ctx=160, positions="rotary", norm="rms")

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import interp
-from interp.dashboards.concept_rack import found_by
-from interp.dashboards.dose_curve import asked
-from interp.dashboards.kept import keep
+from dashboards.page.measurements import keep
+from dashboards.steering.concept_sliders import found_by
+from dashboards.steering.dose_zones import asked
 
 
 def main(folder: str = "trained_models/stories-demo", *words: str) -> None:

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import interp
-from interp.analyses._measures import measure_names
-from interp.dashboards.kept import keep
-from interp.dashboards.views.watch import QUICK
+from dashboards.page.measurements import keep
+from dashboards.views.learning.watch import QUICK
+from interp.methods.measures import measure_names
 
 
 def main(folder: str = "trained_models/stories-demo") -> None:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from interp.models.gpt import GPT
-from interp.models.huggingface import load_huggingface, save_huggingface
+from interp.models.io.huggingface import load_huggingface, save_huggingface
 
 LLAMA = dict(num_hidden_layers=3, hidden_size=48, num_attention_heads=4, num_key_value_heads=2)
 LLAMA |= dict(intermediate_size=64, vocab_size=61, max_position_embeddings=64)
@@ -44,7 +44,7 @@ def theirs(family: str, seed: int) -> nn.Module:
 
 def compared(family: str, seed: int) -> Iterator[tuple[str, Tensor, Tensor]]:
     """What was compared, our tensor and theirs."""
-    from interp.models.lens import load_bridge
+    from interp.models.transformer_lens_bridge import load_bridge
 
     model = theirs(family, seed)
     tokens = torch.randint(0, 61, (2, 48), generator=torch.Generator().manual_seed(seed))

@@ -10,10 +10,10 @@ import argparse
 from pathlib import Path
 
 import interp
-from interp.models.load import load_model
-from interp.training.corpus import Corpus
-from interp.training.pretrain import train
-from interp.training.recipes import demo_recipe
+from interp.models.io.load import load_model
+from interp.training.data.corpus import Corpus
+from interp.training.loop.pretrain import train
+from interp.training.recipe.recipes import demo_recipe
 
 
 def main() -> None:

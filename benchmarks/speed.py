@@ -19,7 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from interp.models.gpt import GPT, GPTConfig
+from interp.models.config import GPTConfig
+from interp.models.gpt import GPT
 
 SHAPE = dict(n_layers=4, d_model=256, n_heads=4, d_vocab=2048, n_ctx=128)
 TINY = dict(n_layers=2, d_model=64, n_heads=4, d_vocab=512, n_ctx=128)

@@ -17,12 +17,14 @@ from pathlib import Path
 import torch
 
 from interp.models.gpt import GPT
-from interp.models.presets import get_preset
-from interp.training.config import TrainConfig
-from interp.training.data import Batches, Corpus, fixed_batch, write_text_corpus
+from interp.models.io.presets import get_preset
+from interp.training.data.batches import Batches, fixed_batch
+from interp.training.data.corpus import Corpus
+from interp.training.data.sources import write_text_corpus
 from interp.training.distributed import World
-from interp.training.evaluate import HeldOut
-from interp.training.update import Updater
+from interp.training.loop.evaluate import HeldOut
+from interp.training.loop.update import Updater
+from interp.training.recipe.config import TrainConfig
 
 TEXT = Path("../shared/data/tinyshakespeare.txt")
 SLICES = 40

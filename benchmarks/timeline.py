@@ -14,9 +14,9 @@ from pathlib import Path
 import torch
 
 import interp
-from interp.analyses import _measured
-from interp.analyses._measures import measure_names
-from interp.dashboards.launch import HOST, free_port, is_up, start
+from dashboards.launch import HOST, free_port, is_up, start
+from interp.methods.checkpoints import measure_cache
+from interp.methods.measures import measure_names
 
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 SECONDS_PLAYED = 5
@@ -45,10 +45,12 @@ def seconds_of(run: str, world: str, n: int) -> None:
     torch.set_num_threads(1)
     model = interp.load_model(run)
     folder = Path(run)
-    _measured.LOCK = _measured.FOLDER = "no such"  # neither read nor keep anything beside the run
+    measure_cache.LOCK = measure_cache.FOLDER = (
+        "no such"  # neither read nor keep anything beside the run
+    )
     for what in ("measured", "known"):
         if what == "measured":
-            _measured.forget()
+            measure_cache.forget()
         began = time.process_time()
         found = interp.watch(model, interp.load_world(world), steps=tuple(model.history)[-n:])
         spent = time.process_time() - began

@@ -20,14 +20,14 @@ from plotly.subplots import make_subplots
 from torch import Tensor
 
 import interp
-from interp.models.gpt import GPTConfig
+from interp.core.protocols import LanguageModel
+from interp.core.statistics.intervals import Interval, bootstrap, bootstrap_mean
+from interp.models.config import GPTConfig
 from interp.plots import theme
-from interp.protocols import LanguageModel
-from interp.statistics import Interval, bootstrap, bootstrap_mean
-from interp.training.config import TrainConfig
-from interp.training.corpus import Corpus
-from interp.training.pretrain import train
-from interp.training.sources import write_world_corpus
+from interp.training.data.corpus import Corpus
+from interp.training.data.sources import write_world_corpus
+from interp.training.loop.pretrain import train
+from interp.training.recipe.config import TrainConfig
 from interp.worlds.processes import HiddenMarkov
 
 N_FIT, N_TEST = 400, 200

@@ -12,14 +12,14 @@ import argparse
 from pathlib import Path
 
 import interp
-from interp.analyses.curriculum import ANSWERS, LOSS, Curriculum
-from interp.models.presets import get_preset
-from interp.training.config import TrainConfig
-from interp.training.corpus import Corpus
-from interp.training.curriculum import Stage
-from interp.training.pacing import paced
-from interp.training.pretrain import train
-from interp.training.sources import write_world_corpus
+from interp.analyses.learning.curriculum import ANSWERS, LOSS, Curriculum
+from interp.models.io.presets import get_preset
+from interp.training.data.corpus import Corpus
+from interp.training.data.curriculum import Stage
+from interp.training.data.sources import write_world_corpus
+from interp.training.loop.pretrain import train
+from interp.training.recipe.config import TrainConfig
+from interp.training.recipe.pacing import paced
 
 CURRICULUM, SHUFFLED, ANTI = "curriculum", "shuffled", "anti"
 PAPERS = """\

@@ -16,10 +16,10 @@ from tempfile import TemporaryDirectory
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from interp.dashboards import views
-from interp.dashboards.launch import HOST, free_port, is_up, start
-from interp.training import jobs
-from interp.training.plan import Plan
+from dashboards.launch import HOST, free_port, is_up, start
+from dashboards.page import navigation
+from interp.training.jobs import jobs
+from interp.training.recipe.choices import Plan
 
 ROOT = Path(__file__).resolve().parents[1]
 GOAL = ROOT / "docs" / "pictures" / "dashboard"
@@ -78,7 +78,7 @@ def take_everything(address: str, goal: Path) -> None:
 
 def wanted(kind: str, words: list[str]) -> list[str]:
     """The views that are pictured at a size and in a light."""
-    stems = views.stems()
+    stems = navigation.stems()
     return stems if not words or kind in words else [stem for stem in stems if stem in words]
 
 
@@ -98,7 +98,7 @@ def take_all(
             fill_report(page, address)
             page.set_viewport_size({"width": width, "height": height})
         else:
-            page.goto(f"{address}/{'' if stem == views.FIRST else stem}")
+            page.goto(f"{address}/{'' if stem == navigation.FIRST else stem}")
         settle(page)
         if stem in PRESSED:
             page.get_by_role("button", name=PRESSED[stem], exact=True).first.click()

@@ -25,12 +25,13 @@ from plotly.subplots import make_subplots
 from torch import Tensor
 
 import interp
-from interp.models.checkpoint import save_model, save_weights, write_settings
-from interp.models.frame import Frame, who_sees_whom
-from interp.models.gpt import GPT, GPTConfig
+from interp.core.protocols import LanguageModel
+from interp.models.attention_mask import Frame, who_sees_whom
+from interp.models.config import GPTConfig
+from interp.models.gpt import GPT
+from interp.models.io.checkpoint import save_model, save_weights, write_settings
 from interp.models.tokenizer import Tokenizer
 from interp.plots import theme
-from interp.protocols import LanguageModel
 
 KEPT, P, SHARE = 5, 59, 0.4
 LEARNING_RATE, WARMUP_STEPS = 2e-3, 10

@@ -19,14 +19,14 @@ import torch
 from plotly.subplots import make_subplots
 
 import interp
-from interp.edits import Ablate
-from interp.models.presets import get_preset
+from interp.core.edits import Ablate
+from interp.core.protocols import LanguageModel
+from interp.models.io.presets import get_preset
 from interp.plots import theme
-from interp.protocols import LanguageModel
-from interp.training.config import TrainConfig
-from interp.training.corpus import Corpus
-from interp.training.pretrain import train
-from interp.training.sources import write_world_corpus
+from interp.training.data.corpus import Corpus
+from interp.training.data.sources import write_world_corpus
+from interp.training.loop.pretrain import train
+from interp.training.recipe.config import TrainConfig
 
 LATE = slice(-16, None)
 PANELS = (

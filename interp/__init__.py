@@ -4,36 +4,30 @@ Public names load on first use, so that `import interp` costs no more than it mu
 """
 
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "load_model": "interp.models.load",
+    "load_model": "interp.models.io.load",
     "GPT": "interp.models.gpt",
-    "GPTConfig": "interp.models.gpt",
-    "PRESETS": "interp.models.presets",
+    "GPTConfig": "interp.models.config",
+    "PRESETS": "interp.models.io.presets",
     "Tokenizer": "interp.models.tokenizer",
-    "train": "interp.training.pretrain",
-    "TrainConfig": "interp.training.config",
+    "train": "interp.training.loop.pretrain",
+    "TrainConfig": "interp.training.recipe.config",
     "load_world": "interp.worlds",
-    "load_recipe": "interp.recipe",
+    "load_recipe": "interp.steering_recipe",
     "Report": "interp.report",
-    "Result": "interp.results",
-    "Add": "interp.edits",
-    "Replace": "interp.edits",
-    "Ablate": "interp.edits",
-    "Project": "interp.edits",
-    "Clamp": "interp.edits",
-    "Scale": "interp.edits",
-    "Call": "interp.edits",
-    "Where": "interp.edits",
-}
-_INSTRUMENTS = {
-    path.stem
-    for path in (Path(__file__).parent / "analyses").glob("*.py")
-    if not path.stem.startswith("_")
+    "Result": "interp.results.result",
+    "Add": "interp.core.edits",
+    "Replace": "interp.core.edits",
+    "Ablate": "interp.core.edits",
+    "Project": "interp.core.edits",
+    "Clamp": "interp.core.edits",
+    "Scale": "interp.core.edits",
+    "Call": "interp.core.edits",
+    "Where": "interp.core.edits",
 }
 
 
@@ -41,10 +35,12 @@ def __getattr__(name: str) -> Any:
     """Load a public name, or an instrument by its file name."""
     if name in _PUBLIC:
         return getattr(import_module(_PUBLIC[name]), name)
-    if name in _INSTRUMENTS:
-        return getattr(import_module(f"interp.analyses.{name}"), name)
+    registry = import_module("interp.results.registry")
+    if registry.current_name(name) in registry.instruments():
+        return registry.get_instrument(name).function
     raise AttributeError(f"interp has no public name {name!r}; see dir(interp).")
 
 
 def __dir__() -> list[str]:
-    return sorted({"__version__", *_PUBLIC, *_INSTRUMENTS})
+    instruments = import_module("interp.results.registry").instruments()
+    return sorted({"__version__", *_PUBLIC, *instruments})

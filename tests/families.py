@@ -1,6 +1,7 @@
 """Tiny random models, one configuration a family."""
 
-from interp.models.gpt import GPT, GPTConfig
+from interp.models.config import GPTConfig
+from interp.models.gpt import GPT
 
 SMALL = dict(n_layers=2, d_model=16, n_heads=4, d_vocab=29, n_ctx=24, init_std=0.3, embed_std=0.5)
 LLAMA = dict(norm="rms", positions="rotary", act="silu", gated=True, bias=False, tied=False)

@@ -8,20 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from interp.errors import ConfigError
-from interp.instruments import class_name, get_instrument, instruments
-from interp.results import Result
+from interp.core.errors import ConfigError
+from interp.results.registry import class_name, get_instrument, instruments
+from interp.results.result import Result
 
 ROOT = Path(__file__).resolve().parents[1]
 SECTIONS = ("Args:", "Returns:", "Raises:", "Example:", "Source:")
-COMPANIONS = ("interp/analyses/{}.py", "interp/plots/{}.py", "tests/analyses/test_{}.py")
+COMPANIONS = (
+    "interp/analyses/{}/{}.py",
+    "interp/plots/{}/{}.py",
+    "tests/analyses/{}/test_{}.py",
+)
 every_instrument = pytest.mark.parametrize("name", list(instruments()))
 
 
 @every_instrument
 def test_it_has_its_files(name):
-    missing = [path for p in COMPANIONS if not (ROOT / (path := p.format(name))).exists()]
-    assert missing == []
+    names = [pattern.format(get_instrument(name).family, name) for pattern in COMPANIONS]
+    assert [path for path in names if not (ROOT / path).exists()] == []
 
 
 @every_instrument
@@ -62,8 +66,7 @@ def test_its_result_says_what_was_found(name):
 @every_instrument
 def test_its_function_keeps_its_call_before_anything_else(name):
     """`code()` repeats the call only if `dict(locals())` is taken before any other assignment."""
-    path = ROOT / COMPANIONS[0].format(name)
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = ast.parse(get_instrument(name).path.read_text(encoding="utf-8"))
     function = next(n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == name)
     body = [line for line in function.body if not isinstance(line, ast.Expr)]
     if "locals()" in ast.unparse(function):

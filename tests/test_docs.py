@@ -13,8 +13,8 @@ from pathlib import Path
 import click
 import pytest
 
-from interp import errors
 from interp.cli import cli
+from interp.core import errors
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/*.md")])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from interp.results import load_result
+from interp.results.result import load_result
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}

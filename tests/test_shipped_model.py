@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import interp
-from interp.models.load import find_model
+from interp.models.io.load import find_model
 
 TOLERANCE = 0.02
 """One answer in fifty may fall the other way on a machine that rounds differently."""

@@ -10,8 +10,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from interp.results import Provenance, Result
-from interp.statistics import Interval
+from interp.core.statistics.intervals import Interval
+from interp.results.provenance import Provenance
+from interp.results.result import Result
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import click
 from interp import __version__
 from interp.cli.group import LazyGroup
 from interp.cli.resumable import Stopped
-from interp.errors import InterpError
+from interp.core.errors import InterpError
 
 EXIT_USER_ERROR = 2
 

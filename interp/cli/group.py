@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from interp.errors import near_misses
+from interp.core.errors import near_misses
 
 
 class LazyGroup(click.Group):

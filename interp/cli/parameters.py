@@ -15,7 +15,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import click
 
-from interp.errors import ConfigError, InterpError
+from interp.core.errors import ConfigError, InterpError
 
 FIELD = re.compile(r"^ {4}(\w+): (.*)$")
 
@@ -157,9 +157,9 @@ def _annotation(function: Callable[..., Any], parameter: inspect.Parameter) -> A
 
 def _deferred() -> dict[str, Any]:
     """What signatures import only for type checkers."""
-    from interp.edits import Edit
-    from interp.instruments import class_name, instruments
-    from interp.results import Result
+    from interp.core.edits import Edit
+    from interp.results.registry import class_name, instruments
+    from interp.results.result import Result
 
     # A stand-in is enough: that a name is a result's is all that an option needs to know.
     stand_ins = {(name := class_name(each)): type(name, (Result,), {}) for each in instruments()}
@@ -207,7 +207,7 @@ def read_hook(text: str) -> str | tuple[str, int]:
 
 def _read_model(name: str) -> Any:
     from interp.cli.shelf import find_model
-    from interp.models.load import load_model
+    from interp.models.io.load import load_model
 
     return load_model(find_model(name))
 
@@ -224,7 +224,7 @@ def read_edits(path: str) -> Any:
     Raises:
         ConfigError: no such file, or not edits.
     """
-    from interp.edits import from_json
+    from interp.core.edits import from_json
 
     return from_json(_text(path))
 
@@ -237,7 +237,7 @@ def _read_edit(path: str) -> Any:
 
 
 def _read_result(folder: str) -> Any:
-    from interp.results import load_result
+    from interp.results.result import load_result
 
     return load_result(folder)
 
@@ -255,7 +255,7 @@ def read_text(text: str) -> str | list[str]:
     """
     if not text.startswith("@"):
         return text
-    from interp.training.textfiles import Cut, text_documents, text_files
+    from interp.training.data.text_files import Cut, text_documents, text_files
 
     everything = Cut(by="document", held_out=1.0)
     return [d.text for d in text_documents(text_files(text[1:]), everything, "held_out")]

@@ -15,7 +15,7 @@ from rich.progress import (
 )
 
 if TYPE_CHECKING:
-    from interp.training import pretrain
+    from interp.training.loop import pretrain
 
 HELD_OUT = (
     ("held-out loss", "loss_nats_per_token"),

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from interp.errors import ConfigError
-from interp.files import read_object, write_json
+from interp.core.errors import ConfigError
+from interp.core.files import read_object, write_json
 
 if TYPE_CHECKING:
-    from interp.training.corpus import Corpus
+    from interp.training.data.corpus import Corpus
 
 
 def corpus_of_run(
@@ -27,7 +27,7 @@ def corpus_of_run(
     Raises:
         ConfigError: the run has a corpus that was asked for otherwise; every difference is named.
     """
-    from interp.training.corpus import Corpus
+    from interp.training.data.corpus import Corpus
 
     run.mkdir(parents=True, exist_ok=True)
     folder, record = run / "corpus", run / "corpus-asked.json"

@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
-from interp.training.pretrain import Report
+from interp.training.loop.pretrain import Report
 
 
 class Display(Protocol):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from interp.models.gpt import GPT
-from interp.results import Result
+from interp.results.result import Result
 from interp.worlds.world import Question, Story, World
 
 VARIABLE, MOOD = "place", "happy"
@@ -80,12 +80,12 @@ def findings(model: GPT, world: World, size: Size) -> list[Finding]:
 
 
 def _of_the_whole_world(model: GPT, world: World, size: Size) -> list[Finding]:
-    from interp.analyses.comprehension import comprehension
-    from interp.analyses.fidelity import fidelity
-    from interp.analyses.heads import heads
-    from interp.analyses.probe import probe
-    from interp.analyses.steering import steering
-    from interp.analyses.watch import watch
+    from interp.analyses.attention_heads.heads import heads
+    from interp.analyses.behavior.comprehension import comprehension
+    from interp.analyses.behavior.fidelity import fidelity
+    from interp.analyses.interventions.steering import steering
+    from interp.analyses.learning.watch import watch
+    from interp.analyses.probing.probe import probe
 
     texts = [world.sample(number, split="held_out").text for number in range(size.n_texts)]
     return [
@@ -157,9 +157,9 @@ def _of_the_whole_world(model: GPT, world: World, size: Size) -> list[Finding]:
 
 
 def _of_one_story(model: GPT, world: World, text: str, prompt: str, answer: str) -> list[Finding]:
-    from interp.analyses.attention import attention
-    from interp.analyses.logit_lens import logit_lens
-    from interp.analyses.surprise import surprise
+    from interp.analyses.attention_heads.attention import attention
+    from interp.analyses.behavior.surprise import surprise
+    from interp.analyses.lenses.logit_lens import logit_lens
 
     return [
         Finding(

@@ -13,7 +13,7 @@ from interp.demo.shelf import kept_result
 from interp.demo.training import train_demo
 from interp.models.gpt import GPT
 from interp.report import Report
-from interp.results import Result
+from interp.results.result import Result
 from interp.worlds import load_world
 
 TITLE = "What a small model learned from stories, and how we know"

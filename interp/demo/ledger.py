@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from interp.files import read_object, write_json
+from interp.core.files import read_object, write_json
 
 
 class Ledger:

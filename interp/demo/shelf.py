@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from interp.errors import CheckpointError
-from interp.results import Result, load_result
+from interp.core.errors import CheckpointError
+from interp.results.result import Result, load_result
 
 
 def kept_result(folder: Path, model_hash: str) -> Result | None:

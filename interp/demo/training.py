@@ -3,15 +3,15 @@
 from contextlib import nullcontext
 from pathlib import Path
 
+from interp.core.files import read_object
 from interp.demo.display import Display
 from interp.demo.findings import Size
 from interp.demo.ledger import Ledger
-from interp.files import read_object
 from interp.models.gpt import GPT
-from interp.models.load import load_model
-from interp.training.corpus import Corpus
-from interp.training.pretrain import train
-from interp.training.recipes import Recipe, demo_recipe
+from interp.models.io.load import load_model
+from interp.training.data.corpus import Corpus
+from interp.training.loop.pretrain import train
+from interp.training.recipe.recipes import Recipe, demo_recipe
 
 
 def train_demo(

@@ -2,22 +2,19 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
-from interp.edits import Edit, EditContext, by_point
-from interp.errors import ConfigError
+from interp.core.edits import Edit, EditContext, by_point
+from interp.core.errors import ConfigError
+from interp.core.protocols import Generation, ModelConfig, Prompt, Step, Tokenizer
 from interp.models.kv_cache import KVCache
 from interp.models.prompts import with_mask
 from interp.models.sampling import Picked, Sampling, describe, pick, to_steps, uniforms
 from interp.models.taps import RunTap
-from interp.protocols import Generation, Step, Tokenizer
-
-if TYPE_CHECKING:
-    from interp.models.gpt import GPT
 
 Continue = Callable[[Int[Tensor, "batch new"]], Float[Tensor, "batch d_vocab"]]
 """Takes the prompts (padded on the left), then one column of tokens a call; gives the logits that
@@ -27,15 +24,43 @@ DESCRIBED_AT_ONCE = 16
 """Columns of logits that are kept before they are described: a bound on memory."""
 
 
+class Decodable(Protocol):
+    """What decoding asks of a model: hidden states of new tokens, and their logits."""
+
+    cfg: ModelConfig
+    tokenizer: Tokenizer | None
+    hook_names: tuple[str, ...]
+    embed: nn.Embedding
+
+    def to_tokens(self, prompt: Prompt) -> tuple[Tensor, Tensor]:
+        """Ids and mask, "batch pos"."""
+
+    def hidden(self, tokens: Tensor, tap: RunTap | None, **options: Any) -> Tensor:
+        """The stream after the last layer, "batch pos d_model"."""
+
+    def to_logits(self, hidden: Tensor) -> Tensor:
+        """Final norm and unembedding."""
+
+
 def generate(
-    model: "GPT", prompt: Any, *, edits: Sequence[Edit] = (), use_cache: bool = True, **options: Any
+    model: Decodable,
+    prompt: Any,
+    *,
+    edits: Sequence[Edit] = (),
+    use_cache: bool = True,
+    **options: Any,
 ) -> Generation:
     """Continue each row; see `LanguageModel.generate`."""
     return _sampler(model, prompt, edits, use_cache, options).finish()
 
 
 def stream(
-    model: "GPT", prompt: Any, *, edits: Sequence[Edit] = (), use_cache: bool = True, **options: Any
+    model: Decodable,
+    prompt: Any,
+    *,
+    edits: Sequence[Edit] = (),
+    use_cache: bool = True,
+    **options: Any,
 ) -> Iterator[list[Step | None]]:
     """As `generate`, but yields after each token: a `Step` a row, None for rows that ended."""
     return _sampler(model, prompt, edits, use_cache, options).steps()
@@ -46,7 +71,7 @@ class Decoder:
 
     def __init__(
         self,
-        model: "GPT",
+        model: Decodable,
         mask: Bool[Tensor, "batch pos"],
         room: int,
         edits: Sequence[Edit] = (),
@@ -205,7 +230,7 @@ def _check_written(written: int, prompts: Sequence[Sequence[int]]) -> None:
 
 
 def _sampler(
-    model: "GPT", prompt: Any, edits: Sequence[Edit], use_cache: bool, options: dict[str, Any]
+    model: Decodable, prompt: Any, edits: Sequence[Edit], use_cache: bool, options: dict[str, Any]
 ) -> Sampler:
     how = Sampling(**options)
     tokens, mask = model.to_tokens(prompt)

@@ -4,141 +4,28 @@ At every named point stands `x = tap(name, x)` when a tap is given, and nothing 
 It knows nothing of training, files or what anybody looks for.
 """
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from interp.edits import Edit
-from interp.errors import ConfigError, TokenError
-from interp.hooks import Tap
+from interp.core.edits import Edit
+from interp.core.errors import TokenError
+from interp.core.hooks import Name, Names, Tap
+from interp.core.protocols import Generation, Prompt, Run, Step, Tokenizer
 from interp.models import generation, prompts
-from interp.models.frame import Frame, who_sees_whom
+from interp.models.attention_mask import Frame, who_sees_whom
+from interp.models.config import ACTIVATIONS, GPTConfig
 from interp.models.kv_cache import KVCache
 from interp.models.rotary import rotary_tables, rotate
 from interp.models.taps import RunTap, hook_names
 from interp.models.weights import hash_of, initialize, named
-from interp.protocols import Generation, Name, Names, Prompt, Run, Step, Tokenizer
-
-if TYPE_CHECKING:
-    from interp.models.lens import TransformerLensView
-
-ACTIVATIONS = {
-    "gelu": F.gelu,
-    "gelu_new": lambda x: F.gelu(x, approximate="tanh"),
-    "silu": F.silu,
-    "relu": F.relu,
-    "relu2": lambda x: F.relu(x).square(),
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class GPTConfig:
-    """Sizes and switches: the GPT-2, Llama and Qwen 3 families, and what lies between.
-
-    Attributes:
-        n_key_value_heads: fewer than `n_heads` = grouped-query attention; 0 = `n_heads`.
-        d_head: 0 = d_model / n_heads.
-        d_mlp: 0 = 4 d_model.
-        rope_scaling: None, or `transformers`' dict of type `llama3` or `linear`.
-        gated: the MLP has a gate: act(x W_gate) * (x W_in), SwiGLU with act="silu".
-        bias: of attention and MLP; `attn_bias`, `mlp_bias` overrule it one by one.
-        qk_norm: RMS norm of every query and key, with a learned gain.
-        init_std: of matrices; None = 1 / sqrt(inputs). Output projections are divided by
-            sqrt(2 n_layers), or are zero with `zero_projections`.
-        head_std: of the unembedding when it is not tied.
-    """
-
-    n_layers: int
-    d_model: int
-    n_heads: int
-    d_vocab: int
-    n_ctx: int
-    n_key_value_heads: int = 0
-    d_head: int = 0
-    d_mlp: int = 0
-    norm: Literal["layer", "rms", "none"] = "layer"
-    norm_eps: float = 1e-5
-    norm_bias: bool = True
-    positions: Literal["learned", "rotary", "none"] = "learned"
-    rope_theta: float = 10_000.0
-    rope_scaling: dict[str, Any] | None = None
-    act: Literal["gelu", "gelu_new", "silu", "relu", "relu2"] = "gelu_new"
-    gated: bool = False
-    bias: bool = True
-    attn_bias: bool | None = None
-    mlp_bias: bool | None = None
-    tied: bool = True
-    attn_only: bool = False
-    qk_norm: bool = False
-    dropout: float = 0.0
-    init_std: float | None = 0.02
-    embed_std: float = 0.02
-    head_std: float = 0.02
-    zero_projections: bool = False
-
-    def __post_init__(self) -> None:
-        derived = {
-            "n_key_value_heads": self.n_key_value_heads or self.n_heads,
-            "d_head": self.d_head or self.d_model // max(self.n_heads, 1),
-            "d_mlp": 0 if self.attn_only else self.d_mlp or 4 * self.d_model,
-            "attn_bias": self.bias if self.attn_bias is None else self.attn_bias,
-            "mlp_bias": self.bias if self.mlp_bias is None else self.mlp_bias,
-        }
-        for field, value in derived.items():
-            object.__setattr__(self, field, value)
-        self._check()
-
-    def _check(self) -> None:
-        for field in ("n_layers", "d_model", "n_heads", "d_vocab", "n_ctx", "d_head"):
-            if not isinstance(getattr(self, field), int) or getattr(self, field) < 1:
-                came = getattr(self, field)
-                raise ConfigError(f"{field} must be a whole number above 0; it is {came!r}.")
-        if self.n_heads % self.n_key_value_heads:
-            heads = f"{self.n_heads} heads over {self.n_key_value_heads} key-value heads"
-            raise ConfigError(f"n_heads must be a multiple of n_key_value_heads; got {heads}.")
-        if self.positions == "rotary" and self.d_head % 2:
-            raise ConfigError(f"Rotary positions need an even d_head; it is {self.d_head}.")
-        for field, known in _CHOICES.items():
-            if getattr(self, field) not in known:
-                came = getattr(self, field)
-                raise ConfigError(f"{field} must be one of {', '.join(known)}; it is {came!r}.")
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout must be in [0, 1); it is {self.dropout!r}.")
-
-    def to_json(self) -> str:
-        """The settings as JSON text."""
-        return json.dumps(asdict(self), indent=2)
-
-    @classmethod
-    def from_json(cls, text: str) -> "GPTConfig":
-        """Settings from JSON text.
-
-        Raises:
-            ConfigError: not JSON, an unknown or missing field, or a value that cannot be.
-
-        Example:
-            >>> small = GPTConfig(n_layers=1, d_model=8, n_heads=2, d_vocab=10, n_ctx=16)
-            >>> GPTConfig.from_json(small.to_json()) == small
-            True
-        """
-        try:
-            return cls(**json.loads(text))
-        except (TypeError, ValueError) as error:
-            raise ConfigError(f"These are not the settings of a GPT: {error}") from error
-
-
-_CHOICES = {
-    "norm": ("layer", "rms", "none"),
-    "positions": ("learned", "rotary", "none"),
-    "act": tuple(ACTIVATIONS),
-}
 
 
 class Norm(nn.Module):
@@ -346,7 +233,7 @@ class GPT(nn.Module):
         self.register_buffer("cos", tables[0], persistent=False)
         self.register_buffer("sin", tables[1], persistent=False)
         self.hook_names: tuple[str, ...] = hook_names(cfg)
-        initialize(self, seed)
+        initialize(self, cfg, seed)
 
     def forward(
         self,
@@ -480,11 +367,13 @@ class GPT(nn.Module):
         twin = GPT(cfg, self.tokenizer, seed=seed, name=f"{self.name} (untrained)")
         return twin.to(self.device, self.embed.weight.dtype).eval()
 
-    def as_transformer_lens(self) -> "TransformerLensView":
-        """A view of this model on which TransformerLens' own tools run; the weights are shared."""
-        from interp.models.lens import TransformerLensView
+    def as_transformer_lens(self) -> Any:
+        """A `TransformerLensView` of this model, on which TransformerLens' own tools run.
 
-        return TransformerLensView(self)
+        The weights are shared. The view is looked up by name: it stands on this file, not below it.
+        """
+        view = import_module("interp.models.transformer_lens_view")
+        return view.TransformerLensView(self)
 
     def generate(self, prompt: Prompt, **options: Any) -> Generation:
         """Continue each row; options as in `LanguageModel.generate`."""

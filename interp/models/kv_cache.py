@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from interp.models.gpt import GPTConfig
+    from interp.models.config import GPTConfig
 
 Columns = Float[Tensor, "batch kv_head pos d_head"]
 

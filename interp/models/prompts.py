@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from interp.errors import ShapeError, TokenError
-from interp.protocols import ModelConfig, Prompt, Tokenizer
+from interp.core.errors import ShapeError, TokenError
+from interp.core.protocols import ModelConfig, Prompt, Tokenizer
 
 Tokens = tuple[Int[Tensor, "batch pos"], Bool[Tensor, "batch pos"]]
 

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.errors import ConfigError
+from interp.core.errors import ConfigError
 
 
 def rotate(

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from interp.errors import ConfigError
-from interp.protocols import Step
+from interp.core.errors import ConfigError
+from interp.core.protocols import Step
 
 
 @dataclass(frozen=True, kw_only=True)

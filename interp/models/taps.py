@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from interp.edits import Edit, EditContext, by_point
-from interp.hooks import SHORT, everything, resolve
-from interp.protocols import Names
+from interp.core.edits import Edit, EditContext, by_point
+from interp.core.hooks import SHORT, Names, everything, resolve
 
 if TYPE_CHECKING:
-    from interp.models.gpt import GPTConfig
+    from interp.models.config import GPTConfig
 
 
 class RunTap:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import tokenizers
 from tokenizers import pre_tokenizers
 
-from interp.display import display_token
-from interp.errors import CheckpointError, TokenError, near_misses
-from interp.files import read_object, read_text, write_json, write_text
+from interp.core.display import display_token
+from interp.core.errors import CheckpointError, TokenError, near_misses
+from interp.core.files import read_object, read_text, write_json, write_text
 from interp.models import vocabularies
 from interp.models.vocabularies import BOS
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from interp.errors import ConfigError, NotEnoughDataError
+from interp.core.errors import ConfigError, NotEnoughDataError
 
 BOS = "<|bos|>"
 WORD = r" ?\w+| ?[^\w\s]|\s"

@@ -3,26 +3,36 @@
 import hashlib
 import math
 import re
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from interp.errors import HookNameError, TrainingError, near_misses
-from interp.protocols import Name
+from interp.core.errors import HookNameError, TrainingError, near_misses
+from interp.core.hooks import Name
+from interp.models.config import GPTConfig
 
-if TYPE_CHECKING:
-    from interp.models.gpt import GPT
+
+class Named(Protocol):
+    """The parts of a transformer whose weights have TransformerLens' names."""
+
+    cfg: GPTConfig
+    device: torch.device
+    embed: nn.Embedding
+    pos_embed: nn.Embedding | None
+    blocks: nn.ModuleList
+    ln_final: nn.Module
+    head: nn.Linear | None
 
 
 @torch.no_grad()
-def initialize(model: "GPT", seed: int) -> None:
+def initialize(model: nn.Module, cfg: GPTConfig, seed: int) -> None:
     """Draw every matrix anew from a generator of its own; norms and biases start as identity.
 
     Raises:
         TrainingError: a weight is not finite (a standard deviation that cannot be).
     """
-    cfg, random = model.cfg, torch.Generator().manual_seed(seed)
+    random = torch.Generator().manual_seed(seed)
     for name, module in model.named_modules():
         if not isinstance(module, nn.Linear | nn.Embedding):
             continue
@@ -77,7 +87,7 @@ def _digest(model: nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
-def named(model: "GPT", name: Name) -> Tensor:
+def named(model: Named, name: Name) -> Tensor:
     """A weight by TransformerLens' name, in its layout; a bias the model lacks is zeros.
 
     Args:
@@ -114,7 +124,7 @@ def _split(name: Name) -> tuple[str, int | None]:
     return re.sub(r"^(attn|mlp|embed|pos_embed|unembed)\.", "", short), layer
 
 
-def _outer(model: "GPT", short: str) -> Tensor | None:
+def _outer(model: Named, short: str) -> Tensor | None:
     if short == "W_E":
         return model.embed.weight
     if short == "W_U":
@@ -160,7 +170,7 @@ def _bias(linear: nn.Linear) -> Tensor:
     return linear.weight.new_zeros(linear.out_features) if linear.bias is None else linear.bias
 
 
-def _unknown(model: "GPT", name: Name, short: str, layer: int | None) -> str:
+def _unknown(model: Named, name: Name, short: str, layer: int | None) -> str:
     layers = f" This model has layers 0-{len(model.blocks) - 1}."
     if layer is None and short in _INNER:
         return (

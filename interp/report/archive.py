@@ -11,31 +11,28 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from interp.errors import ConfigError
+from interp.core.errors import ConfigError
+from interp.report.document import Document, versions
+from interp.report.notebook import notebook
 from interp.report.parts import FigurePart, Part, TablePart
 from interp.report.pictures import picture
 from interp.report.record import FORMAT, to_record
-
-if TYPE_CHECKING:
-    from interp.report.report import Report
 
 MANIFEST, ABOUT, RESULTS = "manifest.json", "report.json", "results"
 EARLIEST = (1980, 1, 1, 0, 0, 0)
 LONGEST_NAME = 48
 
 
-def archive(report: "Report", *, pictures: bool = True) -> bytes:
+def archive(report: Document, *, pictures: bool = True) -> bytes:
     """The bytes of the ZIP.
 
     Args:
         report: to be written.
         pictures: draw each figure as SVG and PNG too, if a Chromium is here.
     """
-    from interp.report.report import versions
-
-    files = {"report.html": report.html().encode(), "report.ipynb": report.notebook().encode()}
+    files = {"report.html": report.html().encode(), "report.ipynb": notebook(report).encode()}
     files |= dict(_results(report)) | dict(_tables(report))
     files[ABOUT] = _json(_about(report))
     said = "left out on request"
@@ -47,7 +44,7 @@ def archive(report: "Report", *, pictures: bool = True) -> bytes:
     return _zipped({MANIFEST: _json(manifest), **dict(sorted(files.items()))})
 
 
-def drawings(report: "Report") -> tuple[dict[str, bytes], str]:
+def drawings(report: Document) -> tuple[dict[str, bytes], str]:
     """Every figure as SVG and PNG by name, and a sentence: that they are there, or why not."""
     drawn: dict[str, bytes] = {}
     try:
@@ -72,7 +69,7 @@ def stem(number: int, part: Part) -> str:
     return f"{number:02d}-{words}" if words else f"{number:02d}"
 
 
-def _tables(report: "Report") -> Iterator[tuple[str, bytes]]:
+def _tables(report: Document) -> Iterator[tuple[str, bytes]]:
     for number, part in enumerate(report.figures, 1):
         yield f"data/{stem(number, part)}.csv", _csv(part.result.frame())
     tables = [part for part in report.parts if isinstance(part, TablePart)]
@@ -80,7 +77,7 @@ def _tables(report: "Report") -> Iterator[tuple[str, bytes]]:
         yield f"data/table-{stem(number, part)}.csv", _csv(part.frame)
 
 
-def _results(report: "Report") -> Iterator[tuple[str, bytes]]:
+def _results(report: Document) -> Iterator[tuple[str, bytes]]:
     with TemporaryDirectory(prefix="interp-report-") as name:
         for number, part in enumerate(report.figures, 1):
             folder = part.result.save(Path(name) / str(number))
@@ -88,7 +85,7 @@ def _results(report: "Report") -> Iterator[tuple[str, bytes]]:
                 yield f"{RESULTS}/{number}/{file.name}", file.read_bytes()
 
 
-def _about(report: "Report") -> dict[str, Any]:
+def _about(report: Document) -> dict[str, Any]:
     places = {part.number: f"{RESULTS}/{n}" for n, part in enumerate(report.figures, 1)}
     return {
         "format": FORMAT,

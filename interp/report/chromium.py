@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from interp.errors import ConfigError
+from interp.core.errors import ConfigError
 
 NAMES = (
     "chromium",

@@ -2,19 +2,17 @@
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from interp.report.document import Document
 from interp.report.parts import FigurePart, Part, TablePart, TextPart
 from interp.report.prose import paragraphs
 from interp.report.section import model_line
 
-if TYPE_CHECKING:
-    from interp.report.report import Report
-
 _SIGNS = re.compile(r"([!-#%-+.-/:-@\[-`{-~])")
 
 
-def notebook(report: "Report") -> str:
+def notebook(report: Document) -> str:
     """The text of an `.ipynb` file; the same report gives the same text."""
     cells = [_head(report)]
     for part in report.parts:
@@ -49,7 +47,7 @@ def figure_call(part: FigurePart) -> str:
     return f"result.figure({options})"
 
 
-def _head(report: "Report") -> dict[str, Any]:
+def _head(report: Document) -> dict[str, Any]:
     byline = " · ".join(as_markdown(each) for each in (report.author, report.date) if each)
     about = "The cells below load the models and make every figure again."
     told = {"title": report.title, "author": report.author, "date": report.date}

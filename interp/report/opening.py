@@ -15,14 +15,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
-from interp.errors import CheckpointError
-from interp.files import inside, regular_file
+from interp.core.errors import CheckpointError
+from interp.core.files import inside, regular_file
 from interp.report.archive import ABOUT, MANIFEST, RESULTS
 from interp.report.notebook import figure_call
 from interp.report.parts import FigurePart, Part
 from interp.report.record import FORMAT, from_record, text_of
 from interp.report.script import is_plain
-from interp.results import load_result
+from interp.results.result import load_result
 
 MOST_FILES = 2_000
 MOST_PACKED = 100 * 2**20

@@ -6,9 +6,9 @@ from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from interp import values
-from interp.errors import ConfigError
-from interp.results import Result
+from interp.core.errors import ConfigError
+from interp.results import values
+from interp.results.result import Result
 
 if TYPE_CHECKING:
     import pandas as pd

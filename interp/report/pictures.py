@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from interp.errors import ConfigError
+from interp.core.errors import ConfigError
 from interp.report.chromium import find_chromium, no_chromium
 
 if TYPE_CHECKING:

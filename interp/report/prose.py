@@ -2,7 +2,7 @@
 
 import re
 
-from interp.display import escape_html
+from interp.core.display import escape_html
 
 
 def paragraphs(text: str) -> str:

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from interp import values
-from interp.errors import CheckpointError
+from interp.core.errors import CheckpointError
 from interp.report.parts import FigurePart, Part, TablePart, TextPart
-from interp.results import Result
+from interp.results import values
+from interp.results.result import Result
 
 if TYPE_CHECKING:
     import pandas as pd

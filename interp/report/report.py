@@ -3,17 +3,17 @@
 There is no clock in it: the same results give the same bytes.
 """
 
-from collections.abc import Iterable
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
-from interp.errors import ConfigError, near_misses
-from interp.files import replacing, write_text
-from interp.report import page
+from interp.core.errors import ConfigError, near_misses
+from interp.core.files import replacing, write_text
+from interp.report.archive import archive
+from interp.report.document import Document
+from interp.report.notebook import notebook
+from interp.report.opening import opened
 from interp.report.parts import FigurePart, Part, TablePart, TextPart
-from interp.report.section import model_line, sections
-from interp.results import Result
+from interp.results.result import Result
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,7 @@ SUFFIXES = {
 }
 
 
-class Report:
+class Report(Document):
     """A page of findings, each with caption, control, data, provenance and the Python that made it.
 
     Args:
@@ -43,23 +43,6 @@ class Report:
         >>> "Nothing has been asked yet." in page
         True
     """
-
-    def __init__(
-        self,
-        title: str,
-        author: str | None = None,
-        date: str | None = None,
-        parts: Iterable[Part] = (),
-    ) -> None:
-        self.title, self.author, self.date = title, author, date
-        self.parts: list[Part] = list(parts)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Report):
-            return NotImplemented
-        return vars(self) == vars(other)
-
-    __hash__ = None
 
     def add(
         self,
@@ -92,24 +75,6 @@ class Report:
         """Add a table of its own; of a long one the first rows are shown, and the count."""
         return self._append(TablePart(frame=frame, title=title, comment=comment or ""))
 
-    @property
-    def figures(self) -> list[FigurePart]:
-        """The parts that are figures, in order: Figure 1 is the first."""
-        return [part for part in self.parts if isinstance(part, FigurePart)]
-
-    def html(self) -> str:
-        """The whole page; nothing in it asks anything of any host."""
-        models = [model_line(part.result.provenance) for part in self.figures]
-        text = page.render(
-            title=self.title,
-            author=self.author,
-            date=self.date,
-            models=list(dict.fromkeys(models)),
-            parts=sections(self.parts),
-            versions=versions(),
-        )
-        return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
     def pdf(self) -> bytes:
         """The page on A4 sheets, as Chromium prints it.
 
@@ -122,8 +87,6 @@ class Report:
 
     def notebook(self) -> str:
         """A notebook (nbformat 4) that makes each result again and draws it."""
-        from interp.report.notebook import notebook
-
         return notebook(self)
 
     def zip(self, pictures: bool = True) -> bytes:
@@ -133,8 +96,6 @@ class Report:
             pictures: draw each figure as SVG and PNG too; where no Chromium is, they are left out
                 and the manifest says so.
         """
-        from interp.report.archive import archive
-
         return archive(self, pictures=pictures)
 
     def save(self, path: str | Path) -> Path:
@@ -181,22 +142,12 @@ class Report:
         Raises:
             CheckpointError: no such file, another kind, damaged, too large, or not to be trusted.
         """
-        from interp.report.opening import opened
-
         about, parts = opened(source)
         return cls(about["title"], about["author"], about["date"], parts)
 
     def _append(self, part: Part) -> Self:
         self.parts.append(part)
         return self
-
-
-def versions() -> str:
-    """What made the report."""
-    from interp import __version__
-
-    others = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "plotly"))
-    return f"interp {__version__}, {others}"
 
 
 def _write(path: str | Path, content: bytes) -> Path:

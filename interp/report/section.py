@@ -8,7 +8,7 @@ from interp.report.figures import compact
 from interp.report.parts import FigurePart, Part, TablePart, TextPart
 from interp.report.prose import paragraphs
 from interp.report.tables import Table, table
-from interp.results import Provenance
+from interp.results.provenance import Provenance
 
 ROWS_SHOWN = 40
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.distributed.distributed_c10d import _set_pg_timeout
 from torch.distributed.tensor import DTensor, Replicate
 
-from interp.errors import InterpError, TrainingError
-from interp.models.device import pick_device
+from interp.core.errors import InterpError, TrainingError
+from interp.models.io.device import pick_device
 
 Engine = Literal["ddp", "fsdp"]
 INIT_TIMEOUT = timedelta(seconds=60)

@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from interp.errors import ConfigError
-from interp.files import read_object, write_json
-from interp.metrics_file import METRICS, read_metrics
-from interp.models.gpt import GPTConfig
-from interp.models.presets import get_preset
-from interp.training.config import TrainConfig
-from interp.training.corpus import Corpus
-from interp.training.curriculum import Stage
-from interp.training.estimate import n_parameters
-from interp.training.lock import run_lock
-from interp.training.pretrain import Report, train
+from interp.core.errors import ConfigError
+from interp.core.files import read_object, write_json
+from interp.models.config import GPTConfig
+from interp.models.io.presets import get_preset
+from interp.runs.metrics import METRICS, read_metrics
+from interp.training.data.corpus import Corpus
+from interp.training.data.curriculum import Stage
+from interp.training.loop.estimate import n_parameters
+from interp.training.loop.pretrain import Report, train
+from interp.training.recipe.config import TrainConfig
+from interp.training.run.lock import run_lock
 
 RECORD = "sweep.json"
 MOST_RUNS = 500

@@ -3,7 +3,7 @@
 from importlib import import_module
 from pathlib import Path
 
-from interp.errors import ConfigError, near_misses
+from interp.core.errors import ConfigError, near_misses
 from interp.worlds.world import World
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import ClassVar
 
-from interp.errors import ConfigError, near_misses
+from interp.core.errors import ConfigError, near_misses
 from interp.worlds.telling import Guide, Options, Reader, Sampler, Telling, uniform
 from interp.worlds.world import Choice, Fact, Parse, Question, Sentence, Story
 

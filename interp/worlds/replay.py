@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from interp.errors import WorldError
+from interp.core.errors import WorldError
 from interp.worlds.village import (
     ANSWERS,
     FORMS,

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from interp.errors import ConfigError, WorldError, near_misses
+from interp.core.errors import ConfigError, WorldError, near_misses
 from interp.worlds.world import Choice, Fact, Parse, Question, Sentence, Span, Story
 
 SPLITS = ("train", "held_out", "any")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import ClassVar
 
-from interp.errors import ConfigError, near_misses
+from interp.core.errors import ConfigError, near_misses
 from interp.worlds.replay import NOBODY, judged, noted, replay, sentences
 from interp.worlds.telling import Guide, Options, Reader, Sampler, Telling, uniform
 from interp.worlds.village import (

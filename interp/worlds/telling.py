@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 from itertools import accumulate
 from typing import Protocol
 
-from interp.errors import WorldError
+from interp.core.errors import WorldError
 from interp.worlds.world import Choice
 
 Options = Mapping[str, float]

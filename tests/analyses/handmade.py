@@ -2,7 +2,8 @@
 
 import torch
 
-from interp.models.gpt import GPT, GPTConfig
+from interp.models.config import GPTConfig
+from interp.models.gpt import GPT
 from interp.models.tokenizer import Tokenizer
 
 WORDS = tuple(

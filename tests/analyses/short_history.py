@@ -4,7 +4,8 @@ from functools import cache
 
 import torch
 
-from interp.models.gpt import GPT, GPTConfig
+from interp.models.config import GPTConfig
+from interp.models.gpt import GPT
 from interp.models.tokenizer import Tokenizer
 from tests.analyses.tiny_world import TinyWorld
 

@@ -8,7 +8,7 @@ import pytest
 
 from interp.cli import cli, main, one_line
 from interp.cli.resumable import resumable
-from interp.errors import CheckpointError
+from interp.core.errors import CheckpointError
 
 HEAVY = ("torch", "numpy", "pandas", "plotly", "transformers", "sklearn", "rich")
 

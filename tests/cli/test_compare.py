@@ -8,9 +8,9 @@ from click.testing import CliRunner
 
 from interp.cli.commands.compare import command as compare
 from interp.cli.commands.train import command as train
-from interp.errors import ConfigError
-from interp.results import load_result
-from interp.training.corpus import Corpus
+from interp.core.errors import ConfigError
+from interp.results.result import load_result
+from interp.training.data.corpus import Corpus
 
 SMALL = {"n_layers": 1, "d_model": 16, "n_heads": 2, "d_mlp": 16, "n_ctx": 32}
 OPTIONS = [

@@ -6,10 +6,11 @@ import pytest
 from click.testing import CliRunner
 
 from interp.cli.commands.generate import command, growing_text
-from interp.models.checkpoint import save_model
-from interp.models.gpt import GPT, GPTConfig
+from interp.core.protocols import Step
+from interp.models.config import GPTConfig
+from interp.models.gpt import GPT
+from interp.models.io.checkpoint import save_model
 from interp.models.tokenizer import Tokenizer
-from interp.protocols import Step
 
 TEXT = "Ané saw 🙂 in the hall; then Ané sang."
 

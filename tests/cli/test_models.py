@@ -5,8 +5,9 @@ import json
 from click.testing import CliRunner
 
 from interp.cli.commands.models import command, row_of
-from interp.models.checkpoint import save_model
-from interp.models.gpt import GPT, GPTConfig
+from interp.models.config import GPTConfig
+from interp.models.gpt import GPT
+from interp.models.io.checkpoint import save_model
 
 
 def saved(folder, **record):

@@ -8,12 +8,13 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from interp.analyses.concept import Concept
+from interp.analyses.probing.concept import Concept
 from interp.cli.parameters import arguments_told, kind_of, options_of, read_hook
-from interp.edits import Add, Edit, to_json
-from interp.errors import ConfigError
-from interp.instruments import instruments
-from interp.protocols import Name, Prompt
+from interp.core.edits import Add, Edit, to_json
+from interp.core.errors import ConfigError
+from interp.core.hooks import Name
+from interp.core.protocols import Prompt
+from interp.results.registry import instruments
 
 
 def instrument(

@@ -6,12 +6,13 @@ from click.testing import CliRunner
 
 from interp.cli import cli
 from interp.cli.commands import report, run
-from interp.errors import InterpError
-from interp.instruments import instruments
-from interp.models.checkpoint import save_model
-from interp.models.gpt import GPT, GPTConfig
+from interp.core.errors import InterpError
+from interp.models.config import GPTConfig
+from interp.models.gpt import GPT
+from interp.models.io.checkpoint import save_model
 from interp.models.tokenizer import Tokenizer
-from interp.results import load_result
+from interp.results.registry import instruments
+from interp.results.result import load_result
 
 TEXT = "Anna is in the garden. Ben is in the kitchen."
 

@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 from interp.cli.commands.train import command, read_settings
-from interp.errors import ConfigError
-from interp.metrics_file import read_metrics
-from interp.models.load import load_model
-from interp.training.recipes import demo_recipe
+from interp.core.errors import ConfigError
+from interp.models.io.load import load_model
+from interp.runs.metrics import read_metrics
+from interp.training.recipe.recipes import demo_recipe
 
 SMALL = {
     "model.n_layers": 1,

@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from interp.dashboards.launch import HOST, free_port, is_up, start
+from dashboards.launch import HOST, free_port, is_up, start
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

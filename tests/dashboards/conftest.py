@@ -9,7 +9,8 @@ from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-from interp.dashboards import launch, session
+from dashboards import launch
+from dashboards.page import measurements
 from tests.dashboards import browsing
 from tests.dashboards.shelves import make_model
 
@@ -43,10 +44,10 @@ def packages() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def measurements() -> Iterator[None]:
+def fresh_measurements() -> Iterator[None]:
     """What a page opened or measured is kept for the tests of a file, as it is for readers."""
     yield
-    session.forget()
+    measurements.forget()
     st.cache_resource.clear()
 
 

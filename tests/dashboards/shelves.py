@@ -4,8 +4,9 @@ import json
 from functools import cache
 from pathlib import Path
 
-from interp.models.checkpoint import save_model
-from interp.models.gpt import GPT, GPTConfig
+from interp.models.config import GPTConfig
+from interp.models.gpt import GPT
+from interp.models.io.checkpoint import save_model
 from interp.models.tokenizer import Tokenizer
 from interp.worlds import load_world
 

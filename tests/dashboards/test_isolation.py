@@ -6,10 +6,10 @@ from threading import Barrier
 import pytest
 import torch
 
-from interp.analyses.continuation import continuation
-from interp.dashboards.steered_pair import growing
-from interp.edits import Add
-from interp.models.load import load_model
+from dashboards.steering.side_by_side import growing
+from interp.analyses.interventions.continuation import continuation
+from interp.core.edits import Add
+from interp.models.io.load import load_model
 
 WRITERS, EACH = 2, 50
 PROMPT = "It is a rainy afternoon. Henry is in the harbor."

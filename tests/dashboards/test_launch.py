@@ -4,9 +4,9 @@ import socket
 
 import pytest
 
-from interp.dashboards import launch
-from interp.dashboards.launch import FEW_HEAPS, HOST, SETTINGS, command, free_port, start
-from interp.errors import ConfigError
+from dashboards import launch
+from dashboards.launch import FEW_HEAPS, HOST, SETTINGS, command, free_port, start
+from interp.core.errors import ConfigError
 
 
 def test_it_listens_on_this_machine_and_tells_nobody():

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from interp.dashboards.views import stems
+from dashboards.page.navigation import stems
 from tests.dashboards.shelves import make_model
 
 HOSTILE = {

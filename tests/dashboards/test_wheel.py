@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from interp.dashboards.launch import HOST, is_up
+from dashboards.launch import HOST, is_up
 from tests.dashboards.browsing import outside, own_port, settle
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,8 +8,8 @@ import pytest
 from interp.demo.findings import QUICK, first_telling_question
 from interp.demo.job import run_demo
 from interp.demo.ledger import Ledger
-from interp.models.load import load_model
-from interp.results import load_result
+from interp.models.io.load import load_model
+from interp.results.result import load_result
 from interp.worlds import load_world
 
 SMALL = dataclasses.replace(QUICK, steps=3, n_documents=60)

@@ -7,12 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interp.edits import Add, Where
-from interp.errors import ConfigError, TokenError
+from interp.core.edits import Add, Where
+from interp.core.errors import ConfigError, TokenError
+from interp.core.protocols import Step
 from interp.models.gpt import GPT
 from interp.models.sampling import Sampling, choose, uniforms
 from interp.models.tokenizer import Tokenizer
-from interp.protocols import Step
 from tests.families import FAMILIES, tiny
 
 PROMPT = [3, 9, 1, 12]

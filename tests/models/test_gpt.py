@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from interp.edits import Add, Call
-from interp.errors import ConfigError, HookNameError, ShapeError, TokenError
-from interp.hooks import EXPENSIVE, SHORT, everything, resolve, short_name
-from interp.models.gpt import GPT, GPTConfig
+from interp.core.edits import Add, Call
+from interp.core.errors import ConfigError, HookNameError, ShapeError, TokenError
+from interp.core.hooks import EXPENSIVE, SHORT, everything, resolve, short_name
+from interp.core.protocols import LanguageModel
+from interp.models.config import GPTConfig
+from interp.models.gpt import GPT
 from interp.models.kv_cache import KVCache
-from interp.protocols import LanguageModel
 from tests.families import FAMILIES, tiny
 
 TOKENS = torch.randint(1, 29, (3, 9), generator=torch.Generator().manual_seed(5))
@@ -393,7 +394,7 @@ def test_every_short_name_is_some_familys() -> None:
     reason="needs a CUDA or MPS device",
 )
 def test_a_gpu_agrees_with_the_cpu(any_model: GPT) -> None:
-    from interp.models.device import pick_device
+    from interp.models.io.device import pick_device
 
     here = any_model.run(TOKENS, cache=["pattern", "resid_post"])
     greedy = any_model.generate(TOKENS, max_new_tokens=8, temperature=0).tokens

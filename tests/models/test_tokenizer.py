@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interp.display import display_token, escape_html
-from interp.errors import CheckpointError, ConfigError, NotEnoughDataError, TokenError
+from interp.core.display import display_token, escape_html
+from interp.core.errors import CheckpointError, ConfigError, NotEnoughDataError, TokenError
 from interp.models.tokenizer import Tokenizer
 
 TEXTS = ["Anna is in the garden. Is Anna happy? Yes.", "Ben took the ball to the bank — twice."]

@@ -5,15 +5,15 @@ import json
 import pytest
 import torch
 
-from interp.analyses.attention import attention
-from interp.analyses.head_effect import head_effect
-from interp.analyses.heads import heads
-from interp.analyses.logit_lens import logit_lens
-from interp.analyses.surprise import surprise
-from interp.analyses.tuned_lens import tuned_lens
-from interp.errors import ConfigError
+from interp.analyses.attention_heads.attention import attention
+from interp.analyses.attention_heads.head_effect import head_effect
+from interp.analyses.attention_heads.heads import heads
+from interp.analyses.behavior.surprise import surprise
+from interp.analyses.lenses.logit_lens import logit_lens
+from interp.analyses.lenses.tuned_lens import tuned_lens
+from interp.core.errors import ConfigError
 from interp.models.tokenizer import Tokenizer
-from interp.plots import attention as attention_plot
+from interp.plots.attention_heads import attention as attention_plot
 from tests.conftest import tiny
 
 HOSTILE = ["<b>", "ant", "<script>", "&amp;", "a$x$"]

@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 
-from interp.analyses.prediction import prediction
-from interp.errors import ConfigError
+from interp.analyses.lenses.prediction import prediction
+from interp.core.errors import ConfigError
 from interp.models.tokenizer import Tokenizer
 from tests.conftest import tiny
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from interp.analyses.concept import concept
-from interp.analyses.probe import Probe, probe
-from interp.models.gpt import GPT, GPTConfig
+from interp.analyses.probing.concept import concept
+from interp.analyses.probing.probe import Probe, probe
+from interp.models.config import GPTConfig
+from interp.models.gpt import GPT
 from interp.models.tokenizer import Tokenizer
 from tests.analyses.tiny_world import TinyWorld
 

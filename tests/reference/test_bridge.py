@@ -16,11 +16,11 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from interp.edits import Ablate, Add, Call, Replace, Where
-from interp.errors import ConfigError, HookNameError, ReadoutError, TokenError
-from interp.models.huggingface import load_huggingface
-from interp.models.lens import load_bridge
-from interp.protocols import LanguageModel
+from interp.core.edits import Ablate, Add, Call, Replace, Where
+from interp.core.errors import ConfigError, HookNameError, ReadoutError, TokenError
+from interp.core.protocols import LanguageModel
+from interp.models.io.huggingface import load_huggingface
+from interp.models.transformer_lens_bridge import load_bridge
 
 pytestmark = pytest.mark.reference
 

@@ -17,10 +17,11 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from interp.errors import CheckpointError, ConfigError
-from interp.models.gpt import GPT, GPTConfig
-from interp.models.huggingface import load_gguf, load_huggingface, save_huggingface
-from interp.models.huggingface_config import read_config, write_config
+from interp.core.errors import CheckpointError, ConfigError
+from interp.models.config import GPTConfig
+from interp.models.gpt import GPT
+from interp.models.io.huggingface import load_gguf, load_huggingface, save_huggingface
+from interp.models.io.huggingface_config import read_config, write_config
 from interp.models.tokenizer import Tokenizer
 
 pytestmark = pytest.mark.reference

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from interp.edits import Add, Where
-from interp.models.huggingface import load_gguf, load_huggingface, save_huggingface
+from interp.core.edits import Add, Where
+from interp.models.io.huggingface import load_gguf, load_huggingface, save_huggingface
 
 pytestmark = [pytest.mark.real_model, pytest.mark.slow, pytest.mark.reference]
 

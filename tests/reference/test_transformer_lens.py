@@ -10,7 +10,7 @@ from transformer_lens.model_protocol import TransformerLensModelWithWeights
 from transformer_lens.tools import analysis as tl
 from transformer_lens.utilities import test_prompt as tl_test_prompt
 
-from interp.errors import HookNameError, TokenError
+from interp.core.errors import HookNameError, TokenError
 from tests.reference.lens_models import CLEAN, FAMILIES, build, close
 
 pytestmark = pytest.mark.reference

@@ -7,7 +7,7 @@ from transformer_lens.head_detector import detect_head
 from transformer_lens.tools import analysis as tl
 from transformer_lens.tools.training import TrainConfig, train
 
-from interp.edits import Replace, Where
+from interp.core.edits import Replace, Where
 from tests.reference.lens_models import (
     CLEAN,
     CORRUPT,

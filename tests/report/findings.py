@@ -5,10 +5,11 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import interp
-from interp.models.checkpoint import save_model
-from interp.models.gpt import GPT, GPTConfig
+from interp.models.config import GPTConfig
+from interp.models.gpt import GPT
+from interp.models.io.checkpoint import save_model
 from interp.models.tokenizer import Tokenizer
-from interp.results import Result
+from interp.results.result import Result
 
 TEXT = "Anna is in the garden. Ben is in the kitchen."
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interp.errors import CheckpointError
+from interp.core.errors import CheckpointError
 from interp.report import Report, opening
 from interp.report.script import is_plain
 from tests.report.findings import lens, surprise
@@ -199,7 +199,7 @@ def small(made: list = []) -> bytes:  # noqa: B006
         "import os",
         "from os import system",
         "exit()",
-        "interp.files.write_text('a', 'b')",
+        "interp.core.files.write_text('a', 'b')",
         "interp.__loader__.get_data('a')",
         "print = exec",
         "(lambda: 0)()",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from interp.errors import CheckpointError, ConfigError
+from interp.core.errors import CheckpointError, ConfigError
 from interp.report import Report
 from interp.report.parts import FigurePart, TablePart, TextPart
 from tests.report.findings import lens, surprise

@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from interp.training.pretrain import train
+from interp.training.loop.pretrain import train
 from tests.training.tiny_run import tiny_config
 
 

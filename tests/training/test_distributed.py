@@ -10,8 +10,8 @@ from random import Random
 
 import pytest
 
-from interp.metrics_file import read_metrics
-from interp.training.pretrain import train
+from interp.runs.metrics import read_metrics
+from interp.training.loop.pretrain import train
 from tests.training.tiny_run import tiny_config, trace
 
 RANK = Path(__file__).with_name("rank.py")

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import torch
 
-from interp.metrics_file import read_metrics
-from interp.training.pretrain import train
+from interp.runs.metrics import read_metrics
+from interp.training.loop.pretrain import train
 from tests.training.tiny_run import tiny_config, trace
 
 pytestmark = [

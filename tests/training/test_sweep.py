@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from interp.cli.commands.sweep import command
-from interp.errors import ConfigError
-from interp.models.load import load_model
-from interp.training.corpus import Corpus
+from interp.core.errors import ConfigError
+from interp.models.io.load import load_model
+from interp.training.data.corpus import Corpus
 from interp.training.sweep import Finished, Grid, Point, Recipe, runs_of, sweep
 from tests.training.tiny_run import write_tiny_corpus
 

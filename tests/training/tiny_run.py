@@ -6,11 +6,11 @@ from hashlib import sha256
 from pathlib import Path
 from random import Random
 
-from interp.models.gpt import GPTConfig
-from interp.training.config import TrainConfig
-from interp.training.data import write_text_corpus
-from interp.training.pretrain import train
-from interp.training.state import newest_state
+from interp.models.config import GPTConfig
+from interp.training.data.sources import write_text_corpus
+from interp.training.loop.pretrain import train
+from interp.training.recipe.config import TrainConfig
+from interp.training.run.state import newest_state
 
 _TEXT = "the a cat dog bird sat ran slept on in near park mat tree . ,"
 _D_VOCAB = 20
@@ -61,7 +61,7 @@ def trace(run: Path) -> tuple[str, list[dict]]:
 def train_in_a_child(config: TrainConfig, corpus: Path, run: Path, **options: object):
     """A process that trains, forked from a server which has torch loaded; not started yet."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["interp.training.pretrain", "interp.training.data"])
+    context.set_forkserver_preload(["interp.training.loop.pretrain", "interp.training.data"])
     return context.Process(target=_child, args=(config, corpus, run), kwargs=options)
 
 

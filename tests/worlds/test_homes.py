@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from interp.errors import ConfigError, WorldError
+from interp.core.errors import ConfigError, WorldError
 from interp.worlds import load_world
 from interp.worlds.homes import BETWEEN, PEOPLE, PLACES
 from interp.worlds.world import World

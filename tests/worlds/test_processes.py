@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from interp.errors import ConfigError, WorldError
+from interp.core.errors import ConfigError, WorldError
 from interp.models.tokenizer import Tokenizer
-from interp.training.data import write_world_corpus
+from interp.training.data.sources import write_world_corpus
 from interp.worlds import load_world, world_names
 from interp.worlds.algorithms import Modular, Repeats
 from interp.worlds.processes import HiddenMarkov, mess3, rrxor

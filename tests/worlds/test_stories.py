@@ -14,20 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interp.alignment import last_token, token_range
-from interp.errors import ConfigError, WorldError
+from interp.core.alignment import last_token, token_range
+from interp.core.errors import ConfigError, WorldError
 from interp.models.tokenizer import Tokenizer
 from interp.worlds import load_world, world_names
 from interp.worlds.stories import Stories, Tale, held_out
 from interp.worlds.telling import Reader, Sampler, words
-from interp.worlds.village import (
-    HELD_OUT_PLACE,
-    LIKES,
-    MANNERS,
-    NEVER_ASKED,
-    NEVER_TOLD,
-    SENSES,
-)
+from interp.worlds.village import HELD_OUT_PLACE, LIKES, MANNERS, NEVER_ASKED, NEVER_TOLD, SENSES
 from interp.worlds.world import Story, World
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from interp.errors import WorldError
+from interp.core.errors import WorldError
 from interp.worlds.telling import Reader, Sampler, Telling, uniform
 
 

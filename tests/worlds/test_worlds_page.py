@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from interp.errors import WorldError
+from interp.core.errors import WorldError
 from interp.models.tokenizer import Tokenizer
 from interp.worlds import world_names
 from interp.worlds.world import World

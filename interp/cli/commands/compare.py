@@ -38,9 +38,9 @@ def command(
 
     Runs whose names differ only in a number at the end are seeds of one group.
     """
-    from interp.analyses.curriculum import curriculum
+    from interp.analyses.learning.curriculum import curriculum
     from interp.cli.shelf import find_model
-    from interp.models.load import load_model
+    from interp.models.io.load import load_model
     from interp.worlds import load_world
 
     models = [load_model(find_model(run)) for run in runs]
@@ -74,9 +74,9 @@ def _world_of(run: Path) -> str:
     Raises:
         ConfigError: its record names none.
     """
-    from interp.errors import ConfigError
-    from interp.files import read_object
-    from interp.models.load import find_model
+    from interp.core.errors import ConfigError
+    from interp.core.files import read_object
+    from interp.models.io.load import find_model
 
     record = (find_model(run) or run) / "run.json"
     told = read_object(record) if record.exists() else {}

@@ -1,6 +1,7 @@
 """`interp dashboard`: every instrument in a browser, on this machine only."""
 
 import signal
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -25,14 +26,14 @@ def serve(port: int | None = None, folders: tuple[Path, ...] = ()) -> None:
         ConfigError: the port is taken.
         SystemExit: the server ended by itself, with its exit code.
     """
-    from interp.dashboards.launch import HOST, free_port, is_up, start
-
-    port = free_port() if port is None else port
-    server = start(port, folders)
+    # By name: the library never imports the application that stands on it.
+    launch = import_module("dashboards.launch")
+    port = launch.free_port() if port is None else port
+    server = launch.start(port, folders)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # else the server would outlive us
     try:
-        if is_up(server, port):
-            click.echo(f"dashboard  http://{HOST}:{port}  (Ctrl-C ends it)")
+        if launch.is_up(server, port):
+            click.echo(f"dashboard  http://{launch.HOST}:{port}  (Ctrl-C ends it)")
         code = server.wait()
     except KeyboardInterrupt:
         return

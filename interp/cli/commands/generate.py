@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from interp.protocols import LanguageModel, Step
+    from interp.core.protocols import LanguageModel, Step
 
 
 @click.command()
@@ -41,7 +41,7 @@ def command(
     """Continue a text, token by token, as it is drawn."""
     from interp.cli.parameters import read_edits
     from interp.cli.shelf import find_model
-    from interp.models.load import load_model
+    from interp.models.io.load import load_model
 
     model = load_model(find_model(source), step=step, device=device)
     edits = read_edits(edits_file) if edits_file else []
@@ -67,7 +67,7 @@ def steer(model: "LanguageModel", path: str) -> list[Any]:
         CheckpointError: no such file, or no recipe.
         ModelMismatchError: its directions do not fit the model.
     """
-    from interp.recipe import load_recipe
+    from interp.steering_recipe import load_recipe
 
     recipe = load_recipe(path)
     recipe.fit(model)

@@ -31,9 +31,9 @@ def command(folders: tuple[Path, ...]) -> None:
 
 def row_of(folder: Path) -> tuple[str, ...]:
     """What the folder says of itself; `-` where it says nothing, or nothing that can be read."""
-    from interp.errors import CheckpointError
-    from interp.files import read_object
-    from interp.metrics_file import METRICS, read_metrics
+    from interp.core.errors import CheckpointError
+    from interp.core.files import read_object
+    from interp.runs.metrics import METRICS, read_metrics
 
     try:
         record = read_object(folder / "run.json")
@@ -60,8 +60,8 @@ def _step(record: dict[str, Any], evaluation: dict[str, Any]) -> str:
 
 
 def _parameters(folder: Path) -> str:
-    from interp.errors import CheckpointError
-    from interp.files import safetensors_shapes
+    from interp.core.errors import CheckpointError
+    from interp.core.files import safetensors_shapes
 
     found = [folder / "model.safetensors", *sorted(folder.glob("checkpoints/*/model.safetensors"))]
     weights = next((path for path in found if path.exists()), None)

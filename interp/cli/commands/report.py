@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from interp.errors import NotEnoughDataError
+from interp.core.errors import NotEnoughDataError
 
 
 @click.command()
@@ -19,7 +19,7 @@ def command(folders: tuple[Path, ...], title: str, out: Path) -> None:
     """
     from interp.report import Report
     from interp.report.chromium import find_chromium, no_chromium
-    from interp.results import load_result
+    from interp.results.result import load_result
 
     report = Report(title)
     for folder in result_folders(folders):

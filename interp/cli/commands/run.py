@@ -1,6 +1,5 @@
 """`interp run INSTRUMENT`: every instrument, with options made from its signature."""
 
-import ast
 import inspect
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,8 @@ from typing import Any
 import click
 
 from interp.cli.shelf import DEFAULT, find_model
-from interp.errors import near_misses
+from interp.core.errors import ConfigError
+from interp.results.registry import get_instrument, instruments
 
 
 class Instruments(click.Group):
@@ -16,19 +16,19 @@ class Instruments(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The instruments' names."""
-        return sorted(path.stem for path in _sources())
+        return list(instruments())
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command:
         """The command that runs the instrument of that name."""
-        if name not in self.list_commands(ctx):
-            hint = near_misses(name, self.list_commands(ctx))
-            ctx.fail(f"No instrument is called {name!r}.{hint}")
-        return instrument_command(name)
+        try:
+            return instrument_command(get_instrument(name).name)
+        except ConfigError as error:
+            ctx.fail(str(error))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Names with the first lines of their files, read without importing them."""
         with formatter.section("Instruments"):
-            formatter.write_dl([(path.stem, _first_line(path)) for path in _sources()])
+            formatter.write_dl([(name, each.summary) for name, each in instruments().items()])
 
 
 @click.group(cls=Instruments, no_args_is_help=True, subcommand_metavar="INSTRUMENT [OPTIONS]")
@@ -39,7 +39,6 @@ def command() -> None:
 def instrument_command(name: str) -> click.Command:
     """A click command for an instrument: its own parameters, and where the result goes."""
     from interp.cli.parameters import options_of
-    from interp.instruments import get_instrument
 
     function = get_instrument(name).function
     first = next(iter(inspect.signature(function).parameters))
@@ -61,8 +60,7 @@ def _run(
     csv: Path | None,
     **arguments: Any,
 ) -> None:
-    from interp.instruments import get_instrument
-    from interp.models.load import load_model
+    from interp.models.io.load import load_model
 
     model = load_model(find_model(subject), step=subject_step, device=subject_device)
     given = {key: value for key, value in arguments.items() if value is not None}
@@ -94,13 +92,3 @@ def _common_options() -> list[click.Option]:
         click.Option(["--html"], type=path, help="Write the figure to this file."),
         click.Option(["--csv"], type=path, help="Write the table to this file."),
     ]
-
-
-def _sources() -> list[Path]:
-    folder = Path(__file__).resolve().parents[2] / "analyses"
-    return sorted(path for path in folder.glob("*.py") if not path.stem.startswith("_"))
-
-
-def _first_line(path: Path) -> str:
-    told = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    return told.partition("\n")[0]

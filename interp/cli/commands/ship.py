@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from interp.analyses.comprehension import Comprehension
+    from interp.analyses.behavior.comprehension import Comprehension
 
 CHECKPOINTS = (0, 16, 64, 256, 512, 1000)
 
@@ -21,10 +21,10 @@ def command(
     run: Path, folder: Path, world_name: str, checkpoints: tuple[int, ...], stories: int
 ) -> None:
     """Copy a finished RUN into FOLDER: weights, some checkpoints, curves, and a measured card."""
-    from interp.analyses.comprehension import comprehension
-    from interp.models.checkpoint import checkpoint_steps
-    from interp.models.load import load_model
-    from interp.training.shipping import ship_run
+    from interp.analyses.behavior.comprehension import comprehension
+    from interp.models.io.checkpoint import checkpoint_steps
+    from interp.models.io.load import load_model
+    from interp.training.run.shipping import ship_run
     from interp.worlds import load_world
 
     model = load_model(run)

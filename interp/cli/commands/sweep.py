@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import click
 
 from interp.cli.commands.train import read_settings
-from interp.errors import ConfigError
+from interp.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from interp.training.corpus import Corpus
-    from interp.training.pretrain import Progress, Report
+    from interp.training.data.corpus import Corpus
+    from interp.training.loop.pretrain import Progress, Report
     from interp.training.sweep import Finished, Point
 
 
@@ -87,8 +87,8 @@ def row(finished: "Finished") -> str:
 def _corpus(out: Path, data: Path | None, world_name: str | None, documents: int) -> "Corpus":
     """The sweep's text, told once: of a world, the hardest level alone."""
     from interp.cli.run_corpus import corpus_of_run
-    from interp.training.data import write_world_corpus
-    from interp.training.text_source import text_source
+    from interp.training.data.sources import write_world_corpus
+    from interp.training.recipe.text_source import text_source
     from interp.worlds import load_world
 
     if data is not None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from interp.errors import ConfigError
+from interp.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from interp.training.metrics import Writer
+    from interp.training.loop.metrics import Writer
 
 DIRECT = ("steps", "batch_size", "context", "seed", "optimizer")
 
@@ -58,10 +58,10 @@ def command(
     from interp.cli.progress import TrainingProgress
     from interp.cli.resumable import resumable
     from interp.cli.run_corpus import corpus_of_run
-    from interp.training.baselines import write_baselines
-    from interp.training.pretrain import train
-    from interp.training.samples import SampleLog
-    from interp.training.text_source import chosen_source, paced_config, sorted_source
+    from interp.training.loop.baselines import write_baselines
+    from interp.training.loop.pretrain import train
+    from interp.training.loop.samples import SampleLog
+    from interp.training.recipe.text_source import chosen_source, paced_config, sorted_source
 
     seed = direct["seed"] or 0
     source = chosen_source(data, world_name, preset, tokenizer, vocab, documents, seed)
@@ -118,7 +118,7 @@ def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _writers(out: Path, tensorboard: bool, wandb_project: str | None) -> "list[Writer]":
-    from interp.training.writers import tensorboard_writer, wandb_writer
+    from interp.training.loop.writers import tensorboard_writer, wandb_writer
 
     writers = [tensorboard_writer(out / "tensorboard")] if tensorboard else []
     return writers + ([wandb_writer(wandb_project, name=out.name)] if wandb_project else [])

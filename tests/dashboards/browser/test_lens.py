@@ -4,8 +4,8 @@ from urllib.parse import quote
 
 import pytest
 
-from interp.analyses.logit_lens import logit_lens
-from interp.models.load import load_model
+from interp.analyses.lenses.logit_lens import logit_lens
+from interp.models.io.load import load_model
 from tests.dashboards.browsing import HOSTILE, outside, settle
 
 TEXT = "It is a sunny morning. Anna is in the garden."

@@ -2,7 +2,7 @@
 
 import pytest
 
-from interp.dashboards.views import stems
+from dashboards.page.navigation import stems
 from tests.dashboards.browsing import outside, settle
 
 PRESSED = {"comprehension": "Ask"}

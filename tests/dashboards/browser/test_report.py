@@ -2,7 +2,9 @@
 
 import pytest
 
-from interp.dashboards.views import attention, logit_lens, surprise
+from dashboards.views.attention_heads import attention
+from dashboards.views.behavior import surprise
+from dashboards.views.lenses import logit_lens
 from interp.report import Report
 from tests.dashboards.browsing import outside, settle
 

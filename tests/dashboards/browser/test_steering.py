@@ -5,8 +5,8 @@ from urllib.parse import quote
 import pytest
 
 import interp
-from interp.dashboards.components.coloured_text import flowing
-from interp.results import load_result
+from dashboards.components.coloured_text import flowing
+from interp.results.result import load_result
 from tests.dashboards.browsing import PATIENCE, SHIPPED, outside, settle
 
 PROMPT = "It is a rainy afternoon. Henry is in the harbor."

@@ -2,8 +2,8 @@
 
 from urllib.parse import quote
 
-from interp.analyses.surprise import surprise
-from interp.models.load import load_model
+from interp.analyses.behavior.surprise import surprise
+from interp.models.io.load import load_model
 from interp.worlds import load_world
 from tests.dashboards.browsing import HOSTILE, outside, settle
 

@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 import pytest
 
-from interp.dashboards.launch import HOST, is_up, start
-from interp.metrics_file import read_metrics
-from interp.training import jobs
+from dashboards.launch import HOST, is_up, start
+from interp.runs.metrics import read_metrics
+from interp.training.jobs import jobs
 from tests.dashboards.browsing import PATIENCE, outside, own_port, settle
 
 LONG = 1_000_000

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interp.dashboards.components.attention import LEVELS, pack, quantised, unpack
+from dashboards.components.attention import LEVELS, pack, quantised, unpack
 
 SIZES = {"layers": st.integers(1, 3), "heads": st.integers(1, 3), "length": st.integers(1, 40)}
 

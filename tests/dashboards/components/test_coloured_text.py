@@ -5,15 +5,15 @@ import json
 
 from streamlit.testing.v1 import AppTest
 
-from interp.dashboards.components.coloured_text import MOST_TOKENS, flowing
-from interp.dashboards.components.colours import UNKNOWN
+from dashboards.components.coloured_text import MOST_TOKENS, flowing
+from dashboards.components.colours import UNKNOWN
 
 
 def drawn(**options):
     """What the component gets, as JSON."""
 
     def script(options):
-        from interp.dashboards.components.coloured_text import coloured_text
+        from dashboards.components.coloured_text import coloured_text
 
         coloured_text(**options)
 

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from interp.dashboards.components.colours import (
+from dashboards.components.colours import (
     STEPS,
     STOPS,
     UNKNOWN,

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from interp.analyses.logit_lens import logit_lens
-from interp.dashboards.components.lens import Cell, candidates
+from dashboards.components.lens import Cell, candidates
+from interp.analyses.lenses.logit_lens import logit_lens
 from tests.analyses.handmade import induction_model
 
 PROMPT = "ant bee cat ant bee"
@@ -23,7 +23,7 @@ def drawn(result, **options):
     """What the component gets, as JSON."""
 
     def script(result, options):
-        from interp.dashboards.components import lens
+        from dashboards.components import lens
 
         lens.draw(result, **options)
 

@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from interp.dashboards import draft
+from dashboards.page import report_draft
 from interp.report import Report
 from interp.report.parts import FigurePart, TextPart
 from tests.report.findings import lens, surprise
@@ -142,7 +142,7 @@ def test_without_a_chromium_the_page_says_so(application, monkeypatch, tmp_path)
 def test_the_same_figure_is_known_again_after_it_was_opened(opened):
     again = FigurePart(result=lens(), title="Other words", options={"metric": "entropy"})
     held = [part for part in kept(opened) if isinstance(part, FigurePart)]
-    assert [part.options == again.options and draft._same(part, again) for part in held] == [
+    assert [part.options == again.options and report_draft._same(part, again) for part in held] == [
         True,
         False,
     ]

@@ -5,13 +5,14 @@ import os
 
 import pytest
 
-from interp.dashboards.training_exhibit import NAMES, SOON
-from interp.dashboards.training_form import duration
-from interp.dashboards.training_log import TrainingLog
-from interp.models.checkpoint import save_weights, write_settings
-from interp.models.gpt import GPT, GPTConfig
-from interp.training import jobs
-from interp.training.processes import birth
+from dashboards.training.exhibit import NAMES, SOON
+from dashboards.training.form import duration
+from dashboards.training.log import TrainingLog
+from interp.models.config import GPTConfig
+from interp.models.gpt import GPT
+from interp.models.io.checkpoint import save_weights, write_settings
+from interp.training.jobs import jobs
+from interp.training.jobs.processes import birth
 from tests.dashboards.shelves import SIZES, words
 
 HOSTILE = "<script>alert(1)</script> <b>b</b> :smile: ![](http://example.org/x.png)\n\n# \u202eאב"

@@ -1,0 +1,37 @@
+"""The dashboard's frame: navigation and the report; `interp dashboard` starts it."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from dashboards.components.link import link
+from dashboards.page import navigation
+from dashboards.page.report_sidebar import report_shelf
+
+ICON = Path(__file__).with_name("icon.svg")
+# A link in a narrow card goes on in a second line. Figures of many panels or words keep their width
+# on a phone and are scrolled sideways.
+STYLE = """<style>
+[data-testid=stPageLink] :is(span, p) { white-space: normal; overflow: visible; }
+@media (max-width: 640px) {
+  [class*="st-key-wide_"] { overflow-x: auto; }
+  [class*="st-key-wide_"] > * { min-width: 860px; }
+  .st-key-guide > *, .st-key-guide > * > * { flex: 1 1 100%; width: 100%; max-width: none; }
+}
+</style>"""
+
+
+def main() -> None:
+    """Draw the page that is asked for."""
+    # A named icon or an emoji would be fetched from another host.
+    st.set_page_config(page_title="interp", page_icon=ICON, layout="wide")
+    st.html(STYLE)
+    chosen = st.navigation(navigation.pages(), expanded=True)
+    chosen.run()
+    report_shelf()
+    with st.sidebar:
+        link()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""The words of a text, tinted by where a head looks, above a grid of all heads."""
+
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from dashboards.components import component
+
+Look = Literal["from", "to"]
+Combine = Literal["mean", "largest"]
+LEVELS = 255
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """What is picked: a head or several, and the locked word; -1 = all, or no word."""
+
+    layer: int = 0
+    head: int = 0
+    word: int = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What the grid says of each head besides its picture.
+
+    Attributes:
+        badges: a word or two below the picture; empty = nothing stands out.
+        words: the whole sentence, for the pointer and for screen readers.
+        effect: numbers to colour the grid by, in place of the pictures.
+        caption: what the pictures or numbers are.
+    """
+
+    badges: Sequence[Sequence[str]] = ()
+    words: Sequence[Sequence[str]] = ()
+    effect: Sequence[Sequence[float]] = ()
+    caption: str = ""
+
+
+def draw(
+    tokens: Sequence[str],
+    weights: Float[Tensor, "layer head query key"],
+    *,
+    place: Place,
+    layers: Sequence[int],
+    n_layers: int,
+    told: Told,
+    look: Look = "from",
+    combine: Combine = "mean",
+    unit: str = "attention weight",
+    key: str = "attention_words",
+    on_change: Callable[[], None] = lambda: None,
+) -> Mapping[str, Any]:
+    """Draw the words and the heads; what is picked there comes back as the state `at`.
+
+    Args:
+        tokens: for display.
+        weights: of the layers that are sent; the future is left out.
+        place: what is picked.
+        layers: the numbers of the layers that are sent; the others come when they are picked.
+        n_layers: rows of the grid.
+        told: of each head.
+        look: `from` = what a word looks at, `to` = what looks at it.
+        combine: how several heads become one number.
+        unit: what a weight is.
+        key: of the component; its state is in the session under it.
+        on_change: when a word or head is picked.
+    """
+    data = {
+        "tokens": list(tokens),
+        "weights": pack(weights),
+        "layers": list(layers),
+        "n_layers": n_layers,
+        "n_heads": weights.shape[1],
+        "look": look,
+        "combine": combine,
+        "unit": unit,
+        "place": asdict(place),
+        "told": asdict(told),
+    }
+    return component("attention")(key=key, data=data, on_at_change=on_change)
+
+
+def quantised(
+    weights: Float[Tensor, "layer head query key"],
+) -> UInt8[np.ndarray, "layer head query key"]:
+    """Weights in steps of 1/255: each is at most one step off, and a row's sum is kept.
+
+    The running sums are rounded, so what one weight loses the next one gains.
+
+    Example:
+        >>> import torch
+        >>> quantised(torch.full((1, 1, 1, 3), 1 / 3)).tolist()
+        [[[[85, 85, 85]]]]
+    """
+    sums = np.cumsum(weights.numpy(), axis=-1, dtype=np.float64)
+    steps = np.diff(np.rint(LEVELS * sums), axis=-1, prepend=0.0)
+    return steps.clip(0, LEVELS).astype(np.uint8)
+
+
+def pack(weights: Float[Tensor, "layer head query key"]) -> str:
+    """Quantised weights of the past and present, row by row, in base64."""
+    past = np.tril_indices(weights.shape[-1])
+    rows = (quantised(layer[None])[0][:, past[0], past[1]].tobytes() for layer in weights)
+    return b64encode(b"".join(rows)).decode()
+
+
+def unpack(packed: str, n_heads: int, length: int) -> Float[np.ndarray, "layer head query key"]:
+    """The weights as the browser reads them."""
+    rows, columns = np.tril_indices(length)
+    steps = np.frombuffer(b64decode(packed), np.uint8).reshape(-1, n_heads, len(rows))
+    weights = np.zeros((*steps.shape[:2], length, length))
+    weights[:, :, rows, columns] = steps / LEVELS
+    return weights

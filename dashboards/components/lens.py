@@ -1,0 +1,141 @@
+"""A grid of what each layer would say at each position, and the candidates of the chosen cell."""
+
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from dashboards.components import component
+from dashboards.components.colours import legend, limits, quantised
+from interp.analyses.lenses.logit_lens import LogitLens
+from interp.plots.lenses.logit_lens import UNITS, Metric, cell_values
+
+RANKS = ("answer_rank", "rank")
+LOG_UNITS = {
+    "answer_rank": "rank of the final answer (log scale)",
+    "rank": "rank of {} (log scale)",
+}
+LED, AMONG = 2, 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A place in the grid: row 0 = embedding, position 0 = the first token."""
+
+    layer: int
+    pos: int
+
+
+def draw(
+    result: LogitLens,
+    *,
+    beside: Sequence[LogitLens] = (),
+    metric: Metric = "probability",
+    chosen: Cell,
+    first: int = 0,
+    count: int | None = None,
+    key: str = "lens_grid",
+    on_change: Callable[[], None] = lambda: None,
+) -> Mapping[str, Any]:
+    """Draw the grid and the candidates; the cell that is picked comes back as `[layer, pos]`.
+
+    Args:
+        result: whose cells are drawn; its first target, if any, is marked where it leads.
+        beside: readings of the same prompt, whose candidates of the cell stand side by side; the
+            result alone by default.
+        metric: what colours the cells.
+        chosen: the cell whose candidates are told.
+        first: the first position that is drawn.
+        count: how many positions are drawn; None = the rest.
+        key: of the component; its state `cell` is in the session under it.
+        on_change: when a cell is picked.
+    """
+    shown = slice(first, None if count is None else first + count)
+    values = cell_values(result, metric)
+    low, high = limits(values, "grid", 0.0 if metric != "target" else None, _top(metric))
+    names, best = _best(result, shown)
+    data = {
+        "rows": list(result.row_names),
+        "columns": list(result.tokens[shown]),
+        "first": first,
+        "names": names,
+        "best": best,
+        "steps": quantised(values[:, shown], low, high),
+        "numbers": _floats(_told(values[:, shown], metric)),
+        "marks": _marks(result, shown),
+        "target": result.targets[0] if result.targets else "",
+        "legend": _legend(result, metric, low, high),
+        "chosen": [chosen.layer, chosen.pos],
+        "panel": [candidates(each, chosen) for each in beside or (result,)],
+    }
+    return component("lens")(key=key, data=data, on_cell_change=on_change)
+
+
+def candidates(result: LogitLens, at: Cell) -> dict[str, Any]:
+    """The best tokens of a cell with their probabilities, and what else is known of it."""
+    chances = result.top_log_probs[at.layer, at.pos].exp().tolist()
+    about = [
+        ["entropy", f"{result.entropy_bits[at.layer, at.pos]:.2f} bits"],
+        ["KL to final", f"{result.kl_nats[at.layer, at.pos]:.3f} nats"],
+        ["final answer", result.top_tokens[-1][at.pos][0]],
+        ["its rank here", str(result.answer_ranks[at.layer, at.pos].item())],
+    ]
+    for number, target in enumerate(result.targets):
+        chance = result.log_probs[at.layer, at.pos, number].exp().item()
+        rank = result.ranks[at.layer, at.pos, number].item()
+        about.append([target, f"{chance:.2%}, rank {rank}"])
+    return {
+        "title": f"{result.lens.capitalize()} lens",
+        "rows": [[token, p] for token, p in zip(_at(result, at), chances, strict=True)],
+        "about": about,
+    }
+
+
+def _at(result: LogitLens, at: Cell) -> tuple[str, ...]:
+    return result.top_tokens[at.layer][at.pos]
+
+
+def _best(result: LogitLens, shown: slice) -> tuple[list[str], str]:
+    """Each token once, and the number of each cell's best one."""
+    rows = [[best[0] for best in row[shown]] for row in result.top_tokens]
+    names = list(dict.fromkeys(token for row in rows for token in row))
+    numbers = {token: number for number, token in enumerate(names)}
+    return names, _packed([[numbers[token] for token in row] for row in rows], "<u2")
+
+
+def _marks(result: LogitLens, shown: slice) -> str:
+    """2 where the followed token leads, 1 where it is among the candidates, 0 elsewhere."""
+    if not result.targets:
+        return ""
+    ranks = result.ranks[:, shown, 0].numpy()
+    among = ranks < result.top_log_probs.shape[-1]
+    return _packed(np.where(ranks == 0, LED, np.where(among, AMONG, 0)), "u1")
+
+
+def _told(values: Tensor, metric: Metric) -> Tensor:
+    """The numbers as they are read out: ranks as ranks, log-probabilities as probabilities."""
+    if metric in RANKS:
+        return (10**values - 1).round()
+    return values.exp() if metric == "target" else values
+
+
+def _top(metric: Metric) -> float | None:
+    return {"probability": 1.0, "target": 0.0}.get(metric)
+
+
+def _legend(result: LogitLens, metric: Metric, low: float, high: float) -> dict[str, Any]:
+    followed = result.targets[0] if result.targets else ""
+    unit = LOG_UNITS.get(metric, UNITS[metric]).format(followed)
+    ends = {"low": "0", "high": f"{10**high - 1:.0f}"} if metric in RANKS else {}
+    return legend("grid", low, high, unit) | ends
+
+
+def _floats(values: Tensor) -> str:
+    return _packed(values.numpy(), "<f4")
+
+
+def _packed(values: Any, kind: str) -> str:
+    return b64encode(np.asarray(values).astype(kind).tobytes()).decode()

@@ -1,0 +1,82 @@
+"""A slider over training, log-spaced, that moves linked panels in the browser alone."""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from dashboards.components import component
+from interp.analyses.learning.growth import Growth
+from interp.analyses.learning.watch import Watch
+
+FINE, COARSE = 32_767, 255
+MOST_CURVES = 8
+
+
+def timeline(grown: Growth, curves: Watch, *, chosen: Sequence[str], key: str) -> None:
+    """Draw the slider, the curves and the panels; nothing comes back, so nothing reruns.
+
+    Args:
+        grown: text, words, attention and lens of each checkpoint.
+        curves: measured at these or other checkpoints of the run.
+        chosen: names of curves to show, eight at most.
+        key: unique on the page.
+    """
+    component("timeline")(key=key, data=told(grown, curves, chosen))
+
+
+def told(grown: Growth, curves: Watch, chosen: Sequence[str]) -> dict[str, Any]:
+    """All that the browser needs: whole numbers where a picture needs no more."""
+    reach = float(grown.points.abs().max()) if grown.words else 1.0
+    names, best = _numbered(grown)
+    return {
+        "steps": list(grown.steps),
+        "prompt": str(grown.provenance.prompt),
+        "tokens": list(grown.tokens),
+        "texts": list(grown.texts),
+        "words": list(grown.words),
+        "kinds": list(grown.kinds),
+        "points": _packed(grown.points / (reach or 1.0) * FINE, "<i2"),
+        "shown": [round(share, 3) for share in grown.shown.tolist()],
+        "head": f"{grown.layer}.{grown.head}",
+        "pattern": _packed(grown.pattern * COARSE, "u1"),
+        "rows": list(grown.rows),
+        "names": names,
+        "best": _packed(best, "<u2"),
+        "chances": _packed(grown.chances * COARSE, "u1"),
+        "curves": [_curve(curves, name) for name in chosen[:MOST_CURVES]],
+    }
+
+
+def _curve(curves: Watch, name: str) -> dict[str, Any]:
+    i = curves.curves.index(name)
+    values = curves.values[i, :, 0]
+    return {
+        "name": name,
+        "unit": curves.units[i],
+        "steps": list(curves.steps),
+        "values": _rounded(values),
+        "low": _rounded(curves.values[i, :, 1]),
+        "high": _rounded(curves.values[i, :, 2]),
+        "control": _rounded(curves.controls[i]) if curves.control_names[i] else [],
+        "control_name": curves.control_names[i],
+    }
+
+
+def _numbered(grown: Growth) -> tuple[list[str], list]:
+    """Each guess once, and the number of each cell's."""
+    flat = [token for step in grown.guesses for row in step for token in row]
+    names = list(dict.fromkeys(flat))
+    number = {token: i for i, token in enumerate(names)}
+    return names, [[[number[t] for t in row] for row in step] for step in grown.guesses]
+
+
+def _rounded(values: Tensor) -> list[float | None]:
+    return [None if value != value else float(f"{value:.4g}") for value in values.tolist()]
+
+
+def _packed(values: Any, kind: str) -> str:
+    whole = np.rint(np.asarray(values))
+    return b64encode(whole.astype(kind).tobytes()).decode()

@@ -1,0 +1,22 @@
+"""An error that a user can mend is a sentence on the page; any other shows its traceback."""
+
+from collections.abc import Callable
+from functools import wraps
+
+import streamlit as st
+
+from dashboards.page.markdown import plain
+from interp.core.errors import InterpError
+
+
+def guarded(render: Callable[[], None]) -> Callable[[], None]:
+    """The page, ending in a sentence where it cannot go on."""
+
+    @wraps(render)
+    def shown() -> None:
+        try:
+            render()
+        except InterpError as error:
+            st.error(plain(str(error)), icon=":material/error:")
+
+    return shown

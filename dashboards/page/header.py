@@ -1,0 +1,158 @@
+"""What every view begins with: which model at which step, which text, which seed.
+
+The values stand in the address bar (`bind="query-params"`), so the address is the permalink.
+"""
+
+import streamlit as st
+
+from dashboards.page import model_cache
+from dashboards.page.markdown import plain
+from dashboards.page.model_list import NEWEST, Entry, entries
+from interp.core.errors import TokenError
+from interp.core.protocols import LanguageModel
+from interp.worlds import world_names
+from interp.worlds.world import World
+
+LONGEST_PROMPT = 20_000
+MOST_SEEDS = 2**31 - 1
+LINK = {"bind": "query-params"}
+EXAMPLES = 50
+
+
+def begin(title: str, what: str) -> tuple[LanguageModel, Entry]:
+    """Title, what the view is for, and the model that was picked; ends the page without one.
+
+    Raises:
+        CheckpointError: the model cannot be opened.
+    """
+    st.title(title)
+    st.markdown(what)
+    known = entries()
+    if not known:
+        no_model()
+        st.stop()
+    entry, step = _pick(known)
+    model = model_cache.opened(entry, step)
+    st.caption(_about(entry, model))
+    return model, entry
+
+
+def no_model() -> None:
+    """The empty state."""
+    st.info("There is no model on this machine yet. Train one:", icon=":material/info:")
+    st.code("interp demo", language="bash")
+    st.caption("Then load this page again. `interp dashboard FOLDER` looks in another folder.")
+
+
+def _pick(known: list[Entry]) -> tuple[Entry, int | None]:
+    names = [entry.name for entry in known]
+    with st.sidebar:
+        name = st.selectbox("Model", names, key="model", **LINK)
+        entry = known[names.index(name)]
+        steps = [NEWEST, *map(str, reversed(entry.steps))]
+        told = "The newest weights, or those of an earlier training step."
+        step = st.selectbox("Training step", steps, key="step", help=told, **LINK)
+    return entry, None if step == NEWEST else int(step)
+
+
+def _about(entry: Entry, model: LanguageModel) -> str:
+    parameters = entry.parameters
+    step = model.step
+    at = next((e for e in reversed(entry.evaluations) if e["step"] == step), {})
+    parts = [
+        entry.name,
+        "" if step is None else f"step {step:,}",
+        f"{parameters:,} parameters" if parameters else "",
+        _nats("held-out loss", at.get("loss_nats_per_token")),
+        _nats("regret", at.get("regret_nats_per_token")),
+        f"weights {model.hash[:8]}",
+    ]
+    return plain(" · ".join(part for part in parts if part))
+
+
+def _nats(name: str, value: float | None) -> str:
+    return "" if value is None else f"{name} {value:.3f} nats/token"
+
+
+def world_of(entry: Entry) -> World | None:
+    """The world whose text the model was trained on; None for other text."""
+    return model_cache.world(entry.world) if entry.world in world_names() else None
+
+
+def no_world() -> None:
+    """The empty state of views that need to know the truth."""
+    st.info(
+        "This model was trained on other text than a world's, so nothing here knows the truth.",
+        icon=":material/info:",
+    )
+
+
+def prompt_box(
+    model: LanguageModel, entry: Entry, *, key: str = "prompt", sentences: int | None = 2
+) -> str:
+    """A text, with its tokens as the model sees them.
+
+    Args:
+        model: that will read it.
+        entry: where it comes from: its world tells examples.
+        key: of the widget; views with the same key share the text.
+        sentences: how many sentences an example has; None = a whole story.
+    Raises:
+        TokenError: empty, longer than the context, or with words the model does not know.
+    """
+    world = world_of(entry)
+    text = st.text_area(
+        "Text",
+        example(world, 0, sentences),
+        key=key,
+        height=100,
+        max_chars=LONGEST_PROMPT,
+        placeholder="Write something for the model to read …",
+        **LINK,
+    )
+    if world is not None:
+        st.button(
+            "Another example",
+            key=f"another_{key}",
+            icon=":material/casino:",
+            on_click=_another,
+            args=(world, key, sentences),
+        )
+    tokens_of(model, text or "")
+    return text
+
+
+def tokens_of(model: LanguageModel, text: str) -> None:
+    """Say how many tokens a text is, and show them.
+
+    Raises:
+        TokenError: see `prompt_box`.
+    """
+    if not text.strip():
+        raise TokenError("A text was needed; none came. Write one, or take an example.")
+    tokens, _ = model.to_tokens(text)
+    ids = tokens[0].tolist()
+    with st.expander(f"{len(ids)} of {model.cfg.n_ctx} tokens", icon=":material/notes:"):
+        st.code("│".join(model.tokenizer.display(ids)), language=None, wrap_lines=True)
+
+
+def seed_box() -> int:
+    """The seed of everything that is drawn."""
+    return st.sidebar.number_input(
+        "Seed", 0, MOST_SEEDS, 0, key="seed", help="The same seed draws the same.", **LINK
+    )
+
+
+def example(world: World | None, number: int, sentences: int | None) -> str:
+    """The beginning of a story that no model was trained on; a plain word without a world."""
+    if world is None:
+        return "Once upon a time"
+    text = world.sample(number, split="held_out").text
+    ends = [sentence.span[1] for sentence in world.parse(text).sentences]
+    return text[: ends[sentences - 1]] if sentences and len(ends) >= sentences else text
+
+
+def _another(world: World, key: str, sentences: int | None) -> None:
+    number = st.session_state.get(f"example_{key}", 0) % EXAMPLES + 1
+    st.session_state[f"example_{key}"] = number
+    st.session_state[key] = example(world, number, sentences)

@@ -1,0 +1,1 @@
+"""Controls by which a page asks for its arguments."""

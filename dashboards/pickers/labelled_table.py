@@ -1,0 +1,111 @@
+"""A table of labelled texts from the reader's own computer: kept, checked, and shown before use."""
+
+import os
+import tempfile
+from hashlib import sha256
+from pathlib import Path
+
+import streamlit as st
+
+from dashboards.page.markdown import plain
+from interp.core.protocols import LanguageModel
+from interp.methods.data.labelled_table import (
+    MOST_BYTES,
+    Row,
+    check_labels,
+    label_counts,
+    place_rows,
+    read_labelled,
+)
+from interp.worlds.world import World
+
+KINDS = ["csv", "tsv", "jsonl", "ndjson", "txt"]
+HEAD = 5
+EXAMPLE_ROWS = 120
+FORM = (
+    "A table with the columns `text` and `label`: CSV, TSV or JSON lines in UTF-8. The probe reads "
+    "at the end of the text, or at the end of the word in a column `word`. Rows with the same "
+    "`group` stay together when training and test are parted."
+)
+
+
+def own_table(model: LanguageModel, world: World | None) -> Path | None:
+    """Ask for a table, check it against the model, and show what it holds.
+
+    Args:
+        model: whose tokenizer has to know its words.
+        world: whose texts make the example; None = no example.
+    Returns:
+        Where the table lies on this machine; None until one came.
+    Raises:
+        ConfigError, TokenError, NotEnoughDataError: it cannot be used; the row is named.
+    """
+    st.markdown(FORM)
+    uploaded = st.file_uploader(
+        "A table of labelled texts", type=KINDS, key="table", max_upload_size=MOST_BYTES // 10**6
+    )
+    if world is not None:
+        st.download_button(
+            "An example table",
+            data=lambda: example(world),
+            file_name="moods.csv",
+            mime="text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+    if uploaded is None:
+        st.info("No table yet. It stays on this machine.", icon=":material/table:")
+        return None
+    path = kept(uploaded.name, uploaded.getvalue())
+    rows = read_labelled(path)
+    _told(rows)
+    check_labels(rows)
+    place_rows(rows, model.tokenizer, model.cfg.n_ctx)
+    return path
+
+
+def kept(name: str, content: bytes) -> Path:
+    """The file on this machine, so that the Python on the page finds it; same bytes, same place.
+
+    Of a name only letters, digits, `-`, `_` and the ending remain: it never leads elsewhere.
+    """
+    user = getattr(os, "getuid", lambda: 0)()
+    folder = Path(tempfile.gettempdir(), f"interp-tables-{user}", sha256(content).hexdigest()[:16])
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    told = Path(name.replace("\\", "/"))
+    stem = "".join(c for c in told.stem if c.isascii() and (c.isalnum() or c in "-_"))[:60]
+    ending = told.suffix.lower().removeprefix(".")
+    path = folder / f"{stem or 'table'}.{ending if ending in KINDS else 'txt'}"
+    if not path.exists() or path.read_bytes() != content:
+        path.write_bytes(content)
+    return path
+
+
+def example(world: World) -> str:
+    """A table of a world's own sentences: whose mood is which, read at the mood's cause."""
+    lines, number = ["text,label"], 0
+    variable = "mood" if "mood" in world.variables else next(iter(world.variables))
+    while len(lines) <= EXAMPLE_ROWS and number < 10 * EXAMPLE_ROWS:
+        story = world.sample(number, split="held_out")
+        number += 1
+        for fact in story.facts:
+            if (fact.variable, fact.role) == (variable, "stated"):
+                text = story.text[: fact.span[1]].replace('"', '""')
+                lines.append(f'"{text}",{fact.value}')
+                break
+    return "\n".join(lines) + "\n"
+
+
+def _told(rows: list[Row]) -> None:
+    """How many rows of which label, and the first of them."""
+    counts = label_counts(rows)
+    share = next(iter(counts.values())) / len(rows)
+    st.markdown(
+        plain(f"{len(rows):,} rows of {len(counts)} labels; always answering the commonest is ")
+        + plain(f"right in {share:.0%} of them.")
+    )
+    left, right = st.columns([2, 1])
+    shown = [{"text": row.text, "label": row.label, "group": row.group} for row in rows[:HEAD]]
+    left.dataframe(shown, hide_index=True, alt="The first rows of the table", key="table_head")
+    balance = [{"label": label, "rows": count} for label, count in counts.items()]
+    right.dataframe(balance, hide_index=True, alt="Rows of each label", key="table_balance")

@@ -1,0 +1,70 @@
+"""A tuned lens on the page: offered, trained when it is asked for, kept by the model's weights."""
+
+import streamlit as st
+
+from dashboards.page import header, measurements, run_button
+from interp.analyses.lenses.tuned_lens import TunedLens
+from interp.core.protocols import LanguageModel
+from interp.worlds.world import World
+
+STORIES = 100
+# Measured on one core with the shipped model: under 2 s, and as near as 300 slower steps.
+TRAINING = {"steps": 200, "batch": 256, "learning_rate": 3e-3}
+SOURCES = {"world": "Stories of the world", "own": "Texts of your own"}
+LENSES = {"raw": "Raw", "tuned": "Tuned"}
+
+
+def tuned_lens_box(model: LanguageModel, world: World | None, seed: int) -> TunedLens | None:
+    """Offer to train one; None until it is asked for.
+
+    Raises:
+        NotEnoughDataError: too few texts were given.
+        TokenError: a text has words the model does not know.
+    """
+    offered = ["world", "own"] if world is not None else ["own"]
+    with st.expander("Tuned lens", icon=":material/tune:"):
+        st.caption(
+            "A small map a layer, trained to say what the rest of the model would do on average: "
+            "it shows what can be read from a layer, also where the raw lens sees nothing."
+        )
+        source = st.radio("Learn from", offered, 0, SOURCES.get, key="tune_from", horizontal=True)
+        texts = _texts() if source == "own" else ()
+        told = {"texts": texts} if source == "own" else {"world": world, "n_stories": STORIES}
+        wanted = [model.hash, source, texts, seed]
+        pressed = st.button("Train a tuned lens", icon=":material/model_training:")
+        if not run_button.asked_for("tuned_lens", pressed, wanted):
+            return None
+    what = f"{len(texts)} texts" if source == "own" else f"{STORIES} stories"
+    with st.spinner(f"Training a tuned lens on {what}: some seconds for a small model …"):
+        return measurements.measured("tuned_lens", model, **told, **TRAINING, seed=seed)
+
+
+def _texts() -> tuple[str, ...]:
+    pasted = st.text_area(
+        "Texts, one a line, five or more",
+        key="tune_texts",
+        max_chars=header.LONGEST_PROMPT,
+        persist_state="session",
+    )
+    return tuple(line.strip() for line in (pasted or "").splitlines() if line.strip())
+
+
+def lens_box(tuned: TunedLens | None) -> str:
+    """Which lens the grid shows."""
+    if tuned is None and st.session_state.get("lens") == "tuned":
+        st.info(
+            "The tuned lens is not trained here yet: train it below. Until then, this is the raw "
+            "lens.",
+            icon=":material/info:",
+        )
+    return st.segmented_control(
+        "Lens",
+        LENSES,
+        default="raw",
+        required=True,
+        format_func=LENSES.get,
+        key="lens",
+        disabled=tuned is None,
+        help="Train a tuned lens below to read through it.",
+        **header.LINK,
+    )

@@ -1,0 +1,121 @@
+"""Two texts side by side, written at once with the same random numbers; then what differs."""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from typing import Any
+
+import streamlit as st
+
+from dashboards.components.coloured_text import coloured_text
+from dashboards.page import measurements, result_card
+from dashboards.page.markdown import plain
+from interp.analyses.interventions.continuation import Candidates, Continuation
+from interp.core.edits import Edit
+from interp.core.protocols import LanguageModel
+from interp.results.provenance import describe_model, record
+
+BASE, STEERED = "As it is", "Steered"
+SECONDS = 0.1
+WRITTEN = "written_pair"
+
+
+def pair(
+    model: LanguageModel, prompt: str, edits: Sequence[Edit], options: dict[str, Any], title: str
+) -> Continuation:
+    """Write both texts before the reader's eyes, then show where and how much they diverge.
+
+    Args:
+        model: to steer.
+        prompt: to continue.
+        edits: on the second text.
+        options: of `model.generate`.
+        title: of the figure in the report.
+    """
+    place = st.empty()
+    asked = json.dumps([describe_model(model), prompt, record(list(edits)), options])
+    if st.session_state.get(WRITTEN) != asked:
+        with place.container():
+            _write(model, prompt, edits, options)
+    result = measurements.measured("continuation", model, prompt=prompt, edits=edits, **options)
+    st.session_state[WRITTEN] = asked
+    with place.container():
+        result_card.show(result, title, picture=lambda: _columns(result))
+    return result
+
+
+def _write(
+    model: LanguageModel, prompt: str, edits: Sequence[Edit], options: dict[str, Any]
+) -> None:
+    """Fill both columns while the tokens are drawn."""
+    slots = []
+    for column, name in zip(st.columns(2), (BASE, STEERED), strict=True):
+        column.markdown(f"**{name}**")
+        slots.append(column.container(border=True).empty())
+    shown = 0.0
+    for texts in growing(model, prompt, edits, options):
+        if time.monotonic() - shown > SECONDS:
+            shown = time.monotonic()
+            for slot, text in zip(slots, texts, strict=True):
+                slot.text(text + " ▌")
+
+
+def growing(
+    model: LanguageModel, prompt: str, edits: Sequence[Edit], options: dict[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """The unedited and the edited text, a token longer each time."""
+    streams = (
+        model.stream(prompt, **options, top=0),
+        model.stream(prompt, edits=edits, **options, top=0),
+    )
+    ids: tuple[list[int], list[int]] = ([], [])
+    for rows in zip_longest(*streams):
+        for row, mine in zip(rows, ids, strict=True):
+            if row is not None and row[0] is not None:
+                mine.append(row[0].token)
+        yield tuple(model.tokenizer.decode(mine) for mine in ids)
+
+
+def _columns(result: Continuation) -> None:
+    left, right = st.columns(2)
+    top = max(0.5, *result.kl_nats.tolist(), *result.base_kl_nats.tolist())
+    told = {"unit": "KL(edited ‖ unedited) before the token (nats)", "low": 0.0, "high": top}
+    with left:
+        st.markdown(f"**{BASE}**")
+        with st.container(border=True):
+            coloured_text(
+                result.base_tokens, result.base_kl_nats, labels=_base_labels(result), **told,
+                key="base_text", name="The text as it is", show_legend=False,
+            )  # fmt: skip
+    with right:
+        st.markdown(f"**{STEERED}**")
+        with st.container(border=True):
+            coloured_text(
+                result.steered_tokens, result.kl_nats, labels=_steered_labels(result), **told,
+                key="steered_text", name="The steered text", show_legend=False,
+            )  # fmt: skip
+    st.caption(
+        plain(
+            "The stronger the colour, the more the edit changed what might come here "
+            f"(KL, 0 to {top:.2g} nats). Point at a token for its candidates before and after."
+        )
+    )
+
+
+def _base_labels(result: Continuation) -> list[str]:
+    rows = zip(result.base_tokens, result.base_kl_nats, result.base_log_prob_nats, strict=True)
+    return [f"{token}\nKL\t{kl:.3f} nats\nloss\t{-chance:.2f} nats" for token, kl, chance in rows]
+
+
+def _steered_labels(result: Continuation) -> list[str]:
+    columns = result.steered_tokens, result.kl_nats, result.log_prob_nats
+    return [
+        f"{token}\nKL\t{kl:.3f} nats\nunedited loss\t{-chance:.2f} nats"
+        f"\nbefore\t{_listed(result.before, i)}\nafter\t{_listed(result.after, i)}"
+        for i, (token, kl, chance) in enumerate(zip(*columns, strict=True))
+    ]
+
+
+def _listed(candidates: Candidates, i: int) -> str:
+    return "  ".join(f"{token} {chance:.0%}" for token, chance in candidates[i])

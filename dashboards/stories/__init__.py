@@ -1,0 +1,1 @@
+"""Results told on a story, word by word."""

@@ -1,0 +1,53 @@
+"""The five chapters of a gradient step, each in one line of numbers."""
+
+import streamlit as st
+
+from dashboards.page.markdown import plain
+from interp.analyses.attribution.step import Step, chance
+
+
+def story(result: Step) -> None:
+    """Predict, measure, blame, step, and what else changed, beside each other."""
+    told = chapters(result)
+    for column, (title, words) in zip(st.columns(len(told)), told.items(), strict=True):
+        with column.container(border=True, height="stretch"):
+            st.markdown(f"**{title}**")
+            st.markdown(plain(words))
+
+
+def chapters(result: Step) -> dict[str, str]:
+    """Title to words."""
+    right = result.candidates[result.right]
+    before, after = (chance(values[result.right]) for values in (result.before, result.after))
+    largest = result.parts[result.part_kinds.index("tensor")]
+    loss = f"{result.losses[0]:.3f} nats for {result.answer!r}"
+    if result.steps:
+        before, loss = f"{before}, now {after}", f"{loss}, now {result.losses[-1]:.3f}"
+    return {
+        "1 · It predicts": f"{right}: {before}.",
+        "2 · The loss": f"{loss}.",
+        "3 · The blame": f"A gradient of length {result.gradient_norm:.3g}; the largest share goes "
+        f"to {largest}.",
+        "4 · The step": _step(result),
+        "5 · What else": _elsewhere(result),
+    }
+
+
+def _step(result: Step) -> str:
+    if not result.steps:
+        return (
+            f"Press Step. Predicted: {result.predicted[0]:+.3g} nats; with curvature "
+            f"{result.curved:+.3g}."
+        )
+    predicted = sum(result.predicted)
+    return f"{result.steps} taken: {result.change:+.3g} nats, {predicted:+.3g} predicted."
+
+
+def _elsewhere(result: Step) -> str:
+    if not result.untouched:
+        return "No other prompt is watched."
+    if not result.steps:
+        return f"{len(result.untouched)} other prompts are watched."
+    change = result.untouched_loss.diff(dim=1).mean()
+    count = len(result.untouched)
+    return f"{result.turned} of {count} other best answers turned; loss {change:+.2g} nats."

@@ -1,0 +1,48 @@
+"""What a model gets wrong: a world's questions with the least probable right answers first."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+import torch
+
+from interp.core.protocols import LanguageModel
+from interp.methods.data.answer_loss import Lesson, asked_by
+from interp.worlds.world import World
+
+STORIES, MOST, TOGETHER = 60, 8, 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mistake:
+    """A question, its right answer, and the probability that the model gives the answer's start."""
+
+    text: str
+    answer: str
+    probability: float
+
+    @property
+    def words(self) -> str:
+        """In a line."""
+        return f"… {self.text[-40:]} →{self.answer} ({self.probability:.1%})"
+
+
+def mistakes(model: LanguageModel, world: World | None) -> list[Mistake]:
+    """The hardest questions of new compositions, the worst first; none without a world."""
+    return [] if world is None else _mistakes(model.hash, model, world)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Looking for its mistakes …")
+def _mistakes(weights: str, _model: LanguageModel, _world: World) -> list[Mistake]:
+    found: list[tuple[str, str, Lesson]] = []
+    for number in range(STORIES):
+        found += asked_by(_model, _world, number, split="composition")
+    chances: list[float] = []
+    for start in range(0, len(found), TOGETHER):
+        part = [lesson for _, _, lesson in found[start : start + TOGETHER]]
+        logits = _model.run([list(lesson.prompt) for lesson in part]).logits[:, -1]
+        first = torch.tensor([lesson.answer[0] for lesson in part], device=logits.device)
+        chances += logits.softmax(-1).gather(-1, first[:, None])[:, 0].tolist()
+    pairs = sorted(zip(chances, found, strict=True), key=lambda pair: pair[0])[:MOST]
+    return [
+        Mistake(text=text, answer=answer, probability=chance) for chance, (text, answer, _) in pairs
+    ]

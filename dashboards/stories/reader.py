@@ -1,0 +1,146 @@
+"""A story on the page, read along: what is true in the world beside what the activations hold."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+import torch
+
+from dashboards.components.coloured_text import coloured_text
+from dashboards.page import header, model_cache
+from dashboards.page.markdown import plain
+from interp.analyses.probing.reading import WHERE, Reading, state_variables
+
+RIGHT, WRONG, NOTHING = "✓", "✗", "—"
+SIGN = "right?"
+
+
+@st.cache_data(show_spinner=False)
+def states(world: str) -> list[str]:
+    """The variables of a world that hold on from sentence to sentence."""
+    known = model_cache.world(world)
+    told = (known.sample(number, split="held_out") for number in range(8))
+    found = state_variables([fact for story in told for fact in story.facts])
+    return [variable for variable in known.variables if variable in found]
+
+
+def coloured_story(result: Reading, shown: Sequence[str]) -> None:
+    """The story, its tokens blue where all is read right, orange where something is read wrong.
+
+    The pointer or the arrow keys tell the world's state and the one read, token by token.
+
+    Args:
+        result: what is drawn.
+        shown: the kinds of token at which what is read is shown.
+    """
+    places = torch.tensor([place in shown for place in result.places])[result.where]
+    right = (result.right & places).sum(0).double()
+    count = ((result.read >= 0) & places).sum(0)
+    # Signed, so that both ends can be told apart: -1 = all right, 1 = all wrong.
+    balance = torch.where(count > 0, 1 - 2 * right / count, torch.nan)
+    coloured_text(
+        result.tokens,
+        balance,
+        labels=[label(result, pos, shown) for pos in range(len(result.tokens))],
+        scale="diverging",
+        low=-1.0,
+        high=1.0,
+        unit="−1 = all read right, 1 = all wrong",
+        key="reading_text",
+        name="The story, token by token",
+    )
+
+
+def label(result: Reading, pos: int, shown: Sequence[str]) -> str:
+    """What is said of a token: a line each of those the variable is about.
+
+    Lines are parted by new lines and columns by tabs; ✓ and ✗ say what the colour says.
+    """
+    lines = [f"{result.tokens[pos]}\tthe world\tread"]
+    for row, who in enumerate(result.about):
+        true, read, mark, p = cells(result, row, pos, shown)
+        lines.append("\t".join((who or "story", true, f"{read} {mark} {p}".strip())))
+    return "\n".join(lines)
+
+
+def cells(result: Reading, row: int, pos: int, shown: Sequence[str]) -> tuple[str, str, str, str]:
+    """The true value, the one read, ✓ or ✗, and the probability of the true one."""
+    truth, read = int(result.truth[row, pos]), int(result.read[row, pos])
+    true = result.classes[truth] if truth >= 0 else NOTHING
+    if read < 0 or result.places[int(result.where[row, pos])] not in shown:
+        return true, NOTHING, "", ""
+    mark = RIGHT if truth == read else WRONG
+    return true, result.classes[read], mark, f"{float(result.p_true[row, pos]):.2f}"
+
+
+def stepper(result: Reading, shown: Sequence[str]) -> int:
+    """A slider through the story with a button each way; arrow keys move it too.
+
+    It begins at the first token at which something is shown.
+    """
+    last = len(result.tokens) - 1
+    places = torch.tensor([place in shown for place in result.places])[result.where]
+    read = ((result.read >= 0) & places).any(0).tolist()
+    first = read.index(True) if True in read else 0
+    held = st.session_state.get("reading_at", first)
+    st.session_state["reading_at"] = min(max(0, int(held)), last)
+    back, bar, on = st.columns([1, 10, 1], vertical_alignment="bottom")
+    for column, step, words, icon, key in (
+        (back, -1, "The token before", ":material/chevron_left:", "Left"),
+        (on, 1, "The next token", ":material/chevron_right:", "Right"),
+    ):
+        column.button(
+            "",
+            icon=icon,
+            help=words,
+            key=f"reading_{key}",
+            on_click=_move,
+            args=(step, last),
+            width="stretch",
+        )
+    return bar.slider("Token", 0, last, key="reading_at", **header.LINK)
+
+
+def _move(step: int, last: int) -> None:
+    st.session_state["reading_at"] = min(max(0, st.session_state["reading_at"] + step), last)
+
+
+def two_tables(result: Reading, pos: int, shown: Sequence[str]) -> None:
+    """The world's state and the one read, side by side, at one token."""
+    said = "".join(token.replace("·", " ") for token in result.tokens[max(0, pos - 12) : pos])
+    here = result.tokens[pos].replace("·", " ").strip()
+    st.markdown(f"… {plain(said)} **{plain(here)}**")
+    world, read = st.columns(2)
+    world.markdown("**The world**")
+    read.markdown("**Read from the activations**")
+    name = result.variable.replace("_", " ")
+    truths: list[dict[str, str]] = []
+    found: list[dict[str, str]] = []
+    for row, who in enumerate(result.about):
+        true, value, mark, p = cells(result, row, pos, shown)
+        whose = {"whose": who or "the story"}
+        here = {"here": WHERE[result.places[int(result.where[row, pos])]]}
+        truths.append(whose | {name: true})
+        found.append(whose | {name: value, SIGN: mark, "p(true)": p} | here)
+    height = 35 * (len(truths) + 1) + 3
+    world.dataframe(
+        truths, hide_index=True, height=height, alt="The world's state", key="reading_world"
+    )
+    read.dataframe(
+        _marked(found, name), hide_index=True, height=height, alt=_words(found, name),
+        key="reading_read",
+    )  # fmt: skip
+
+
+def _marked(rows: Sequence[dict[str, str]], name: str) -> object:
+    """The table with wrong values in the colour of wrong ones; the sign says the same."""
+    import pandas as pd
+
+    def colour(row: "pd.Series") -> list[str]:
+        paint = {WRONG: "background-color: #d55e00; color: #000", RIGHT: ""}.get(row[SIGN], "")
+        return [paint if column in (name, SIGN) else "" for column in row.index]
+
+    return pd.DataFrame(list(rows)).style.apply(colour, axis=1)
+
+
+def _words(rows: Sequence[dict[str, str]], name: str) -> str:
+    return "; ".join(f"{row['whose']}: {row[name]} {row[SIGN]}" for row in rows)

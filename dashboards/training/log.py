@@ -1,0 +1,111 @@
+"""A run as its files tell of it: how far, how fast, how well."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from interp.core.errors import CheckpointError
+from interp.core.files import read_object
+from interp.runs.curves import TrainingCurves, curves_of
+from interp.runs.metrics import METRICS, read_baselines, read_metrics
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingLog:
+    """What a run has written so far.
+
+    Attributes:
+        recipe: as `run.json` has it; empty before the run has begun.
+        train: a record an update.
+        evaluations: on held-out text.
+        speed: a record a reading.
+        samples: texts, in order of steps.
+        baselines: losses of guessing by name, nats a token.
+    """
+
+    recipe: Record
+    train: list[Record]
+    evaluations: list[Record]
+    speed: list[Record]
+    samples: list[Record]
+    baselines: dict[str, float]
+
+    @classmethod
+    def read(cls, run: Path) -> "TrainingLog":
+        """The log of a run's folder; what is not there yet is empty."""
+        kinds: dict[str, list[Record]] = {"train": [], "eval": [], "speed": []}
+        for record in _records(run / METRICS):
+            kinds.get(record.get("kind", ""), []).append(record)
+        return cls(
+            recipe=_object(run / "run.json").get("recipe", {}),
+            train=kinds["train"],
+            evaluations=kinds["eval"],
+            speed=kinds["speed"],
+            samples=[r for r in _records(run / "samples.jsonl") if r.get("kind") == "sample"],
+            baselines=_baselines(run),
+        )
+
+    @property
+    def step(self) -> int:
+        """Updates done, as far as they were told."""
+        return self.train[-1]["step"] if self.train else 0
+
+    @property
+    def steps(self) -> int:
+        """Of the whole run; 0 when it has not begun."""
+        return self.recipe.get("steps", 0)
+
+    @property
+    def newest(self) -> Record:
+        """The newest evaluation."""
+        return self.evaluations[-1] if self.evaluations else {}
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Since this session of the run began."""
+        return self.speed[-1]["tokens_per_second"] if self.speed else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """By the pace of this session."""
+        if not self.steps or not self.tokens_per_second:
+            return None
+        tokens = self.recipe["batch_size"] * self.recipe["context"]
+        return (self.steps - self.step) * tokens / self.tokens_per_second
+
+    @property
+    def curves(self) -> TrainingCurves:
+        """All that is drawn of it."""
+        records = [*self.train, *self.evaluations, *self.speed]
+        return curves_of(records, self.recipe, self.baselines)
+
+
+def _records(path: Path) -> list[Record]:
+    try:
+        told = path.stat()
+        return _read(path, told.st_mtime_ns, told.st_size)
+    except OSError:
+        return []
+
+
+@lru_cache(maxsize=32)
+def _read(path: Path, changed: int, size: int) -> list[Record]:
+    """Read once for every state of the file: the page asks every two seconds."""
+    return read_metrics(path)
+
+
+def _object(path: Path) -> Record:
+    try:
+        return read_object(path)
+    except CheckpointError:
+        return {}
+
+
+def _baselines(run: Path) -> dict[str, float]:
+    try:
+        return read_baselines(run)
+    except CheckpointError:
+        return {}

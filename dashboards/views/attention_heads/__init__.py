@@ -1,0 +1,1 @@
+"""Pages of `interp.analyses.attention_heads`."""

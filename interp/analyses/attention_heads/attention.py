@@ -1,0 +1,167 @@
+"""Where each head looks on one prompt, and how much it writes from there."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from interp.core.protocols import LanguageModel, Prompt
+from interp.methods.attention_patterns import off_by, run_patterns, written_norms
+from interp.methods.prompts import displayed, one_row
+from interp.methods.untrained import untrained_twins
+from interp.results.provenance import provenance
+from interp.results.result import Result
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from interp.core.edits import Edit
+
+SUMMARIES = ("entropy_bits", "distance_tokens", "first_token", "previous_token", "itself")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attention(Result):
+    """Attention weights of a prompt. They say where a head read, not why the model answered.
+
+    Attributes:
+        tokens: the prompt's tokens, for display.
+        pattern: attention weights; each query's sum to one.
+        written: pattern x |v W_O|: the norm of what is written into the residual stream.
+        summary: mean over queries of each of `SUMMARIES`, from the second query on.
+        untrained: the same in untrained models of the same config, one a seed.
+    """
+
+    tokens: tuple[str, ...]
+    pattern: Float[Tensor, "layer head query key"]
+    written: Float[Tensor, "layer head query key"]
+    summary: Float[Tensor, "quantity layer head"]
+    untrained: Float[Tensor, "seed quantity layer head"]
+
+    @property
+    def written_share(self) -> Float[Tensor, "layer head query key"]:
+        """`written` as shares of each query's total."""
+        return self.written / self.written.sum(-1, keepdim=True).clamp_min(1e-30)
+
+    def finding(self) -> str:
+        entropy = self.summary[SUMMARIES.index("entropy_bits")]
+        layer, head = divmod(int(entropy.argmin()), entropy.shape[1])
+        control = self.untrained[:, SUMMARIES.index("entropy_bits")]
+        beside = (
+            f"untrained heads {control.min():.2f} to {control.max():.2f}"
+            if len(control)
+            else "no untrained control"
+        )
+        return (
+            f"Attention: head {layer}.{head} is the most focused, {entropy[layer, head]:.2f} bits "
+            f"over {len(self.tokens)} tokens ({beside})."
+        )
+
+    def caption(self) -> str:
+        control = (
+            f"the same in {len(self.untrained)} untrained models of the same config"
+            if len(self.untrained)
+            else "none (this model has no untrained twin)"
+        )
+        return (
+            f"{self.finding()} Attention weights, query rows and key columns; each row sums "
+            "to one. The weighted view multiplies by the norm of what is written from the key, "
+            f"|v W_O|. n = one prompt of {len(self.tokens)} tokens, so no interval; control: "
+            f"{control}. Attention weights are not explanations: see the heads' ablations."
+        )
+
+    def frame(self) -> "pd.DataFrame":
+        import numpy as np
+        import pandas as pd
+
+        tokens = np.array(self.tokens, dtype=object)
+        layers, heads, length, _ = self.pattern.shape
+        seen = torch.ones(length, length).tril().bool().expand(layers, heads, -1, -1)
+        layer, head, query, key = seen.nonzero(as_tuple=True)
+        return pd.DataFrame(
+            {
+                "layer": layer,
+                "head": head,
+                "query": query,
+                "key": key,
+                "query_token": tokens[query],
+                "key_token": tokens[key],
+                "attention": self.pattern[seen],
+                "written_norm": self.written[seen],
+            }
+        )
+
+
+def attention(
+    model: LanguageModel,
+    prompt: Prompt,
+    *,
+    edits: "Sequence[Edit]" = (),
+    untrained: int = 3,
+    seed: int = 0,
+) -> Attention:
+    """Where each head looks on one prompt, and how much it writes from there.
+
+    Args:
+        model: any language model.
+        prompt: one text, or the ids of one row.
+        edits: interventions during the run.
+        untrained: untrained models of the same config to compare with, where they can be made.
+        seed: of the first untrained model.
+    Returns:
+        Attention: weights "layer head query key", plain and times the norm of what is written.
+    Raises:
+        TokenError: the prompt cannot be read.
+    Example:
+        >>> attention(model, "The cat sat on the mat").pattern.sum(-1)  # doctest: +SKIP
+    Source:
+        Kobayashi et al. 2020, "Attention is Not Only a Weight: Analyzing Transformers with Vector
+        Norms", for the weighted view.
+    """
+    call = dict(locals())
+    tokens = one_row(model, prompt)
+    run = run_patterns(model, tokens, edits)
+    layers = range(model.cfg.n_layers)
+    pattern = torch.stack([run["pattern", layer][0].float() for layer in layers])
+    controls = [
+        _summary(_patterns(twin, tokens)) for twin in untrained_twins(model, untrained, seed)
+    ]
+    summary = _summary(pattern)
+    return Attention(
+        tokens=displayed(model.tokenizer, tokens[0].tolist()),
+        pattern=pattern,
+        written=torch.stack([written_norms(model, run, layer)[0] for layer in layers]),
+        summary=summary,
+        untrained=torch.stack(controls) if controls else summary.new_zeros(0, *summary.shape),
+        provenance=provenance(attention, call, hooks=("pattern", "v")),
+    )
+
+
+def _patterns(model: LanguageModel, tokens: Tensor) -> Float[Tensor, "layer head query key"]:
+    run = model.run(tokens, cache=["pattern"])
+    return run.stack("pattern")[:, 0].float()
+
+
+def _summary(
+    pattern: Float[Tensor, "layer head query key"],
+) -> Float[Tensor, "quantity layer head"]:
+    """`SUMMARIES`, meant over queries; the first query can only look at itself and is left out."""
+    length = pattern.shape[-1]
+    if length == 1:
+        return pattern.new_full((len(SUMMARIES), *pattern.shape[:2]), math.nan)
+    late = pattern[:, :, 1:]
+    place = torch.arange(length, device=pattern.device, dtype=pattern.dtype)
+    behind = (place[1:, None] - place[None]).clamp_min(0)
+    entropy = -torch.where(late > 0, late * late.clamp_min(1e-30).log2(), 0.0).sum(-1)
+    quantities = (
+        entropy,
+        (late * behind).sum(-1),
+        late[..., 0],
+        off_by(pattern, 1),
+        off_by(pattern, 0)[..., 1:],
+    )
+    return torch.stack([quantity.mean(-1) for quantity in quantities])

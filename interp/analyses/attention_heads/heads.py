@@ -1,0 +1,232 @@
+"""What each head does: looks back, finds a repetition, continues one, rests on the first token."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from interp.analyses.attention_heads._head_ablation import (
+    Kind,
+    head_ablations,
+    text_loss,
+    text_means,
+)
+from interp.core.errors import ConfigError, NotEnoughDataError
+from interp.core.protocols import LanguageModel
+from interp.core.statistics.intervals import Interval, mean_interval, plain
+from interp.methods.head_scores import (
+    SCORES,
+    copy_length,
+    head_scores,
+    repeated_tokens,
+    second_copy_loss,
+)
+from interp.methods.untrained import untrained_twins
+from interp.results.provenance import provenance
+from interp.results.result import Result
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+REPEATED, TEXTS = "repeated tokens", "texts"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heads(Result):
+    """Scores of every head, the same in untrained models, and what its absence costs.
+
+    Attributes:
+        scores: mean attention weight where each of `SCORES` says to look; bound = value, low, high.
+        untrained: the values in untrained models of the same config, one a seed.
+        ablation: loss change in nats per token, ablated - clean, on each of `ablated_on`.
+        ablated_on: `repeated tokens` (their second copy), `texts`.
+        clean_loss: nats per token without ablation, on each of these.
+        kind: of ablation.
+        copy_length: tokens in each copy of a repeated sequence.
+        n_sequences: repeated sequences.
+    """
+
+    scores: Float[Tensor, "score layer head bound"]
+    untrained: Float[Tensor, "seed score layer head"]
+    ablation: Float[Tensor, "text layer head bound"]
+    ablated_on: tuple[str, ...]
+    clean_loss: tuple[Interval, ...]
+    kind: str
+    copy_length: int
+    n_sequences: int
+
+    @property
+    def untrained_best(self) -> Float[Tensor, " score"]:
+        """The highest score of any head of any untrained model; nan without one."""
+        if not len(self.untrained):
+            return torch.full((len(SCORES),), float("nan"))
+        return self.untrained.amax((0, 2, 3))
+
+    def best(self, score: str) -> tuple[int, int]:
+        """Layer and head with the highest score."""
+        values = self.scores[SCORES.index(score), :, :, 0]
+        return divmod(int(values.argmax()), values.shape[1])
+
+    def finding(self) -> str:
+        row, (layer, head) = SCORES.index("induction"), self.best("induction")
+        control = (
+            f"best of {len(self.untrained)} untrained models {self.untrained_best[row]:.2f}"
+            if len(self.untrained)
+            else "no untrained control"
+        )
+        effect = ""
+        if len(self.ablation):
+            change = plain(_interval(self.ablation[0, layer, head], self.n_sequences))
+            effect = f"; without it the repetition costs {change} nats per token more"
+        score = plain(_interval(self.scores[row, layer, head], self.n_sequences))
+        return (
+            f"Heads: {layer}.{head} has the highest induction score, {score} ({control}){effect}."
+        )
+
+    def caption(self) -> str:
+        losses = ", ".join(
+            f"{where} {plain(loss)} (n = {loss.n})"
+            for where, loss in zip(self.ablated_on, self.clean_loss, strict=True)
+        )
+        ablated = (
+            f"Loss change under {self.kind}-ablation of one head at a time, in nats per token "
+            f"(ablated - clean; clean: {losses}). Heads that do the same job hide each other here. "
+            if len(self.ablation)
+            else ""
+        )
+        return (
+            f"{self.finding()} Scores are mean attention weights on random tokens said twice "
+            f"(2 x {self.copy_length}): to the token before, to the same token's first copy, to "
+            "the token after that copy, to the first token. Control: the same scores in "
+            f"{len(self.untrained)} untrained models of the same config. {ablated}"
+            f"n = {self.n_sequences} sequences, 95 % bootstrap intervals over them."
+        )
+
+    def frame(self) -> "pd.DataFrame":
+        import pandas as pd
+
+        layers, heads = self.scores.shape[1:3]
+        rows = [
+            row
+            for layer in range(layers)
+            for head in range(heads)
+            for row in self._rows(layer, head)
+        ]
+        names = ["layer", "head", "quantity", "value", "low", "high", "untrained", "untrained_best"]
+        return pd.DataFrame(rows, columns=names)
+
+    def _rows(self, layer: int, head: int) -> list[tuple]:
+        rows = []
+        for i, score in enumerate(SCORES):
+            twins = self.untrained[:, i, layer, head]
+            mean = twins.mean().item() if len(twins) else float("nan")
+            control = (mean, self.untrained_best[i].item())
+            rows.append((layer, head, score, *self.scores[i, layer, head].tolist(), *control))
+        for i, where in enumerate(self.ablated_on):
+            quantity = f"loss_change_nats ({where})"
+            values = self.ablation[i, layer, head].tolist()
+            rows.append((layer, head, quantity, *values, float("nan"), float("nan")))
+        return rows
+
+
+def heads(
+    model: LanguageModel,
+    texts: Sequence[str] = (),
+    *,
+    n_sequences: int = 32,
+    length: int = 0,
+    ablation: Kind = "mean",
+    untrained: int = 5,
+    seed: int = 0,
+) -> Heads:
+    """Score every head on random tokens said twice, and take each away in turn.
+
+    Args:
+        model: any language model.
+        texts: documents on which to measure ablations too, cut at the context.
+        n_sequences: random sequences.
+        length: tokens of each copy; 0 = as fits, at most 32.
+        ablation: `mean`, `zero`, or `none` to leave it out. The first position is never edited.
+        untrained: untrained models of the same config to compare with, where they can be made.
+        seed: of the sequences, the first untrained model and the resampling.
+    Returns:
+        Heads: scores "score layer head" in [0, 1], loss changes in nats per token.
+    Raises:
+        NotEnoughDataError: under two sequences, a single text, or too small a context.
+        ConfigError: an unknown kind of ablation.
+    Example:
+        >>> print(heads(model, stories))  # doctest: +SKIP
+    Source:
+        Olsson et al. 2022, "In-context Learning and Induction Heads" (prefix matching). Ours uses
+        different tokens in a copy, so that each has one place to look at.
+    """
+    call = dict(locals())
+    _check(n_sequences, texts, ablation)
+    length = copy_length(model, length)
+    tokens = repeated_tokens(model, n_sequences, length, seed)
+    twins = [
+        head_scores(twin, tokens, length).mean(0)
+        for twin in untrained_twins(model, untrained, seed)
+    ]
+    scores = head_scores(model, tokens, length)
+    clean, changes = _ablations(model, texts, tokens, length, ablation)
+    shape = (0, *scores.shape[1:])
+    bounded = [_bounds(change, seed) for change in changes]
+    return Heads(
+        scores=_bounds(scores, seed),
+        untrained=torch.stack(twins) if twins else torch.zeros(shape),
+        ablation=torch.stack(bounded) if bounded else torch.zeros(0, *shape[2:], 3),
+        ablated_on=(REPEATED, TEXTS)[: len(changes)],
+        clean_loss=tuple(mean_interval(loss, seed=seed) for loss in clean),
+        kind=ablation,
+        copy_length=length,
+        n_sequences=n_sequences,
+        provenance=provenance(heads, call, hooks=("pattern", "z")),
+    )
+
+
+def _check(n_sequences: int, texts: Sequence[str], ablation: str) -> None:
+    if ablation not in ("mean", "zero", "none"):
+        raise ConfigError(f"ablation is 'mean', 'zero' or 'none'; {ablation!r} came.")
+    if n_sequences < 2 or len(texts) == 1 or isinstance(texts, str):
+        raise NotEnoughDataError(
+            "Intervals need two sequences or more, and a list of two texts or more (or none); "
+            f"n_sequences = {n_sequences} and {type(texts).__name__} of {len(texts)} came."
+        )
+
+
+def _ablations(
+    model: LanguageModel, texts: Sequence[str], tokens: Tensor, length: int, kind: Kind
+) -> tuple[list[Tensor], list[Float[Tensor, "row layer head"]]]:
+    """Clean losses and loss changes on the repeated tokens and, if there are any, the texts."""
+    if kind == "none":
+        return [], []
+
+    def repetition(edits: Sequence) -> Tensor:
+        logits = model.run(tokens, edits=edits).logits.cpu()
+        return second_copy_loss(logits, tokens, length)
+
+    pairs = [head_ablations(model, kind, text_means(model, tokens.tolist()), repetition)]
+    if texts:
+        rows = [model.tokenizer.encode(text)[: model.cfg.n_ctx] for text in texts]
+        means = text_means(model, rows)
+        pairs.append(
+            head_ablations(model, kind, means, lambda edits: text_loss(model, rows, edits))
+        )
+    return [clean for clean, _ in pairs], [change for _, change in pairs]
+
+
+def _bounds(values: Float[Tensor, "row ..."], seed: int) -> Float[Tensor, "... 3"]:
+    """Mean over rows with the ends of its interval, for every entry."""
+    flat = values.flatten(1).unbind(1)
+    intervals = [mean_interval(column, seed=seed) for column in flat]
+    bounds = torch.tensor([(each.value, each.low, each.high) for each in intervals])
+    return bounds.reshape(*values.shape[1:], 3)
+
+
+def _interval(bounds: Float[Tensor, " bound"], n: int) -> Interval:
+    value, low, high = bounds.tolist()
+    return Interval(value=value, low=low, high=high, n=n)

@@ -1,0 +1,1 @@
+"""Which parameters, gradient steps and training texts a prediction rests on."""

@@ -1,0 +1,266 @@
+"""Which training texts pushed a model towards one mistake, and which away from it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from interp.analyses.attribution._tracin import gradient_of, overlap, products
+from interp.core.errors import ConfigError
+from interp.core.progress import tell
+from interp.core.protocols import LanguageModel, Prompt
+from interp.core.statistics.association import spearman
+from interp.methods.batches import Batch, batches, rows_of, texts_of
+from interp.methods.data.answer_loss import Lesson
+from interp.methods.data.hardest_questions import mistake_of
+from interp.methods.prompts import displayed
+from interp.methods.untrained import untrained_twins
+from interp.results.provenance import provenance
+from interp.results.result import Result
+from interp.runs.checkpoints import chosen_steps
+from interp.worlds.world import World
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHUFFLED = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Influence(Result):
+    """TracIn's scores: above zero = training on the text lowered the mistake's loss.
+
+    Attributes:
+        tokens: the prompt's, for display.
+        answer: the right one, for display.
+        steps: checkpoints that were summed over; empty = the model as it is, once.
+        losses: nats of the right answer at each.
+        texts: that were asked about.
+        scores: of each text, summed over the checkpoints.
+        by_step: of each checkpoint.
+        weights: what each checkpoint's scores were multiplied with: its learning rate.
+        overlap: of the text's words with the mistake's, in [0, 1].
+        untrained: scores under an untrained model of the same config.
+        shuffled: scores of the first texts at the last checkpoint, their words in random order.
+        strongest: the texts with the largest and the smallest scores, by number.
+        parts: tokens of each of the strongest, for display, and what each token adds.
+    """
+
+    tokens: tuple[str, ...]
+    answer: str
+    steps: tuple[int, ...]
+    losses: Float[Tensor, " step"]
+    texts: tuple[str, ...]
+    scores: Float[Tensor, " text"]
+    by_step: Float[Tensor, "step text"]
+    weights: Float[Tensor, " step"]
+    overlap: Float[Tensor, " text"]
+    untrained: Float[Tensor, "seed text"]
+    shuffled: Float[Tensor, " some"]
+    strongest: tuple[int, ...]
+    parts: tuple[tuple[tuple[str, ...], Float[Tensor, " pos"]], ...]
+
+    @property
+    def away(self) -> tuple[int, ...]:
+        """Texts that pushed away from the mistake, the strongest first."""
+        return tuple(i for i in self.strongest if self.scores[i] > 0)
+
+    @property
+    def towards(self) -> tuple[int, ...]:
+        """Texts that pushed towards the mistake, the strongest first."""
+        return tuple(i for i in reversed(self.strongest) if self.scores[i] < 0)
+
+    def finding(self) -> str:
+        lexical = _rank_correlation(self.scores, self.overlap)
+        bare = ", ".join(f"{_rank_correlation(self.scores, row):.2f}" for row in self.untrained)
+        helped = float((self.scores > 0).float().mean())
+        return (
+            f"Influence: {helped:.0%} of {len(self.texts)} training texts pushed towards the right "
+            f"answer {self.answer!r} (loss {self.losses[-1]:.2f} nats), the rest away; "
+            f"scores {self.scores.min():+.3g} to {self.scores.max():+.3g}. Rank correlation with "
+            f"shared words {lexical:.2f}, with an untrained model's scores {bare or 'not known'}."
+        )
+
+    def caption(self) -> str:
+        at = f"steps {', '.join(map(str, self.steps))}" if self.steps else "the newest weights only"
+        spreads = self.weights * self.by_step.std(1, correction=0)
+        strongest = int(spreads.argmax())
+        if self.steps:
+            at += (
+                f" (step {self.steps[strongest]} makes up {spreads[strongest] / spreads.sum():.0%}"
+            )
+            at += " of their spread)"
+        spread = ""
+        if len(self.shuffled):
+            real = self.by_step[-1, : len(self.shuffled)]
+            spread = (
+                f" At the last checkpoint the size of a score is {real.abs().mean():.3g} for the "
+                f"texts, and {self.shuffled.abs().mean():.3g} with their words in random order "
+                f"(n = {len(self.shuffled)})."
+            )
+        return (
+            f"{self.finding()} TracIn: learning rate times the gradient of the text's loss times "
+            f"that of the mistake, summed over {at}. Above zero, a small plain step on the text "
+            f"would lower the mistake's loss.{spread} One mistake, so no interval. It is a "
+            "first-order guess, and training used another optimizer than plain steps: see the "
+            "retraining test in the documentation."
+        )
+
+    def frame(self) -> "pd.DataFrame":
+        import pandas as pd
+
+        order = self.scores.argsort(descending=True)
+        columns = {
+            "text_number": order.tolist(),
+            "score": self.scores[order].tolist(),
+            "overlap": self.overlap[order].tolist(),
+            "untrained_score": (
+                self.untrained.mean(0)[order].tolist() if len(self.untrained) else None
+            ),
+            "text": [self.texts[i] for i in order.tolist()],
+        }
+        return pd.DataFrame(columns)
+
+
+def influence(
+    model: LanguageModel,
+    texts: Sequence[str] = (),
+    *,
+    prompt: Prompt = "",
+    answer: str = "",
+    world: World | None = None,
+    n_stories: int = 60,
+    steps: Sequence[int] = (),
+    most_steps: int = 4,
+    rates: Sequence[float] = (),
+    alike: bool = False,
+    k: int = 10,
+    untrained: int = 1,
+    seed: int = 0,
+) -> Influence:
+    """Score training texts by what a step on each does to the loss of one mistake.
+
+    Args:
+        model: opened from a run, or any model: then its weights as they are count once.
+        texts: that it may have been trained on; none = `world`'s first training stories.
+        prompt: what the model goes on from wrongly; empty = the worst answered of `world`'s
+            held-out questions.
+        answer: the right one, with the space before it; empty = the model's own second choice.
+        world: that asks where no prompt is given, and tells where no texts are.
+        n_stories: how many it tells.
+        steps: checkpoints to sum over; none = all but the first weights, thinned to `most_steps`.
+        most_steps: how many checkpoints at most, log-spaced.
+        rates: a learning rate a checkpoint; none = 1 each.
+        alike: divide each checkpoint's scores by their spread first, so that all count alike; the
+            first gradients of a run are so large that they would decide alone.
+        k: how many texts to show on either side.
+        untrained: untrained models of the same config to compare with, where they can be made.
+        seed: of the untrained models, of the random orders, and of the questions.
+    Returns:
+        Influence: a score a text, and for the strongest a score a token.
+    Raises:
+        NotEnoughDataError: no text, or no question.
+        TokenError: the prompt or the answer cannot be read.
+        ConfigError: neither prompt nor world, or not one rate a checkpoint.
+    Example:
+        >>> influence(model, texts, prompt="Anna is in the", answer=" garden")  # doctest: +SKIP
+    Source:
+        Pruthi et al. 2020, "Estimating Training Data Influence by Tracing Gradient Descent".
+        Theirs works on the last layers' gradients; ours on all parameters, exactly.
+    """
+    call = dict(locals())
+    lesson = mistake_of(model, prompt, answer, world, seed)
+    chosen = _steps(model, steps, most_steps)
+    weights = torch.tensor(rates or [1.0] * max(1, len(chosen)))
+    if len(weights) != max(1, len(chosen)):
+        raise ConfigError(f"{len(chosen)} rates were needed, one a step; {len(weights)} came.")
+    read = texts_of(texts, world, n_stories, "train")
+    rows = rows_of(model, read)
+    found, losses, last = [], [], max(1, len(chosen)) - 1
+    for i, step in enumerate(chosen or (None,)):
+        tell(f"step {step}" if chosen else "the texts", i, last + 2)
+        at = model if step is None else model.history[step]
+        tokens, loss = _per_token(at, lesson, rows)
+        found.append(tokens)
+        losses.append(loss)
+    by_step = torch.stack([torch.stack([row.sum() for row in each]) for each in found])
+    if alike:
+        weights = weights / by_step.std(1, correction=0).clamp(min=1e-30)
+    scores = weights @ by_step
+    strongest = _strongest(scores, k)
+    tell("controls", last + 1, last + 2)
+    twins = untrained_twins(model, untrained, seed)
+    bare = [_scores(twin, lesson, rows) for twin in twins]
+    return Influence(
+        tokens=displayed(model.tokenizer, lesson.prompt),
+        answer="".join(displayed(model.tokenizer, lesson.answer)),
+        steps=chosen,
+        losses=torch.tensor(losses),
+        texts=read,
+        weights=weights,
+        scores=scores,
+        by_step=by_step,
+        overlap=overlap(rows, (*lesson.prompt, *lesson.answer)),
+        untrained=torch.stack(bare) if bare else scores[None][:0],
+        shuffled=_scores(at, lesson, _shuffled(rows[:SHUFFLED], seed)),
+        strongest=strongest,
+        parts=tuple(
+            (
+                displayed(model.tokenizer, rows[i][1:]),
+                sum(w * each[i] for w, each in zip(weights.tolist(), found, strict=True)),
+            )
+            for i in strongest
+        ),
+        provenance=provenance(influence, call, prompt=model.tokenizer.decode(list(lesson.prompt))),
+    )
+
+
+def _steps(model: LanguageModel, steps: Sequence[int], most: int) -> tuple[int, ...]:
+    """The checkpoints; the first weights have learned from nothing, so they are left out."""
+    history = getattr(model, "history", None) or {}
+    if not steps and len(history) < 2:
+        return ()
+    return chosen_steps(model, steps or [step for step in history if step > 0], most)
+
+
+def _per_token(
+    model: LanguageModel, lesson: Lesson, rows: Sequence[Sequence[int]]
+) -> tuple[list[Float[Tensor, " pos"]], float]:
+    """What each predicted token of each text adds to its score; the mistake's loss."""
+    direction, loss = gradient_of(model, lesson)
+    found: list[Tensor] = [torch.empty(0)] * len(rows)
+    batch: Batch
+    for batch in batches(rows, model.device):
+        for number, row in zip(batch.numbers, products(model, direction, batch), strict=True):
+            found[number] = row[: len(rows[number]) - 1].float().cpu()
+    return found, loss
+
+
+def _scores(
+    model: LanguageModel, lesson: Lesson, rows: Sequence[Sequence[int]]
+) -> Float[Tensor, " text"]:
+    return torch.stack([row.sum() for row in _per_token(model, lesson, rows)[0]])
+
+
+def _strongest(scores: Float[Tensor, " text"], k: int) -> tuple[int, ...]:
+    """The numbers of the `k` largest and the `k` smallest, in order, each once."""
+    order = scores.argsort(descending=True).tolist()
+    return tuple(order[:k] + order[max(k, len(order) - k) :])
+
+
+def _shuffled(rows: Sequence[Sequence[int]], seed: int) -> list[list[int]]:
+    """Each row with everything after its first token in random order."""
+    generator = torch.Generator().manual_seed(seed)
+    orders = (torch.randperm(len(row) - 1, generator=generator).tolist() for row in rows)
+    pairs = zip(rows, orders, strict=True)
+    return [[row[0], *(row[1 + i] for i in order)] for row, order in pairs]
+
+
+def _rank_correlation(first: Tensor, second: Tensor) -> float:
+    """Spearman's; nan where there is too little to rank."""
+    if len(first) < 3:
+        return float("nan")
+    return spearman(first, second, n_boot=2).value

@@ -1,0 +1,1 @@
+"""What the model says: answers, surprise, fidelity to its world."""

@@ -1,0 +1,78 @@
+"""What a model writes when it goes on from the opening of a story, read back by the world."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from interp.core.errors import NotEnoughDataError
+from interp.core.protocols import LanguageModel
+from interp.core.statistics.intervals import Interval, bootstrap_ratio, clopper_pearson
+from interp.worlds.world import Parse, Story, World
+
+OPENING = 2
+BATCH = 64
+
+
+def openings(world: World, stories: Sequence[Story], n: int) -> list[tuple[str, str]]:
+    """Opening (the first two sentences) and rest of `n` stories, from the first again when used up.
+
+    Raises:
+        NotEnoughDataError: no story is long enough.
+    """
+    parts = []
+    for story in stories[:n]:
+        sentences = world.parse(story.text).sentences
+        if len(sentences) > OPENING:
+            end = sentences[OPENING - 1].span[1]
+            parts.append((story.text[:end], story.text[end:]))
+    if n and not parts:
+        raise NotEnoughDataError(
+            f"Continuations need stories of more than {OPENING} sentences; world {world.name!r} "
+            "told none. Ask for n_generated=0."
+        )
+    return [parts[i % len(parts)] for i in range(n)]
+
+
+def continuations(
+    model: LanguageModel, parts: Sequence[tuple[str, str]], seed: int
+) -> list[tuple[str, str]]:
+    """Each opening with the model's own rest at temperature 1, as long as the longest true one."""
+    longest = max((len(model.tokenizer.encode(rest, bos=False)) for _, rest in parts), default=0)
+    found = []
+    for start in range(0, len(parts), BATCH):
+        prompts = [opening for opening, _ in parts[start : start + BATCH]]
+        seeds = [seed * 1_000_003 + start + row for row in range(len(prompts))]
+        written = model.generate(
+            prompts, max_new_tokens=longest, temperature=1.0, seed=seeds, top=0
+        )
+        found += list(zip(prompts, written.texts, strict=True))
+    return found
+
+
+def rates(world: World, written: Sequence[tuple[str, str]]) -> tuple[Interval, Interval]:
+    """Share of whole new sentences that are of the grammar, and of these that are consistent."""
+    counts = torch.tensor(
+        [_counts(world.parse(first + rest), len(first)) for first, rest in written]
+    )
+    sentences, well_formed, consistent = counts.unbind(1)
+    return _share(well_formed, sentences), _share(consistent, well_formed)
+
+
+def _counts(parse: Parse, opening: int) -> tuple[int, int, int]:
+    """New sentences, those of the grammar, and those of these that are true of the story."""
+    new = [sentence for sentence in parse.sentences if sentence.span[1] > opening]
+    well_formed = [sentence for sentence in new if sentence.well_formed]
+    return len(new), len(well_formed), sum(bool(sentence.consistent) for sentence in well_formed)
+
+
+def _share(part: Int[Tensor, " text"], whole: Int[Tensor, " text"]) -> Interval:
+    n, total = int((whole > 0).sum()), int(whole.sum())
+    value = int(part.sum()) / total if total else float("nan")
+    if value in (0.0, 1.0):  # resampling would claim certainty
+        return clopper_pearson(n * int(value), n)
+    if n < 2:
+        return Interval(value=value, low=float("nan"), high=float("nan"), n=n)
+    kept = whole > 0
+    return bootstrap_ratio(part[kept], whole[kept])

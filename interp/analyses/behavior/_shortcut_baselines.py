@@ -1,0 +1,231 @@
+"""What readers answer who did not follow the story: shortcuts, as strong as they can be made.
+
+Each is told more than a model is: where the answer is known it never has to say so, and where it
+may be unknown it says so as often as scores best. It knows nothing of any model or tokenizer.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import cross_entropy, embedding_bag
+
+from interp.methods.data.questions import Asked, unknown_answers
+from interp.methods.probes.classifier import fit_linear
+
+LONGEST, WINDOW = 5, 8
+MOST_WORDS = 1000
+FITTED = ("majority", "bag_of_words", "n_gram", "no_attention")
+Predict = Callable[[Sequence[Asked]], Float[Tensor, "question answer"]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guesses:
+    """One shortcut's answers, a question each.
+
+    Attributes:
+        answers: if it is known that the answer was said.
+        unknown: whether it says that the answer was never said, if that may be.
+        applies: False where this shortcut has nothing to say and the majority speaks for it.
+    """
+
+    answers: tuple[str, ...]
+    unknown: tuple[bool, ...]
+    applies: tuple[bool, ...]
+
+    def at(self, places: Iterable[int]) -> "Guesses":
+        """The answers to these questions only."""
+        places = list(places)
+        return Guesses(
+            answers=tuple(self.answers[i] for i in places),
+            unknown=tuple(self.unknown[i] for i in places),
+            applies=tuple(self.applies[i] for i in places),
+        )
+
+
+def shortcut_guesses(
+    fitted: Sequence[Asked], asked: Sequence[Asked], seed: int
+) -> dict[str, Guesses]:
+    """Every shortcut's answers to the questions `asked`.
+
+    Args:
+        fitted: questions of training stories, to fit on.
+        asked: the questions to answer.
+        seed: of the network's first weights and order.
+    Returns:
+        The world's own shortcuts by name, then `FITTED`.
+    """
+    answers = sorted({question.answer for question in fitted})
+    said = torch.tensor([answer not in unknown_answers(fitted) for answer in answers])
+    targets = torch.tensor([answers.index(question.answer) for question in fitted])
+    share = 1 - said[targets].double().mean().item()
+    makers = (_majority, _bag_of_words, _n_gram, lambda *told: _no_attention(*told, seed))
+    found = {
+        name: _decide(make(fitted, targets, len(answers))(asked), answers, said, share)
+        for name, make in zip(FITTED, makers, strict=True)
+    }
+    names = dict.fromkeys(chain.from_iterable(question.guesses for question in fitted))
+    own = {name: _own(name, fitted, asked, found["majority"]) for name in names}
+    return own | found
+
+
+def _decide(
+    shares: Float[Tensor, "question answer"], answers: Sequence[str], said: Tensor, share: float
+) -> Guesses:
+    """The best answer that says something; and unknown where that is likelier than on average,
+    which is the rule of the highest balanced accuracy."""
+    best = torch.where(said, shares, -1.0).argmax(1).tolist()
+    unknown = (shares * ~said).sum(1) > share
+    return Guesses(
+        answers=tuple(answers[i] for i in best),
+        unknown=tuple(unknown.tolist()),
+        applies=(True,) * len(best),
+    )
+
+
+def _own(name: str, fitted: Sequence[Asked], asked: Sequence[Asked], majority: Guesses) -> Guesses:
+    """The world's own shortcut. Where it finds nothing to say, it says that nothing was said."""
+    kinds = {question.kind for question in fitted if name in question.guesses}
+    never = unknown_answers(fitted)
+    applies = [question.kind in kinds for question in asked]
+    guesses = [question.guesses.get(name, "") for question in asked]
+    fallback = zip(majority.answers, majority.unknown, strict=True)
+    both = [
+        (guess, not guess or guess in never) if here else other
+        for here, guess, other in zip(applies, guesses, fallback, strict=True)
+    ]
+    return Guesses(
+        answers=tuple(guess for guess, _ in both),
+        unknown=tuple(unknown for _, unknown in both),
+        applies=tuple(applies),
+    )
+
+
+def _majority(fitted: Sequence[Asked], targets: Int[Tensor, " question"], n: int) -> Predict:
+    """How often each answer is given to this kind of question."""
+    counts: dict[str, Tensor] = defaultdict(lambda: torch.full((n,), 1e-6))
+    for question, target in zip(fitted, targets.tolist(), strict=True):
+        counts[question.kind][target] += 1
+    return lambda asked: torch.stack([counts[q.kind] / counts[q.kind].sum() for q in asked])
+
+
+def _bag_of_words(fitted: Sequence[Asked], targets: Int[Tensor, " question"], n: int) -> Predict:
+    """Logistic regression on how often each word stands in the story and in the question."""
+    before = _vocabulary(question.before for question in fitted)
+    own = _vocabulary(question.words for question in fitted)
+
+    def counts(asked: Sequence[Asked]) -> Float[Tensor, "question word"]:
+        stories = _count((question.before for question in asked), before, len(asked))
+        questions = _count((question.words for question in asked), own, len(asked))
+        return torch.cat([stories, questions], 1)
+
+    found = fit_linear(counts(fitted), targets[None], n, tolerance=1e-3, max_steps=150)
+    return lambda asked: (counts(asked) @ found.weight[0].T + found.bias[0]).softmax(1)
+
+
+def _n_gram(fitted: Sequence[Asked], targets: Int[Tensor, " question"], n: int) -> Predict:
+    """What followed the last words, from one to five of them; longer ones count as they are known.
+
+    Source:
+        Witten & Bell 1991 (how far a longer context is trusted).
+    """
+    seen: dict[tuple[str, ...], Tensor] = defaultdict(lambda: torch.zeros(n))
+    for question, target in zip(fitted, targets.tolist(), strict=True):
+        for context in _contexts(question):
+            seen[context][target] += 1
+
+    def shares(question: Asked) -> Float[Tensor, " answer"]:
+        found = torch.full((n,), 1 / n)
+        for context in _contexts(question):
+            if context in seen:
+                kinds = (seen[context] > 0).sum()
+                found = (seen[context] + kinds * found) / (seen[context].sum() + kinds)
+        return found
+
+    return lambda asked: torch.stack([shares(question) for question in asked])
+
+
+def _contexts(question: Asked) -> list[tuple[str, ...]]:
+    words = _ending(question, LONGEST)
+    return [tuple(words[len(words) - size :]) for size in range(min(LONGEST, len(words)) + 1)]
+
+
+def _ending(question: Asked, size: int) -> tuple[str, ...]:
+    """The last words before the answer."""
+    return (question.before + question.words)[-size:]
+
+
+def _no_attention(
+    fitted: Sequence[Asked], targets: Int[Tensor, " question"], n: int, seed: int
+) -> Predict:
+    """A network that sees the last eight words in their order and nothing before them."""
+    known = _vocabulary(_ending(question, WINDOW) for question in fitted)
+
+    def windows(asked: Sequence[Asked]) -> Int[Tensor, "question word"]:
+        """One number for each word at each place; the last is for words never seen."""
+        none, size = len(known), len(known) + 1
+        rows = [[known.get(word, none) for word in _ending(q, WINDOW)] for q in asked]
+        padded = [[none] * (WINDOW - len(row)) + row for row in rows]
+        return torch.tensor(padded) + size * torch.arange(WINDOW)
+
+    generator = torch.Generator().manual_seed(seed)
+    sizes = ((len(known) + 1) * WINDOW, 64, n)
+    weights = _fit_network(windows(fitted), targets, sizes, generator)
+    return lambda asked: _network(windows(asked), weights).softmax(1).detach()
+
+
+def _fit_network(
+    rows: Int[Tensor, "question word"],
+    targets: Int[Tensor, " question"],
+    sizes: tuple[int, int, int],
+    generator: torch.Generator,
+    epochs: int = 25,
+    batch: int = 128,
+) -> list[Tensor]:
+    """One hidden layer; of all epochs, the best one on a tenth of the stories left aside."""
+    words, hidden, n = sizes
+    first = torch.randn(words, hidden, generator=generator) * 0.3
+    second = torch.randn(hidden, n, generator=generator) / hidden**0.5
+    weights = [first, torch.zeros(hidden), second, torch.zeros(n)]
+    weights = [weight.requires_grad_() for weight in weights]
+    optimizer = torch.optim.AdamW(weights, lr=3e-3, weight_decay=0.1)
+    train = max(1, len(rows) * 9 // 10)
+    best, kept = float("inf"), [weight.detach().clone() for weight in weights]
+    for _ in range(epochs):
+        for part in torch.randperm(train, generator=generator).split(batch):
+            optimizer.zero_grad()
+            cross_entropy(_network(rows[part], weights), targets[part]).backward()
+            optimizer.step()
+        with torch.no_grad():
+            aside = slice(train, None) if train < len(rows) else slice(None)
+            loss = cross_entropy(_network(rows[aside], weights), targets[aside]).item()
+        if loss < best:
+            best, kept = loss, [weight.detach().clone() for weight in weights]
+    return kept
+
+
+def _network(
+    rows: Int[Tensor, "question word"], weights: Sequence[Tensor]
+) -> Float[Tensor, "question answer"]:
+    first, first_bias, second, second_bias = weights
+    return (embedding_bag(rows, first, mode="sum") + first_bias).relu() @ second + second_bias
+
+
+def _vocabulary(texts: Iterable[Sequence[str]]) -> dict[str, int]:
+    """The commonest words, numbered."""
+    counts = Counter(chain.from_iterable(texts))
+    return {word: i for i, (word, _) in enumerate(counts.most_common(MOST_WORDS))}
+
+
+def _count(
+    texts: Iterable[Sequence[str]], known: dict[str, int], n: int
+) -> Float[Tensor, "question word"]:
+    counts = torch.zeros(n, len(known))
+    for row, words in zip(counts, texts, strict=True):
+        found = [known[word] for word in words if word in known]
+        row.index_add_(0, torch.tensor(found, dtype=torch.long), torch.ones(len(found)))
+    return counts

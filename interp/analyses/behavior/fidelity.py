@@ -1,0 +1,399 @@
+"""Does a model that predicts better also hold a more faithful map of its world?"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from interp.analyses.behavior._state_readability import Seen, Task, by_story, find_tasks, look_at
+from interp.core.errors import ConfigError, NotEnoughDataError, near_misses
+from interp.core.progress import part
+from interp.core.protocols import LanguageModel
+from interp.core.statistics.intervals import (
+    UNKNOWN,
+    Interval,
+    bootstrap_ratio,
+    clopper_pearson,
+    plain,
+)
+from interp.core.statistics.rank_agreement import N_BOOT, drawn, rank_agreement
+from interp.methods.data.examples import sample_stories
+from interp.methods.probes.classifier import L2
+from interp.methods.probes.state_tracking import WHERE, state_variables
+from interp.methods.untrained import untrained_twins
+from interp.results.provenance import provenance
+from interp.results.result import Result
+from interp.runs.checkpoints import checkpoints, ids_of, same_split
+from interp.worlds.world import Story, World
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TESTED_FROM = 500_000
+COMPARED = {
+    "loss": "with the loss, over training",
+    "clock": "with the step alone",
+    "same_step": "with the loss, at equal steps",
+    "at_end": "with the loss, models at their ends",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fidelity(Result):
+    """How well each variable is read, against how well the text is predicted, checkpoint by model.
+
+    A task is a variable at a kind of token, as `place (named)`; dicts are by task.
+
+    Attributes:
+        runs: names of the models, each a run if it was opened from one.
+        run: which of them a point is of.
+        steps: of training, a point; -1 where it is not known.
+        loss: on the held-out stories, nats per token, a point.
+        regret: the same less the exact floor; nan without one.
+        accuracy: share of held-out tokens at which the true value is read, a point.
+        shuffled: the same with labels shuffled in training.
+        sites: where it was read: the layer that the validation stories chose, a point.
+        untrained: what an untrained model of the first one's settings reaches; nan without one.
+        majority: what always saying the commonest value reaches.
+        correlations: by what is compared (`COMPARED`), then by task: rank correlation of accuracy,
+            in [-1, 1]; with the loss, -1 = the lower the loss, the better it is read.
+        untrained_loss: nats per token; nan without an untrained model.
+        n_train: stories that the probes were trained on and their layer chosen with.
+        n_test: held-out stories.
+    """
+
+    runs: tuple[str, ...]
+    run: Int[Tensor, " point"]
+    steps: Int[Tensor, " point"]
+    loss: tuple[Interval, ...]
+    regret: tuple[Interval, ...]
+    accuracy: dict[str, tuple[Interval, ...]]
+    shuffled: dict[str, tuple[Interval, ...]]
+    sites: dict[str, tuple[str, ...]]
+    untrained: dict[str, Interval]
+    majority: dict[str, Interval]
+    correlations: dict[str, dict[str, Interval]]
+    untrained_loss: float
+    n_train: int
+    n_test: int
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """What was read where."""
+        return tuple(self.accuracy)
+
+    @property
+    def supported(self) -> tuple[str, ...]:
+        """Tasks read better the lower the loss, and better than every control at the lowest.
+
+        The correlation lies below 0, and accuracy at the lowest loss above that at the highest:
+        where all is read from the start, ranks are of rounding only.
+        """
+        found = self.correlations["loss"]
+        return tuple(
+            task
+            for task in self.tasks
+            if found[task].high < 0 and self._grew(task) and not self.unbeaten(task)
+        )
+
+    def _grew(self, task: str) -> bool:
+        mine = self.accuracy[task]
+        return mine[self.best].above(mine[self._worst])
+
+    def unbeaten(self, task: str) -> tuple[str, ...]:
+        """Controls that the best-predicting point does not lie above."""
+        at = self.best
+        others = {
+            "untrained model": self.untrained[task],
+            "shuffled labels": self.shuffled[task][at],
+            "commonest value": self.majority[task],
+        }
+        mine = self.accuracy[task][at]
+        return tuple(n for n, i in others.items() if i.n and not mine.above(i))
+
+    @property
+    def best(self) -> int:
+        """The point with the lowest loss."""
+        return min(range(len(self.loss)), key=lambda i: self.loss[i].value)
+
+    def finding(self) -> str:
+        losses = [each.value for each in self.loss]
+        found = self.correlations["loss"]
+        among = [task for task in self.tasks if self._grew(task)] or self.tasks
+        told = min(among, key=lambda task: (found[task].high, found[task].value))
+        mine, clock = found[told], self.correlations["clock"][told]
+        return (
+            f"In {len(self.supported)} of {len(self.tasks)} readings the world is read better the "
+            f"lower the loss. The clearest is {told}: {self.accuracy[told][self._worst].value:.2f} "
+            f"at {max(losses):.2f} nats/token, {self.accuracy[told][self.best].value:.2f} at "
+            f"{min(losses):.2f} (untrained {self.untrained[told].value:.2f}); rank correlation "
+            f"{_number(mine)} with the loss, {_number(clock)} with the step alone; n = "
+            f"{len(losses)} checkpoints of {len(self.runs)} run{'s' * (len(self.runs) > 1)}"
+        )
+
+    @property
+    def _worst(self) -> int:
+        return max(range(len(self.loss)), key=lambda i: self.loss[i].value)
+
+    def caption(self) -> str:
+        """What is drawn, what the numbers are, and what they cannot show."""
+        return (
+            f"{self.finding()}. Linear probes, fitted on every model anew with {self.n_train} "
+            f"stories, read a variable {_places()}, at the layer that other stories chose; "
+            f"{self.n_test} held-out stories, the same for all, give accuracy and loss. Intervals: "
+            "95 %, bootstrap over checkpoints and stories together. "
+            f"{self._doubts()}{self._beyond()}"
+        )
+
+    def _doubts(self) -> str:
+        failed = {task: names for task in self.tasks if (names := self.unbeaten(task))}
+        told = "; ".join(f"{task}: {', '.join(names)}" for task, names in failed.items())
+        return f"WARNING: not above its controls at the lowest loss: {told}. " if told else ""
+
+    def _beyond(self) -> str:
+        """In plain words what a correlation over training can show, and what was done about it."""
+        warned = (
+            "In one run everything that is learned grows with time, so a correlation over its "
+            "checkpoints shows that the two go together, not that one makes the other. "
+        )
+        same, ends = (self.correlations[name] for name in ("same_step", "at_end"))
+        if not any(each.n for each in same.values()):
+            return warned + "Beyond training time it says nothing: give other runs as `models`."
+        parts = [
+            f"{task} {plain(same[task])} at equal steps, {plain(ends[task])} at the end"
+            for task in self.tasks
+        ]
+        return (
+            f"{warned}Beyond training time, models compared with one another (n = "
+            f"{len(self.runs)}, whole models; under five there is no interval): {'; '.join(parts)}."
+        )
+
+    def frame(self) -> "pd.DataFrame":
+        """One row a point and task."""
+        import pandas as pd
+
+        rows = [
+            {
+                "model": self.runs[int(self.run[i])],
+                "step": int(self.steps[i]),
+                "reading": task,
+                "site": self.sites[task][i],
+                "loss_nats_per_token": self.loss[i].value,
+                "regret_nats_per_token": self.regret[i].value,
+                "accuracy": mine.value,
+                "low": mine.low,
+                "high": mine.high,
+                "stories": mine.n,
+                "shuffled": self.shuffled[task][i].value,
+                "untrained": self.untrained[task].value,
+            }
+            for task in self.tasks
+            for i, mine in enumerate(self.accuracy[task])
+        ]
+        return pd.DataFrame(rows)
+
+
+def fidelity(
+    model: LanguageModel,
+    world: World,
+    variables: Sequence[str] = (),
+    *,
+    models: Sequence[LanguageModel] = (),
+    steps: Sequence[int] = (),
+    most: int = 12,
+    n_stories: int = 400,
+    n_test: int = 200,
+    max_examples: int = 800,
+    level: str = "full",
+    l2: float = L2,
+    seed: int = 0,
+) -> Fidelity:
+    """Read the world's state from every checkpoint, and set it against the held-out loss.
+
+    Args:
+        model: opened from a run, all of whose checkpoints are looked at; or with `models`, any.
+        world: whose stories and truth are used.
+        variables: that hold on (`place`, `mood`, `holder`, `object_place`); none = all.
+        models: others to compare with: seeds, sizes. Of a run, all checkpoints count too.
+        steps: of each run; none = all.
+        most: at most so many checkpoints a run, spread evenly over the logarithm of the step.
+        n_stories: to fit the probes on, of the `train` split; a quarter chooses the layer.
+        n_test: held-out stories that accuracy and loss are counted on.
+        max_examples: training tokens of a variable and kind of token.
+        level: of the world's difficulty.
+        l2: penalty of the probes, on standardised activations.
+        seed: of stories, shuffles, resamples and the untrained model.
+    Returns:
+        Fidelity: accuracies in [0, 1], losses in nats per token, rank correlations.
+    Raises:
+        NotEnoughDataError: fewer than three checkpoints in all, or too few stories.
+        ConfigError: an unknown variable, one that does not hold on, or an unknown step.
+        ModelMismatchError: models that split the stories into other tokens.
+    Example:
+        >>> fidelity(model, world, ["place"]).supported  # doctest: +SKIP
+        ('place (named)', 'place (asked)')
+    Source:
+        Li et al. 2021, "Implicit Representations of Meaning in Neural Language Models" (state read
+        from activations). Ours asks how that changes with the loss.
+    """
+    call = dict(locals())
+    training, testing = _stories(world, call)
+    wanted = _wanted(world, variables, testing)
+    tasks = find_tasks(model, world, wanted, training, testing, max_examples)
+    places = checkpoints([model, *models], steps, most)
+    seen, sizes = [], _sizes(model, testing)
+    told = {ids_of(model, testing): tasks}
+    for number, (_, step, make) in enumerate(places):
+        share = 0.9 / len(places)
+        with part(number * share, (number + 1) * share, f"{_named(step)}: "):
+            each = make()
+            ids = ids_of(each, testing)
+            if ids not in told:  # the same words under other numbers
+                same_split(each, model, testing)
+                told[ids] = find_tasks(each, world, wanted, training, testing, max_examples)
+            seen.append(look_at(each, told[ids], testing, l2, seed))
+    with part(0.9, 1.0, "untrained model: "):
+        twins = [look_at(t, tasks, testing, l2, seed) for t in untrained_twins(model, 1, seed)]
+    run = [number for number, _, _ in places]
+    return Fidelity(
+        runs=_names([model, *models]),
+        run=torch.tensor(run),
+        steps=torch.tensor([step for _, step, _ in places]),
+        **_counted(tasks, seen, twins, sizes, seed),
+        correlations=_correlations(tasks, seen, sizes, run, [s for _, s, _ in places], seed),
+        n_train=len(training),
+        n_test=len(testing),
+        provenance=provenance(fidelity, call, hooks=("resid_post",)),
+    )
+
+
+def _stories(world: World, call: dict[str, Any]) -> tuple[list[Story], list[Story]]:
+    drawn_by = {"seed": call["seed"], "level": call["level"]}
+    known = sample_stories(world, call["n_stories"], split="train", **drawn_by)
+    asked = sample_stories(world, call["n_test"], split="held_out", first=TESTED_FROM, **drawn_by)
+    if len(asked) < 2:
+        raise NotEnoughDataError(
+            f"Fidelity needs two held-out stories or more; {len(asked)} came. Raise n_test."
+        )
+    return known, asked
+
+
+def _wanted(world: World, variables: Sequence[str], stories: Sequence[Story]) -> list[str]:
+    known = state_variables(fact for story in stories for fact in story.facts)
+    for variable in variables:
+        if variable not in known:
+            raise ConfigError(
+                f"Fidelity reads what holds on from sentence to sentence: {', '.join(known)}; "
+                f"{variable!r} came.{near_misses(variable, known)}"
+            )
+    return [v for v in world.variables if v in known and (not variables or v in variables)]
+
+
+def _sizes(model: LanguageModel, stories: Sequence[Story]) -> Float[Tensor, " story"]:
+    """Predicted tokens of each story."""
+    longest = model.cfg.n_ctx
+    counts = [min(len(model.tokenizer.encode(s.text)), longest) - 1 for s in stories]
+    return torch.tensor(counts, dtype=torch.float64)
+
+
+def _counted(
+    tasks: Sequence[Task], seen: Sequence[Seen], twins: Sequence[Seen], sizes: Tensor, seed: int
+) -> dict[str, Any]:
+    """Everything but the correlations."""
+    tries = {task.name: _tries(task, len(sizes)) for task in tasks}
+    shares = {
+        field: {
+            name: tuple(_share(getattr(each, field)[name], of, seed) for each in seen)
+            for name, of in tries.items()
+        }
+        for field in ("right", "shuffled")
+    }
+    usual = {t.name: by_story(t, t.labels(t.test) == t.commonest, len(sizes)) for t in tasks}
+    return {
+        "loss": tuple(bootstrap_ratio(each.nats, sizes, seed=seed) for each in seen),
+        "regret": tuple(bootstrap_ratio(each.regret, sizes, seed=seed) for each in seen),
+        "accuracy": shares["right"],
+        "shuffled": shares["shuffled"],
+        "sites": {t.name: tuple(each.sites[t.name] for each in seen) for t in tasks},
+        "untrained": {
+            name: _share(twins[0].right[name], of, seed) if twins else UNKNOWN
+            for name, of in tries.items()
+        },
+        "majority": {name: _share(usual[name], of, seed) for name, of in tries.items()},
+        "untrained_loss": float(twins[0].nats.sum() / sizes.sum()) if twins else math.nan,
+    }
+
+
+def _tries(task: Task, n: int) -> Float[Tensor, " story"]:
+    return by_story(task, torch.ones(len(task.test)), n)
+
+
+def _share(hits: Tensor, tries: Tensor, seed: int) -> Interval:
+    """Hits over tries, resampled by story; where all agree, the exact interval over stories."""
+    held = tries > 0
+    value, n = float(hits.sum() / tries.sum()), int(held.sum())
+    if value in (0.0, 1.0) or n < 2:
+        return clopper_pearson(round(value * n), n)
+    return bootstrap_ratio(hits[held], tries[held], seed=seed)
+
+
+def _correlations(
+    tasks: Sequence[Task],
+    seen: Sequence[Seen],
+    sizes: Tensor,
+    run: Sequence[int],
+    steps: Sequence[int],
+    seed: int,
+) -> dict[str, dict[str, Interval]]:
+    """Over training, of the step alone, between models at equal steps, and at their ends."""
+    weights = drawn(len(sizes), N_BOOT, seed)
+    loss = (weights @ torch.stack([each.nats for each in seen], 1)) / (weights @ sizes)[:, None]
+    clock = torch.tensor(steps, dtype=torch.float64).expand_as(loss)
+    ends = [max(i for i, each in enumerate(run) if each == r) for r in dict.fromkeys(run)]
+    points, one = range(len(run)), [0] * len(ends)
+    # Models whose checkpoints are one each are one stratum: there is no course to follow.
+    within = [0] * len(run) if len(ends) == len(run) else list(run)
+    found: dict[str, dict[str, Interval]] = {name: {} for name in COMPARED}
+    for task in tasks:
+        hits = weights @ torch.stack([each.right[task.name] for each in seen], 1)
+        read = hits / (weights @ _tries(task, len(sizes)))[:, None]
+        of_task = {
+            "loss": rank_agreement(loss, read, within, points, seed=seed + 1),
+            "clock": rank_agreement(clock, read, within, points, seed=seed + 1),
+            "same_step": UNKNOWN
+            if len(ends) == 1
+            else rank_agreement(loss, read, steps, run, seed=seed + 1),
+            "at_end": rank_agreement(loss[:, ends], read[:, ends], one, ends, seed=seed + 1),
+        }
+        for name, interval in of_task.items():
+            found[name][task.name] = interval
+    return found
+
+
+def _names(models: Sequence[LanguageModel]) -> tuple[str, ...]:
+    """Each model's name, numbered where two share it."""
+    plain_names = [model.name for model in models]
+    return tuple(
+        name if plain_names.count(name) == 1 else f"{name} ({plain_names[: i + 1].count(name)})"
+        for i, name in enumerate(plain_names)
+    )
+
+
+def _named(step: int) -> str:
+    return "a model" if step < 0 else f"step {step:,}"
+
+
+def _number(interval: Interval) -> str:
+    if math.isnan(interval.value):
+        return "unknown (all alike)"
+    if math.isnan(interval.low):
+        return f"{interval.value:+.2f} (too few for an interval)"
+    return f"{interval.value:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]"
+
+
+def _places() -> str:
+    return f"{WHERE['named']} and {WHERE['asked']}"

@@ -1,0 +1,1 @@
+"""Change an activation, a component or a state, and measure what follows."""

@@ -1,0 +1,158 @@
+"""Dials: a head's or neuron's output, or a single weight, turned by a factor or to a value."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from interp.core.edits import Edit, Replace, Scale
+from interp.core.errors import ConfigError, HookNameError
+from interp.core.protocols import LanguageModel
+from interp.methods.parameters import shell_of
+
+Kind = Literal["head", "neuron", "weight"]
+OUTER = ("W_E", "W_pos", "W_U", "ln_final.w", "ln_final.b")
+FORM = (
+    "A dial is `head 2.1 * 0`, `neuron 3.17 * 2`, `neuron 3.17 = 1.5`, `W_E[5, 3] = 0.2` or "
+    "`W_Q[2, 1][17, 3] * -1` (layer and head first, then the place in the matrix)"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dial:
+    """One part of a model, and where it is turned to.
+
+    Attributes:
+        kind: of part.
+        name: `head 2.1`, `neuron 3.17`, `W_Q[2, 1][17, 3]`.
+        place: layer and number of a head or neuron.
+        weight: name of the whole tensor, for `model.weight`.
+        at: place of the weight in it.
+        factor: that it is multiplied by.
+        value: that it is set to instead.
+    """
+
+    kind: Kind
+    name: str
+    place: tuple[int, int] = (0, 0)
+    weight: str | tuple[str, int] = ""
+    at: tuple[int, ...] = ()
+    factor: float = 1.0
+    value: float | None = None
+
+    @property
+    def turn(self) -> str:
+        """As it is written: `head 2.1 * 0`."""
+        if self.value is not None:
+            return f"{self.name} = {self.value:g}"
+        return f"{self.name} * {self.factor:g}"
+
+    def edit(self, factor: "float | Tensor | None" = None) -> Edit:
+        """The head or neuron turned while the model runs, at every position but the first."""
+        layer, number = self.place
+        part: dict[str, Any] = {"hook": ("post", layer), "neurons": (number,)}
+        if self.kind == "head":
+            part = {"hook": ("z", layer), "heads": (number,)}
+        if self.value is not None and factor is None:
+            return Replace(**part, value=self.value)
+        return Scale(**part, factor=self.factor if factor is None else factor)
+
+
+def read_dial(model: LanguageModel, text: str) -> Dial:
+    """A dial from its text; without a turn it stands at factor 1.
+
+    Raises:
+        ConfigError: not a dial, a number that is not finite, or no such part in this model.
+    """
+    name, sign, number = _split(text)
+    named = re.fullmatch(r"(head|neuron) (\d+)\.(\d+)", name)
+    dial = _part(model, name, named) if named else _weight(model, name)
+    if not sign:
+        return dial
+    if sign == "*":
+        return replace(dial, factor=number)
+    if dial.kind == "head":
+        raise ConfigError(f"A head has no single value to set; {text!r} came. Use `{name} * 0`.")
+    return replace(dial, value=number)
+
+
+def _split(text: str) -> tuple[str, str, float]:
+    match = re.fullmatch(r"\s*(.+?)\s*(?:([*=×])\s*(\S+))?\s*", text)
+    if match is None:
+        raise ConfigError(f"{FORM}; {text!r} came.")
+    try:
+        number = float(match[3]) if match[2] else 1.0
+    except ValueError as error:
+        raise ConfigError(f"{FORM}; {match[3]!r} is no number.") from error
+    if not math.isfinite(number):
+        raise ConfigError(f"A dial needs a finite number; {text!r} came.")
+    return match[1], (match[2] or "").replace("×", "*"), number
+
+
+def _part(model: LanguageModel, name: str, named: re.Match[str]) -> Dial:
+    layer, number = int(named[2]), int(named[3])
+    count = model.cfg.n_heads if named[1] == "head" else model.cfg.d_mlp
+    if layer >= model.cfg.n_layers or number >= count:
+        raise ConfigError(
+            f"This model has {model.cfg.n_layers} layers of {model.cfg.n_heads} heads and "
+            f"{model.cfg.d_mlp} neurons, counted from 0; {name!r} came."
+        )
+    return Dial(kind=named[1], name=name, place=(layer, number))
+
+
+def _weight(model: LanguageModel, name: str) -> Dial:
+    match = re.fullmatch(r"([A-Za-z]\w*(?:\.\w)?)((?:\[[\d, ]+\])+)", name)
+    if match is None:
+        raise ConfigError(f"{FORM}; {name!r} came.")
+    numbers = tuple(int(n) for n in re.findall(r"\d+", match[2]))
+    outer = match[1] in OUTER
+    weight = match[1] if outer else (match[1], numbers[0])
+    at = numbers if outer else numbers[1:]
+    try:
+        shape = tuple(model.weight(weight).shape)
+    except HookNameError as error:
+        raise ConfigError(f"{name!r} is no weight of this model. {error}") from error
+    if len(at) != len(shape) or any(i >= n for i, n in zip(at, shape, strict=True)):
+        raise ConfigError(
+            f"{match[1]} has the shape {shape} here; the place {at} came in {name!r}."
+        )
+    return Dial(kind="weight", name=name, weight=weight, at=at)
+
+
+def turned(model: LanguageModel, dials: Sequence[Dial]) -> tuple[LanguageModel, list[Edit]]:
+    """The model with weights turned, on a shell of its own, and the edits for heads and neurons.
+
+    Raises:
+        ConfigError: the model has no such weight to turn.
+    """
+    weights = [dial for dial in dials if dial.kind == "weight"]
+    edits = [dial.edit() for dial in dials if dial.kind != "weight"]
+    if not weights:
+        return model, edits
+    shell = shell_of(model)
+    for dial in weights:
+        own_tensor(shell, dial)
+        old = shell.weight(dial.weight)[dial.at]
+        new = old * dial.factor if dial.value is None else dial.value
+        # The tensor is a view of the shell's own parameter, so that this is where it is written.
+        shell.weight(dial.weight)[dial.at] = new
+    return shell, edits
+
+
+def own_tensor(shell: nn.Module, dial: Dial) -> None:
+    """Give the shell its own copy of the tensor that the weight is in, unless it has one.
+
+    Raises:
+        ConfigError: the weight stands for one that the model does not have (a bias of zeros).
+    """
+    asked = shell.weight(dial.weight).untyped_storage().data_ptr()
+    for name, held in shell.named_parameters():
+        if held.untyped_storage().data_ptr() == asked:
+            place, _, leaf = name.rpartition(".")
+            own = nn.Parameter(held.detach().clone(), requires_grad=False)
+            shell.get_submodule(place)._parameters[leaf] = own
+            return
+    raise ConfigError(f"This model has no {dial.weight}: it stands for zeros, and has no dial.")

@@ -1,0 +1,221 @@
+"""One prompt continued twice with the same random numbers: as the model is, and with edits."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from interp.core.errors import TokenError
+from interp.core.protocols import LanguageModel
+from interp.methods.prompts import displayed, one_row
+from interp.results.provenance import provenance
+from interp.results.result import Result
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from interp.core.edits import Edit
+
+Candidates = tuple[tuple[tuple[str, float], ...], ...]
+TOP = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Continuation(Result):
+    """Two texts of one prompt, and at each token of both what the edits changed.
+
+    Attributes:
+        base_text: what follows in the model as it is.
+        steered_text: what follows under the edits, drawn with the same random numbers.
+        base_tokens: of the first, for display.
+        steered_tokens: of the second, for display.
+        parted: number of the first token in which they differ; -1 when they are the same.
+        kl_nats: KL(edited || unedited) before each steered token, after the steered text so far.
+        base_kl_nats: the same along the base text.
+        log_prob_nats: of each steered token under the unedited model.
+        steered_log_prob_nats: of each steered token under the edits.
+        base_log_prob_nats: of each base token under the unedited model.
+        before: the most probable tokens before each steered token, unedited, with probabilities.
+        after: the same under the edits.
+    """
+
+    base_text: str
+    steered_text: str
+    base_tokens: tuple[str, ...]
+    steered_tokens: tuple[str, ...]
+    parted: int
+    kl_nats: Float[Tensor, " pos"]
+    base_kl_nats: Float[Tensor, " base_pos"]
+    log_prob_nats: Float[Tensor, " pos"]
+    steered_log_prob_nats: Float[Tensor, " pos"]
+    base_log_prob_nats: Float[Tensor, " base_pos"]
+    before: Candidates
+    after: Candidates
+
+    @property
+    def same(self) -> bool:
+        """Whether the edits changed no token."""
+        return self.parted < 0
+
+    @property
+    def cost_nats(self) -> float:
+        """Loss a token of the steered text less that of the base text, both unedited."""
+        return float(self.base_log_prob_nats.mean() - self.log_prob_nats.mean())
+
+    def finding(self) -> str:
+        n = len(self.steered_tokens)
+        if self.same:
+            return f"Both texts are the same {n} tokens (mean KL {self.kl_nats.mean():.3f} nats)"
+        return (
+            f"The texts part at token {self.parted + 1} of {n}; mean KL "
+            f"{self.kl_nats.mean():.3f} nats a token; under the unedited model the steered text "
+            f"costs {self.cost_nats:+.2f} nats a token beside the base text"
+        )
+
+    def caption(self) -> str:
+        """What is drawn, the control, n and what one pair of texts cannot show."""
+        return (
+            f"{self.finding()}. KL(edited || unedited) before each token of the steered text, both "
+            "models having read the same steered text so far. Control: the base text, written by "
+            "the unedited model with the same random numbers. n = 1 pair of texts: how often "
+            "this happens, beside random directions, is what `gauges` tells."
+        )
+
+    def frame(self) -> "pd.DataFrame":
+        """One row a token of either text."""
+        import pandas as pd
+
+        steered = {
+            "text": "steered",
+            "token": self.steered_tokens,
+            "kl_nats": self.kl_nats.tolist(),
+            "log_prob_nats": self.log_prob_nats.tolist(),
+            "steered_log_prob_nats": self.steered_log_prob_nats.tolist(),
+        }
+        base = {
+            "text": "base",
+            "token": self.base_tokens,
+            "kl_nats": self.base_kl_nats.tolist(),
+            "log_prob_nats": self.base_log_prob_nats.tolist(),
+            "steered_log_prob_nats": math.nan,
+        }
+        tables = [pd.DataFrame(rows).rename_axis("pos").reset_index() for rows in (base, steered)]
+        return pd.concat(tables, ignore_index=True)
+
+
+def continuation(
+    model: LanguageModel,
+    prompt: str,
+    edits: "Sequence[Edit]" = (),
+    *,
+    max_new_tokens: int = 60,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    seed: int = 0,
+) -> Continuation:
+    """Continue a prompt with and without edits, and compare the two token by token.
+
+    Args:
+        model: to steer.
+        prompt: to continue.
+        edits: interventions on the second text.
+        max_new_tokens: of each text.
+        temperature: of the sampling; 0 is greedy.
+        top_k: draw from the k most probable tokens only.
+        seed: of the random numbers, which both texts share.
+    Returns:
+        Continuation: both texts, where they part, KL and log-probabilities of every token.
+    Raises:
+        TokenError: the prompt cannot be encoded, or leaves no room in the context.
+    Example:
+        >>> happy = interp.concept(model, "happy", world=world)  # doctest: +SKIP
+        >>> print(continuation(model, "Anna is", [happy.add(0.5)]))  # doctest: +SKIP
+    Source:
+        Turner et al. 2023 (activation addition). Differs: both texts share their random numbers,
+        so that what differs is due to the edits.
+    """
+    call = dict(locals())
+    edits = list(edits)
+    prompt_ids = one_row(model, prompt)[0].tolist()
+    options = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_k": top_k}
+    base = model.generate(prompt, **options, seed=seed, top=0)
+    steered = model.generate(prompt, edits=edits, **options, seed=seed, top=0)
+    if not base.tokens[0] or not steered.tokens[0]:
+        raise TokenError(
+            f"Room for one more token or more was needed; the prompt has {len(prompt_ids)} tokens "
+            f"and {max_new_tokens} are to be written in a context of {model.cfg.n_ctx}. Give a "
+            "shorter prompt."
+        )
+    along_base = _compared(model, prompt_ids, base.tokens[0], edits)
+    along_steered = _compared(model, prompt_ids, steered.tokens[0], edits)
+    return Continuation(
+        base_text=base.text,
+        steered_text=steered.text,
+        base_tokens=displayed(model.tokenizer, base.tokens[0]),
+        steered_tokens=displayed(model.tokenizer, steered.tokens[0]),
+        parted=_parted(base.tokens[0], steered.tokens[0]),
+        kl_nats=along_steered.kl,
+        base_kl_nats=along_base.kl,
+        log_prob_nats=along_steered.plain,
+        steered_log_prob_nats=along_steered.edited,
+        base_log_prob_nats=along_base.plain,
+        before=along_steered.before,
+        after=along_steered.after,
+        provenance=provenance(
+            continuation, call, hooks=tuple(dict.fromkeys(str(edit.hook) for edit in edits))
+        ),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Compared:
+    """What the two models say of the same text."""
+
+    kl: Float[Tensor, " pos"]
+    plain: Float[Tensor, " pos"]
+    edited: Float[Tensor, " pos"]
+    before: Candidates
+    after: Candidates
+
+
+@torch.no_grad()
+def _compared(
+    model: LanguageModel, prompt: list[int], made: list[int], edits: "Sequence[Edit]"
+) -> _Compared:
+    """KL, log-probabilities and candidates before each written token, both fed the same text."""
+    tokens = torch.tensor([prompt + made], device=model.device)
+    known = {"prompt_lengths": [len(prompt)]}
+    both = [
+        model.run(tokens, **known, edits=each).logits[0, len(prompt) - 1 : -1]
+        for each in ((), edits)
+    ]
+    plain, edited = (logits.double().cpu().log_softmax(-1) for logits in both)
+    at = torch.tensor(made)[:, None]
+    # A probability of 0 adds nothing, where its logarithm would make it nan.
+    terms = torch.where(edited.isneginf(), 0.0, edited.exp() * (edited - plain))
+    return _Compared(
+        kl=terms.sum(-1).clamp_min(0.0),
+        plain=plain.gather(-1, at)[:, 0],
+        edited=edited.gather(-1, at)[:, 0],
+        before=_best(model, plain),
+        after=_best(model, edited),
+    )
+
+
+def _best(model: LanguageModel, log_probs: Float[Tensor, "pos d_vocab"]) -> Candidates:
+    chances, ids = log_probs.exp().topk(min(TOP, log_probs.shape[-1]))
+    return tuple(
+        tuple(zip(displayed(model.tokenizer, row), map(float, chance), strict=True))
+        for row, chance in zip(ids.tolist(), chances.tolist(), strict=True)
+    )
+
+
+def _parted(base: Sequence[int], steered: Sequence[int]) -> int:
+    if list(base) == list(steered):
+        return -1
+    pairs = zip(base, steered, strict=False)
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(base), len(steered)))

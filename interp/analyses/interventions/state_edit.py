@@ -1,0 +1,400 @@
+"""Write another state into the activations: does the answer follow the edited world?"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from interp.analyses.interventions._counterfactuals import (
+    POSITIONS,
+    Item,
+    find_items,
+    first_choices,
+)
+from interp.analyses.interventions._edit_controls import (
+    Bench,
+    Cell,
+    differences,
+    held_out,
+    means_of,
+    new_values,
+    rows_of,
+    says,
+)
+from interp.core.edits import Add, Where
+from interp.core.errors import ConfigError, NotEnoughDataError, near_misses
+from interp.core.progress import part, tell
+from interp.core.protocols import LanguageModel
+from interp.core.statistics.intervals import Interval, plain
+from interp.methods.activations import Site, residual_sites, site_label
+from interp.methods.data.examples import sample_stories
+from interp.results.provenance import provenance
+from interp.results.result import Result
+from interp.worlds.world import Story, World
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TUNED_FROM, TESTED_FROM = 600_000, 700_000
+FEWEST = 10
+CONTROLS = {
+    "random": "random direction of that length",
+    "other_variable": "another variable's direction",
+    "other_entity": "the same at somebody else's token",
+    "untrained": "untrained model",
+    "unedited": "no edit",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateEdit(Result):
+    """How often the answer becomes the value that was written into the activations.
+
+    Attributes:
+        variable: whose value is changed: somebody's `place`, say.
+        other: whose directions are a control; empty when there is none.
+        classes: its values, in the order of `means`.
+        sites: in words, the rows of the grid.
+        positions: at which token of the story, its columns (`POSITIONS` in words).
+        grid: share of tuning questions that are answered with the new value, at the better dose.
+        site: where the edit is made, as (short name, layer): the best at `position`.
+        position: at which token it is made.
+        dose: in differences of the classes' means.
+        success: share of held-out questions that get the new value as their answer.
+        controls: the same by control (`CONTROLS`); a control that cannot be had is not here.
+        known: share of the same questions answered right without an edit.
+        later: share of later questions about other things still answered right, with the edit.
+        later_unedited: the same without it.
+        means: of the activations there, a value each.
+        length: mean length of the edit, as a share of the activations' own.
+        n_train: stories' questions that the means are of.
+        n_tune: questions that layer and dose were chosen on.
+    """
+
+    variable: str
+    other: str
+    classes: tuple[str, ...]
+    sites: tuple[str, ...]
+    positions: tuple[str, ...]
+    grid: Float[Tensor, "layer position"]
+    site: tuple[str, int]
+    position: str
+    dose: float
+    success: Interval
+    controls: dict[str, Interval]
+    known: Interval
+    later: Interval
+    later_unedited: Interval
+    means: Float[Tensor, "class d_model"]
+    length: float
+    n_train: int
+    n_tune: int
+
+    @property
+    def site_name(self) -> str:
+        """Where the edit is made, in words."""
+        short, layer = self.site
+        return "embedding" if short == "resid_pre" else f"after layer {layer}"
+
+    @property
+    def beats_controls(self) -> bool:
+        """Whether it succeeds more often than every control, with intervals apart."""
+        return all(self.success.above(each) for each in self.controls.values())
+
+    def edit(self, old: str, new: str, at: int, dose: float | None = None) -> Add:
+        """The intervention for one text.
+
+        Args:
+            old: the value that is true.
+            new: the value to write.
+            at: the token's position.
+            dose: in differences of means; the chosen one when None.
+        Raises:
+            ConfigError: an unknown value.
+        """
+        for value in (old, new):
+            if value not in self.classes:
+                raise ConfigError(
+                    f"No value {value!r} of {self.variable!r}.{near_misses(value, self.classes)}"
+                )
+        ends = (self.means[self.classes.index(value)] for value in (new, old))
+        return Add(
+            hook=self.site,
+            vector=torch.sub(*ends),
+            scale=self.dose if dose is None else dose,
+            where=Where(positions=(at,)),
+        )
+
+    def finding(self) -> str:
+        told = ", ".join(
+            f"{CONTROLS[name]} {self.controls[name].value:.2f}" for name in self.controls
+        )
+        return (
+            f"Another '{self.variable}' written {POSITIONS[self.position]}, {self.site_name}: the "
+            f"answer becomes the new one in {plain(self.success)} of the questions ({told}); other "
+            f"later answers right {self.later.value:.2f}, without the edit "
+            f"{self.later_unedited.value:.2f}; n = {self.success.n} stories"
+        )
+
+    def caption(self) -> str:
+        """What is drawn, how the cell was chosen, the controls and the caveats."""
+        warned = "" if self.beats_controls else "WARNING: it does not lie above every control. "
+        return (
+            f"{self.finding()}. The edit adds {self.dose:g} × (mean activation of the new value - "
+            f"mean of the old), of {self.n_train} training questions, at one token: "
+            f"{self.length:.2f} of the activation's own length. Layer and dose were chosen on "
+            f"{self.n_tune} other questions (the grid), success is on held-out ones, 95 % "
+            "bootstrap intervals over stories. In the grid, an edit of the word itself (embedding, "
+            f"{POSITIONS['told']}) is as good as another text, and one after the last layer "
+            f"{POSITIONS['asked']} writes the answer, not the state. {warned}Later questions with "
+            "the same answer are left out, since they may depend on the edited state. Success "
+            "shows that what is written there is used, not that all of the state is there."
+        )
+
+    def frame(self) -> "pd.DataFrame":
+        """One row a number: the held-out rates, then the grid's."""
+        import pandas as pd
+
+        held = {"edit": self.success, **self.controls, "answered right without edit": self.known}
+        held |= {"later answers": self.later, "later answers, no edit": self.later_unedited}
+        rows = [
+            ("held out", name, self.site_name, self.position, i.value, i.low, i.high, i.n)
+            for name, i in held.items()
+        ]
+        rows += [
+            ("tuning", "edit", site, position, value, math.nan, math.nan, self.n_tune)
+            for site, row in zip(self.sites, self.grid.tolist(), strict=True)
+            for position, value in zip(self.positions, row, strict=True)
+        ]
+        columns = ["stories", "what", "layer", "position", "rate", "low", "high", "n"]
+        return pd.DataFrame(rows, columns=columns)
+
+
+def state_edit(
+    model: LanguageModel,
+    world: World,
+    variable: str = "place",
+    *,
+    position: Literal["told", "named", "asked"] = "named",
+    doses: Sequence[float] = (1.0, 2.0),
+    n_stories: int = 600,
+    n_tune: int = 120,
+    n_test: int = 300,
+    n_random: int = 3,
+    level: str = "full",
+    seed: int = 0,
+) -> StateEdit:
+    """Change somebody's state in the activations, and see whether the answer follows.
+
+    Args:
+        model: to edit; its weights stay as they are.
+        world: that tells stories and asks.
+        variable: what is asked for and changed.
+        position: at which token: `told`, where the value was said last; `named`, at the name in
+            the question; `asked`, just before the answer. The grid shows all three.
+        doses: of the edit, in differences of the means; the best on the tuning stories is taken.
+        n_stories: training stories that the means are taken of.
+        n_tune: stories that choose layer and dose.
+        n_test: held-out stories that success is counted on; each one's first such question is.
+        n_random: random directions a question.
+        level: of the world's difficulty.
+        seed: of stories, new values, random directions and the untrained model.
+    Returns:
+        StateEdit: rates in [0, 1] with intervals over stories, by layer and position.
+    Raises:
+        ConfigError: an unknown variable or position.
+        NotEnoughDataError: too few questions for the variable.
+    Example:
+        >>> state_edit(model, world, "place").beats_controls  # doctest: +SKIP
+        True
+    Source:
+        Li et al. 2023, "Emergent World Representations" (edits of a board state); Belrose et al.
+        2023 and Marks & Tegmark 2023 (differences of class means). Ours adds one vector at one
+        token of one layer.
+    """
+    call = dict(locals())
+    if position not in POSITIONS or not doses:
+        raise ConfigError(
+            f"position is one of {', '.join(POSITIONS)}, with one dose or more; {position!r} and "
+            f"{doses!r} came."
+        )
+    bench, sites = _bench(model, world, call), residual_sites(model)
+    places = [name for name in POSITIONS if all(name in i.positions for i in bench.training)]
+    if position not in places:
+        raise ConfigError(f"No word of this world's text is {POSITIONS[position]} for {variable}.")
+    with part(0.0, 0.2):
+        rows = {name: rows_of(model, bench.training, name, sites) for name in places}
+    means = {name: means_of(rows[name], bench.training, bench.classes) for name in places}
+    with part(0.2, 0.7):
+        grid, chosen = _grid(model, bench, means, sites, doses, seed)
+    column = places.index(position)
+    best = int(grid[:, column].argmax())
+    cell = Cell(
+        site=sites[best], position=position, dose=chosen[best][column],
+        means=means[position][best], rows=rows[position][best],
+    )  # fmt: skip
+    with part(0.7, 1.0):
+        found = held_out(model, bench, cell, call)
+    return StateEdit(
+        variable=variable,
+        classes=bench.classes,
+        sites=tuple(site_label(site, model.cfg.n_layers) for site in sites),
+        positions=tuple(places),
+        grid=grid,
+        site=cell.site,
+        position=position,
+        dose=cell.dose,
+        **found,
+        means=cell.means,
+        n_train=len(bench.training),
+        n_tune=len(bench.tuning),
+        provenance=provenance(state_edit, call, hooks=(f"{cell.site[0]} {cell.site[1]}",)),
+    )
+
+
+def _bench(model: LanguageModel, world: World, call: dict[str, Any]) -> Bench:
+    variable = call["variable"]
+    if variable not in world.variables:
+        raise ConfigError(
+            f"World {world.name!r} has no variable {variable!r}."
+            f"{near_misses(variable, world.variables)}"
+        )
+    told = {"seed": call["seed"], "level": call["level"]}
+
+    def items(n: int, split: str, first: int) -> list[Item]:
+        stories: list[Story] = sample_stories(world, n, split=split, first=first, **told)
+        return find_items(model.tokenizer, stories, variable, model.cfg.n_ctx)
+
+    training = items(call["n_stories"], "train", 0)
+    answers = {item.value: item.answer for item in training}
+    classes = tuple(value for value in world.variables[variable] if value in answers)
+    parts = (
+        items(call["n_tune"], "held_out", TUNED_FROM),
+        items(call["n_test"], "held_out", TESTED_FROM),
+    )
+    tuning, testing = ([i for i in each if i.value in answers] for each in parts)
+    if min(map(len, (training, tuning, testing))) < FEWEST or len(classes) < 2:
+        raise NotEnoughDataError(
+            f"An edit of {variable!r} needs {FEWEST} questions for it in each of training, tuning "
+            f"and test stories; {len(training)}, {len(tuning)} and {len(testing)} came. Ask for "
+            "more stories, or for a variable that the world asks about."
+        )
+    return Bench(
+        training=training, tuning=tuning, testing=testing, classes=classes, answers=answers
+    )
+
+
+def _grid(
+    model: LanguageModel,
+    bench: Bench,
+    means: Mapping[str, Tensor],
+    sites: Sequence[Site],
+    doses: Sequence[float],
+    seed: int,
+) -> tuple[Float[Tensor, "site position"], list[list[float]]]:
+    """The success of every cell on the tuning questions at its better dose, and that dose."""
+    items, new = bench.tuning, new_values(bench.tuning, bench.classes, seed)
+    wanted = [bench.answers[value] for value in new]
+    grid, chosen = torch.zeros(len(sites), len(means)), []
+    for row, site in enumerate(sites):
+        tell(f"editing, {site_label(site, model.cfg.n_layers)}", row, len(sites))
+        chosen.append([])
+        for column, (name, of) in enumerate(means.items()):
+            vectors = differences(items, new, of[row], bench.classes)
+            at = [item.positions[name] for item in items]
+            tried = []
+            for dose in doses:
+                choices = first_choices(model, items, site, dose * vectors, at)
+                flags = says(choices, items, wanted)
+                tried.append(sum(flags) / len(flags))
+            grid[row, column] = max(tried)
+            chosen[-1].append(float(doses[tried.index(max(tried))]))
+    return grid, chosen
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """The edit on one story.
+
+    Attributes:
+        text: up to the answer.
+        about: whom the question is about.
+        old: the true value.
+        new: the one written in.
+        token: at which the edit acts.
+        site_name: where, in words.
+        before: the best answers and their probabilities without the edit.
+        after: the same with it.
+        continuation: what is written on with it, greedily.
+    """
+
+    text: str
+    about: str
+    old: str
+    new: str
+    token: str
+    site_name: str
+    before: tuple[tuple[str, float], ...]
+    after: tuple[tuple[str, float], ...]
+    continuation: str
+
+
+def trial(
+    model: LanguageModel,
+    world: World,
+    result: "StateEdit",
+    *,
+    story: int = 0,
+    new: str = "",
+    dose: float | None = None,
+    length: int = 16,
+) -> Trial:
+    """Make the edit on the first suitable held-out story from `story` on.
+
+    Args:
+        model: that `result` is of.
+        world: that tells the stories.
+        result: of `state_edit`.
+        story: number of the held-out story to begin the search at.
+        new: value to write; the first other one when empty.
+        dose: in differences of means; the chosen one when None.
+        length: tokens that are written on.
+    Raises:
+        ConfigError: an unknown value, or no suitable story within a hundred.
+    """
+    candidates = (world.sample(story + i, split="held_out") for i in range(100))
+    found = (find_items(model.tokenizer, [s], result.variable, model.cfg.n_ctx) for s in candidates)
+    held = (items[0] for items in found if items)
+    item = next((i for i in held if i.value in result.classes), None)
+    if item is None:
+        raise ConfigError(f"No story from {story} on asks for {result.variable!r}.")
+    new = new or next(value for value in result.classes if value != item.value)
+    at, end = item.positions[result.position], item.positions["asked"] + 1
+    tokens = torch.tensor([item.tokens[:end]])
+    edits = [result.edit(item.value, new, at, dose)]
+    drawn = model.generate(
+        list(item.tokens[:end]), edits=edits, max_new_tokens=length, temperature=0.0
+    )
+    return Trial(
+        text=item.text,
+        about=item.about,
+        old=item.value,
+        new=new,
+        token=model.tokenizer.display([item.tokens[at]])[0].strip("·"),
+        site_name=result.site_name,
+        before=_best_answers(model, model.run(tokens).logits[0, -1]),
+        after=_best_answers(model, model.run(tokens, edits=edits).logits[0, -1]),
+        continuation=drawn.text,
+    )
+
+
+def _best_answers(
+    model: LanguageModel, logits: Float[Tensor, " d_vocab"]
+) -> tuple[tuple[str, float], ...]:
+    chances, ids = logits.float().softmax(-1).topk(4)
+    words = (model.tokenizer.display([i])[0].strip("·") for i in ids.tolist())
+    return tuple(zip(words, chances.tolist(), strict=True))

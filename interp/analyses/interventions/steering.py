@@ -1,0 +1,397 @@
+"""What a concept's direction does to generated text: gain and damage against dose."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import log
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from interp.analyses.interventions._dose_response import Bench, compare
+from interp.analyses.interventions._site_search import candidates, screened
+from interp.analyses.interventions._steered_generation import Marks, mark, word_marks
+from interp.analyses.probing.concept import Concept
+from interp.core.edits import Where
+from interp.core.errors import ConfigError, NotEnoughDataError
+from interp.core.hooks import Name
+from interp.core.protocols import LanguageModel
+from interp.core.statistics.intervals import Interval
+from interp.methods.data.contrast_pairs import concept_group
+from interp.methods.data.examples import sample_stories
+from interp.methods.probes.directions import random_directions
+from interp.results.provenance import provenance
+from interp.results.result import Result
+from interp.worlds.world import World
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DOSES = (-1.0, -0.5, 0.0, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0, 1.5, 2.0)
+SHOWN, SCREENED = 3, 24
+LEAST_WELL_FORMED, MOST_LOSS_RATIO = 0.9, 1.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Zone:
+    """A stretch of doses at which a concept does the same kind of thing.
+
+    Attributes:
+        kind: `weak` = its rate stays within the random directions' band; `useful` = it leaves the
+            band (upwards for doses above 0, downwards below) and the text holds; `breaks` = fewer
+            than 90 % of the sentences are well formed (of the share without steering), or the text
+            is less than 2/3 as probable a token under the unedited model (loss up by ln 1.5).
+        low: the lowest dose.
+        high: the highest dose.
+    """
+
+    kind: Literal["weak", "useful", "breaks"]
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steering(Result):
+    """Texts at many doses of one direction, measured; and at the same doses of random ones.
+
+    Attributes:
+        word: the concept.
+        among: the words whose mentions are its trials; empty: all words of the text.
+        method: how the direction was found (see `concept`).
+        site: where it was added, as (short name, layer).
+        direction: unit length.
+        median_norm: of the site: the vector added is dose * median_norm * direction.
+        where: at which positions, in words.
+        doses: ascending, 0 among them.
+        measures: by name, an interval a dose, over prompts. `rate` (mentions of the concept among
+            those of `among`), `well_formed` (share of sentences of the grammar), `consistent` (of
+            these, true of the story so far), `loss_nats_per_token` (of the text, under the unedited
+            model), `kl_nats_per_token` (edited || unedited), `repetition` (share of trigrams that
+            stood before). What a text without a world cannot have is nan.
+        random: the same measures of random directions of equal length. They continue fewer
+            prompts, so it is their change from dose 0 that is added to the value at dose 0.
+        best: the dose of the largest gain where 90 % of sentences are well formed; -1 = none.
+        gain: rate at the best dose less rate at dose 0, over the same prompts; nan when none.
+        z: how many standard deviations the rate lies above the random directions' at that dose.
+        p: share of random directions (this one counted) that gain as much at their own best dose.
+        screened: gains of the sites, methods and positions tried on other prompts first.
+        prompts: that were continued.
+        texts: by dose, what followed the first few prompts.
+    """
+
+    word: str
+    among: tuple[str, ...]
+    method: str
+    site: tuple[str, int]
+    direction: Float[Tensor, " d_model"]
+    median_norm: float
+    where: str
+    doses: tuple[float, ...]
+    measures: dict[str, tuple[Interval, ...]]
+    random: dict[str, Float[Tensor, "dose direction"]]
+    best: int
+    gain: Interval
+    z: float
+    p: float
+    screened: dict[str, float]
+    prompts: tuple[str, ...]
+    texts: tuple[tuple[str, ...], ...]
+
+    @property
+    def base(self) -> Interval:
+        """The rate without steering."""
+        return self.measures["rate"][self.doses.index(0.0)]
+
+    @property
+    def ratio(self) -> float:
+        """Rate at the best dose over the rate without steering."""
+        return self.measures["rate"][self.best].value / self.base.value if self.best >= 0 else 1.0
+
+    def band(self, name: str = "rate") -> tuple[Float[Tensor, " dose"], Float[Tensor, " dose"]]:
+        """Lowest and highest of the random directions at each dose; nan where none has a value."""
+        drawn = self.random[name]
+        low, high = drawn.nan_to_num(torch.inf).amin(1), drawn.nan_to_num(-torch.inf).amax(1)
+        known = ~drawn.isnan().all(1)
+        return torch.where(known, low, torch.nan), torch.where(known, high, torch.nan)
+
+    def zones(self) -> tuple[Zone, ...]:
+        """The doses from lowest to highest as weak, useful and breaking stretches.
+
+        A zone ends half-way between two measured doses. Where nothing counts the concept, no dose
+        is called useful.
+        """
+        kinds = [self._kind(i) for i in range(len(self.doses))]
+        ends = [(a + b) / 2 for a, b in pairwise(self.doses)]
+        found: list[Zone] = []
+        for kind, low, high in zip(
+            kinds, [self.doses[0], *ends], [*ends, self.doses[-1]], strict=True
+        ):
+            if found and found[-1].kind == kind:
+                low = found.pop().low
+            found.append(Zone(kind=kind, low=low, high=high))
+        return tuple(found)
+
+    def _kind(self, dose: int) -> Literal["weak", "useful", "breaks"]:
+        rest = self.doses.index(0.0)
+        well, loss = (
+            (self.measures[name][dose].value, self.measures[name][rest].value)
+            for name in ("well_formed", "loss_nats_per_token")
+        )
+        if well[0] < LEAST_WELL_FORMED * well[1] or loss[0] > loss[1] + log(MOST_LOSS_RATIO):
+            return "breaks"
+        rate = self.measures["rate"][dose].value
+        low, high = (float(end[dose]) for end in self.band())
+        gained = rate > high if self.doses[dose] > 0 else rate < low
+        return "useful" if gained and self.doses[dose] != 0 else "weak"
+
+    @property
+    def beats_random(self) -> bool:
+        """Whether the rate at the best dose lies above every random direction's there."""
+        if self.best < 0:
+            return False
+        highest = float(self.band()[1][self.best])
+        return not self.measures["rate"][self.best].value <= highest
+
+    def finding(self) -> str:
+        place = f"'{self.word}' by {self.method.replace('_', ' ')} at {self.site[0]} {self.site[1]}"
+        if self.best < 0:
+            return f"{place}: no dose raised its rate and kept 90 % of sentences well formed"
+        rate = self.measures["rate"][self.best]
+        return (
+            f"{place}: rate {self.base.value:.2f} -> {rate.value:.2f} at dose "
+            f"{self.doses[self.best]:g} (gain {self.gain.value:.2f} [{self.gain.low:.2f}, "
+            f"{self.gain.high:.2f}]; random directions at most {self.band()[1][self.best]:.2f}, "
+            f"z = {self.z:.1f}; n = {rate.n} prompts)"
+        )
+
+    def caption(self) -> str:
+        """What is drawn, the controls, n, the intervals and what it cost."""
+        tried = self.random["rate"].shape[1]
+        chosen = (
+            f" Site, method and positions chosen on other prompts among {len(self.screened)}."
+            if self.screened
+            else ""
+        )
+        return (
+            f"{self.finding()}. Dose: shares of the site's median norm ({self.median_norm:.3g}), "
+            f"added {self.where}. Bands: 95 % bootstrap intervals over "
+            f"{len(self.prompts)} prompts; grey: lowest to highest of {tried} random directions of "
+            "equal length (their change from dose 0, on fewer prompts)."
+            f"{self._cost()}{chosen} {self._verdict()}"
+        )
+
+    def _cost(self) -> str:
+        if self.best < 0:
+            return ""
+        here, rest = self.best, self.doses.index(0.0)
+        well, loss, kl, again = (
+            self.measures[name]
+            for name in ("well_formed", "loss_nats_per_token", "kl_nats_per_token", "repetition")
+        )
+        return (
+            f" At this dose {well[here].value:.0%} of sentences are well formed; the text's loss "
+            f"under the unedited model is {loss[here].value:.2f} nats a token (unsteered "
+            f"{loss[rest].value:.2f}), KL {kl[here].value:.2f} nats a token, repeated trigrams "
+            f"{again[here].value:.0%} (unsteered {again[rest].value:.0%})."
+        )
+
+    def _verdict(self) -> str:
+        if self.beats_random:
+            return (
+                f"{self.p:.0%} of directions, this one among them, gain as much at their own best "
+                "dose."
+            )
+        return "WARNING: it does not leave the random band: this is no evidence of steering."
+
+    def frame(self) -> "pd.DataFrame":
+        """One row a dose and measure, with the random directions' lowest and highest."""
+        import pandas as pd
+
+        rows = []
+        for name, intervals in self.measures.items():
+            columns = self.doses, intervals, *map(Tensor.tolist, self.band(name))
+            for dose, i, low, high in zip(*columns, strict=True):
+                spread = {"random_low": low, "random_high": high}
+                found = {"value": i.value, "low": i.low, "high": i.high, "prompts": i.n}
+                rows.append({"dose": dose, "measure": name} | found | spread)
+        return pd.DataFrame(rows)
+
+
+def steering(
+    model: LanguageModel,
+    concept: Concept | str,
+    world: World | None = None,
+    *,
+    words: Sequence[str] = (),
+    prompts: Sequence[str] | None = None,
+    doses: Sequence[float] = DOSES,
+    sites: Sequence[Name] | None = None,
+    n_prompts: int = 48,
+    n_tokens: int = 48,
+    n_random: int = 20,
+    n_random_prompts: int = 12,
+    prompt_sentences: int = 2,
+    where: Where | None = None,
+    temperature: float = 1.0,
+    level: str = "full",
+    seed: int = 0,
+) -> Steering:
+    """Continue prompts at many doses of a concept, and measure what it gains and what it breaks.
+
+    All doses are one generation: the strength stands on the batch axis. Rows of one prompt share
+    their random numbers. At dose 0 the tokens are those of the unsteered model, or it refuses.
+
+    Args:
+        model: to steer.
+        concept: found by `interp.concept` in this model; or one of the world's concept words, for
+            which sites, methods and positions are screened on other prompts first.
+        world: reads the generated text back and tells which concepts it mentions.
+        words: their share of all words of the text is the rate; with a world, that still tells
+            which sentences are well formed. For a concept that no word of the world names.
+        prompts: texts to continue; beginnings of held-out stories if None.
+        doses: shares of the site's median norm; 0 is added if it is missing.
+        sites: where to look when `concept` is a word; the residual stream after each block if None.
+        n_prompts: beginnings to sample.
+        n_tokens: to generate.
+        n_random: random directions of equal length.
+        n_random_prompts: prompts for each of these.
+        prompt_sentences: sentences of each beginning.
+        where: positions to edit; all but the first if None (and, when a word is screened, only
+            where its group's words come next in the world's text: `concept.where_written`).
+        temperature: of the sampling; 0 is greedy.
+        level: of the world's difficulty.
+        seed: of stories, sampling and random directions.
+    Returns:
+        Steering: gain and damage by dose, with the random band.
+    Raises:
+        ModelMismatchError: the concept was found in another model.
+        ConfigError: neither a world nor words to measure with.
+        NotEnoughDataError: fewer than two prompts, or too few examples of the word.
+        ReadoutError: at dose 0 the tokens are not the unsteered ones.
+    Example:
+        >>> steering(model, "happy", world).ratio > 3  # doctest: +SKIP
+        True
+    Source:
+        Turner et al. 2023 (activation addition); Wu et al. 2025, AxBench (concept against fluency).
+        Differs: text is read by the world's own grammar, not by a judge; doses are shares of the
+        site's median norm; random directions of equal length get the same doses.
+    """
+    call = dict(locals())
+    doses = tuple(sorted({0.0, *map(float, doses)}))
+    word, among = _what(concept, world, words)
+    bench = _bench(model, call, word, among, n_prompts)
+    tried: dict[str, float] = {}
+    if isinstance(concept, str):
+        chosen, place, tried = _screen(model, call, among)
+        bench = replace(bench, where=place)
+    else:
+        chosen = concept.on(model)
+    unit = chosen.median_norm
+    main, texts = bench.sweep(chosen.site, chosen.direction[None] * unit, doses, check=True)
+    drawn = random_directions(n_random, len(chosen.direction), seed=seed) * unit
+    control, _ = bench.sweep(chosen.site, drawn, doses, prompts=n_random_prompts)
+    shown = [texts[i * len(bench.prompts) :][:SHOWN] for i in range(len(doses))]
+    return Steering(
+        word=word,
+        among=among,
+        method=chosen.method,
+        site=chosen.site,
+        direction=chosen.direction,
+        median_norm=unit,
+        where=_in_words(bench.where, chosen, model),
+        doses=doses,
+        **compare(main, control, doses, bench.graded, seed),
+        screened=tried,
+        prompts=bench.prompts,
+        texts=tuple(map(tuple, shown)),
+        provenance=provenance(
+            steering, call, hooks=(f"{chosen.site[0]} {chosen.site[1]}",), prompt=bench.prompts
+        ),
+    )
+
+
+def _what(
+    concept: Concept | str, world: World | None, words: Sequence[str]
+) -> tuple[str, tuple[str, ...]]:
+    """The word that is counted, and those among which."""
+    if world is None and (not words or isinstance(concept, str)):
+        raise ConfigError(
+            "Steering needs a way to see what it did: a world that reads text back, or a concept "
+            "and `words` to count."
+        )
+    if isinstance(concept, str):
+        return concept, concept_group(world, concept)
+    if words:
+        return concept.name, ()
+    if world is not None and not concept.among:
+        return concept.name, concept_group(world, concept.name)
+    return concept.name, concept.among
+
+
+def _in_words(where: Where, concept: Concept, model: LanguageModel) -> str:
+    if where == Where():
+        return "at every position but the first"
+    if where == concept.where_written:
+        shown = " ".join(model.tokenizer.display(concept.slots[:12]))
+        more = " …" if len(concept.slots) > 12 else ""
+        return f"where the group's words come next in the world's text (after {shown}{more})"
+    return f"at {where}"
+
+
+def _bench(
+    model: LanguageModel,
+    call: Mapping[str, Any],
+    word: str,
+    among: tuple[str, ...],
+    n_prompts: int,
+    first: int = 0,
+) -> Bench:
+    """Prompts, how they are continued, and how what follows is read."""
+    world, words = call["world"], tuple(call["words"])
+
+    def read(prompt: str, text: str) -> Marks:
+        if world is None:
+            return word_marks(text, words)
+        marks = mark(world, prompt, text, word, among)
+        if not words:
+            return marks
+        said = word_marks(text, words)
+        return replace(marks, hits=said.hits, mentions=said.mentions)
+
+    prompts = tuple(call["prompts"] or ())
+    return Bench(
+        model=model,
+        prompts=prompts or _beginnings(call, n_prompts, first),
+        read=read,
+        graded=world is not None,
+        where=call["where"] or Where(),
+        **{name: call[name] for name in ("n_tokens", "temperature", "seed")},
+    )
+
+
+def _beginnings(call: Mapping[str, Any], n: int, first: int) -> tuple[str, ...]:
+    """The first sentences of held-out stories, the same for the same seed."""
+    world, sentences = call["world"], call["prompt_sentences"]
+    if world is None:
+        raise ConfigError("Without a world, give `prompts` to continue.")
+    if n < 2:
+        raise NotEnoughDataError(f"An interval over prompts needs two or more; {n} asked for.")
+    drawn = {"seed": call["seed"], "level": call["level"], "split": "held_out"}
+    stories = sample_stories(world, n, first=first, **drawn)
+    ends = [world.parse(story.text).sentences[sentences - 1].span[1] for story in stories]
+    return tuple(story.text[:end] for story, end in zip(stories, ends, strict=True))
+
+
+def _screen(
+    model: LanguageModel, call: Mapping[str, Any], among: tuple[str, ...]
+) -> tuple[Concept, Where, dict[str, float]]:
+    """The best site, method and positions, by prompts that are not measured on again."""
+    sites = call["sites"] or [("resid_post", layer) for layer in range(model.cfg.n_layers)]
+    options = {name: call[name] for name in ("level", "seed")}
+    found = candidates(model, call["concept"], call["world"], sites, **options)
+    bench = _bench(
+        model, {**call, "prompts": None}, call["concept"], among, SCREENED, first=500_000
+    )
+    return screened(found, bench)

@@ -1,0 +1,1 @@
+"""How all of it came about: checkpoints, curricula, scaling."""

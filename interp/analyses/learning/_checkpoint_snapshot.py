@@ -1,0 +1,93 @@
+"""What one checkpoint writes and shows on a prompt, kept so that another head is only a look."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from interp.core.protocols import LanguageModel
+from interp.methods.unembedding import residuals
+
+MOST_KEPT = 512
+LARGEST = 2**20
+
+_kept: dict[tuple, "Sight"] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sight:
+    """One checkpoint on one prompt.
+
+    Attributes:
+        text: what it writes.
+        vectors: embeddings of the words that are shown.
+        patterns: attention of every head; without layers where that would be too large to keep.
+        guesses: the lens's best token by row and position, for display.
+        chances: its probability.
+        right: share of the prompt's tokens that were its first choice.
+    """
+
+    text: str
+    vectors: Float[Tensor, "word d_model"]
+    patterns: Float[Tensor, "layer head query key"]
+    guesses: tuple[tuple[str, ...], ...]
+    chances: Float[Tensor, "layer pos"]
+    right: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a checkpoint is asked for: all that a `Sight` depends on but the weights."""
+
+    prompt: str
+    ids: tuple[int, ...]
+    n_tokens: int
+    temperature: float
+    seed: int
+
+
+def known(weights: str, step: int, asked: Asked) -> Sight | None:
+    """What this run's checkpoint showed before.
+
+    Args:
+        weights: hash of the run's newest weights: they stand for all its checkpoints.
+        step: of the checkpoint.
+        asked: what it was asked for.
+    """
+    return _kept.get((weights, step, asked))
+
+
+def keep(weights: str, step: int, asked: Asked, seen: Sight) -> None:
+    """Remember it."""
+    while len(_kept) >= MOST_KEPT:
+        _kept.pop(next(iter(_kept)))
+    _kept[weights, step, asked] = seen
+
+
+@torch.no_grad()
+def look(model: LanguageModel, tokens: Int[Tensor, "1 pos"], asked: Asked) -> Sight:
+    """Write, and look inside on the prompt."""
+    size = model.cfg.n_layers * model.cfg.n_heads * tokens.shape[1] ** 2
+    patterns = torch.zeros(0, model.cfg.n_heads, tokens.shape[1], tokens.shape[1])
+    if size <= LARGEST:
+        patterns = model.run(tokens, cache=["pattern"]).stack("pattern")[:, 0].float().cpu()
+    run, streams = residuals(model, tokens)
+    chances, best = model.unembed(streams[:, 0]).float().softmax(-1).max(-1)
+    ids = tokens[0].cpu()
+    first = run.logits[0, :-1].argmax(-1).cpu()
+    written = model.generate(
+        asked.prompt,
+        max_new_tokens=asked.n_tokens,
+        temperature=asked.temperature,
+        seed=asked.seed,
+        top=1,
+    )
+    return Sight(
+        text=written.text,
+        vectors=model.weight("W_E").float().cpu()[list(asked.ids)],
+        patterns=patterns,
+        guesses=tuple(tuple(model.tokenizer.display(row)) for row in best.tolist()),
+        chances=chances.cpu(),
+        right=float((first == ids[1:]).float().mean()) if len(ids) > 1 else 0.0,
+    )

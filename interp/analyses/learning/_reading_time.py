@@ -1,0 +1,112 @@
+"""How many words a corpus holds, and how long a person would read them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from interp.core.errors import CheckpointError, NotEnoughDataError
+from interp.core.files import read_object
+from interp.core.protocols import LanguageModel
+from interp.runs.record import text_of
+from interp.worlds.world import World
+
+HOURS = {"24 h a day": 24.0, "2 h a day": 2.0}
+SPANS = ((365.25, "years"), (1.0, "days"), (1 / 24, "hours"), (1 / 1440, "minutes"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Amount:
+    """How much text a corpus is.
+
+    Attributes:
+        tokens: of all its training documents, each counted once.
+        words: between spaces, likewise.
+        counted: whether every document was counted; else some were, and all reckoned from them.
+    """
+
+    tokens: int
+    words: int
+    counted: bool
+
+
+def amount_of(
+    model: LanguageModel,
+    record: Mapping[str, Any],
+    folder: Path | None,
+    world: World | None,
+    n: int,
+) -> Amount:
+    """The text of a run: documents of the world by their mean, tokens by the corpus where it is.
+
+    Args:
+        model: whose tokenizer.
+        record: the run's.
+        folder: of the run; the corpus in it or beside it is counted, if it is still there.
+        world: that told the text.
+        n: documents of each level that are told again to measure their mean.
+    Raises:
+        NotEnoughDataError: there is neither a world nor a corpus to measure.
+    """
+    digest, source = text_of(record)
+    documents = source.get("documents")
+    if world is None or not isinstance(documents, Mapping) or source.get("world") != world.name:
+        raise NotEnoughDataError(
+            "The words of a corpus are measured on a world's documents; this run's record names no "
+            "world that was given. Give world=..., or words=... if you know how many there are."
+        )
+    tokens, words = 0.0, 0.0
+    for level, count in documents.items():
+        texts = _documents(world, level, min(n, count))
+        share = count / len(texts)
+        words += share * sum(len(text.split()) for text in texts)
+        tokens += share * sum(len(model.tokenizer.encode(text)) for text in texts)
+    exact = _counted(folder, digest)
+    return Amount(tokens=exact or round(tokens), words=round(words), counted=exact is not None)
+
+
+@lru_cache(maxsize=16)
+def _documents(world: World, level: str, n: int) -> tuple[str, ...]:
+    """The first of a level; they are asked about at many speeds of reading."""
+    return tuple(world.sample(i, level=level).text for i in range(n))
+
+
+def _counted(folder: Path | None, digest: object) -> int | None:
+    """Tokens of the corpus that the run was trained on, if its files are still there."""
+    places = () if folder is None else (folder / "corpus", folder.parent / "corpus")
+    for place in places:
+        try:
+            manifest = read_object(place / "corpus.json")
+            if manifest.get("hash") == digest:
+                return sum(part["tokens"] for part in manifest["parts"]["train"].values())
+        except (CheckpointError, KeyError, TypeError, AttributeError):
+            continue
+    return None
+
+
+def days_of_reading(words: float, words_per_minute: float, hours_a_day: float) -> float:
+    """Days that a person reads.
+
+    Example:
+        >>> days_of_reading(238 * 60 * 48, 238, 24)
+        2.0
+    """
+    return words / words_per_minute / 60 / hours_a_day
+
+
+def told_span(days: float) -> str:
+    """A time in words: the largest unit of which there are two or more.
+
+    Example:
+        >>> told_span(3.2), told_span(0.5), told_span(4000)
+        ('3.2 days', '12 hours', '11 years')
+    """
+    for length, name in SPANS:
+        if days >= 2 * length or name == "minutes":
+            return f"{_short(days / length)} {name}"
+    raise AssertionError
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 9.95 else f"{value:.2g}"

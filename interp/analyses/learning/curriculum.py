@@ -1,0 +1,333 @@
+"""Did the order of the lessons matter? Runs of several orders and seeds, at equal tokens."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from interp.analyses.learning._level_losses import Lessons, lessons_of
+from interp.core.errors import ConfigError, near_misses
+from interp.core.progress import tell
+from interp.core.protocols import LanguageModel
+from interp.core.statistics.intervals import Interval, plain
+from interp.core.statistics.over_seeds import difference_over_seeds, mean_over_seeds
+from interp.results.provenance import provenance
+from interp.results.result import Result
+from interp.runs.curriculum import Course, common_steps, course_of, group_of
+from interp.worlds.world import World
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LOSS, ANSWERS, TOKENS = "loss_nats_per_token", "answers", "tokens_to_threshold"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curriculum(Result):
+    """Runs side by side: what each level cost when, and what was answered.
+
+    The hardest level is the last one. Intervals are Student's over the runs of a group.
+
+    Attributes:
+        runs: names of the runs.
+        groups: the group of each run; runs of one group differ in the seed alone.
+        baseline: the group that the others are compared with.
+        steps: of the checkpoints, the same in every run.
+        tokens: that every run had been trained on by then.
+        levels: easiest first.
+        kinds: of questions of the hardest level; empty where the world asks none.
+        questions: how many of each kind.
+        loss: on held-out stories, nats per token.
+        floor: the least that any model could pay on each level; nan where it is not known.
+        accuracy: share of whole answers that are right.
+        shares: of the rows of the update that ended in the checkpoint; those of the first update at
+            step 0; nan where the record does not tell.
+        threshold: share of the way from the first loss to the floor, or of right answers.
+        n_stories: of each level.
+    """
+
+    runs: tuple[str, ...]
+    groups: tuple[str, ...]
+    baseline: str
+    steps: tuple[int, ...]
+    tokens: tuple[int, ...]
+    levels: tuple[str, ...]
+    kinds: tuple[str, ...]
+    questions: tuple[int, ...]
+    loss: Float[Tensor, "run step level"]
+    floor: Float[Tensor, " level"]
+    accuracy: Float[Tensor, "run step kind"]
+    shares: Float[Tensor, "run step level"]
+    threshold: float
+    n_stories: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The groups, each once, the baseline first."""
+        return tuple(dict.fromkeys([self.baseline, *self.groups]))
+
+    def members(self, group: str) -> Int[Tensor, " run"]:
+        """The numbers of a group's runs."""
+        return torch.tensor([i for i, name in enumerate(self.groups) if name == group])
+
+    @cached_property
+    def score(self) -> Float[Tensor, "run step"]:
+        """What the threshold is set on: mean over kinds of the right answers to the hardest level.
+
+        Where nothing is asked: the share of the way from the run's first loss to the floor.
+        """
+        if self.kinds:
+            return self.accuracy.nanmean(-1)
+        first, floor = self.loss[:, :1, -1], self.floor[-1].nan_to_num(0.0)
+        return (first - self.loss[:, :, -1]) / (first - floor)
+
+    @cached_property
+    def tokens_to_threshold(self) -> Float[Tensor, " run"]:
+        """Tokens at the first checkpoint whose score reaches the threshold; nan = never."""
+        reached = self.score >= self.threshold
+        first = torch.tensor(self.tokens)[reached.int().argmax(1)].double()
+        return torch.where(reached.any(1), first, torch.nan)
+
+    @cached_property
+    def forgetting(self) -> Float[Tensor, "run level"]:
+        """Last loss on a level less the loss when it was last in the mixture; positive = forgotten.
+
+        The latter at the last of these checkpoints at which the level was still drawn; nan for
+        levels that never came or never left.
+        """
+        found = torch.full((len(self.runs), len(self.levels)), math.nan)
+        for run in range(len(self.runs)):
+            for level in range(len(self.levels)):
+                drawn = torch.nonzero(self.shares[run, :, level] > 0).flatten()
+                if len(drawn) and drawn[-1] < len(self.steps) - 1:
+                    losses = self.loss[run, :, level]
+                    found[run, level] = losses[-1] - losses[drawn[-1]]
+        return found
+
+    def last(self, group: str, quantity: str = LOSS) -> Interval:
+        """A group's mean at the end, over its runs.
+
+        Args:
+            group: by name.
+            quantity: `loss_nats_per_token` of the hardest level, `answers`, `tokens_to_threshold`.
+        """
+        return mean_over_seeds(self._final(quantity)[self.members(group)])
+
+    def difference(self, group: str, quantity: str = LOSS) -> Interval:
+        """A group less the baseline at the end, with Welch's interval over runs."""
+        final = self._final(quantity)
+        return difference_over_seeds(final[self.members(group)], final[self.members(self.baseline)])
+
+    def verdict(self, group: str, quantity: str = LOSS) -> str:
+        """`better`, `worse`, `no effect shown`, or `too few seeds` for any of these."""
+        found = self.difference(group, quantity)
+        if math.isnan(found.low):
+            return "too few seeds"
+        if 0.0 in found:
+            return "no effect shown"
+        return "better" if (found.value > 0) == (quantity == ANSWERS) else "worse"
+
+    def _final(self, quantity: str) -> Float[Tensor, " run"]:
+        if quantity == TOKENS:
+            return self.tokens_to_threshold
+        return self.score[:, -1] if quantity == ANSWERS else self.loss[:, -1, -1]
+
+    def finding(self) -> str:
+        told = "; ".join(self._group(name) for name in self.names)
+        compared = "".join(f" {self._compared(name)}" for name in self.names[1:])
+        return (
+            f"After {self.tokens[-1] / 1e6:.2f} M tokens, on {self.levels[-1]}: {told}."
+            f"{compared or ' One group, so nothing to compare it with.'}"
+        )
+
+    def _group(self, name: str) -> str:
+        n = len(self.members(name))
+        answers = f", answers {plain(self.last(name, ANSWERS))}" if self.kinds else ""
+        return (
+            f"{name} {plain(self.last(name), 3)} nats/token{answers} (n = {n} seed{'s' * (n > 1)})"
+        )
+
+    def _compared(self, name: str) -> str:
+        asked = [LOSS, ANSWERS] if self.kinds else [LOSS]
+        words = {LOSS: "loss", ANSWERS: "answers"}
+        told = ", ".join(
+            f"{words[q]} {_signed(self.difference(name, q))}: {self.verdict(name, q)}"
+            for q in asked
+        )
+        return f"{name} against {self.baseline}: {told}."
+
+    def caption(self) -> str:
+        return (
+            f"{self.finding()} Losses on {self.n_stories} held-out stories of each level, the same "
+            f"for all runs; answers to {sum(self.questions)} questions of {self.levels[-1]}, right "
+            "when every token is the model's first choice. Thin lines are runs, thick ones means "
+            "of a group; bands and brackets are Student's 95 % intervals over the runs of a group "
+            "(Welch's for differences), not corrected for the number of groups. "
+            f"{self._thresholds()} {self._forgotten()} Runs differ in seed and order; every step "
+            "took equally many tokens."
+        )
+
+    def _thresholds(self) -> str:
+        told = []
+        for name in self.names:
+            found = self.tokens_to_threshold[self.members(name)]
+            reached = found[~found.isnan()]
+            mean = f" after {float(reached.mean()) / 1e6:.2f} M tokens" if len(reached) else ""
+            told.append(f"{name} {len(reached)} of {len(found)} runs{mean}")
+        what = "of the answers right" if self.kinds else "of the way to the floor"
+        return f"Reached {self.threshold:.0%} {what}: {'; '.join(told)}."
+
+    def _forgotten(self) -> str:
+        told = []
+        for name in self.names:
+            found = self.forgetting[self.members(name)]
+            if not found.isnan().all():
+                level = int(found.nanmean(0).nan_to_num(-math.inf).argmax())
+                mean = float(found[:, level].nanmean())
+                told.append(f"{name} {mean:+.2f} nats/token on {self.levels[level]}")
+        if not told:
+            return "No level left the mixture, so none could be forgotten."
+        return f"Loss since a level left the mixture, where it rose most: {'; '.join(told)}."
+
+    def frame(self) -> "pd.DataFrame":
+        """One row a number: run, group, step, tokens, quantity, level or kind, value."""
+        import pandas as pd
+
+        tables = (
+            ("loss_nats_per_token", self.levels, self.loss),
+            ("accuracy", self.kinds, self.accuracy),
+            ("share", self.levels, self.shares),
+        )
+        rows = [
+            (run, group, step, tokens, quantity, of, float(values[i, j, k]))
+            for quantity, names, values in tables
+            for i, (run, group) in enumerate(zip(self.runs, self.groups, strict=True))
+            for j, (step, tokens) in enumerate(zip(self.steps, self.tokens, strict=True))
+            for k, of in enumerate(names)
+        ]
+        for i, (run, group) in enumerate(zip(self.runs, self.groups, strict=True)):
+            end = (run, group, self.steps[-1], self.tokens[-1])
+            rows.append((*end, TOKENS, self.levels[-1], float(self.tokens_to_threshold[i])))
+            lost = zip(self.levels, self.forgetting[i].tolist(), strict=True)
+            rows += [(*end, "forgetting_nats_per_token", level, value) for level, value in lost]
+        columns = ["run", "group", "step", "tokens", "quantity", "of", "value"]
+        return pd.DataFrame(rows, columns=columns)
+
+
+def curriculum(
+    model: LanguageModel,
+    runs: Sequence[LanguageModel] = (),
+    *,
+    world: World,
+    labels: Sequence[str] = (),
+    baseline: str = "",
+    levels: Sequence[str] = (),
+    n_stories: int = 60,
+    checkpoints: int = 12,
+    threshold: float = 0.9,
+    seed: int = 0,
+) -> Curriculum:
+    """What runs lose on each level over time, and whether the order of the levels mattered.
+
+    Args:
+        model: opened from a run's folder; its group is the baseline unless another is named.
+        runs: other runs, opened from their folders, of any number of groups and seeds.
+        world: whose levels the runs were trained on.
+        labels: the group of each run, that of `model` first; none = its name without the seed's
+            number at the end (`anti-seed-2` is of `anti`).
+        baseline: the group to compare with.
+        levels: of the world, easiest first; none = all of them.
+        n_stories: held-out stories of each level.
+        checkpoints: at most so many, of those that all runs have.
+        threshold: share of right answers, or of the way to the floor, that counts as learned.
+        seed: of the stories.
+    Returns:
+        Curriculum: losses in nats per token, shares of right answers in [0, 1].
+    Raises:
+        ConfigError: runs whose steps take different numbers of tokens, labels that do not fit, or a
+            baseline that is no group.
+        NotEnoughDataError: fewer than two checkpoints in common, or no record of a run.
+    Example:
+        >>> found = curriculum(runs[0], runs[1:], world=world)  # doctest: +SKIP
+        >>> found.verdict("anti")  # doctest: +SKIP
+        'worse'
+    Source:
+        Bengio et al. 2009, "Curriculum Learning"; Wu et al. 2021, "When Do Curricula Work?" (the
+        shuffled and the reversed order as controls, seeds, equal budgets).
+    """
+    call = dict(locals())
+    everyone = [model, *runs]
+    courses = [course_of(each) for each in everyone]
+    groups = _groups(courses, labels)
+    baseline = _baseline(groups, baseline)
+    steps = common_steps(courses, max(checkpoints, 2))
+    levels = tuple(levels) or tuple(world.levels)
+    lessons = lessons_of(world, levels, n_stories, seed)
+    losses, answers = _measured(courses, steps, lessons)
+    shares = [
+        [[course.share(max(step - 1, 0), level) for level in levels] for step in steps]
+        for course in courses
+    ]
+    return Curriculum(
+        runs=tuple(course.name for course in courses),
+        groups=groups,
+        baseline=baseline,
+        steps=steps,
+        tokens=tuple(step * courses[0].tokens_a_step for step in steps),
+        levels=levels,
+        kinds=tuple(lessons.kinds),
+        questions=tuple(len(own) for own in lessons.kinds.values()),
+        loss=losses,
+        floor=lessons.floors(model),
+        accuracy=answers,
+        shares=torch.tensor(shares),
+        threshold=threshold,
+        n_stories=n_stories,
+        provenance=provenance(curriculum, call),
+    )
+
+
+def _measured(
+    courses: Sequence[Course], steps: Sequence[int], lessons: Lessons
+) -> tuple[Float[Tensor, "run step level"], Float[Tensor, "run step kind"]]:
+    """Every checkpoint of every run, one in memory at a time."""
+    losses, answers = [], []
+    for i, course in enumerate(courses):
+        for j, step in enumerate(steps):
+            tell(f"{course.name}, step {step:,}", i * len(steps) + j, len(courses) * len(steps))
+            loss, right = lessons.read(course.history[step])
+            losses.append(loss)
+            answers.append(right)
+    shape = len(courses), len(steps)
+    return (
+        torch.stack(losses).view(*shape, len(lessons.stories)),
+        torch.stack(answers).view(*shape, len(lessons.kinds)),
+    )
+
+
+def _groups(courses: Sequence[Course], labels: Sequence[str]) -> tuple[str, ...]:
+    if not labels:
+        return tuple(group_of(course.name) for course in courses)
+    if len(labels) != len(courses):
+        raise ConfigError(
+            f"One label a run was needed, the model's first: {len(courses)} runs, {len(labels)} "
+            "labels. Give as many, or none."
+        )
+    return tuple(labels)
+
+
+def _baseline(groups: Sequence[str], baseline: str) -> str:
+    if baseline and baseline not in groups:
+        raise ConfigError(f"No group is called {baseline!r}.{near_misses(baseline, groups)}")
+    return baseline or groups[0]
+
+
+def _signed(found: Interval) -> str:
+    if math.isnan(found.low):
+        return f"{found.value:+.3f}"
+    return f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"

@@ -1,0 +1,266 @@
+"""What appeared when, over several runs, and which of the jumps is only the metric's."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jaxtyping import Float
+from torch import Tensor
+
+from interp.analyses.learning import _emergence_test as appearance
+from interp.core.errors import ConfigError
+from interp.core.protocols import LanguageModel
+from interp.methods.checkpoints.change_points import Joints
+from interp.methods.checkpoints.over_checkpoints import Settings, timeline
+from interp.results.provenance import provenance
+from interp.results.result import Result
+from interp.runs.checkpoints import chosen_steps
+from interp.worlds.world import World
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MEASURES = ("accuracy", "log_prob", "induction", "previous_token", "in_context", "probe_accuracy")
+METRIC_WORDS = {
+    "metric": "the jump is the metric's: log-probability rose long before and more slowly",
+    "model": "the jump is the model's: log-probability jumped as well",
+    "unclear": "not decided: the intervals allow both",
+    "none": "no jump of accuracy to explain",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Emergence(Result):
+    """Change points of curves, a run each, with verdicts.
+
+    Attributes:
+        runs: names of the runs.
+        steps: of the checkpoints that all runs have.
+        curves: names of the curves: `accuracy: place` ….
+        measures: each curve's measure.
+        units: of each curve.
+        better: `high` or `low`.
+        values: the curves themselves.
+        fitted: flat, straight over log step, flat: the least-squares fit.
+        when: step halfway through the change; bound = value, low, high (95 %; never narrower than
+            the gap between the checkpoints around it).
+        onset: step at which the change begins.
+        end: step at which it is over.
+        change: level after less level before, in the curve's unit.
+        explained: share of the curve's variation that the fit explains.
+        control: the shuffled control at the last checkpoint; nan without one.
+        untrained: the better of the first checkpoint and a fresh model.
+        verdicts: `appeared`, `came and went`, `did not appear`, `no better than its control`.
+        typical: step over the runs in which it appeared: geometric mean, with a t interval from
+            three runs on, else the range.
+        jumps: for each kind of question and run: `metric`, `model`, `unclear` or `none`.
+        kinds: of question, in the order of `jumps`.
+    """
+
+    runs: tuple[str, ...]
+    steps: tuple[int, ...]
+    curves: tuple[str, ...]
+    measures: tuple[str, ...]
+    units: tuple[str, ...]
+    better: tuple[str, ...]
+    values: Float[Tensor, "run curve step"]
+    fitted: Float[Tensor, "run curve step"]
+    when: Float[Tensor, "run curve bound"]
+    onset: Float[Tensor, "run curve"]
+    end: Float[Tensor, "run curve"]
+    change: Float[Tensor, "run curve bound"]
+    explained: Float[Tensor, "run curve"]
+    control: Float[Tensor, "run curve"]
+    untrained: Float[Tensor, "run curve"]
+    verdicts: tuple[tuple[str, ...], ...]
+    typical: Float[Tensor, "curve bound"]
+    jumps: tuple[tuple[str, ...], ...]
+    kinds: tuple[str, ...]
+
+    def appeared_in(self, curve: int) -> int:
+        """In how many runs."""
+        return sum(of_run[curve] == appearance.APPEARED for of_run in self.verdicts)
+
+    def finding(self) -> str:
+        n, counts = len(self.runs), [self.appeared_in(i) for i in range(len(self.curves))]
+        order = sorted(
+            (i for i, count in enumerate(counts) if count == n),
+            key=lambda i: float(self.typical[i, 0]),
+        )
+        told = ", ".join(f"{self.curves[i]} {self._step(i)}" for i in order[:4])
+        first = f" (first: {told})" if told else ""
+        some = sum(0 < count < n for count in counts)
+        in_some = f", {some} in some of them" if some else ""
+        return (
+            f"Of {len(counts)} curves, {len(order)} appeared{' in every run' * (n > 1)}{first}"
+            f"{in_some}; {counts.count(0)} did not, did not stay, or not beyond a control; "
+            f"n = {n} run{'s' * (n > 1)}."
+        )
+
+    def _step(self, i: int) -> str:
+        value, low, high = self.typical[i].tolist()
+        return f"at step {value:,.0f} [{low:,.0f}, {high:,.0f}]"
+
+    def caption(self) -> str:
+        return (
+            f"{self.finding()} A curve is fitted, by least squares, as flat, straight over "
+            "log(1 + step), flat; `when` is halfway. Intervals, 95 %: stories and the fit's "
+            "residuals drawn anew, and at least the gap between the checkpoints around it; over "
+            f"three runs or more, a t interval over runs, else their range. {appearance.RULE} "
+            f"{self._jumps()} The method places one change a curve: of two changes it tells the "
+            "larger or their span."
+        )
+
+    def _jumps(self) -> str:
+        """What log-probability says of accuracy's jumps."""
+        counts = {
+            verdict: sum(of_run.count(verdict) for of_run in self.jumps) for verdict in METRIC_WORDS
+        }
+        told = "; ".join(f"{METRIC_WORDS[name]}: {n}" for name, n in counts.items() if n)
+        return (
+            f"Accuracy beside log-probability, kinds of question by runs: {told}." if told else ""
+        )
+
+    def frame(self) -> "pd.DataFrame":
+        """What appeared when: one row a run and curve."""
+        import pandas as pd
+
+        rows = [
+            {
+                "run": run,
+                "curve": curve,
+                "verdict": self.verdicts[r][c],
+                **dict(zip(("step", "low", "high"), self.when[r, c].tolist(), strict=True)),
+                "onset": float(self.onset[r, c]),
+                "end": float(self.end[r, c]),
+                "change": float(self.change[r, c, 0]),
+                "change_low": float(self.change[r, c, 1]),
+                "change_high": float(self.change[r, c, 2]),
+                "unit": self.units[c],
+                "last": float(self.values[r, c, -1]),
+                "untrained": float(self.untrained[r, c]),
+                "shuffled": float(self.control[r, c]),
+                "explained": float(self.explained[r, c]),
+                "jump": self._jump(r, c),
+            }
+            for r, run in enumerate(self.runs)
+            for c, curve in enumerate(self.curves)
+        ]
+        return pd.DataFrame(rows)
+
+    def _jump(self, run: int, curve: int) -> str:
+        measure, _, kind = self.curves[curve].partition(": ")
+        return self.jumps[run][self.kinds.index(kind)] if measure == "accuracy" and kind else ""
+
+
+def emergence(
+    model: LanguageModel,
+    world: World | None = None,
+    *,
+    runs: Sequence[LanguageModel] = (),
+    measures: Sequence[str] = (),
+    texts: Sequence[str] = (),
+    steps: Sequence[int] = (),
+    n_stories: int = 128,
+    n_probed: int = 200,
+    n_sequences: int = 16,
+    level: str = "full",
+    n_boot: int = 400,
+    seed: int = 0,
+) -> Emergence:
+    """Find when each ability appeared, if it did, and whether its jump is only the metric's.
+
+    Args:
+        model: opened from a run.
+        world: whose stories are read; see `watch`.
+        runs: of other seeds, each opened from its run; measured on the same stories, at the steps
+            that all have.
+        measures: as `watch` takes them, those with a better and a worse side; none = accuracy,
+            log_prob, induction, previous_token, in_context, probe_accuracy, where they can be had.
+        texts: to read in place of the world's stories.
+        steps: of the checkpoints, five or more; none = all that the runs share.
+        n_stories: held-out stories to read.
+        n_probed: other stories that probes are fitted and tested on; 0 = no probes.
+        n_sequences: random tokens said twice, for the heads.
+        level: of the world's difficulty.
+        n_boot: draws of stories and residuals behind an interval.
+        seed: of everything that is drawn.
+    Returns:
+        Emergence: steps with intervals and verdicts, a run and curve each.
+    Raises:
+        NotEnoughDataError: under five shared checkpoints.
+        ConfigError: a measure without a better side, or one that needs what was not given.
+    Example:
+        >>> emergence(model, world).frame()  # doctest: +SKIP
+    Source:
+        Schaeffer et al. 2023, "Are Emergent Abilities of Large Language Models a Mirage?"; Hudson
+        1966 (joined segments). Differs: log-probability is taken relative to a wrong answer's, so
+        that learning the form of an answer does not count as a smooth rise.
+    """
+    call = dict(locals())
+    models = [model, *runs]
+    shared = _shared(models, steps)
+    joints = Joints(shared)
+    settings = Settings(
+        measures=_measures(models[0], world, measures, texts, n_probed), texts=texts, steps=shared,
+        n_stories=n_stories, n_probed=n_probed, n_sequences=n_sequences, level=level, seed=seed,
+    )  # fmt: skip
+    lines = [timeline(each, world, settings) for each in models]
+    labels = [
+        label
+        for label in (curve.label for curve in lines[0].curves)
+        if all(label in {c.label for c in line.curves} for line in lines)
+    ]
+    found = [
+        [appearance.of_curve(line, label, joints, n_boot, seed) for label in labels]
+        for line in lines
+    ]
+    kinds = [name.partition(": ")[2] for name in labels if name.startswith("accuracy: ")]
+    kinds = [kind for kind in kinds if f"log_prob: {kind}" in labels]
+    return Emergence(
+        runs=_names(models),
+        steps=shared,
+        curves=tuple(labels),
+        **appearance.fields(found, joints),
+        jumps=tuple(
+            tuple(appearance.jump(line, kind, joints, n_boot, seed) for kind in kinds)
+            for line in lines
+        ),
+        kinds=tuple(kinds),
+        provenance=provenance(emergence, call, hooks=("pattern", "resid_post")),
+    )
+
+
+def _shared(models: Sequence[LanguageModel], steps: Sequence[int]) -> tuple[int, ...]:
+    """The steps that all runs have a checkpoint of."""
+    each = [set(chosen_steps(model, steps)) for model in models]
+    return tuple(sorted(set.intersection(*each)))
+
+
+def _measures(
+    model: LanguageModel,
+    world: World | None,
+    measures: Sequence[str],
+    texts: Sequence[str],
+    n_probed: int,
+) -> tuple[str, ...]:
+    from interp.methods.measures import get_measure
+
+    if neutral := [name for name in measures if not get_measure(name).better]:
+        raise ConfigError(
+            f"{', '.join(neutral)} has no better and no worse side, so nothing can appear in it. "
+            "Ask `watch` for it."
+        )
+    if measures:
+        return tuple(measures)
+    needs = {"accuracy": world, "log_prob": world, "in_context": world or texts}
+    needs["probe_accuracy"] = world and n_probed
+    return tuple(name for name in MEASURES if needs.get(name, True))
+
+
+def _names(models: Sequence[LanguageModel]) -> tuple[str, ...]:
+    """The runs' names, numbered where several are called alike."""
+    names = [model.name for model in models]
+    return tuple(
+        name if names.count(name) == 1 else f"{name} ({i + 1})" for i, name in enumerate(names)
+    )

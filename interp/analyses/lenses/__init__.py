@@ -1,0 +1,1 @@
+"""Read a prediction out of the residual stream."""

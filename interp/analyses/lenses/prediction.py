@@ -1,0 +1,317 @@
+"""One next token from the letters to the draw: every number on the way."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from interp.analyses.lenses import _direct_logit_attribution
+from interp.core.errors import ConfigError, TokenError
+from interp.core.protocols import Generation, LanguageModel, Prompt, Run
+from interp.methods.prompts import displayed, one_row
+from interp.results.provenance import provenance
+from interp.results.result import Result
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from interp.core.edits import Edit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction(Result):
+    """How a model came by its next token.
+
+    Attributes:
+        tokens: all that was read, for display.
+        ids: theirs.
+        n_written: how many of them, at the end, were chosen before.
+        vector: what the first block gets at the last position.
+        embed_norms: length of each token's vector as the first block gets it.
+        resid_norms: of the residual stream; row 0 = embedding, then after each layer.
+        attn_norms: of what each layer's attention adds.
+        mlp_norms: of what each layer's MLP adds; 0 where a model has none.
+        looks: where the last position looks, mean over the heads of a layer.
+        guesses: best token of each row of the last position's stream, read as the lens does.
+        guess_probabilities: theirs.
+        chosen_probabilities: of the token that was chosen, a row.
+        candidates: the best tokens at temperature 1, and the chosen one, for display.
+        candidate_ids: theirs.
+        scores: logits less their mean over the vocabulary, which softmax does not see.
+        probabilities: at temperature 1.
+        heated: at the temperature, before the cut-offs.
+        drawn: as they were drawn, after temperature and cut-offs.
+        low: where each begins on the bar of probabilities from 0 to 1, in the order of ids.
+        high: where it ends.
+        parts: what adds up to a score.
+        contributions: of each part to each candidate's score.
+        gap: the largest difference between a score and the sum of its parts.
+        n_vocab: tokens there are.
+        n_kept: tokens that could be drawn.
+        kept_mass: share of the probability at the temperature that the cut-offs kept.
+        entropy_bits: at temperature 1.
+        drawn_entropy_bits: of what was drawn from.
+        draw: the random number in [0, 1) that chose; None when greedy.
+        chosen: number of the chosen candidate.
+        ends: the chosen token ends the text.
+        temperature: as asked.
+    """
+
+    tokens: tuple[str, ...]
+    ids: Int[Tensor, " pos"]
+    n_written: int
+    vector: Float[Tensor, " d_model"]
+    embed_norms: Float[Tensor, " pos"]
+    resid_norms: Float[Tensor, "layer pos"]
+    attn_norms: Float[Tensor, "layer pos"]
+    mlp_norms: Float[Tensor, "layer pos"]
+    looks: Float[Tensor, "layer pos"]
+    guesses: tuple[str, ...]
+    guess_probabilities: Float[Tensor, " layer"]
+    chosen_probabilities: Float[Tensor, " layer"]
+    candidates: tuple[str, ...]
+    candidate_ids: Int[Tensor, " k"]
+    scores: Float[Tensor, " k"]
+    probabilities: Float[Tensor, " k"]
+    heated: Float[Tensor, " k"]
+    drawn: Float[Tensor, " k"]
+    low: Float[Tensor, " k"]
+    high: Float[Tensor, " k"]
+    parts: tuple[str, ...]
+    contributions: Float[Tensor, "part k"]
+    gap: float
+    n_vocab: int
+    n_kept: int
+    kept_mass: float
+    entropy_bits: float
+    drawn_entropy_bits: float
+    draw: float | None
+    chosen: int
+    ends: bool
+    temperature: float
+
+    @property
+    def chosen_id(self) -> int:
+        """Of the token that was chosen."""
+        return int(self.candidate_ids[self.chosen])
+
+    def finding(self) -> str:
+        at, name = self.chosen, self.candidates[self.chosen]
+        how = "chosen as the best" if self.draw is None else "drawn"
+        adding = self.contributions[:, at]
+        most = int(adding.argmax())
+        return (
+            f"{name!r} was {how} with probability {self.drawn[at]:.1%} "
+            f"({self.probabilities[at]:.1%} at temperature 1; a uniform guess has "
+            f"{1 / self.n_vocab:.2%}). The part that adds most is {self.parts[most]}, "
+            f"{adding[most]:+.2f} of its score of {self.scores[at]:.2f}; n = 1 token."
+        )
+
+    def caption(self) -> str:
+        at = self.chosen
+        luck = "The best token was taken, with no draw."
+        if self.draw is not None:
+            luck = (
+                f"The draw {self.draw:.4f} fell between {self.low[at]:.4f} and {self.high[at]:.4f},"
+                " the token's place on the bar of probabilities in the order of ids."
+            )
+        return (
+            f"{self.finding()} Read: {len(self.tokens)} tokens. At temperature "
+            f"{self.temperature:g} the cut-offs kept {self.n_kept:,} of {self.n_vocab:,} tokens "
+            f"with {self.kept_mass:.1%} of the probability; entropy {self.entropy_bits:.2f} bits "
+            f"at temperature 1, {self.drawn_entropy_bits:.2f} as drawn, "
+            f"{math.log2(self.n_vocab):.2f} for the control, a uniform guess. {luck} A "
+            "score is a logit less the mean logit. Its parts are what the embedding, each "
+            "attention and each MLP wrote at the last position, "
+            "read by the final norm with its scale held and the unembedding; they sum to it within "
+            f"{self.gap:.1e}. They are direct only: what a part does through later ones is not in "
+            "them, nor what would happen without it. n = 1 prediction, so no interval."
+        )
+
+    def frame(self) -> "pd.DataFrame":
+        import pandas as pd
+
+        rows = [*self._candidate_rows(), *self._part_rows(), *self._stream_rows()]
+        return pd.DataFrame(rows, columns=["quantity", "of", "layer", "pos", "value"])
+
+    def _candidate_rows(self) -> list[tuple]:
+        told = ("scores", "probabilities", "heated", "drawn", "low", "high")
+        return [
+            (name, token, None, None, value)
+            for name in told
+            for token, value in zip(self.candidates, getattr(self, name).tolist(), strict=True)
+        ]
+
+    def _part_rows(self) -> list[tuple]:
+        return [
+            (f"score from {part}", token, None, None, value)
+            for part, row in zip(self.parts, self.contributions.tolist(), strict=True)
+            for token, value in zip(self.candidates, row, strict=True)
+        ]
+
+    def _stream_rows(self) -> list[tuple]:
+        rows = [
+            ("embed_norms", self.tokens[pos], None, pos, value)
+            for pos, value in enumerate(self.embed_norms.tolist())
+        ]
+        for name in ("resid_norms", "attn_norms", "mlp_norms", "looks"):
+            for layer, values in enumerate(getattr(self, name).tolist()):
+                tokens = enumerate(zip(self.tokens, values, strict=True))
+                rows += [(name, token, layer, pos, value) for pos, (token, value) in tokens]
+        guesses = zip(self.guesses, self.guess_probabilities.tolist(), strict=True)
+        last = len(self.tokens) - 1
+        rows += [("guess", token, row, last, value) for row, (token, value) in enumerate(guesses)]
+        return rows
+
+
+def prediction(
+    model: LanguageModel,
+    prompt: Prompt,
+    *,
+    then: Sequence[int] = (),
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    min_p: float | None = None,
+    k: int = 10,
+    edits: "Sequence[Edit]" = (),
+    tolerance: float = 1e-3,
+    seed: int = 0,
+) -> Prediction:
+    """How a model comes by its next token, from the letters to the draw.
+
+    Args:
+        model: any language model.
+        prompt: one text, or the ids of one row.
+        then: ids that were chosen so far after the prompt. Each has used up one draw, so that the
+            chosen ids, put here one after another, are what `model.generate` writes.
+        temperature: divides the logits; 0 = the best token, no draw.
+        top_k: only the k best tokens can be drawn.
+        top_p: only the best tokens that have this share of the probability together.
+        min_p: only tokens with this share of the best one's probability.
+        k: candidates that are shown.
+        edits: interventions during the run.
+        tolerance: largest gap in nats between a score and the sum of its parts.
+        seed: of the draw.
+    Returns:
+        Prediction: ids, norms, scores and their parts, probabilities, the draw and the choice.
+    Raises:
+        TokenError: the prompt cannot be read, or leaves no room for a token.
+        ReadoutError: the parts do not add up to the scores.
+        ConfigError: an option out of its range.
+    Example:
+        >>> prediction(model, "Once upon a", temperature=0.0).candidates[0]  # doctest: +SKIP
+        '·time'
+    Source:
+        Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits" (direct logit
+        attribution). Ours is of scores centred over the vocabulary, and refuses if parts are left.
+    """
+    call = dict(locals())
+    if k < 1:
+        raise ConfigError(f"A prediction shows k = 1 or more candidates; k = {k} came.")
+    ids = [*one_row(model, prompt)[0].tolist(), *then]
+    drawn = _drawn(
+        model, ids, written=len(then), temperature=temperature, top_k=top_k, top_p=top_p,
+        min_p=min_p, seed=seed, edits=edits,
+    )  # fmt: skip
+    step = drawn.steps[0][0]
+    shown = [token for token, _, _ in step.top[:k]]
+    shown += [step.token] * (step.token not in shown)
+    tokens = torch.tensor([ids], device=model.device)
+    names = [*_direct_logit_attribution.points(model), "pattern"]
+    lengths = [len(ids) - len(then)]
+    run = model.run(tokens, cache=names, edits=edits, prompt_lengths=lengths)
+    found = _direct_logit_attribution.attribute(
+        model, run, shown, edited=bool(edits), tolerance=tolerance
+    )
+    return Prediction(
+        tokens=displayed(model.tokenizer, ids),
+        ids=tokens[0],
+        n_written=len(then),
+        **_stream(model, run, step.token),
+        candidates=displayed(model.tokenizer, shown),
+        candidate_ids=torch.tensor(shown),
+        **_choice(drawn, shown),
+        heated=_heated(run, shown, temperature),
+        scores=found.scores,
+        parts=found.parts,
+        contributions=found.contributions,
+        gap=found.gap,
+        entropy_bits=_entropy_bits(run.logits[0, -1]),
+        chosen=shown.index(step.token),
+        ends=drawn.finished[0] == "end_of_text",
+        temperature=temperature,
+        provenance=provenance(prediction, call, hooks=tuple(map(str, names))),
+    )
+
+
+def _drawn(model: LanguageModel, ids: list[int], **options: object) -> Generation:
+    """The next token as `generate` draws it, with every token's probability."""
+    drawn = model.generate(ids, max_new_tokens=1, top=model.cfg.d_vocab, **options)
+    if not drawn.steps[0]:
+        raise TokenError(
+            f"A next token needs room; the prompt fills the context of {model.cfg.n_ctx} tokens. "
+            "Cut the text."
+        )
+    return drawn
+
+
+def _choice(drawn: Generation, shown: list[int]) -> dict[str, object]:
+    """What is to be told of the step, and each token's place on the bar it was drawn from."""
+    (step,) = drawn.steps[0]
+    ids, plain, as_drawn = (torch.tensor(column) for column in zip(*step.top, strict=True))
+    shares = torch.zeros(len(ids), dtype=torch.float64).scatter(0, ids, as_drawn.double())
+    ends = shares.cumsum(0) / shares.sum()
+    begins = torch.cat([ends.new_zeros(1), ends[:-1]])
+    return {
+        "probabilities": torch.zeros(len(ids)).scatter(0, ids, plain)[shown],
+        "drawn": shares[shown],
+        "low": begins[shown],
+        "high": ends[shown],
+        "n_vocab": len(ids),
+        "n_kept": int((shares > 0).sum()),
+        "kept_mass": step.kept_mass,
+        "drawn_entropy_bits": step.entropy_bits,
+        "draw": step.draw,
+    }
+
+
+def _heated(run: Run, shown: list[int], temperature: float) -> Float[Tensor, " k"]:
+    logits = run.logits[0, -1].float()
+    if temperature == 0:
+        return torch.nn.functional.one_hot(logits.argmax(), len(logits))[shown].float()
+    return (logits / temperature).softmax(-1)[shown]
+
+
+def _entropy_bits(logits: Float[Tensor, " d_vocab"]) -> float:
+    return float(torch.special.entr(logits.float().softmax(-1)).sum()) / math.log(2)
+
+
+def _stream(model: LanguageModel, run: Run, token: int) -> dict[str, object]:
+    """Norms at every position, and what the last position looks at and would say, by layer."""
+    resid = torch.cat([run["resid_pre", 0], *run.stack("resid_post")]).float()
+    attn = _norms(model, run, "attn_out")
+    read = model.unembed(resid[:, -1]).float().softmax(-1)
+    best = read.max(-1)
+    return {
+        "vector": resid[0, -1],
+        "embed_norms": resid[0].norm(dim=-1),
+        "resid_norms": resid.norm(dim=-1),
+        "attn_norms": attn,
+        "mlp_norms": _norms(model, run, "mlp_out"),
+        "looks": run.stack("pattern")[:, 0, :, -1].float().mean(1),
+        "guesses": displayed(model.tokenizer, best.indices.tolist()),
+        "guess_probabilities": best.values,
+        "chosen_probabilities": read[:, token],
+    }
+
+
+def _norms(model: LanguageModel, run: Run, short: str) -> Float[Tensor, "layer pos"]:
+    """Lengths of what a kind of part adds; zeros for a layer that has none."""
+    none = torch.zeros(run.tokens.shape[1], device=run.tokens.device)
+    names = (f"blocks.{layer}.hook_{short}" for layer in range(model.cfg.n_layers))
+    return torch.stack([run[n][0].norm(dim=-1) if n in run.cache else none for n in names]).float()

@@ -1,0 +1,231 @@
+"""An affine map a layer that carries its residual stream to where the final norm can read it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from interp.analyses.lenses._activation_store import Streams, documents, harvest, split
+from interp.core.errors import ConfigError, ModelMismatchError
+from interp.core.protocols import LanguageModel
+from interp.core.statistics.intervals import Interval, mean_interval, plain
+from interp.methods.data.examples import sample_stories
+from interp.methods.unembedding import Translate
+from interp.results.provenance import provenance
+from interp.results.result import Result
+from interp.worlds.world import World
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CHUNK = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class TunedLens(Result):
+    """Translators h -> h + W h + b for the embedding and each block but the last, and their worth.
+
+    Attributes:
+        weight: W of each row; 0 = the raw logit lens.
+        bias: b of each row.
+        kl_tuned: KL(final || row) in nats on held-out documents, a row.
+        kl_raw: the same through the raw logit lens: the control.
+        gain: kl_raw - kl_tuned, paired by document; positive = the translator helps.
+        kl_unigram: KL from the final distribution to the mean of the training documents' final
+            distributions: a reading that ignores the stream altogether.
+        loss_nats: training KL, mean over rows, at each step.
+        n_train: training positions.
+    """
+
+    weight: Float[Tensor, "layer d_model d_model"]
+    bias: Float[Tensor, "layer d_model"]
+    kl_tuned: tuple[Interval, ...]
+    kl_raw: tuple[Interval, ...]
+    gain: tuple[Interval, ...]
+    kl_unigram: Interval
+    loss_nats: Float[Tensor, " step"]
+    n_train: int
+
+    def translator(self, model: LanguageModel) -> Translate:
+        """The function that moves a row's stream; the last row is left as it is.
+
+        Raises:
+            ModelMismatchError: the model's weights are not those it was tuned on.
+        """
+        made_on = self.provenance
+        if model.hash != made_on.model_hash:
+            raise ModelMismatchError(
+                f"A tuned lens reads only the weights it was tuned on: {made_on.model} "
+                f"{made_on.model_hash} (step {made_on.step}); {model.name} {model.hash} (step "
+                f"{model.step}) came. Tune one on this model with interp.tuned_lens(model, texts)."
+            )
+
+        def translate(layer: int, resid: Tensor) -> Tensor:
+            if layer >= len(self.weight):
+                return resid
+            weight, bias = self.weight[layer].to(resid), self.bias[layer].to(resid)
+            return resid + resid @ weight.T + bias
+
+        return translate
+
+    def finding(self) -> str:
+        row = max(range(len(self.gain)), key=lambda i: self.gain[i].value)
+        name = "the embedding" if row == 0 else f"layer {row - 1}"
+        return (
+            f"Tuned lens: at best, after {name}, {plain(self.kl_tuned[row])} nats from the final "
+            f"distribution against {plain(self.kl_raw[row])} for the raw lens "
+            f"({self.kl_tuned[row].n} held-out documents)."
+        )
+
+    def caption(self) -> str:
+        return (
+            f"{self.finding()} KL(final || row) in nats on held-out documents; controls: the raw "
+            "logit lens, and one distribution for every position (the mean final distribution), "
+            f"{plain(self.kl_unigram)}. n = {self.kl_raw[0].n} documents, 95 % bootstrap intervals "
+            f"over documents; trained on {self.n_train} positions of other documents. The "
+            "translator learns what the rest of the model would do on average, so a low KL says "
+            "what can be read there, not what is used."
+        )
+
+    def frame(self) -> "pd.DataFrame":
+        import pandas as pd
+
+        series = {"tuned": self.kl_tuned, "raw": self.kl_raw, "gain": self.gain}
+        rows = [
+            (row, lens, interval.value, interval.low, interval.high, interval.n)
+            for lens, intervals in series.items()
+            for row, interval in enumerate(intervals)
+        ]
+        return pd.DataFrame(rows, columns=["row", "lens", "kl_nats", "low", "high", "n_documents"])
+
+
+def tuned_lens(
+    model: LanguageModel,
+    texts: Sequence[str] = (),
+    *,
+    world: World | None = None,
+    n_stories: int = 100,
+    held_out: Sequence[str] = (),
+    steps: int = 300,
+    batch: int = 512,
+    learning_rate: float = 1e-3,
+    max_tokens: int = 50_000,
+    tolerance: float = 1e-3,
+    seed: int = 0,
+) -> TunedLens:
+    """Train the translators of a tuned lens, and measure them on documents held out.
+
+    Args:
+        model: any language model.
+        texts: documents to learn from, longer ones cut at the context. Give these or `world`.
+        world: whose stories to learn from, of the split that models are trained on.
+        n_stories: how many of the world's stories.
+        held_out: documents to measure on; without them, a fifth of `texts` (drawn by `seed`).
+        steps: updates of Adam, with a linear decay to 0.
+        batch: positions an update.
+        learning_rate: of Adam, for streams scaled to unit root mean square.
+        max_tokens: most positions that are kept in memory for training.
+        tolerance: largest gap in nats between the last row and the model's own log-probabilities.
+        seed: of the split, the batches and the resampling.
+    Returns:
+        TunedLens: save it with `.save(folder)`, give it to `logit_lens(..., lens=)`.
+    Raises:
+        ConfigError: both texts and a world, or neither.
+        NotEnoughDataError: fewer than five documents, or fewer than two held out.
+        ReadoutError: the last row is not the model's own output.
+    Example:
+        >>> lens = tuned_lens(model, stories)  # doctest: +SKIP
+        >>> logit_lens(model, "The cat sat", lens=lens)  # doctest: +SKIP
+    Source:
+        Belrose et al. 2023, "Eliciting Latent Predictions from Transformers with the Tuned Lens".
+        Theirs is trained with SGD and Nesterov momentum, ours with Adam on scaled streams.
+    """
+    call = dict(locals())
+    told = _told(texts, world, n_stories, seed)
+    train_rows, test_rows = split(documents(model, told), documents(model, held_out), seed)
+    train = harvest(model, train_rows, max_tokens, tolerance)
+    test = harvest(model, test_rows, max_tokens, tolerance)
+    weight, bias, losses = _fit(model, train, steps, batch, learning_rate, seed)
+    tuned, raw = (_kl(model, test, *maps) for maps in ((weight, bias), (weight * 0, bias * 0)))
+    owners = test.document.tolist()
+    rows = range(len(weight))
+    return TunedLens(
+        weight=weight,
+        bias=bias,
+        kl_tuned=tuple(mean_interval(tuned[row], owners, seed) for row in rows),
+        kl_raw=tuple(mean_interval(raw[row], owners, seed) for row in rows),
+        gain=tuple(mean_interval(raw[row] - tuned[row], owners, seed) for row in rows),
+        kl_unigram=mean_interval(_unigram_kl(model, train, test), owners, seed),
+        loss_nats=losses,
+        n_train=len(train.document),
+        provenance=provenance(tuned_lens, call, hooks=("resid_pre 0", "resid_post")),
+    )
+
+
+def _told(texts: Sequence[str], world: World | None, n_stories: int, seed: int) -> Sequence[str]:
+    """The documents: given, or told by a world."""
+    if (world is None) != bool(texts):
+        given = "both" if texts else "neither"
+        raise ConfigError(f"A tuned lens learns from texts or from a world; {given} came.")
+    if world is None:
+        return texts
+    stories = sample_stories(world, n_stories, seed=seed, level="full", split="train")
+    return [story.text for story in stories]
+
+
+def _fit(
+    model: LanguageModel, train: Streams, steps: int, batch: int, learning_rate: float, seed: int
+) -> tuple[Tensor, Tensor, Float[Tensor, " step"]]:
+    """W and b a row, and the training KL; rows learn side by side, each from its own KL."""
+    rows, _, d_model = train.resid.shape
+    scale = train.resid[:-1].pow(2).mean((1, 2), keepdim=True).sqrt().clamp_min(1e-6)
+    weight = torch.zeros(rows - 1, d_model, d_model, requires_grad=True, device=scale.device)
+    bias = torch.zeros(rows - 1, 1, d_model, requires_grad=True, device=scale.device)
+    adam = torch.optim.Adam([weight, bias], lr=learning_rate)
+    decay = torch.optim.lr_scheduler.LinearLR(adam, 1.0, 0.0, total_iters=max(steps, 1))
+    generator = torch.Generator().manual_seed(seed)
+    losses = torch.zeros(steps)
+    for step in range(steps):
+        drawn = torch.randint(0, train.resid.shape[1], (batch,), generator=generator)
+        resid = train.resid[:, drawn.to(scale.device)]
+        moved = resid[:-1] + resid[:-1] @ weight.mT + bias * scale
+        kl = _divergence(model.unembed(resid[-1]), model.unembed(moved)).mean(-1)
+        adam.zero_grad()
+        weight.grad, bias.grad = torch.autograd.grad(kl.sum(), [weight, bias])
+        adam.step()
+        decay.step()
+        losses[step] = kl.detach().mean()
+    return weight.detach(), (bias * scale).detach()[:, 0], losses
+
+
+def _divergence(
+    final: Float[Tensor, "... d_vocab"], read: Float[Tensor, "... d_vocab"]
+) -> Float[Tensor, "..."]:
+    final = final.detach().float().log_softmax(-1)
+    return (final.exp() * (final - read.float().log_softmax(-1))).sum(-1)
+
+
+@torch.no_grad()
+def _kl(
+    model: LanguageModel,
+    streams: Streams,
+    weight: Float[Tensor, "layer d_model d_model"],
+    bias: Float[Tensor, "layer d_model"],
+) -> Float[Tensor, "layer pos"]:
+    parts = []
+    for resid in streams.resid.split(CHUNK, dim=1):
+        moved = resid[:-1] + resid[:-1] @ weight.mT + bias[:, None]
+        parts.append(_divergence(model.unembed(resid[-1]), model.unembed(moved)).cpu())
+    return torch.cat(parts, -1)
+
+
+@torch.no_grad()
+def _unigram_kl(model: LanguageModel, train: Streams, test: Streams) -> Float[Tensor, " pos"]:
+    parts = train.resid[-1].split(CHUNK)
+    mean = sum(model.unembed(part).float().softmax(-1).sum(0) for part in parts)
+    log_mean = (mean / mean.sum()).log()
+    tests = test.resid[-1].split(CHUNK)
+    return torch.cat([_divergence(model.unembed(part), log_mean).cpu() for part in tests])

@@ -1,0 +1,1 @@
+"""What can be read from activations: probes, concepts, decoded states."""

@@ -1,0 +1,323 @@
+"""A concept as a direction: found from examples, tested on others, ready to steer with."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from interp.analyses.probing._concept_positions import writing_slots
+from interp.analyses.probing._log_odds_direction import log_odds_directions
+from interp.core.edits import Add, Clamp, Project, Where
+from interp.core.errors import ConfigError, ModelMismatchError, NotEnoughDataError, near_misses
+from interp.core.hooks import Name
+from interp.core.protocols import LanguageModel
+from interp.core.statistics.association import auroc
+from interp.core.statistics.intervals import Interval
+from interp.methods.activations import mean_rows, median_norms, rows_at, site_label
+from interp.methods.data.contrast_pairs import concept_group, text_examples, word_examples
+from interp.methods.data.examples import Example, groups, sample_stories, split
+from interp.methods.probes.directions import Method, controls, fit
+from interp.results.provenance import Provenance, provenance
+from interp.results.result import Result
+from interp.worlds.world import Story, World
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+At = Literal["mean", "last", "asked", "stated", "state"]
+CONTROLS = {
+    "random": "random directions",
+    "shuffled": "shuffled labels",
+    "bag_of_words": "bag of words",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Concept(Result):
+    """A unit direction at one site, and what shows that it is one.
+
+    Attributes:
+        name: of the concept.
+        among: the values it was told from (the words of a world's group); empty for plain texts.
+        method: `mean_difference`, `pca`, `probe` or `gradient`.
+        at: which positions were compared.
+        site: hook point, as (short name, layer).
+        direction: unit length; the positive examples of the training part lie higher along it.
+        median_norm: of the site's activations, the first position left out: a dose of 1.
+        auroc: chance that a held-out positive lies above a held-out negative.
+        controls: AUROC of random directions, of directions fitted to shuffled labels (mean and
+            middle 95 %), and of a bag of words (which needs no model at all).
+        projections: of the held-out examples, in shares of the median norm.
+        positive: which of these are positive.
+        n_train: examples the direction was found from.
+        slots: token ids that come right before the group's words in the world's text; empty for
+            plain texts. `where_written` edits at these only.
+    """
+
+    name: str
+    among: tuple[str, ...]
+    method: str
+    at: str
+    site: tuple[str, int]
+    direction: Float[Tensor, " d_model"]
+    median_norm: float
+    auroc: Interval
+    controls: dict[str, Interval]
+    projections: Float[Tensor, " example"]
+    positive: Bool[Tensor, " example"]
+    n_train: int
+    slots: tuple[int, ...] = ()
+
+    @property
+    def where_written(self) -> Where:
+        """The positions after which the group's words come in the world's text, by their token.
+
+        Elsewhere an edit can only break sentences: a mood may follow `is`, never `takes the`.
+        """
+        return Where(tokens=frozenset(self.slots)) if self.slots else Where()
+
+    def add(
+        self, dose: float = 1.0, *, where: Where | None = None, model: LanguageModel | None = None
+    ) -> Add:
+        """The edit that adds `dose` median norms of the direction; negative doses push away.
+
+        Raises:
+            ModelMismatchError: `model` is given and is another.
+        """
+        self._check(model)
+        vector = self.direction * self.median_norm
+        return Add(hook=self.site, vector=vector, scale=float(dose), where=where or Where())
+
+    def project(self, *, where: Where | None = None, model: LanguageModel | None = None) -> Project:
+        """The edit that takes the direction out.
+
+        Raises:
+            ModelMismatchError: `model` is given and is another.
+        """
+        self._check(model)
+        return Project(hook=self.site, directions=self.direction, where=where or Where())
+
+    def clamp(
+        self, dose: float, *, where: Where | None = None, model: LanguageModel | None = None
+    ) -> Clamp:
+        """The edit that sets the reading along the direction to `dose` median norms.
+
+        Raises:
+            ModelMismatchError: `model` is given and is another.
+        """
+        self._check(model)
+        values = torch.tensor([dose * self.median_norm])
+        directions = self.direction[None]
+        return Clamp(hook=self.site, directions=directions, values=values, where=where or Where())
+
+    def on(self, model: LanguageModel) -> "Concept":
+        """This concept, after making sure that it was found in this very model.
+
+        Raises:
+            ModelMismatchError: it was found in another model, or at another training step.
+        """
+        self._check(model)
+        return self
+
+    @property
+    def beats_controls(self) -> bool:
+        """Whether the direction lies above random and shuffled ones (not: above the words)."""
+        drawn = [self.controls[name] for name in ("random", "shuffled") if name in self.controls]
+        return all(self.auroc.above(control) for control in drawn)
+
+    def finding(self) -> str:
+        theirs = ", ".join(f"{CONTROLS[name]} {i.value:.2f}" for name, i in self.controls.items())
+        return (
+            f"'{self.name}' by {self.method.replace('_', ' ')} at {self.site[0]} {self.site[1]}: "
+            f"held-out AUROC {self.auroc.value:.2f} [{self.auroc.low:.2f}, {self.auroc.high:.2f}] "
+            f"({theirs}; n = {self.auroc.n})"
+        )
+
+    def caption(self) -> str:
+        """What is drawn, the controls, n and what a good score does not show."""
+        words = self.controls["bag_of_words"]
+        hint = (
+            " A bag of words does as well, so the score alone does not show that the model adds "
+            "anything to the words." * (words.high >= self.auroc.value)
+        )
+        warning = "" if self.beats_controls else " WARNING: it does not beat its controls."
+        return (
+            f"Held-out examples along the direction, in shares of the site's median norm "
+            f"({self.median_norm:.3g}). {self.finding()}; 95 % bootstrap interval over stories, "
+            f"controls with the middle 95 % of their draws.{hint}{warning} That a direction tells "
+            "examples apart does not show that it steers: see `steering`."
+        )
+
+    def frame(self) -> "pd.DataFrame":
+        """One row a held-out example."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {"projection_share": self.projections.tolist(), "positive": self.positive.tolist()}
+        )
+
+    def _check(self, model: LanguageModel | None) -> None:
+        if model is not None and model.hash != self.provenance.model_hash:
+            raise ModelMismatchError(
+                f"The concept '{self.name}' was found in {self.provenance.model} (weights "
+                f"{self.provenance.model_hash}, step {self.provenance.step}); this is "
+                f"{model.name} (weights {model.hash}, step {model.step}). Directions do not carry "
+                "over: find it again with interp.concept on this model."
+            )
+
+
+def concept(
+    model: LanguageModel,
+    positive: str | Sequence[str],
+    negative: Sequence[str] | None = None,
+    *,
+    world: World | None = None,
+    site: Name | None = None,
+    method: Method = "mean_difference",
+    at: At | None = None,
+    n_stories: int = 400,
+    level: str = "full",
+    seed: int = 0,
+) -> Concept:
+    """Find the direction along which a concept shows, and test it on held-out examples.
+
+    Args:
+        model: to look into.
+        positive: texts that show it; or, with `world`, one of the world's concept words.
+        negative: texts that do not; with `world`, the group's other words are the others.
+        world: whose facts tell where its concept words are stated or asked for.
+        site: hook point as (short name, layer); the residual stream after the middle block if None.
+        method: `mean_difference`, `pca` (first axis of all rows), `probe` (logistic weights), or
+            `gradient` (what raises the odds of the world's word against its kin the most for the
+            least KL elsewhere; made to write rather than to read).
+        at: positions compared. For texts: `mean` of all but the first (default) or `last`. For a
+            world: `asked` (the token before the answer, default), `stated` or `state`.
+        n_stories: how many stories to sample.
+        level: of the world's difficulty.
+        seed: of stories, split and controls.
+    Returns:
+        Concept: direction, dose unit, held-out AUROC with its controls; makes edits.
+    Raises:
+        ConfigError: an unknown word, method or level, or texts missing.
+        NotEnoughDataError: too few examples of either kind.
+    Example:
+        >>> happy = concept(model, "happy", world=world)  # doctest: +SKIP
+        >>> model.generate("Anna is", edits=[happy.add(0.5)])  # doctest: +SKIP
+    Source:
+        Rimsky et al. 2023 (mean difference); Zou et al. 2023 (PCA). Differs: the dose is a share of
+        the site's median norm, and the direction is tested on stories it was not found from.
+    """
+    call = dict(locals())
+    if method not in get_args(Method):
+        raise ConfigError(f"No method is called {method!r}.{near_misses(method, get_args(Method))}")
+    if method == "gradient" and world is None:
+        raise ConfigError("A gradient needs a world, whose words it is to write.")
+    return concepts_at(model, call, [site or ("resid_post", model.cfg.n_layers // 2)])[0]
+
+
+def concepts_at(
+    model: LanguageModel, call: Mapping[str, Any], sites: Sequence[Name]
+) -> list[Concept]:
+    """One concept a site, as `concept` would find each, from one reading of the examples."""
+    positive, world, seed = call["positive"], call["world"], call["seed"]
+    at = call["at"] or ("mean" if world is None else "asked")
+    stories = [] if world is None else _stories(call)
+    if world is None:
+        examples, flags = text_examples(model, positive, call["negative"])
+    else:
+        examples, flags = word_examples(model, positive, world, at, stories)
+    _enough(flags)
+    grouped = groups(examples)
+    test, train = split(grouped, (0.3,), seed=seed)
+    kept = sorted({examples[i].story for i in train.tolist()})
+    among = () if world is None else concept_group(world, positive)
+    read = model.tokenizer, [stories[i] for i in kept if stories], world, among, model.cfg.n_ctx
+    slots = writing_slots(*read) if among else []
+    places = [_numbered(site, model.cfg.n_layers) for site in sites]
+    stacked = (mean_rows if at == "mean" else rows_at)(model, examples, places)
+    if call["method"] == "gradient":
+        _writable(slots, positive)
+        found = log_odds_directions(model, slots, positive, places, seed)
+    else:
+        found = [fit(rows[train], flags[train][None], call["method"])[0] for rows in stacked]
+    norms = median_norms(model, examples, places)
+    parts = {"grouped": grouped, "train": train, "test": test}
+    return [
+        Concept(
+            name=positive if isinstance(positive, str) else "these texts",
+            among=among,
+            method=call["method"],
+            at=at,
+            site=place,
+            median_norm=norm,
+            slots=tuple(sorted({slot.tokens[-1] for slot in slots})),
+            **_scored(direction, rows, flags, examples, norm, call, **parts),
+            provenance=_provenance(model, call, place),
+        )
+        for place, direction, rows, norm in zip(places, found, stacked, norms, strict=True)
+    ]
+
+
+def _stories(call: Mapping[str, Any]) -> list[Story]:
+    drawn = {"seed": call["seed"], "level": call["level"], "split": "train"}
+    return sample_stories(call["world"], call["n_stories"], **drawn)
+
+
+def _provenance(
+    model: LanguageModel, call: Mapping[str, Any], place: tuple[str, int]
+) -> Provenance:
+    told = {**call, "site": place, "model": model}
+    return provenance(concept, told, hooks=(site_label(place, model.cfg.n_layers),))
+
+
+def _scored(
+    direction: Float[Tensor, " d_model"],
+    rows: Float[Tensor, "example d_model"],
+    flags: Bool[Tensor, " example"],
+    examples: Sequence[Example],
+    norm: float,
+    call: Mapping[str, Any],
+    *,
+    grouped: Int[Tensor, " example"],
+    train: Int[Tensor, " example"],
+    test: Int[Tensor, " example"],
+) -> dict[str, Any]:
+    """Direction and its scores, as fields of a `Concept`."""
+    method, seed = call["method"], call["seed"]
+    direction = direction / direction.norm()
+    projections = rows[test] @ direction
+    return {
+        "direction": direction,
+        "projections": projections / norm,
+        "positive": flags[test],
+        "n_train": len(train),
+        "auroc": auroc(projections, flags[test], grouped[test], seed=seed),
+        "controls": controls(rows, flags, examples, grouped, train, test, method, seed),
+    }
+
+
+def _writable(slots: Sequence[Example], word: str) -> None:
+    kinds = {slot.label for slot in slots}
+    if word not in kinds or len(kinds) < 2:
+        raise NotEnoughDataError(
+            f"A gradient needs places in the text where {word!r} and its kin come next after "
+            "other words; the stories have none. Choose another method or concept."
+        )
+
+
+def _enough(flags: Bool[Tensor, " example"]) -> None:
+    kinds = int(flags.sum()), int((~flags).sum())
+    if min(kinds) < 8:
+        raise NotEnoughDataError(
+            f"A concept needs 8 examples of each kind or more; {kinds[0]} positive and {kinds[1]} "
+            "negative came. Give more texts or stories, or read at other positions."
+        )
+
+
+def _numbered(site: Name, n_layers: int) -> tuple[str, int]:
+    if isinstance(site, str):
+        raise ConfigError(f"A concept lives at one site, as ('resid_post', 1); {site!r} came.")
+    return site[0], site[1] % n_layers

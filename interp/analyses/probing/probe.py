@@ -1,0 +1,256 @@
+"""Can a variable be read from the activations, better than from what proves nothing?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from interp.core.errors import ConfigError, near_misses
+from interp.core.hooks import Name
+from interp.core.progress import part, tell
+from interp.core.protocols import LanguageModel
+from interp.core.statistics.intervals import Interval
+from interp.methods.activations import residual_sites, site_label
+from interp.methods.data.examples import At, Example, file_examples, sample_stories, world_examples
+from interp.methods.probes.classifier import L2
+from interp.methods.probes.probing import Kind, fit_sites, only_truth, prepare, scores, weights
+from interp.methods.untrained import untrained_twins
+from interp.results.provenance import provenance
+from interp.results.result import Result
+from interp.worlds.world import World
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CONTROLS = {
+    "shuffled": "shuffled labels",
+    "control_task": "control task",
+    "untrained": "untrained model",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe(Result):
+    """Held-out accuracy of a classifier at each site, beside the controls that it must beat.
+
+    Attributes:
+        variable: what was read.
+        at: at which positions (`asked`, `stated`, `state`; `file` for a labelled file).
+        kind: `linear` or `mlp`.
+        classes: the values, in the order of all class axes.
+        sites: the sites in words, in the order of all layer axes.
+        best: the site with the best *validation* accuracy; the test stories had no say in it.
+        accuracy: on test stories, a site each, with its interval over stories.
+        controls: the same, by control: `shuffled` (labels shuffled), `control_task` (an arbitrary
+            label for each entity or word: what memory alone can do) and `untrained` (the mean of
+            several untrained models). A control that cannot be had is not here.
+        majority: accuracy of always answering the commonest value of the training stories.
+        selectivity: accuracy - control task, a site each, paired over the same examples.
+        weight: of the linear classifiers, in the site's own units; empty for an MLP.
+        bias: theirs.
+        directions: a unit vector a class at the best site: its weights less the classes' mean.
+        confusion: test examples at the best site, true class by predicted class.
+        n_train: training examples.
+        n_test: test examples.
+    """
+
+    variable: str
+    at: str
+    kind: str
+    classes: tuple[str, ...]
+    sites: tuple[str, ...]
+    best: int
+    accuracy: tuple[Interval, ...]
+    controls: dict[str, tuple[Interval, ...]]
+    majority: Interval
+    selectivity: tuple[Interval, ...]
+    weight: Float[Tensor, "layer class d_model"]
+    bias: Float[Tensor, "layer class"]
+    directions: Float[Tensor, "class d_model"]
+    confusion: Int[Tensor, "class class"]
+    n_train: int
+    n_test: int
+
+    @property
+    def strongest(self) -> dict[str, Interval]:
+        """What each control reaches: at the best site; the untrained model at its own best one."""
+        reached = {name: sites[self.best] for name, sites in self.controls.items()}
+        if "untrained" in self.controls:
+            reached["untrained"] = max(self.controls["untrained"], key=lambda i: i.value)
+        return reached | {"majority": self.majority}
+
+    @property
+    def unbeaten(self) -> tuple[str, ...]:
+        """Controls whose interval the probe's does not lie above."""
+        mine = self.accuracy[self.best]
+        return tuple(name for name, theirs in self.strongest.items() if not mine.above(theirs))
+
+    @property
+    def beats_controls(self) -> bool:
+        """Whether it lies above every control, the untrained model among them."""
+        return not self.unbeaten and "untrained" in self.controls
+
+    def finding(self) -> str:
+        mine = self.accuracy[self.best]
+        theirs = ", ".join(
+            f"{CONTROLS.get(name, name)} {i.value:.2f}" for name, i in self.strongest.items()
+        )
+        return (
+            f"{self.variable} ({self.at}), {self.kind} probe, {self.sites[self.best]}: "
+            f"{mine.value:.2f} [{mine.low:.2f}, {mine.high:.2f}] ({theirs}; n = {mine.n})"
+        )
+
+    def caption(self) -> str:
+        """What is drawn, the controls, n, the interval and what follows from them."""
+        return (
+            f"Accuracy of a {self.kind} probe for '{self.variable}' {_READ[self.at]}, by site. "
+            f"{self.finding()}. Bands: 95 % bootstrap intervals over {self.majority.n} test groups "
+            f"(a story, and every story that begins alike), {self.n_test} examples; trained on "
+            f"{self.n_train}; the site was chosen on other stories. {self._verdict()}"
+        )
+
+    def _verdict(self) -> str:
+        warnings = []
+        if self.unbeaten:
+            names = ", ".join(CONTROLS.get(name, name) for name in self.unbeaten)
+            warnings.append(f"it does not beat: {names}; this is no evidence that it was learned")
+        if "untrained" not in self.controls:
+            warnings.append(
+                "no untrained model could be made, so this does not show that training put the "
+                "variable there"
+            )
+        if warnings:
+            return f"WARNING: {'; '.join(warnings)}."
+        return "It lies above every control. That it can be read does not show that it is used."
+
+    def frame(self) -> "pd.DataFrame":
+        """One row a site and curve: accuracy with its interval."""
+        import pandas as pd
+
+        curves = {"probe": self.accuracy, **self.controls}
+        curves["majority"] = (self.majority,) * len(self.sites)
+        rows = [
+            {"layer": site, "curve": name, "accuracy": i.value, "low": i.low, "high": i.high}
+            | {"groups": i.n}
+            for name, intervals in curves.items()
+            for site, i in zip(self.sites, intervals, strict=True)
+        ]
+        return pd.DataFrame(rows)
+
+
+_READ = {
+    "asked": "at the token just before a question's answer",
+    "stated": "at the token that states it",
+    "state": "at the ends of sentences",
+    "file": "at the labelled positions",
+}
+
+
+def probe(
+    model: LanguageModel,
+    world: World | None = None,
+    variable: str = "",
+    *,
+    labels: str | Path | None = None,
+    at: At = "asked",
+    about: str | None = None,
+    sites: str | Sequence[Name] = "resid_post",
+    kind: Kind = "linear",
+    n_stories: int = 1000,
+    max_examples: int = 2000,
+    level: str = "full",
+    split_name: str = "held_out",
+    n_untrained: int = 3,
+    l2: float = L2,
+    seed: int = 0,
+) -> Probe:
+    """Train a classifier for a variable at every site, with controls; test it on new stories.
+
+    Train, validation and test (60, 15 and 25 %) share no story and no beginning: texts that begin
+    alike have equal activations in a causal model, so they count as one group throughout.
+
+    Args:
+        model: to look into.
+        world: whose truth labels the stories. Give this or `labels`.
+        variable: as the world names it, `place` say; for a file only a name for the figure.
+        labels: a table of your own, CSV or JSON lines, with `text` and `label`; perhaps `word`, or
+            `start` and `end` (characters), at whose last token it is read, else at the text's last;
+            perhaps `group`, whose rows are never parted. See `interp.methods.data.labelled_table`.
+        at: where to read. `asked`: the token just before a question's answer. `stated`: the last
+            token of the words that say it. `state`: the last token of each sentence's end.
+        about: keep facts about this entity only.
+        sites: a short hook name, read at every layer (`resid_post` adds the embedding), or a list.
+        kind: `linear` (multinomial logistic) or `mlp` (one hidden layer of 64).
+        n_stories: how many stories to sample.
+        max_examples: stop at so many examples, at the end of a story.
+        level: of the world's difficulty.
+        split_name: the world's split the stories come from.
+        n_untrained: untrained models to compare with.
+        l2: penalty of the linear probe, on standardised activations.
+        seed: of stories, split, shuffles and untrained models.
+    Returns:
+        Probe: accuracy and controls by site, weights and class directions.
+    Raises:
+        ConfigError: neither or both of world and labels; an unknown variable, level or kind.
+        NotEnoughDataError: too few examples or classes to train and test.
+        HookNameError: a site matches no hook point.
+    Example:
+        >>> probe(model, world, "place", at="asked").beats_controls  # doctest: +SKIP
+        True
+    Source:
+        Alain & Bengio 2016; Hewitt & Liang 2019 (control tasks). Differs: the control task labels
+        facts (whom, what) where they label word types, and an untrained model is a control too.
+    """
+    call = dict(locals())
+    chosen = residual_sites(model, sites) if isinstance(sites, str) else list(sites)
+    tell("gathering the examples", 0, 1)
+    data = prepare(_examples(model, call), _values(world, variable), seed)
+    with part(0.1, 0.6 if n_untrained else 1.0, "this model: "):
+        fits = fit_sites(model, data, chosen, kind, l2, seed)
+    one_task, twins = only_truth(data), []
+    for number, twin in enumerate(untrained_twins(model, n_untrained, seed)):
+        begins = 0.6 + 0.4 * number / n_untrained
+        with part(begins, begins + 0.4 / n_untrained, f"untrained model {number + 1}: "):
+            twins.append(fit_sites(twin, one_task, chosen, kind, l2, seed))
+    tell("counting", 1, 1)
+    hooks = tuple(f"{site[0]} {site[1]}" if isinstance(site, tuple) else site for site in chosen)
+    return Probe(
+        variable=variable or "label",
+        at="file" if labels else at,
+        kind=kind,
+        sites=tuple(site_label(site, model.cfg.n_layers) for site in chosen),
+        **scores(data, fits, twins, seed),
+        **weights(fits, model.cfg.d_model),
+        provenance=provenance(probe, call, hooks=hooks),
+    )
+
+
+def _examples(model: LanguageModel, call: dict) -> list[Example]:
+    """The examples that the call asks for, cut at `max_examples` at a story's end."""
+    world, labels, variable = call["world"], call["labels"], call["variable"]
+    if (world is None) == (labels is None):
+        raise ConfigError("A probe needs a world, or a file of labels, and not both.")
+    if call["kind"] not in ("linear", "mlp"):
+        raise ConfigError(f"A probe is 'linear' or 'mlp'; {call['kind']!r} came.")
+    longest = model.cfg.n_ctx
+    if labels is not None:
+        examples = file_examples(model.tokenizer, labels, max_tokens=longest)
+    else:
+        if variable not in world.variables:
+            raise ConfigError(
+                f"World {world.name!r} has no variable {variable!r}."
+                f"{near_misses(variable, world.variables)}"
+            )
+        options = {"seed": call["seed"], "level": call["level"], "split": call["split_name"]}
+        stories = sample_stories(world, call["n_stories"], **options)
+        where = {"at": call["at"], "about": call["about"], "max_tokens": longest}
+        examples = world_examples(model.tokenizer, stories, variable, **where)
+    cut = call["max_examples"]
+    return [e for e in examples if len(examples) <= cut or e.story < examples[cut].story]
+
+
+def _values(world: World | None, variable: str) -> tuple[str, ...]:
+    return () if world is None else tuple(world.variables[variable])

@@ -1,0 +1,1 @@
+"""The ground floor: names, edits, errors, files, statistics; it knows no model."""

@@ -1,0 +1,63 @@
+"""Every error a user can cause. The text says what was needed, what came, and what to do."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class InterpError(Exception):
+    """The kin of all errors that a user can cause; anything else is a bug."""
+
+
+class ShapeError(InterpError, ValueError):
+    """A tensor does not have the shape that was needed."""
+
+
+class HookNameError(InterpError, LookupError):
+    """A name matches no hook point of the model."""
+
+
+class TokenError(InterpError, ValueError):
+    """Text or ids that the tokenizer or the model's context cannot take."""
+
+
+class ModelMismatchError(InterpError, ValueError):
+    """Something made for one model was given to another."""
+
+
+class ReadoutError(InterpError, RuntimeError):
+    """A tool's reading does not reproduce the model's own logits."""
+
+
+class NotEnoughDataError(InterpError, ValueError):
+    """Too few examples for the number that was asked for."""
+
+
+class CheckpointError(InterpError, OSError):
+    """A file of a model, run or result is missing, damaged or foreign."""
+
+
+class ConfigError(InterpError, ValueError):
+    """A setting, or a combination of settings, that cannot be used."""
+
+
+class WorldError(InterpError, ValueError):
+    """Text that a world cannot have told, or a question it cannot answer."""
+
+
+class TrainingError(InterpError, RuntimeError):
+    """A training run that cannot go on: it diverged, is locked, or lost a rank."""
+
+
+def near_misses(name: str, known: Iterable[str], count: int = 3) -> str:
+    """A clause ' Did you mean …?' with the closest known names, or the known names themselves.
+
+    Example:
+        >>> near_misses("resid_pos", ["resid_pre", "resid_post", "pattern"])
+        " Did you mean 'resid_post', 'resid_pre'?"
+    """
+    known = list(dict.fromkeys(known))
+    close = difflib.get_close_matches(str(name), known, n=count, cutoff=0.6)
+    if close:
+        return f" Did you mean {', '.join(map(repr, close))}?"
+    shown = ", ".join(known[:12]) + (", …" if len(known) > 12 else "")
+    return f" Known: {shown}." if known else ""

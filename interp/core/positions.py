@@ -1,0 +1,118 @@
+"""Where an edit acts: absolute positions, so that cached and padded runs edit the same tokens."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from interp.core.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditContext:
+    """What an edit may know of the pass it is in.
+
+    Attributes:
+        tokens: ids fed in this pass (one column a step when a cached run generates).
+        positions: their positions, counted from the first real token of each row.
+        real: False at padding.
+        key_positions: positions of all columns so far, those of earlier passes too; below 0 at
+            padding.
+        prompt_lengths: real tokens of each row's prompt.
+    """
+
+    tokens: Int[Tensor, "batch pos"]
+    positions: Int[Tensor, "batch pos"]
+    real: Bool[Tensor, "batch pos"]
+    key_positions: Int[Tensor, "batch key"]
+    prompt_lengths: Int[Tensor, "batch"]
+    memory: dict[Hashable, Tensor] = field(default_factory=dict, compare=False, repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        tokens: Int[Tensor, "batch pos"],
+        mask: Bool[Tensor, "batch key"] | None = None,
+        prompt_lengths: Int[Tensor, "batch"] | None = None,
+    ) -> "EditContext":
+        """The context of a pass over `tokens`, the last columns of `mask` (None = all are real)."""
+        mask = torch.ones_like(tokens, dtype=torch.bool) if mask is None else mask
+        keys = mask.long().cumsum(1) - 1
+        lengths = mask.sum(1) if prompt_lengths is None else prompt_lengths.to(tokens.device)
+        start = mask.shape[1] - tokens.shape[1]
+        return cls(
+            tokens=tokens,
+            positions=keys[:, start:].clamp(min=0),
+            real=mask[:, start:],
+            key_positions=keys,
+            prompt_lengths=lengths,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Where:
+    """Positions an edit acts on: those that meet every clause.
+
+    Positions count from the first real token of a row; a negative one counts back from the end of
+    the prompt (-1 = its last token). Position 0, the beginning of the text, is left out unless
+    `bos` is set or `positions` names it.
+
+    Attributes:
+        span: `generated` = the positions that predict new tokens: the prompt's last and all later.
+        start: the first position.
+        stop: the first position after.
+        positions: these only.
+        tokens: only where the token fed is one of these ids.
+
+    Example:
+        >>> context = EditContext.of(torch.tensor([[5, 6, 7]]))
+        >>> Where(tokens=[7, 5]).chosen(context)
+        tensor([[False, False,  True]])
+    """
+
+    span: Literal["all", "prompt", "generated"] = "all"
+    start: int | None = None
+    stop: int | None = None
+    positions: tuple[int, ...] | None = None
+    tokens: frozenset[int] | None = None
+    bos: bool = False
+
+    def __post_init__(self) -> None:
+        if self.span not in ("all", "prompt", "generated"):
+            raise ConfigError(f"span must be all, prompt or generated; it is {self.span!r}.")
+        if self.positions is not None:
+            object.__setattr__(self, "positions", tuple(map(int, self.positions)))
+        if self.tokens is not None:
+            object.__setattr__(self, "tokens", frozenset(map(int, self.tokens)))
+
+    def chosen(self, context: EditContext) -> Bool[Tensor, "batch pos"]:
+        """True where the edit acts in this pass."""
+        if self not in context.memory:
+            context.memory[self] = self._choose(context)
+        return context.memory[self]
+
+    def _choose(self, context: EditContext) -> Tensor:
+        place, lengths = context.positions, context.prompt_lengths[:, None]
+        chosen = context.real
+        if self.span != "all":
+            chosen = chosen & (place < lengths if self.span == "prompt" else place >= lengths - 1)
+        if self.start is not None:
+            chosen = chosen & (place >= _absolute(self.start, lengths))
+        if self.stop is not None:
+            chosen = chosen & (place < _absolute(self.stop, lengths))
+        if self.positions is not None:
+            named = [place == _absolute(position, lengths) for position in self.positions]
+            chosen = chosen & torch.stack([torch.zeros_like(chosen), *named]).any(0)
+        if self.tokens is not None:
+            ids = torch.tensor(sorted(self.tokens), dtype=torch.long, device=place.device)
+            chosen = chosen & torch.isin(context.tokens, ids)
+        if not self.bos and 0 not in (self.positions or ()):
+            chosen = chosen & (place > 0)
+        return chosen
+
+
+def _absolute(position: int, lengths: Tensor) -> Tensor | int:
+    return position if position >= 0 else lengths + position

@@ -1,0 +1,292 @@
+"""Intervals and tests. The unit of chance is the story (a group of examples), never the token."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from interp.core.errors import NotEnoughDataError, ShapeError
+
+Statistic = Callable[[Tensor], Tensor]
+Values = Tensor | Sequence[float] | Sequence[bool]
+Groups = Tensor | Sequence
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """An estimate and how far chance alone may have moved it.
+
+    Attributes:
+        value: the estimate on all the data.
+        low: lower end.
+        high: upper end.
+        n: independent units (stories, prompts), not tokens.
+        level: share of repetitions in which such an interval holds the truth.
+
+    Example:
+        >>> print(Interval(value=0.9, low=0.85, high=0.94, n=200))
+        0.90 [0.85, 0.94], n = 200
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+    level: float = 0.95
+
+    def __str__(self) -> str:
+        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}], n = {self.n}"
+
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+    def overlaps(self, other: "Interval") -> bool:
+        """Whether the two share a value."""
+        return self.low <= other.high and other.low <= self.high
+
+    def above(self, other: "Interval") -> bool:
+        """Whether all of this lies above all of the other: they do not overlap."""
+        return self.low > other.high
+
+
+def group_index(groups: Groups | None, n: int) -> tuple[Int[Tensor, " example"], int]:
+    """Group numbers 0, 1, … in order of first appearance, and how many there are.
+
+    Args:
+        groups: a name or number an example; None makes each example its own group.
+        n: examples.
+    Raises:
+        ShapeError: not one group an example.
+        NotEnoughDataError: fewer than two groups, so nothing can be resampled.
+    """
+    if groups is None:
+        groups = range(n)
+    names = groups.tolist() if isinstance(groups, Tensor) else list(groups)
+    if len(names) != n:
+        raise ShapeError(f"One group an example is needed: {n} examples, {len(names)} groups.")
+    number = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    if len(number) < 2:
+        raise NotEnoughDataError(
+            f"An interval needs two groups or more to resample; {len(number)} came. "
+            "Ask for more stories."
+        )
+    return torch.tensor([number[name] for name in names]), len(number)
+
+
+def bootstrap(
+    statistic: Statistic,
+    n: int,
+    groups: Groups | None = None,
+    *,
+    seed: int = 0,
+    n_boot: int = 1000,
+    level: float = 0.95,
+    chunk: int = 4_000_000,
+) -> Interval:
+    """Percentile interval of any statistic; whole groups are drawn with replacement.
+
+    Args:
+        statistic: weights "boot example" (how often each example was drawn) to values "boot".
+            Values that are nan (a resample without any positive, say) are left out.
+        n: examples.
+        groups: the story of each example; None: each example stands alone.
+        seed: of the resampling.
+        n_boot: resamples.
+        level: of the interval.
+        chunk: most weights held at once.
+    Returns:
+        Interval: its `n` counts groups.
+    Raises:
+        NotEnoughDataError: fewer than two groups.
+    Source:
+        Field & Welsh 2007, "Bootstrapping clustered data" (the cluster bootstrap).
+    Example:
+        >>> x = torch.tensor([1.0, 2.0, 3.0, 4.0], dtype=torch.float64)
+        >>> bootstrap(lambda w: w @ x / w.sum(1), 4).value
+        2.5
+    """
+    index, n_groups = group_index(groups, n)
+    draws = _group_draws(n_groups, n_boot, seed)
+    rows = max(1, chunk // max(n, 1))
+    parts = [statistic(draws[i : i + rows][:, index]) for i in range(0, n_boot, rows)]
+    value = float(statistic(torch.ones(1, n, dtype=torch.float64))[0])
+    return _percentile(value, torch.cat(parts), n_groups, level)
+
+
+def bootstrap_mean(
+    values: Values,
+    groups: Groups | None = None,
+    *,
+    seed: int = 0,
+    n_boot: int = 1000,
+    level: float = 0.95,
+) -> Interval:
+    """The mean of `values` (nan left out) with its cluster-bootstrap interval.
+
+    Args:
+        values: a number an example.
+        groups: the story of each example.
+        seed: of the resampling.
+        n_boot: resamples.
+        level: of the interval.
+    Returns:
+        Interval: nan throughout when every value is nan.
+    Raises:
+        NotEnoughDataError: fewer than two groups.
+    """
+    values = torch.as_tensor(values, dtype=torch.float64).flatten()
+    index, n_groups = group_index(groups, len(values))
+    real = ~values.isnan()
+    sums = torch.zeros(n_groups, dtype=torch.float64).index_add_(0, index, values.nan_to_num())
+    counts = torch.zeros(n_groups, dtype=torch.float64).index_add_(0, index, real.double())
+    draws = _group_draws(n_groups, n_boot, seed)
+    means = (draws @ sums) / (draws @ counts)
+    return _percentile(float(sums.sum() / counts.sum()), means, n_groups, level)
+
+
+def bootstrap_ratio(
+    part: Values, whole: Values, groups: Groups | None = None, *, seed: int = 0, **options: float
+) -> Interval:
+    """Sum of `part` over sum of `whole` (hits over tries, nats over tokens), with its interval.
+
+    Args:
+        part: a number an example.
+        whole: what it is a part of, for the same examples; 0 where an example has nothing.
+        groups: the story of each example.
+        seed: of the resampling.
+        options: `n_boot`, `level`.
+    Returns:
+        Interval: nan when `whole` is 0 throughout.
+    Raises:
+        ShapeError: different lengths.
+        NotEnoughDataError: fewer than two groups.
+    Example:
+        >>> bootstrap_ratio([1, 0, 2], [2, 0, 2]).value
+        0.75
+    """
+    part, whole = (torch.as_tensor(x, dtype=torch.float64).flatten() for x in (part, whole))
+    _difference(part, whole)
+    return bootstrap(lambda w: (w @ part) / (w @ whole), len(part), groups, seed=seed, **options)
+
+
+def rate(
+    flags: Values,
+    groups: Groups | None = None,
+    *,
+    seed: int = 0,
+    n_boot: int = 1000,
+    level: float = 0.95,
+) -> Interval:
+    """A share of true flags. When all flags agree the bootstrap would claim certainty, so then the
+    exact binomial interval over groups is given instead.
+
+    Args:
+        flags: true or false an example.
+        groups: the story of each example.
+        seed: of the resampling.
+        n_boot: resamples.
+        level: of the interval.
+    Returns:
+        Interval: inside [0, 1].
+    Raises:
+        NotEnoughDataError: fewer than two groups.
+    Example:
+        >>> print(rate([True] * 50))
+        1.00 [0.93, 1.00], n = 50
+    """
+    interval = bootstrap_mean(flags, groups, seed=seed, n_boot=n_boot, level=level)
+    if interval.value in (0.0, 1.0):
+        return clopper_pearson(round(interval.value * interval.n), interval.n, level=level)
+    return interval
+
+
+def clopper_pearson(successes: int, n: int, *, level: float = 0.95) -> Interval:
+    """The exact binomial interval of a rate.
+
+    Args:
+        successes: how many of `n` independent trials came true.
+        n: trials.
+        level: of the interval, which holds at least this share.
+    Raises:
+        NotEnoughDataError: no trials, or more successes than trials.
+    Source:
+        Clopper & Pearson 1934.
+    Example:
+        >>> print(clopper_pearson(0, 10))
+        0.00 [0.00, 0.31], n = 10
+    """
+    from scipy.special import betaincinv
+
+    if n < 1 or not 0 <= successes <= n:
+        raise NotEnoughDataError(f"A rate needs 0 <= successes <= n, n >= 1; got {successes}/{n}.")
+    tail = (1 - level) / 2
+    low = 0.0 if successes == 0 else float(betaincinv(successes, n - successes + 1, tail))
+    high = 1.0 if successes == n else float(betaincinv(successes + 1, n - successes, 1 - tail))
+    return Interval(value=successes / n, low=low, high=high, n=n, level=level)
+
+
+def paired_difference(
+    first: Values, second: Values, groups: Groups | None = None, *, seed: int = 0, **options: float
+) -> Interval:
+    """Mean of first - second over the same examples, with its cluster-bootstrap interval.
+
+    Args:
+        first: a number an example.
+        second: a number for the same examples, in the same order.
+        groups: the story of each example.
+        seed: of the resampling.
+        options: `n_boot`, `level`.
+    Raises:
+        ShapeError: different lengths.
+    """
+    return bootstrap_mean(_difference(first, second), groups, seed=seed, **options)
+
+
+def _group_draws(n_groups: int, n_boot: int, seed: int) -> Float[Tensor, "boot group"]:
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randint(0, n_groups, (n_boot, n_groups), generator=generator)
+    counts = torch.zeros(n_boot, n_groups, dtype=torch.float64)
+    return counts.scatter_add_(1, drawn, torch.ones_like(drawn, dtype=torch.float64))
+
+
+def _percentile(value: float, resampled: Tensor, n: int, level: float) -> Interval:
+    resampled = resampled[~resampled.isnan()]
+    if not len(resampled) or value != value:
+        return Interval(value=value, low=float("nan"), high=float("nan"), n=n, level=level)
+    ends = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=resampled.dtype)
+    low, high = torch.quantile(resampled, ends).tolist()
+    return Interval(value=value, low=low, high=high, n=n, level=level)
+
+
+def _difference(first: Values, second: Values) -> Float[Tensor, " example"]:
+    first, second = (torch.as_tensor(x, dtype=torch.float64).flatten() for x in (first, second))
+    if first.shape != second.shape:
+        raise ShapeError(
+            f"Pairs are needed, one of each an example: {len(first)} and {len(second)} values came."
+        )
+    return first - second
+
+
+UNKNOWN = Interval(value=float("nan"), low=float("nan"), high=float("nan"), n=0)
+
+
+def mean_interval(
+    values: Tensor | Sequence[float], groups: Sequence[int] | None = None, seed: int = 0
+) -> Interval:
+    """The mean with its bootstrap interval; without ends (nan) where there are under two groups."""
+    values = torch.as_tensor(values, dtype=torch.float64).flatten()
+    groups = list(range(len(values))) if groups is None else list(groups)
+    n = len(set(groups))
+    if n >= 2:
+        return bootstrap_mean(values, groups, seed=seed)
+    mean = float(values.nanmean()) if n else float("nan")
+    return Interval(value=mean, low=float("nan"), high=float("nan"), n=n)
+
+
+def plain(interval: Interval, digits: int = 2) -> str:
+    """`0.93 [0.90, 0.95]`, without n; without ends where there are none."""
+    if interval.low != interval.low:
+        return f"{interval.value:.{digits}f}"
+    return f"{interval.value:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"

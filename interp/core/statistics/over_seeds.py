@@ -1,0 +1,75 @@
+"""Means over runs of several seeds, of which there are few: Student's interval, not a bootstrap."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from interp.core.statistics.intervals import Interval
+
+LEVEL = 0.95
+
+
+def mean_over_seeds(values: Tensor | Sequence[float], level: float = LEVEL) -> Interval:
+    """The mean of one number a run with Student's interval; without ends for a single run.
+
+    Args:
+        values: a number a run; nan where a run has none, and then left out.
+        level: of the interval.
+
+    Example:
+        >>> print(mean_over_seeds([1.0, 2.0, 3.0]))
+        2.00 [-0.48, 4.48], n = 3
+    """
+    known = _known(values)
+    n = len(known)
+    if n < 2:
+        return _bare(float(known.mean()) if n else math.nan, n)
+    return _around(float(known.mean()), float(known.var()) / n, n - 1, n, level)
+
+
+def difference_over_seeds(
+    first: Tensor | Sequence[float], second: Tensor | Sequence[float], level: float = LEVEL
+) -> Interval:
+    """Mean of the first less mean of the second, with Welch's interval; `n` is of both.
+
+    Args:
+        first: a number a run.
+        second: a number a run of the other group; variances need not be equal.
+        level: of the interval.
+    Source:
+        Welch 1947, "The generalization of 'Student's' problem".
+
+    Example:
+        >>> difference_over_seeds([1.0, 1.1, 1.2], [3.0, 3.1, 3.2]).high < 0
+        True
+    """
+    groups = [_known(first), _known(second)]
+    n = sum(map(len, groups))
+    if min(map(len, groups)) < 1:
+        return _bare(math.nan, n)
+    value = float(groups[0].mean() - groups[1].mean())
+    if min(map(len, groups)) < 2:
+        return _bare(value, n)
+    parts = [float(group.var()) / len(group) for group in groups]
+    total = sum(parts)
+    spread = sum(part**2 / (len(group) - 1) for part, group in zip(parts, groups, strict=True))
+    return _around(value, total, total**2 / spread if spread else float(n - 2), n, level)
+
+
+def _around(value: float, variance: float, freedom: float, n: int, level: float) -> Interval:
+    from scipy.special import stdtrit
+
+    reach = float(stdtrit(freedom, (1 + level) / 2)) * math.sqrt(variance)
+    return Interval(value=value, low=value - reach, high=value + reach, n=n, level=level)
+
+
+def _bare(value: float, n: int) -> Interval:
+    return Interval(value=value, low=math.nan, high=math.nan, n=n)
+
+
+def _known(values: Tensor | Sequence[float]) -> Float[Tensor, " run"]:
+    values = torch.as_tensor(values, dtype=torch.float64).flatten()
+    return values[~values.isnan()]

@@ -1,0 +1,200 @@
+"""What all checkpoints are measured on, prepared once; and one checkpoint's look at it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from random import Random
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from interp.core.alignment import Span
+from interp.core.errors import InterpError
+from interp.core.protocols import LanguageModel
+from interp.methods.data.answers import BATCH, MOST_LOGITS, Reading, place_of
+from interp.methods.data.examples import sample_stories
+from interp.methods.data.loss_floor import floor_by_token
+from interp.methods.data.questions import NEVER_SAID, Asked, asked_in, table_rows
+from interp.methods.head_scores import copy_length, head_scores, repeated_tokens
+from interp.methods.probes.probing import ProbeData, probe_data
+from interp.worlds.world import Story, World
+
+HELD_OUT = "held_out"
+PROBED_FROM = 500_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """Texts, questions and settings that every checkpoint of a run meets alike.
+
+    Attributes:
+        first: the run's first checkpoint.
+        world: whose truth is known; None for texts alone.
+        stories: that are read.
+        n_probed: stories that probes are fitted and tested on.
+        n_sequences: of random tokens said twice.
+        level: of the world's difficulty.
+        seed: of everything that is drawn.
+    """
+
+    first: LanguageModel
+    world: World | None
+    stories: Sequence[Story]
+    n_probed: int
+    n_sequences: int
+    level: str
+    seed: int
+
+    @cached_property
+    def digest(self) -> str:
+        """Of everything here that a measurement depends on."""
+        told = [
+            self.first.hash, self.n_probed, self.n_sequences, self.level, self.seed,
+            None if self.world is None else [self.world.name, self._story(PROBED_FROM).text],
+            [story.text for story in self.stories],
+        ]  # fmt: skip
+        return sha256(json.dumps(told).encode()).hexdigest()[:16]
+
+    @cached_property
+    def encoded(self) -> list[tuple[list[int], list[Span]]]:
+        """Tokens of each story with their characters, cut at the context."""
+        longest, encode = self.first.cfg.n_ctx, self.first.tokenizer.encode_with_spans
+        return [
+            (ids[:longest], spans[:longest])
+            for ids, spans in (encode(story.text) for story in self.stories)
+        ]
+
+    @cached_property
+    def floors(self) -> list[tuple[Float[Tensor, " pos"], tuple[str, ...]]]:
+        """Floor in nats and kind of choice, of each predicted token of each story."""
+        found = []
+        for story, (_, spans) in zip(self.stories, self.encoded, strict=True):
+            inside = [c for c in story.choices if c.span[0] < spans[-1][1]]
+            found.append(floor_by_token(story.text, spans, inside))
+        return found
+
+    @cached_property
+    def asked(self) -> list[Asked]:
+        """The questions within the model's context."""
+        return [q for q in asked_in(self.stories) if self._place(q) is not None]
+
+    @cached_property
+    def places(self) -> list[tuple[int, int]]:
+        """First and last token of each question's answer."""
+        return [self._place(question) for question in self.asked]
+
+    @cached_property
+    def kinds(self) -> dict[str, list[int]]:
+        """Kinds of question to the numbers of theirs whose answer was said."""
+        rows = table_rows(self.asked, HELD_OUT, tuple(self.world.variables if self.world else ()))
+        return {
+            kind: kept
+            for kind, found in rows.items()
+            if kind != NEVER_SAID and (kept := [i for i in found if not self.asked[i].unknown])
+        }
+
+    @cached_property
+    def wrong(self) -> list[int]:
+        """For each question the first token of an answer to another story's; -1 without one."""
+        random, first = Random(self.seed), self._first_tokens
+        found = [-1] * len(self.asked)
+        for i, question in enumerate(self.asked):
+            others = [
+                first[j]
+                for j, other in enumerate(self.asked)
+                if other.kind == question.kind and not other.unknown and first[j] != first[i]
+            ]
+            found[i] = random.choice(others) if others else -1
+        return found
+
+    @cached_property
+    def probes(self) -> dict[str, ProbeData]:
+        """Each variable's examples, from stories of their own; none without a world."""
+        if self.world is None:
+            return {}
+        stories = [self._story(PROBED_FROM + number) for number in range(self.n_probed)]
+        tokenizer, longest = self.first.tokenizer, self.first.cfg.n_ctx
+        return probe_data(tokenizer, stories, self.world.variables, longest=longest, seed=self.seed)
+
+    @cached_property
+    def repeated(self) -> tuple[Int[Tensor, "batch pos"], int] | None:
+        """Random tokens said twice, and the tokens of a copy; None where they do not fit."""
+        try:
+            length = copy_length(self.first)
+        except InterpError:
+            return None
+        return repeated_tokens(self.first, self.n_sequences, length, self.seed), length
+
+    @cached_property
+    def _first_tokens(self) -> list[int]:
+        pairs = zip(self.asked, self.places, strict=True)
+        return [self.encoded[question.story][0][place[0]] for question, place in pairs]
+
+    def _place(self, question: Asked) -> tuple[int, int] | None:
+        ids, spans = self.encoded[question.story]
+        blank = Reading(ids=ids, spans=spans, best=[], nats=torch.zeros(0))
+        place = place_of(blank, question)
+        return place if place and place[0] > 0 else None
+
+    def _story(self, number: int) -> Story:
+        options = {"seed": self.seed, "level": self.level, "split": HELD_OUT, "first": number}
+        return sample_stories(self.world, 1, **options)[0]
+
+
+class Look:
+    """One checkpoint; what several measures need of it is computed once.
+
+    Args:
+        model: the checkpoint.
+        ground: what it is measured on.
+    """
+
+    def __init__(self, model: LanguageModel, ground: Ground) -> None:
+        self.model, self.ground = model, ground
+
+    @cached_property
+    def readings(self) -> list[Reading]:
+        """Each story as this checkpoint reads it."""
+        return self._read[0]
+
+    @cached_property
+    def wrong_nats(self) -> list[float]:
+        """What `Ground.wrong` would have cost in place of each answer; nan without one."""
+        return self._read[1]
+
+    @cached_property
+    def heads(self) -> Float[Tensor, "batch score layer head"]:
+        """`SCORES` on each sequence of random tokens said twice."""
+        tokens, length = self.ground.repeated
+        return head_scores(self.model, tokens, length)
+
+    @cached_property
+    @torch.no_grad()
+    def _read(self) -> tuple[list[Reading], list[float]]:
+        ground = self.ground
+        rows = [ids for ids, _ in ground.encoded]
+        size = max(1, min(BATCH, MOST_LOGITS // (max(map(len, rows)) * self.model.cfg.d_vocab)))
+        questions: dict[int, list[int]] = {}
+        for i, question in enumerate(ground.asked):
+            questions.setdefault(question.story, []).append(i)
+        readings, wrong = [], [float("nan")] * len(ground.asked)
+        for start in range(0, len(rows), size):
+            part = rows[start : start + size]
+            width = max(map(len, part))
+            # Filled up behind the end, which a causal model cannot see.
+            tokens = torch.tensor([[*row, *[0] * (width - len(row))] for row in part])
+            logits = self.model.run(tokens).logits[:, :-1].float().cpu()
+            scale, best = logits.logsumexp(-1), logits.argmax(-1)
+            nats = scale - logits.gather(-1, tokens[:, 1:, None])[..., 0]
+            for row, ids in enumerate(part):
+                last, spans = len(ids) - 1, ground.encoded[start + row][1]
+                first = best[row, :last].tolist()
+                readings.append(Reading(ids=ids, spans=spans, best=first, nats=nats[row, :last]))
+                for i in questions.get(start + row, ()):
+                    at = ground.places[i][0] - 1
+                    if ground.wrong[i] >= 0:
+                        wrong[i] = float(scale[row, at] - logits[row, at, ground.wrong[i]])
+        return readings, wrong

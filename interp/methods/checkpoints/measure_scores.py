@@ -1,0 +1,132 @@
+"""A number a story, so that a mean over stories can be resampled at all checkpoints alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from interp.core.statistics.intervals import clopper_pearson
+from interp.methods.checkpoints.evaluation_set import Ground
+
+N_BOOT = 1000
+TAILS = (0.025, 0.975)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """One curve at one checkpoint: the value is the sum of `part` over the sum of `whole`.
+
+    Attributes:
+        part: a number a story (or sequence); a single one where there is nothing to resample.
+        whole: what it is a part of (tokens, questions); 0 where a story has none.
+        control: the same for the control; empty without one.
+    """
+
+    part: tuple[float, ...]
+    whole: tuple[float, ...]
+    control: tuple[float, ...] = ()
+
+
+def single(value: float) -> Scores:
+    """A number of the weights, which no story moves."""
+    return Scores(part=(value,), whole=(1.0,))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """One number over the checkpoints.
+
+    Attributes:
+        measure: whose it is.
+        name: tells the curves of a measure apart; empty where it has one.
+        part: as in `Scores`.
+        whole: as in `Scores`.
+        control: as in `Scores`; without columns where there is none.
+    """
+
+    measure: str
+    name: str
+    part: Float[Tensor, "step group"]
+    whole: Float[Tensor, "step group"]
+    control: Float[Tensor, "step group"]
+
+    @property
+    def label(self) -> str:
+        """In words: `accuracy: place`."""
+        return f"{self.measure}: {self.name}" if self.name else self.measure
+
+    @property
+    def n(self) -> int:
+        """Stories that have a say."""
+        return int((self.whole[0] > 0).sum()) if self.part.shape[1] > 1 else 0
+
+    @property
+    def values(self) -> Float[Tensor, " step"]:
+        """A number a checkpoint."""
+        return self.part.sum(1) / self.whole.sum(1)
+
+    @property
+    def controls(self) -> Float[Tensor, " step"]:
+        """The control's; nan without one."""
+        if not self.control.shape[1]:
+            return torch.full((len(self.part),), float("nan"), dtype=torch.float64)
+        return self.control.sum(1) / self.whole.sum(1)
+
+    def resampled(self, seed: int, n_boot: int = N_BOOT) -> Float[Tensor, "boot step"]:
+        """The curve of each draw of stories; the same stories at every checkpoint."""
+        weights = group_draws(self.part.shape[1], n_boot, seed)
+        return (weights @ self.part.T) / (weights @ self.whole.T)
+
+    def bounds(self, seed: int, is_share: bool = False) -> Float[Tensor, "step bound"]:
+        """Value, lower and upper end at each checkpoint, 95 %; ends are nan where nothing moves."""
+        values = self.values
+        if self.n < 2:
+            return torch.stack([values, values * float("nan"), values * float("nan")], 1)
+        drawn = self.resampled(seed)
+        ends = torch.nanquantile(drawn, torch.tensor(TAILS, dtype=drawn.dtype), 0)
+        found = torch.stack([values, *ends], 1)
+        for row in found[(values == 0) | (values == 1)] if is_share else ():
+            exact = clopper_pearson(round(float(row[0])) * self.n, self.n)
+            found[found[:, 0] == row[0]] = torch.tensor(
+                [exact.value, exact.low, exact.high], dtype=found.dtype
+            )
+        return found
+
+
+def group_draws(n: int, n_boot: int, seed: int) -> Float[Tensor, "boot group"]:
+    """How often each story is drawn."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randint(0, n, (n_boot, n), generator=generator)
+    counts = torch.zeros(n_boot, n, dtype=torch.float64)
+    return counts.scatter_add_(1, drawn, torch.ones_like(drawn, dtype=torch.float64))
+
+
+def curve_of(measure: str, name: str, scores: Sequence[Scores]) -> Curve:
+    """The curve of one name, from a score a checkpoint."""
+    part, whole, control = (
+        torch.tensor([getattr(each, field) for each in scores], dtype=torch.float64)
+        for field in ("part", "whole", "control")
+    )
+    return Curve(measure=measure, name=name, part=part, whole=whole, control=control)
+
+
+def per_story(ground: Ground, right: Sequence[float], wrong: Sequence[float]) -> dict[str, Scores]:
+    """A curve a kind of question.
+
+    Args:
+        ground: whose questions they are.
+        right: a number a question.
+        wrong: the control's, a number a question.
+    """
+    found = {}
+    for kind, members in ground.kinds.items():
+        sums = [[0.0] * len(ground.stories) for _ in range(3)]
+        for i in members:
+            story = ground.asked[i].story
+            for row, value in zip(sums, (right[i], 1.0, wrong[i]), strict=True):
+                row[story] += value
+        part, whole, control = map(tuple, sums)
+        found[kind] = Scores(part=part, whole=whole, control=control)
+    return found

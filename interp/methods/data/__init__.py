@@ -1,0 +1,1 @@
+"""What an instrument measures on: examples, pairs, tables, questions with their answers."""

@@ -1,0 +1,148 @@
+"""Prompts with their right answers, and what a model says of them under any weights."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from interp.core.errors import NotEnoughDataError, TokenError
+from interp.core.protocols import LanguageModel, Prompt
+from interp.methods.data.questions import asked_in
+from interp.methods.prompts import one_row
+from interp.worlds.world import World
+
+MOST_STORIES = 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """One prompt and its right answer, as ids."""
+
+    prompt: tuple[int, ...]
+    answer: tuple[int, ...]
+
+    @classmethod
+    def of(cls, model: LanguageModel, prompt: Prompt, answer: str, *, rank: int = 0) -> "Lesson":
+        """Read a prompt and its answer.
+
+        Args:
+            model: whose tokens they are.
+            prompt: one text, or the ids of one row.
+            answer: what should follow; empty = the model's own choice of this rank.
+            rank: 0 = the most probable token, 1 = the second.
+        Raises:
+            TokenError: the answer has no token, or does not fit into the context.
+        """
+        tokens = one_row(model, prompt)
+        if answer:
+            told = model.tokenizer.encode(answer, bos=False)
+        else:
+            told = model.run(tokens).logits[0, -1].topk(rank + 1).indices[rank:].tolist()
+        length = tokens.shape[1] + len(told) - 1
+        if not told or length > model.cfg.n_ctx:
+            raise TokenError(
+                f"Prompt and answer need 1 to {model.cfg.n_ctx} tokens and an answer of one token "
+                f"or more; {length} and {len(told)} came. Cut the text, or write an answer."
+            )
+        return cls(prompt=tuple(tokens[0].tolist()), answer=tuple(told))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What a model says of lessons.
+
+    Attributes:
+        loss: nats of each whole answer, its tokens summed.
+        log_probs: of each prompt's next token, in nats.
+    """
+
+    loss: Float[Tensor, " lesson"]
+    log_probs: Float[Tensor, "lesson d_vocab"]
+
+
+def read(shell: nn.Module, params: Mapping[str, Tensor], lessons: Sequence[Lesson]) -> Reading:
+    """Losses and next-token log-probabilities under other weights.
+
+    Args:
+        shell: of the model, see `_parameters.shell_of`.
+        params: all its parameters.
+        lessons: at least one.
+    """
+    rows = [(*lesson.prompt, *lesson.answer[:-1]) for lesson in lessons]
+    width = max(map(len, rows))
+    device = next(iter(params.values())).device
+    tokens = torch.tensor([[*row, *[0] * (width - len(row))] for row in rows], device=device)
+    logits = functional_call(shell, dict(params), (tokens,))
+    losses, firsts = [], []
+    for row, lesson in zip(logits, lessons, strict=True):
+        start = len(lesson.prompt) - 1
+        told = row[start : start + len(lesson.answer)].log_softmax(-1)
+        answer = torch.tensor(lesson.answer, device=device)
+        losses.append(-told.gather(-1, answer[:, None]).sum())
+        firsts.append(told[0])
+    return Reading(loss=torch.stack(losses), log_probs=torch.stack(firsts))
+
+
+def held_out_lessons(
+    model: LanguageModel,
+    world: World,
+    count: int,
+    *,
+    seed: int = 0,
+    without: Sequence[tuple[int, ...]] = (),
+) -> tuple[list[str], list[Lesson]]:
+    """A world's questions that no model was trained on, each of another story.
+
+    Args:
+        model: whose tokens they are.
+        world: that asks.
+        count: how many.
+        seed: of the first story.
+        without: prompts, as ids, that are not taken.
+    Returns:
+        The texts before the answers, and the lessons.
+    Raises:
+        NotEnoughDataError: the world asks too little that the model can read.
+    """
+    texts: list[str] = []
+    found: list[Lesson] = []
+    for number in range(seed, seed + MOST_STORIES):
+        if len(found) == count:
+            return texts, found
+        asked = asked_by(model, world, number)
+        if not asked:
+            continue
+        text, _, lesson = asked[number % len(asked)]
+        if lesson.prompt not in without:
+            texts.append(text)
+            found.append(lesson)
+    raise NotEnoughDataError(
+        f"{count} held-out questions were needed; {MOST_STORIES} stories of the world "
+        f"{world.name!r} have {len(found)} that fit. Give prompts of your own, or another world."
+    )
+
+
+def asked_by(
+    model: LanguageModel, world: World, number: int, *, split: str = "held_out"
+) -> list[tuple[str, str, Lesson]]:
+    """The questions of one story that fit into the context.
+
+    Args:
+        model: whose tokens they are.
+        world: that tells the story.
+        number: of the story.
+        split: `held_out`, or `composition` for what no training story put together.
+    Returns:
+        The text before each answer, the answer with the space before it, and both as ids.
+    """
+    story = world.sample(number, split=split)
+    found = []
+    for question in asked_in([story]):
+        text = story.text[: question.start].rstrip()
+        answer = story.text[len(text) : question.start] + question.answer
+        if len(model.tokenizer.encode(text + answer)) <= model.cfg.n_ctx:
+            found.append((text, answer, Lesson.of(model, text, answer)))
+    return found

@@ -1,0 +1,146 @@
+"""A model's own answers to a story's questions, and what its words cost, many stories a batch.
+
+The true text stands before every answer. The answer counts when each of its tokens is the model's
+first choice: then greedy decoding would write it.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from interp.core.alignment import Span, nats_per_token, token_range
+from interp.core.protocols import LanguageModel
+from interp.methods.data.questions import Asked
+from interp.worlds.world import Story
+
+BATCH = 64
+MOST_LOGITS = 2**25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """A story as the model read it, up to its context.
+
+    Attributes:
+        ids: its tokens.
+        spans: their characters.
+        best: the model's first choice for each token after the first.
+        nats: what each of these cost.
+    """
+
+    ids: list[int]
+    spans: list[Span]
+    best: list[int]
+    nats: Float[Tensor, " pos"]
+
+
+def read_stories(model: LanguageModel, stories: Sequence[Story]) -> list[Reading]:
+    """Each story in one forward pass."""
+    encoded = [model.tokenizer.encode_with_spans(story.text) for story in stories]
+    longest = model.cfg.n_ctx
+    rows = [ids[:longest] for ids, _ in encoded]
+    return [
+        Reading(ids=ids, spans=spans[:longest], best=best.tolist(), nats=nats)
+        for ids, (_, spans), (best, nats) in zip(rows, encoded, _read(model, rows), strict=True)
+    ]
+
+
+def right_answers(readings: Sequence[Reading], asked: Sequence[Asked]) -> list[bool | None]:
+    """Whether each whole answer is the model's first choice; None beyond the model's context."""
+    return [_right(readings[question.story], question) for question in asked]
+
+
+def says_unknown(
+    model: LanguageModel,
+    stories: Sequence[Story],
+    readings: Sequence[Reading],
+    asked: Sequence[Asked],
+    never: frozenset[str],
+) -> list[bool]:
+    """Whether greedy decoding would give one of the answers `never` to each question.
+
+    Where the true text goes on in another way, such an answer is put in its place.
+    """
+    found = [
+        question.unknown and bool(_right(readings[question.story], question)) for question in asked
+    ]
+    instead = [
+        (i, *row)
+        for i, question in enumerate(asked)
+        if not question.unknown
+        for row in _instead(
+            model, stories[question.story].text, readings[question.story], question, never
+        )
+    ]
+    rows = [ids for _, ids, _ in instead]
+    for (i, ids, first), (best, _) in zip(instead, _read(model, rows), strict=True):
+        found[i] |= best[first - 1 :].tolist() == ids[first:]
+    return found
+
+
+def regrets(
+    stories: Sequence[Story], readings: Sequence[Reading]
+) -> tuple[Float[Tensor, " story"], Int[Tensor, " story"]]:
+    """Loss less floor of each story in nats, and its predicted tokens."""
+    floors = []
+    for story, reading in zip(stories, readings, strict=True):
+        costs = [(*choice.span, choice.surprisal_nats) for choice in story.choices]
+        inside = [cost for cost in costs if cost[0] < reading.spans[-1][1]]
+        floors.append(sum(nats_per_token(story.text, reading.spans, inside)))
+    losses = torch.tensor([reading.nats.sum().item() for reading in readings], dtype=torch.float64)
+    return losses - torch.tensor(floors), torch.tensor([len(each.nats) for each in readings])
+
+
+def place_of(reading: Reading, question: Asked) -> tuple[int, int] | None:
+    """The first and the last token of the answer; None beyond the context."""
+    end = question.start + len(question.answer)
+    if end > reading.spans[-1][1]:
+        return None
+    return token_range(reading.spans, (question.start, end))
+
+
+def _right(reading: Reading, question: Asked) -> bool | None:
+    place = place_of(reading, question)
+    if place is None:
+        return None
+    first, last = place
+    return reading.best[first - 1 : last] == reading.ids[first : last + 1]
+
+
+def _instead(
+    model: LanguageModel, text: str, reading: Reading, question: Asked, never: frozenset[str]
+) -> Iterator[tuple[list[int], int]]:
+    """Rows that end in an answer of `never`, where the model's first choice begins it."""
+    place = place_of(reading, question)
+    if place is None:
+        return
+    first = place[0]
+    for answer in sorted(never):
+        ids = model.tokenizer.encode(text[: question.start] + answer)
+        fits = first < len(ids) <= model.cfg.n_ctx
+        if fits and ids[:first] == reading.ids[:first] and ids[first] == reading.best[first - 1]:
+            yield ids, first
+
+
+@torch.no_grad()
+def _read(
+    model: LanguageModel, rows: Sequence[Sequence[int]]
+) -> Iterator[tuple[Int[Tensor, " pos"], Float[Tensor, " pos"]]]:
+    """First choice and nats of every token of each row after its first.
+
+    Rows are filled up behind their end, which a causal model cannot see.
+    """
+    width = max(map(len, rows), default=1)
+    size = max(1, min(BATCH, MOST_LOGITS // (width * model.cfg.d_vocab)))
+    for start in range(0, len(rows), size):
+        part = rows[start : start + size]
+        longest = max(map(len, part))
+        tokens = torch.tensor([[*row, *[0] * (longest - len(row))] for row in part])
+        logits = model.run(tokens).logits[:, :-1].float().cpu()
+        chosen = logits.gather(-1, tokens[:, 1:, None])[..., 0]
+        nats = logits.logsumexp(-1) - chosen
+        for row, best, cost in zip(part, logits.argmax(-1), nats, strict=True):
+            yield best[: len(row) - 1], cost[: len(row) - 1]

@@ -1,0 +1,80 @@
+"""Where each head looks on random tokens said twice: the scores that name a head's habit."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from interp.core.errors import NotEnoughDataError
+from interp.core.protocols import LanguageModel
+from interp.methods.attention_patterns import off_by
+
+SCORES = ("previous_token", "duplicate_token", "induction", "first_token")
+
+
+def head_scores(
+    model: LanguageModel, tokens: Int[Tensor, "batch pos"], length: int
+) -> Float[Tensor, "batch score layer head"]:
+    """`SCORES` of each sequence: mean attention weight where each says to look.
+
+    Args:
+        model: any language model.
+        tokens: from `repeated_tokens`.
+        length: tokens of each copy.
+    """
+    start = tokens.shape[1] - 2 * length  # 1 with a beginning-of-text token
+    patterns = model.run(tokens, cache=["pattern"]).stack("pattern").float().cpu()
+    again = slice(-length, None)  # queries of the second copy
+    scores = (
+        # The token before the first ordinary one may be the first of all: another score.
+        off_by(patterns, 1)[..., max(start, 1) :],
+        off_by(patterns, length)[..., again],
+        off_by(patterns, length - 1)[..., again],
+        patterns[..., 1:, 0],
+    )
+    return torch.stack([score.mean(-1) for score in scores]).permute(2, 0, 1, 3)
+
+
+LONGEST = 32
+
+
+def copy_length(model: LanguageModel, wanted: int = 0) -> int:
+    """Tokens in each copy: as wanted, or as fits the context and the vocabulary, at most 32.
+
+    Raises:
+        NotEnoughDataError: the context or the vocabulary is too small.
+    """
+    room = min((model.cfg.n_ctx - 1) // 2, len(_ordinary(model)))
+    length = wanted or min(LONGEST, room)
+    if not 3 <= length <= room:
+        raise NotEnoughDataError(
+            f"Each copy needs 3 to {room} different tokens in this model (context "
+            f"{model.cfg.n_ctx}, vocabulary {model.cfg.d_vocab}); {length} were asked for."
+        )
+    return length
+
+
+def repeated_tokens(
+    model: LanguageModel, count: int, length: int, seed: int
+) -> Int[Tensor, "batch pos"]:
+    """Rows of: beginning of text (if there is one), `length` different tokens, the same again."""
+    generator = torch.Generator().manual_seed(seed)
+    known = _ordinary(model)
+    order = torch.rand(count, len(known), generator=generator).argsort(1)[:, :length]
+    copy, bos = known[order], model.tokenizer.bos_token_id
+    first = [] if bos is None else [torch.full((count, 1), bos)]
+    return torch.cat([*first, copy, copy], 1)
+
+
+def second_copy_loss(
+    logits: Float[Tensor, "batch pos d_vocab"], tokens: Int[Tensor, "batch pos"], length: int
+) -> Float[Tensor, " batch"]:
+    """Mean nats per token of the second copy; its first token cannot be known and is left out."""
+    log_probs = logits[:, -length:-1].float().log_softmax(-1)
+    return -log_probs.gather(-1, tokens[:, 1 - length :, None]).squeeze(-1).mean(-1)
+
+
+def _ordinary(model: LanguageModel) -> Int[Tensor, " token"]:
+    """Ids that stand for text: special tokens have no bytes."""
+    limit = min(model.cfg.d_vocab, model.tokenizer.d_vocab)
+    pieces = model.tokenizer.pieces(range(limit))
+    return torch.tensor([i for i, piece in enumerate(pieces) if piece])

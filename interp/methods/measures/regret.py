@@ -1,0 +1,45 @@
+"""Loss less the world's floor, by the kind of choice that a token shows."""
+
+import torch
+
+from interp.methods.checkpoints.evaluation_set import Ground, Look
+from interp.methods.checkpoints.measure_scores import Scores
+from interp.methods.measures import Measure
+
+FEWEST = 20
+
+
+def regret(look: Look) -> dict[str, Scores]:
+    """Nats per token above the floor: of all tokens, and of each kind."""
+    gaps = [
+        reading.nats.double() - floor
+        for reading, (floor, _) in zip(look.readings, look.ground.floors, strict=True)
+    ]
+    kinds = [kinds for _, kinds in look.ground.floors]
+    counts = {kind: sum(of.count(kind) for of in kinds) for kind in dict.fromkeys(sum(kinds, ()))}
+    common = sorted((kind for kind, n in counts.items() if n >= FEWEST), key=lambda k: -counts[k])
+    here = {"all": [torch.ones(len(gap), dtype=torch.bool) for gap in gaps]} | {
+        kind: [torch.tensor([each == kind for each in of]) for of in kinds] for kind in common
+    }
+    return {
+        name: Scores(
+            part=tuple(float(gap[flags].sum()) for gap, flags in zip(gaps, of, strict=True)),
+            whole=tuple(float(flags.sum()) for flags in of),
+        )
+        for name, of in here.items()
+    }
+
+
+def applies(ground: Ground) -> bool:
+    """Whether the world tells what its choices cost."""
+    return any(story.choices for story in ground.stories)
+
+
+MEASURE = Measure(
+    title="Regret by kind of token",
+    unit="nats/token above the floor",
+    of=regret,
+    applies=applies,
+    better="low",
+    place=1,
+)

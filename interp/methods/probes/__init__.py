@@ -1,0 +1,1 @@
+"""Reading variables out of activations: classifiers, directions, decoded states."""

@@ -1,0 +1,233 @@
+"""What a probe runs: tasks and controls, the split, the fits, the counts on test stories."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from interp.core.errors import NotEnoughDataError
+from interp.core.hooks import Name
+from interp.core.progress import part, tell
+from interp.core.protocols import LanguageModel, Tokenizer
+from interp.core.statistics.intervals import Interval, paired_difference, rate
+from interp.methods.activations import rows_at, site_label
+from interp.methods.data.examples import Example, groups, split, world_examples
+from interp.methods.probes.classifier import Linear, Mlp, fit_linear, fit_mlp
+from interp.worlds.world import Story
+
+Kind = Literal["linear", "mlp"]
+DRAWS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeData:
+    """Examples with their split; task 0 of `targets` is the truth, the others are controls."""
+
+    examples: Sequence[Example]
+    classes: tuple[str, ...]
+    targets: Int[Tensor, "task example"]
+    names: tuple[str, ...]
+    groups: Int[Tensor, " example"]
+    train: Int[Tensor, " example"]
+    validation: Int[Tensor, " example"]
+    test: Int[Tensor, " example"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """One site: the classifier, and by task name which test examples it got right."""
+
+    classifier: Linear | Mlp
+    validation: float
+    right: dict[str, Float[Tensor, " example"]]
+    predicted: Int[Tensor, " example"]
+
+
+def prepare(examples: Sequence[Example], order: Sequence[str], seed: int) -> ProbeData:
+    """Classes, the split, and the tasks: the true one, shuffled ones, arbitrary ones."""
+    labels = {example.label for example in examples}
+    classes = tuple(sorted(labels, key=lambda v: (v not in order, _rank(v, order), v)))
+    if len(examples) < 40 or len(classes) < 2:
+        raise NotEnoughDataError(
+            f"A probe needs 40 examples of two classes or more; {len(examples)} of {len(classes)} "
+            "came. Ask for more stories, or check `variable`, `at` and `about`."
+        )
+    grouped = groups(examples)
+    test, validation, train = split(grouped, (0.25, 0.15), seed=seed)
+    truth = torch.tensor([classes.index(example.label) for example in examples])
+    names, tasks = _tasks(examples, truth, seed)
+    return ProbeData(
+        examples=examples,
+        classes=classes,
+        targets=tasks,
+        names=names,
+        groups=grouped,
+        train=train,
+        validation=validation,
+        test=test,
+    )
+
+
+def _rank(value: str, order: Sequence[str]) -> int:
+    return list(order).index(value) if value in order else 0
+
+
+def _tasks(
+    examples: Sequence[Example], truth: Int[Tensor, " example"], seed: int
+) -> tuple[tuple[str, ...], Int[Tensor, "task example"]]:
+    generator = torch.Generator().manual_seed(seed)
+    n = len(truth)
+    tasks = [("probe", truth)]
+    for _ in range(DRAWS):
+        tasks.append(("shuffled", truth[torch.randperm(n, generator=generator)]))
+    kinds = {kind: i for i, kind in enumerate(dict.fromkeys(e.kind for e in examples))}
+    of_kind = torch.tensor([kinds[example.kind] for example in examples])
+    for _ in range(DRAWS if len(kinds) > 1 else 0):
+        # Hewitt & Liang draw each kind's label from the true labels' distribution.
+        drawn = truth[torch.randint(0, n, (len(kinds),), generator=generator)]
+        tasks.append(("control_task", drawn[of_kind]))
+    return tuple(name for name, _ in tasks), torch.stack([task for _, task in tasks])
+
+
+def only_truth(data: ProbeData) -> ProbeData:
+    """The same rows without the controls that are only label games."""
+    changed = {"targets": data.targets[:1], "names": data.names[:1]}
+    return ProbeData(**{**vars(data), **changed})
+
+
+def fit_sites(
+    model: LanguageModel, data: ProbeData, sites: Sequence[Name], kind: Kind, l2: float, seed: int
+) -> list[Fit]:
+    """Every task fitted and scored at every site."""
+    with part(0.0, 0.3):
+        rows = rows_at(model, data.examples, sites)
+    fits = []
+    for number, (site, of_site) in enumerate(zip(sites, rows.unbind(0), strict=True)):
+        share = 0.3 + 0.7 * number / len(sites)
+        tell(f"fitting, {site_label(site, model.cfg.n_layers)}", share, 1)
+        fits.append(_fit(of_site, data, kind, l2, seed))
+    return fits
+
+
+def _fit(x: Tensor, data: ProbeData, kind: Kind, l2: float, seed: int) -> Fit:
+    """One site: every task fitted on the training rows, scored on the test rows."""
+    x, targets = x.to(torch.float32), data.targets
+    train, classes = data.train, len(data.classes)
+    if kind == "linear":
+        classifier = fit_linear(x[train], targets[:, train], classes, l2=l2)
+    else:
+        classifier = fit_mlp(x[train], targets[:, train], classes, seed=seed)
+    predicted = classifier.predict(x)
+    right = (predicted == targets).double()
+    by_name = {
+        name: torch.stack([right[i, data.test] for i, n in enumerate(data.names) if n == name])
+        for name in dict.fromkeys(data.names)
+    }
+    return Fit(
+        classifier=classifier,
+        validation=float(right[0, data.validation].mean()),
+        right={name: draws.mean(0) for name, draws in by_name.items()},
+        predicted=predicted[0, data.test],
+    )
+
+
+def scores(data: ProbeData, fits: list[Fit], twins: list[list[Fit]], seed: int) -> dict:
+    """Everything that is counted on the test stories."""
+    within = data.groups[data.test]
+    curves = {
+        name: tuple(rate(fit.right[name], within, seed=seed) for fit in fits)
+        for name in dict.fromkeys(data.names)
+    }
+    if twins:
+        means = [
+            torch.stack([fit.right["probe"] for fit in of]).mean(0)
+            for of in zip(*twins, strict=True)
+        ]
+        curves["untrained"] = tuple(rate(mean, within, seed=seed) for mean in means)
+    truth = data.targets[0, data.test]
+    commonest = data.targets[0, data.train].mode().values
+    best = best_site(fits)
+    return {
+        "classes": data.classes,
+        "best": best,
+        "accuracy": curves.pop("probe"),
+        "selectivity": _selectivity(fits, within, seed),
+        "controls": curves,
+        "majority": rate(truth == commonest, within, seed=seed),
+        "confusion": _confusion(truth, fits[best].predicted, len(data.classes)),
+        "n_train": len(data.train),
+        "n_test": len(data.test),
+    }
+
+
+def best_site(fits: list[Fit]) -> int:
+    """By validation accuracy, the earliest of equals: the test stories have no say."""
+    return max(range(len(fits)), key=lambda i: fits[i].validation)
+
+
+def _selectivity(fits: list[Fit], within: Tensor, seed: int) -> tuple[Interval, ...]:
+    if "control_task" not in fits[0].right:
+        return ()
+    return tuple(
+        paired_difference(fit.right["probe"], fit.right["control_task"], within, seed=seed)
+        for fit in fits
+    )
+
+
+def _confusion(truth: Tensor, predicted: Tensor, classes: int) -> Int[Tensor, "class class"]:
+    cells = torch.bincount(truth * classes + predicted, minlength=classes**2)
+    return cells.view(classes, classes)
+
+
+def weights(fits: list[Fit], d_model: int) -> dict[str, Tensor]:
+    """The linear classifiers, and a unit direction a class at the best site."""
+    if isinstance(fits[0].classifier, Mlp):
+        empty = torch.zeros(0, d_model)
+        return {"weight": empty[None], "bias": torch.zeros(1, 0), "directions": empty}
+    weight = torch.stack([fit.classifier.weight[0] for fit in fits])
+    best = weight[best_site(fits)]
+    centred = best - best.mean(0)
+    return {
+        "weight": weight,
+        "bias": torch.stack([fit.classifier.bias[0] for fit in fits]),
+        "directions": centred / centred.norm(dim=1, keepdim=True).clamp_min(1e-12),
+    }
+
+
+MOST_EXAMPLES = 800
+
+
+def probe_data(
+    tokenizer: Tokenizer,
+    stories: Sequence[Story],
+    variables: Mapping[str, Sequence[str]],
+    *,
+    longest: int,
+    seed: int,
+) -> dict[str, ProbeData]:
+    """Each variable's examples with their split: where it is asked, else where it holds.
+
+    What is only stated is left out: there the word itself says it. So is what is too rare.
+    """
+    found = {}
+    for variable, values in variables.items():
+        examples = _examples(tokenizer, stories, variable, longest)
+        with suppress(NotEnoughDataError):
+            found[variable] = prepare(examples, tuple(values), seed)
+    return found
+
+
+def _examples(
+    tokenizer: Tokenizer, stories: Sequence[Story], variable: str, longest: int
+) -> Sequence[Example]:
+    for at in ("asked", "state"):
+        found = world_examples(tokenizer, stories, variable, at=at, max_tokens=longest)
+        if len(found) > MOST_EXAMPLES:
+            found = [e for e in found if e.story < found[MOST_EXAMPLES].story]
+        if found:
+            return found
+    return []

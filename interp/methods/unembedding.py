@@ -1,0 +1,160 @@
+"""Residual streams read through the final norm and the unembedding, checked against the logits.
+
+Knows nothing of plots, controls or results: numbers in, numbers out.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from interp.core.errors import ReadoutError
+from interp.core.protocols import LanguageModel, Run
+
+if TYPE_CHECKING:
+    from interp.core.edits import Edit
+
+CHUNK = 64
+Translate = Callable[[int, Float[Tensor, "pos d_model"]], Float[Tensor, "pos d_model"]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What each residual stream says about the next token; row 0 = embedding, last = final.
+
+    Attributes:
+        top_ids: the best candidates.
+        top_log_probs: theirs, in nats.
+        entropy_bits: of the whole distribution.
+        kl_nats: from the final distribution to this row's, KL(final || row).
+        kl_other_nats: the same, to the final distribution of another position (a control).
+        answer_ranks: of the final distribution's best token.
+        log_probs: of the targets, in nats.
+        ranks: of the targets; 0 = the most probable token.
+    """
+
+    top_ids: Int[Tensor, "layer pos k"]
+    top_log_probs: Float[Tensor, "layer pos k"]
+    entropy_bits: Float[Tensor, "layer pos"]
+    kl_nats: Float[Tensor, "layer pos"]
+    kl_other_nats: Float[Tensor, "layer pos"]
+    answer_ranks: Int[Tensor, "layer pos"]
+    log_probs: Float[Tensor, "layer pos target"]
+    ranks: Int[Tensor, "layer pos target"]
+
+
+def residuals(
+    model: LanguageModel, tokens: Int[Tensor, "batch pos"], edits: "Sequence[Edit]" = ()
+) -> tuple[Run, Float[Tensor, "layer batch pos d_model"]]:
+    """One run, and its residual stream before the first block and after each."""
+    run = model.run(tokens, cache=[("resid_pre", 0), "resid_post"], edits=edits)
+    return run, torch.cat([run["resid_pre", 0][None], run.stack("resid_post")])
+
+
+def check_readout(
+    model: LanguageModel,
+    resid: Float[Tensor, "... d_model"],
+    logits: Float[Tensor, "... d_vocab"],
+    tolerance: float,
+) -> None:
+    """Refuse a readout that does not reproduce the model's own logits from its last stream.
+
+    Raises:
+        ReadoutError: with the largest gap, in log-probability, and the tolerance.
+    """
+    read = model.unembed(resid).float().log_softmax(-1)
+    gap = (read - logits.float().log_softmax(-1)).abs().max().item()
+    if not gap <= tolerance:
+        raise ReadoutError(
+            "The last residual stream, read through the final norm and the unembedding, must give "
+            f"the model's own log-probabilities; the largest gap is {gap:.3g} nats, the tolerance "
+            f"{tolerance:.3g}. Leave out edits after the last block, or raise `tolerance` for a "
+            "model of low precision."
+        )
+
+
+def read(
+    model: LanguageModel,
+    tokens: Int[Tensor, "1 pos"],
+    *,
+    targets: Sequence[int] = (),
+    k: int = 5,
+    translate: Translate | None = None,
+    edits: "Sequence[Edit]" = (),
+    tolerance: float = 1e-3,
+    shift: int = 1,
+) -> Reading:
+    """Read every residual stream of one prompt; the control compares positions `shift` apart."""
+    run, streams = residuals(model, tokens, edits)
+    check_readout(model, streams[-1], run.logits, tolerance)
+    streams, logits = streams[:, 0], run.logits[0]
+    # One position has no other: nan, not a control that equals the reading.
+    others = logits.roll(shift, 0) if len(logits) > 1 else torch.full_like(logits, torch.nan)
+    parts = [
+        _read_chunk(model, streams[:, part], logits[part], others[part], targets, k, translate)
+        for part in _chunks(len(logits))
+    ]
+    names = Reading.__dataclass_fields__
+    joined = {name: torch.cat([getattr(part, name) for part in parts], 1).cpu() for name in names}
+    return Reading(**joined)
+
+
+def _chunks(length: int) -> Iterator[slice]:
+    return (slice(start, start + CHUNK) for start in range(0, length, CHUNK))
+
+
+def _read_chunk(
+    model: LanguageModel,
+    streams: Float[Tensor, "layer pos d_model"],
+    logits: Float[Tensor, "pos d_vocab"],
+    others: Float[Tensor, "pos d_vocab"],
+    targets: Sequence[int],
+    k: int,
+    translate: Translate | None,
+) -> Reading:
+    final, other = _log_probs(logits), _log_probs(others)
+    rows = []
+    for layer, resid in enumerate(streams):
+        moved = translate(layer, resid) if translate else resid
+        rows.append(_row(_log_probs(model.unembed(moved)), final, other, targets, k))
+    return Reading(**{name: torch.stack([row[name] for row in rows]) for name in rows[0]})
+
+
+def _log_probs(logits: Float[Tensor, "pos d_vocab"]) -> Float[Tensor, "pos d_vocab"]:
+    return (logits.double() if logits.device.type != "mps" else logits.float()).log_softmax(-1)
+
+
+def _row(
+    log_probs: Float[Tensor, "pos d_vocab"],
+    final: Float[Tensor, "pos d_vocab"],
+    other: Float[Tensor, "pos d_vocab"],
+    targets: Sequence[int],
+    k: int,
+) -> dict[str, Tensor]:
+    top = log_probs.topk(min(k, log_probs.shape[-1]), dim=-1)
+    at = torch.as_tensor(list(targets), dtype=torch.long, device=log_probs.device)
+    chosen = log_probs[:, at]
+    answer = log_probs.gather(-1, final.argmax(-1, keepdim=True))
+    above = [(log_probs > column[:, None]).sum(-1) for column in chosen.unbind(1)]
+    ranks = torch.stack(above, -1) if above else torch.zeros_like(chosen, dtype=torch.long)
+    return {
+        "top_ids": top.indices,
+        "top_log_probs": top.values.float(),
+        "entropy_bits": -_expected(log_probs, log_probs).float() / math.log(2),
+        "kl_nats": _expected(final, final - log_probs).float(),
+        "kl_other_nats": _expected(other, other - log_probs).float(),
+        "answer_ranks": (log_probs > answer).sum(-1),
+        "log_probs": chosen.float(),
+        "ranks": ranks,
+    }
+
+
+def _expected(
+    log_probs: Float[Tensor, "pos d_vocab"], values: Float[Tensor, "pos d_vocab"]
+) -> Float[Tensor, " pos"]:
+    # A token of probability 0 (log-probability -inf) adds nothing; 0 * inf would be nan.
+    return torch.where(log_probs.isneginf(), 0.0, log_probs.exp() * values).sum(-1)

@@ -1,0 +1,139 @@
+"""Puts a model that came from elsewhere on a shelf: checked, opened once, then there as a whole."""
+
+import os
+import re
+from pathlib import Path
+from typing import BinaryIO
+
+from interp.core import untrusted_archive
+from interp.core.errors import CheckpointError, InterpError
+from interp.core.files import read_object
+from interp.core.untrusted_archive import Piece, shown
+from interp.models.io.checkpoint import open_model, save_model
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?<!\.)")
+RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+NEEDED = ("config.json", "tokenizer.json")
+
+
+def import_model(source: str | Path | BinaryIO, shelf: str | Path, name: str | None = None) -> Path:
+    """Copy a model's folder, or unpack a zip of one, into a folder of its own on a shelf.
+
+    Our own folders keep their checkpoints and measurements, and every SHA-256 on record must hold.
+    A `transformers` folder (GPT-2, Llama or Qwen 3; safetensors) is written anew in our own form.
+    Nothing is unpickled, nothing that stands on the shelf is replaced, and a refusal leaves the
+    shelf as it was.
+
+    Args:
+        source: a folder, a zip, or the bytes of a zip; at most 2 GB and 1,000 files.
+        shelf: the folder of models that gets it.
+        name: of the new folder; None = the source's own.
+    Returns:
+        The new folder.
+    Raises:
+        CheckpointError: a file is missing, damaged, pickled, too large or no part of a model, the
+            name cannot be a folder's, or there is such a model already.
+        ConfigError: the model is of a family that has no counterpart here.
+    Example:
+        >>> import_model("no/such/model.zip", "runs")
+        Traceback (most recent call last):
+        interp.core.errors.CheckpointError: There is no 'no/such/model.zip'. Check the path.
+    """
+    place = Path(source).expanduser() if isinstance(source, str | Path) else source
+    if isinstance(place, Path) and not place.exists():
+        raise CheckpointError(f"There is no {shown(str(source))}. Check the path.")
+    name = _name(place) if name is None else name
+    target = Path(shelf) / check_name(name)
+    _refuse_existing(target)
+    temporary = target.with_name(f".{name}.{os.urandom(6).hex()}.tmp")
+    try:
+        _unpack(place, temporary / name)
+        _open_once(temporary / name)
+        _refuse_existing(target)
+        (temporary / name).rename(target)
+    except InterpError as error:
+        raise type(error)(str(error).replace(str(temporary) + os.sep, "")) from None
+    except OSError as error:
+        raise CheckpointError(
+            f"{shelf} cannot take the model ({error.strerror or error}). Free some space, or "
+            "choose another folder."
+        ) from None
+    finally:
+        untrusted_archive.remove(temporary)
+    return target
+
+
+def check_name(name: str) -> str:
+    """The name, if every system can use it as a folder's.
+
+    Raises:
+        CheckpointError: it holds other than letters, digits, `.`, `_` and `-`, or is reserved.
+    """
+    if not NAME.fullmatch(name) or RESERVED.fullmatch(name):
+        raise CheckpointError(
+            f"A model's name is up to 64 letters, digits, '.', '_' and '-'; {shown(name)} is none. "
+            "Give it another name."
+        )
+    return name
+
+
+def _name(source: Path | BinaryIO) -> str:
+    path = source if isinstance(source, Path) else Path(str(getattr(source, "name", "model")))
+    folder = isinstance(source, Path) and source.is_dir()
+    return path.resolve().name if folder else path.name.removesuffix(".zip")
+
+
+def _refuse_existing(target: Path) -> None:
+    if target.exists() or target.is_symlink():
+        raise CheckpointError(
+            f"There is a model named {target.name!r} already, and none is ever replaced. Give "
+            "the new one another name."
+        )
+
+
+def _unpack(source: Path | BinaryIO, folder: Path) -> None:
+    with untrusted_archive.pieces_of(source) as pieces:
+        chosen = _model_in(pieces)
+        folder.mkdir(parents=True)
+        untrusted_archive.write(chosen, folder)
+
+
+def _model_in(pieces: list[Piece]) -> list[Piece]:
+    """The pieces below the one folder that has a config.json, named from there on."""
+    names = {piece.name for piece in pieces}
+    tops = [name.removesuffix(NEEDED[0]) for name in names if f"/{name}".endswith(f"/{NEEDED[0]}")]
+    if not tops:
+        raise CheckpointError(
+            f"A model's folder with a {NEEDED[0]} was needed; there is none in this one. Choose "
+            "the folder that holds it."
+        )
+    top = min(tops, key=len)
+    if any(not other.startswith(top) for other in tops):
+        raise CheckpointError("One model was needed; there are several. Import one at a time.")
+    if top + NEEDED[1] not in names:
+        raise CheckpointError(f"The model needs its {NEEDED[1]}; there is none beside its config.")
+    if not any(name.startswith(top) and name.endswith(".safetensors") for name in names):
+        raise CheckpointError("The model needs weights (.safetensors); there are none in it.")
+    return [
+        Piece(piece.name.removeprefix(top), piece.size, piece.open)
+        for piece in pieces
+        if piece.name.startswith(top)
+    ]
+
+
+def _open_once(folder: Path) -> None:
+    """Read the model as anyone would; a foreign one is written again in our form.
+
+    Raises:
+        CheckpointError: a file is damaged or foreign.
+        ConfigError: the family has no counterpart here.
+    """
+    if not {"architectures", "model_type"} & set(read_object(folder / NEEDED[0])):
+        open_model(folder)
+        return
+    from interp.models.io.huggingface import load_huggingface
+
+    model = load_huggingface(folder)
+    untrusted_archive.remove(folder)
+    folder.mkdir()
+    save_model(model, folder)

@@ -1,0 +1,156 @@
+"""One way in for every model: our folders and runs, `transformers`, GGUF, names on the hub."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from interp.core.errors import CheckpointError, ConfigError, near_misses
+from interp.core.files import read_object, refuse_pickle
+from interp.core.protocols import LanguageModel
+from interp.models.io.checkpoint import open_model
+from interp.models.io.device import pick_device
+from interp.models.io.history import History
+
+_PACKAGE = Path(__file__).resolve().parents[2]
+SHELVES = (_PACKAGE.parent / "trained_models", _PACKAGE / "trained_models")
+"""Where the shipped models are: in a checkout, and in an installed wheel."""
+_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
+def load_model(
+    source: str | Path,
+    *,
+    step: int | None = None,
+    device: str | torch.device = "auto",
+    dtype: torch.dtype | None = None,
+) -> LanguageModel:
+    """Open a model, whatever it is kept in; nothing is ever unpickled.
+
+    Args:
+        source: a model folder, a run's folder, a checkpoint's folder, a `transformers` folder, a
+            GGUF file, the name of a shipped model (`stories-demo`), or any name on the hub that
+            TransformerLens can open (`gpt2`). A `transformers` folder of a family that we have no
+            weights for opens through TransformerLens too.
+        step: a checkpoint of a run; None = the finished model, or the newest checkpoint.
+        device: `auto` = CUDA, else MPS, else the CPU.
+        dtype: of the weights; None = float32.
+    Raises:
+        CheckpointError: a file is missing, damaged, pickled or foreign.
+        ConfigError: `step` of something that has none, or a device that is not there.
+    Example:
+        >>> load_model("no/such/model.gguf")
+        Traceback (most recent call last):
+        interp.core.errors.CheckpointError: There is no no/such/model.gguf. Check the path.
+    """
+    place, found = pick_device(device), find_model(source)
+    if found is not None and _is_ours(found):
+        model: Any = open_model(found, step).to(device=place, dtype=dtype)
+        model.history = _history(source, found, device, dtype)
+    elif step is not None:
+        raise ConfigError(
+            f"Only a run has steps; {source} is none. Leave `step` out, or name a run's folder."
+        )
+    else:
+        model = _foreign(source, found, place, dtype or torch.float32)
+    model.source = str(source)
+    return model
+
+
+def _history(
+    source: str | Path, found: Path, device: str | torch.device, dtype: torch.dtype | None
+) -> History:
+    """The run that a checkpoint belongs to, opened in the same way."""
+    folder = found.resolve()
+    if folder.parent.name == "checkpoints":
+        folder, source = folder.parents[1], str(folder.parents[1])
+    record = folder / "run.json"
+    last = read_object(record).get("step") if record.exists() else None
+    return History(
+        folder, last, lambda step: load_model(source, step=step, device=device, dtype=dtype)
+    )
+
+
+def find_model(source: str | Path) -> Path | None:
+    """The file or folder that `source` names: a path, or a shipped model by its bare name."""
+    shipped = [shelf / source for shelf in SHELVES if not Path(source).is_absolute()]
+    shipped += [shelf.parent / source for shelf in SHELVES if _below_shelf(source)]
+    places = (Path(source).expanduser(), *shipped)
+    return next((place for place in places if place.exists()), None)
+
+
+def shipped_models() -> list[str]:
+    """The names of the models that come with interp."""
+    folders = (path.parent for shelf in SHELVES for path in shelf.glob("*/config.json"))
+    return sorted({folder.name for folder in folders})
+
+
+def _below_shelf(source: str | Path) -> bool:
+    parts = Path(source).parts
+    return len(parts) == 2 and parts[0] == "trained_models"
+
+
+def _is_ours(path: Path) -> bool:
+    marks = ("run.json", "meta.json", "checkpoints")
+    return path.is_dir() and any((path / mark).exists() for mark in marks)
+
+
+def _foreign(
+    source: str | Path, found: Path | None, device: torch.device, dtype: torch.dtype
+) -> LanguageModel:
+    if found is None:
+        return _from_hub(source, device, dtype)
+    from interp.models.io import huggingface
+
+    if found.is_file():
+        if found.suffix == ".gguf":
+            return huggingface.load_gguf(found, device=device, dtype=dtype)
+        refuse_pickle(found)
+        raise CheckpointError(
+            f"A model's folder or a .gguf file was needed; {found} is neither. Give the folder."
+        )
+    config = _config(found)
+    if not {"architectures", "model_type"} & set(config):
+        return open_model(found)
+    if not list(found.glob("*.safetensors")):
+        for path in sorted(found.glob("*.bin")):
+            refuse_pickle(path)
+    elif not _is_family(config):
+        return _bridge(str(found), device, dtype)
+    return huggingface.load_huggingface(found, device=device, dtype=dtype)
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    config = read_object(path) if path.exists() else {}
+    named = config.get("architectures") or []
+    if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+        raise CheckpointError(f"{path} must name its architectures in a list; it does not.")
+    return config
+
+
+def _is_family(config: dict[str, Any]) -> bool:
+    from interp.models.io.huggingface_config import architecture_of
+
+    try:
+        architecture_of(config)
+    except ConfigError:
+        return False
+    return True
+
+
+def _from_hub(source: str | Path, device: torch.device, dtype: torch.dtype) -> LanguageModel:
+    name = str(source)
+    close = near_misses(name, shipped_models())
+    if not _HUB_NAME.fullmatch(name) or name.endswith((".gguf", ".safetensors")):
+        raise CheckpointError(f"There is no {name}. Check the path.")
+    if close.startswith(" Did you mean"):
+        raise CheckpointError(f"No model is called {name!r}.{close}")
+    return _bridge(name, device, dtype)
+
+
+def _bridge(name: str, device: torch.device, dtype: torch.dtype) -> LanguageModel:
+    from interp.models.transformer_lens_bridge import load_bridge
+
+    return load_bridge(name, device=device, dtype=dtype)

@@ -1,0 +1,471 @@
+"""Any model that TransformerLens can boot, behind our own protocol.
+
+A bridge keeps hooks as state, so every pass here holds a lock, adds its hooks, and takes them away
+again whatever happens. Interventions stay arguments.
+"""
+
+import copy
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from transformer_lens.model_bridge import TransformerBridge
+from transformer_lens.model_bridge.bridge_core import build_alias_to_canonical_map
+from transformer_lens.model_bridge.sources import build_bridge_from_module
+
+from interp.core.edits import Edit, EditContext, by_point
+from interp.core.errors import CheckpointError, ConfigError, HookNameError, ReadoutError
+from interp.core.hooks import SHORT, Name, Names, layer_of, short_name
+from interp.core.protocols import Generation, Prompt, Run, Step
+from interp.models import prompts
+from interp.models.generation import Sampler
+from interp.models.sampling import Sampling
+from interp.models.taps import RunTap
+from interp.models.tokenizer import Tokenizer
+from interp.models.weights import hash_of
+
+GATES = {
+    "result": "use_attn_result",
+    "q_input": "use_split_qkv_input",
+    "k_input": "use_split_qkv_input",
+    "v_input": "use_split_qkv_input",
+    "mlp_in": "use_hook_mlp_in",
+}
+READOUT_TOLERANCE = 1e-3
+"""How far the unembedded last stream may be from the logits, as a share of their spread."""
+
+
+def load_bridge(
+    name: str,
+    *,
+    hf_model: Any = None,
+    tokenizer: Any = None,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> "BridgeModel":
+    """A model that TransformerLens boots: by its hub name, its local folder, or itself.
+
+    Args:
+        hf_model: a model of `transformers`, taken over: its modules are wrapped in place.
+        tokenizer: of `transformers`; found by name when the model is.
+
+    Raises:
+        CheckpointError: nothing by that name can be had here.
+        ConfigError: TransformerLens knows no such architecture.
+    """
+    try:
+        if hf_model is None:
+            bridge = TransformerBridge.boot_transformers(
+                str(name), tokenizer=tokenizer, device=str(device), dtype=dtype
+            )
+        else:
+            bridge = _wrapped(hf_model, str(name), tokenizer)
+    except OSError as error:
+        first = str(error).splitlines()[0]
+        raise CheckpointError(f"A model named {name!r} was needed: {first}") from error
+    except (ValueError, NotImplementedError) as error:
+        raise ConfigError(f"TransformerLens cannot boot {name!r}: {error}") from error
+    return BridgeModel(bridge, str(name))
+
+
+def _wrapped(hf_model: Any, name: str, tokenizer: Any) -> TransformerBridge:
+    """A model of transformers that is already here, as a bridge; nothing is looked up."""
+    hf_model.eval().set_attn_implementation("eager")
+    return build_bridge_from_module(
+        hf_model,
+        type(hf_model).__name__,
+        hf_config=hf_model.config,
+        tokenizer=tokenizer,
+        model_name=name,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BridgeConfig:
+    """The sizes of a bridge's model."""
+
+    n_layers: int
+    n_heads: int
+    n_key_value_heads: int
+    d_model: int
+    d_head: int
+    d_mlp: int
+    d_vocab: int
+    n_ctx: int
+    attn_only: bool
+    architecture: str
+
+    @classmethod
+    def of(cls, cfg: Any) -> "BridgeConfig":
+        """From TransformerLens' config."""
+        return cls(
+            n_layers=cfg.n_layers,
+            n_heads=cfg.n_heads,
+            n_key_value_heads=cfg.n_key_value_heads or cfg.n_heads,
+            d_model=cfg.d_model,
+            d_head=cfg.d_head,
+            d_mlp=cfg.d_mlp or 0,
+            d_vocab=cfg.d_vocab,
+            n_ctx=cfg.n_ctx,
+            attn_only=bool(cfg.attn_only),
+            architecture=str(cfg.architecture),
+        )
+
+
+class BridgeModel:
+    """A bridge as a `LanguageModel`: hook names, edits and generation work as on our own models.
+
+    Attributes:
+        hook_names: points that really fire on this architecture, found by running it once.
+        bridge: TransformerLens' own object; hold `lock` while you touch it.
+    """
+
+    def __init__(self, bridge: TransformerBridge, name: str) -> None:
+        self.bridge, self.name = bridge.eval(), name
+        self.lock = threading.RLock()
+        self.cfg = BridgeConfig.of(bridge.cfg)
+        given = bridge.tokenizer
+        self.tokenizer = None if given is None else Tokenizer.from_transformers(given)
+        self.step: int | None = None
+        self._swapped: frozenset[str] = frozenset()
+        self.hook_names: tuple[str, ...] = ()
+        self._find_points()
+        self._readout_gap = self._measure_readout()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.bridge.original_model.parameters()).device
+
+    @property
+    def hash(self) -> str:
+        """16 hex digits of the SHA-256 over the weights' names and bytes."""
+        return hash_of(self.bridge.original_model)
+
+    def to_tokens(self, prompt: Prompt) -> tuple[Tensor, Tensor]:
+        """`tokens` and `mask` (batch pos); rows of different length are padded on the left."""
+        return prompts.to_tokens(prompt, self.tokenizer, self.cfg, self.device)
+
+    def run(
+        self,
+        tokens: Prompt,
+        *,
+        cache: Names = (),
+        edits: Sequence[Edit] = (),
+        grad: bool = False,
+        mask: Tensor | None = None,
+        prompt_lengths: Sequence[int] | None = None,
+    ) -> Run:
+        """One forward pass; see `LanguageModel.run`."""
+        ids, real = prompts.with_mask(self.to_tokens(tokens), mask, self.cfg.n_ctx)
+        with self._naming():
+            tap = RunTap.of(self.hook_names, cache, edits, ids, real, prompt_lengths, grad)
+        padded = None if bool(real.all()) else real.long()
+        with torch.set_grad_enabled(grad), self.hooked(tap):
+            logits = self.bridge(ids, attention_mask=padded)
+        return Run(tokens=ids, mask=real, logits=logits, cache=tap.cache if tap else {})
+
+    @contextmanager
+    def hooked(self, tap: RunTap | None) -> Iterator[None]:
+        """Hold the bridge with the tap's points hooked; everything is undone at the end."""
+        with self.lock:
+            names = [] if tap is None else [n for n in self.hook_names if tap.wants(n)]
+            hooks = list(self._hooks(tap, names))
+            with self._gates_open(names), self.bridge.hooks(fwd_hooks=hooks):
+                yield
+
+    def _hooks(self, tap: RunTap, names: Sequence[str]) -> Iterator[tuple[str, Any]]:
+        """What each point does; an edited middle stream must reach the skip connection too.
+
+        TransformerLens' `hook_resid_mid` is the input of the second norm alone, so the change is
+        added again where the block ends.
+        """
+        for name in names:
+            if short_name(name) == "resid_mid" and name in tap.edits:
+                note, add = _carried(self._hook(tap, name))
+                yield name, note
+                yield SHORT["resid_post"].format(layer_of(name)), add
+        edited = {n for n in names if short_name(n) == "resid_mid" and n in tap.edits}
+        yield from ((name, self._hook(tap, name)) for name in names if name not in edited)
+
+    def _hook(self, tap: RunTap, name: str) -> Any:
+        swapped = name in self._swapped
+
+        def fire(x: Tensor, hook: object) -> Tensor | None:
+            ours = x.transpose(1, 2) if swapped else x
+            new = tap(name, ours)
+            # None leaves the model's own tensor; a gradient must flow through what was cached.
+            if new is ours and not tap.grad:
+                return None
+            return new.transpose(1, 2) if swapped else new
+
+        return fire
+
+    @contextmanager
+    def _gates_open(self, names: Sequence[str]) -> Iterator[None]:
+        """Turn on what makes the expensive points fire, and off again."""
+        gates = {GATES[short] for short in map(short_name, names) if short in GATES}
+        closed = [gate for gate in gates if not getattr(self.bridge.cfg, gate)]
+        try:
+            for gate in closed:
+                getattr(self.bridge, f"set_{gate}")(True)
+            yield
+        finally:
+            for gate in closed:
+                getattr(self.bridge, f"set_{gate}")(False)
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        try:
+            yield
+        except HookNameError as error:
+            lacks = f"{self.cfg.architecture} has {len(self.hook_names)} points"
+            raise HookNameError(f"{error} (through TransformerLens, {lacks})") from None
+
+    def unembed(self, resid: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_vocab"]:
+        """Final norm, recomputed for what is given, then the unembedding: logits.
+
+        Raises:
+            ReadoutError: on this architecture that does not reproduce the model's own logits.
+        """
+        if self._readout_gap > READOUT_TOLERANCE:
+            raise ReadoutError(
+                f"Norm and unembedding of the last residual stream must give {self.name}'s logits; "
+                f"they are off by {self._readout_gap:.2g} of the logits' spread (tolerance "
+                f"{READOUT_TOLERANCE:g}): no lens can be read on this architecture."
+            )
+        with torch.set_grad_enabled(resid.requires_grad and torch.is_grad_enabled()):
+            return self._unembed(resid)
+
+    def _unembed(self, resid: Tensor) -> Tensor:
+        rows = resid.reshape(1, -1, resid.shape[-1])
+        with self.lock:
+            norm = getattr(self.bridge, "ln_final", None)
+            logits = self.bridge.unembed(rows if norm is None else norm(rows))
+            logits = self.bridge.adapter.apply_output_logits_transform(logits)
+        return logits.reshape(*resid.shape[:-1], -1)
+
+    def _measure_readout(self) -> float:
+        last = f"blocks.{self.cfg.n_layers - 1}.hook_resid_post"
+        if last not in self.hook_names or getattr(self.bridge, "unembed", None) is None:
+            return float("inf")
+        run = self.run(self._probe(), cache=[last])
+        with torch.no_grad():
+            gap = (self._unembed(run[last]) - run.logits).abs().max()
+        return float(gap / run.logits.std().clamp_min(1e-12))
+
+    def weight(self, name: Name) -> Tensor:
+        """A weight by TransformerLens' name and layout, as on our own models.
+
+        Raises:
+            HookNameError: this architecture has no such weight, or not in that form.
+        """
+        short, layer = _split(name)
+        places = [self.bridge]
+        if layer is not None:
+            block = self.bridge.blocks[layer]
+            places = [found for part in ("attn", "mlp") for found in _has(block, part)] + [block]
+        for place in places:
+            found = _at(place, short)
+            if found is not None:
+                return found.detach()
+        if short.startswith("b_") and short != "b_U":
+            return _no_bias(short, self.weight(("W" + short[1:], layer)))
+        raise HookNameError(f"{self.cfg.architecture} has no weight {name!r}.")
+
+    def untrained(self, seed: int = 0) -> "BridgeModel":
+        """The same architecture and tokenizer with fresh weights, as `transformers` draws them.
+
+        Raises:
+            ConfigError: the bridge does not hold a model of `transformers`.
+        """
+        held = self.bridge.original_model
+        if not hasattr(held, "config") or not hasattr(held, "init_weights"):
+            raise ConfigError(
+                f"Fresh weights need a model of `transformers`; {self.name} is a "
+                f"{type(held).__name__}. Leave this control out."
+            )
+        name = f"{self.name} (untrained)"
+        with torch.random.fork_rng(devices=[]):  # Wrapping a model draws random numbers, too.
+            torch.manual_seed(seed)
+            fresh = type(held)(copy.deepcopy(held.config))
+            fresh = fresh.to(self.device, next(held.parameters()).dtype)
+            twin = load_bridge(name, hf_model=fresh, tokenizer=self.bridge.tokenizer)
+        twin.tokenizer = self.tokenizer
+        return twin
+
+    def generate(
+        self, prompt: Prompt, *, edits: Sequence[Edit] = (), use_cache: bool = True, **options: Any
+    ) -> Generation:
+        """Continue each row; options as in `LanguageModel.generate`."""
+        return self._sampler(prompt, edits, use_cache, options).finish()
+
+    def stream(
+        self, prompt: Prompt, *, edits: Sequence[Edit] = (), use_cache: bool = True, **options: Any
+    ) -> Iterator[list[Step | None]]:
+        """As `generate`, but yields after each token."""
+        return self._sampler(prompt, edits, use_cache, options).steps()
+
+    def _sampler(
+        self, prompt: Prompt, edits: Sequence[Edit], use_cache: bool, options: dict[str, Any]
+    ) -> Sampler:
+        how = Sampling(**options)
+        tokens, mask = self.to_tokens(prompt)
+        prompts.with_mask((tokens, mask), None if bool(mask.all()) else mask, self.cfg.n_ctx)
+        with self._naming():
+            decoder = BridgeDecoder(self, mask, how.max_new_tokens, edits, use_cache, how.written)
+        return Sampler(decoder, tokens, mask, self.tokenizer, self.cfg.n_ctx, how)
+
+    def _probe(self) -> Int[Tensor, "2 pos"]:
+        sizes = (self.cfg.n_heads, self.cfg.n_key_value_heads)
+        length = next(n for n in (3, 5, 7) if n not in sizes)
+        return torch.arange(2 * length, device=self.device).view(2, -1) % self.cfg.d_vocab
+
+    def _find_points(self) -> None:
+        """Run once with every point hooked: those that see (batch, pos, …) are ours to use."""
+        tokens = self._probe()
+        seen: dict[str, tuple[int, ...]] = {}
+
+        def note(x: Any, hook: Any) -> None:
+            if isinstance(x, Tensor) and x.is_floating_point():
+                seen.setdefault(hook.name, tuple(x.shape))
+
+        with self.lock, torch.no_grad(), self._all_gates_open():
+            points = self.bridge.hook_dict
+            closed = [name for name in points if self.bridge._gated_hook_reason(name)]
+            wanted = set(points) - set(closed)
+            with self.bridge.hooks(fwd_hooks=[(wanted.__contains__, note)]):
+                self.bridge(tokens)
+            aliases = _aliases(build_alias_to_canonical_map(points))
+        length, swapped = tokens.shape[1], []
+        found = []
+        for canonical, shape in seen.items():
+            name = aliases.get(canonical, canonical)
+            if not _is_point(name, canonical, shape, length):
+                continue
+            found.append(name)
+            if len(shape) == 4 and shape[1] != length and not name.endswith(KEYED):
+                swapped.append(name)
+        self.hook_names, self._swapped = tuple(found), frozenset(swapped)
+
+    def _all_gates_open(self) -> Any:
+        names = [SHORT[short].format(0) for short in GATES]
+        try:
+            with self._gates_open(names):
+                return self._gates_open(names)
+        except (NotImplementedError, ValueError):  # This architecture has none of them.
+            return nullcontext()
+
+
+class BridgeDecoder:
+    """The next logits of a bridge: with its model's own cache, or by running all anew."""
+
+    def __init__(
+        self,
+        model: BridgeModel,
+        mask: Tensor,
+        room: int,
+        edits: Sequence[Edit],
+        use_cache: bool,
+        written: int,
+    ) -> None:
+        self.model, self.points = model, by_point(edits, model.hook_names)
+        self.lengths, self.padded = mask.sum(1) - written, not bool(mask.all())
+        self.mask = torch.cat([mask, mask.new_ones(len(mask), room)], 1)
+        self.ids = mask.new_zeros(len(mask), 0, dtype=torch.long)
+        self.use_cache, self.past, self.seen = use_cache, None, 0
+
+    @torch.no_grad()
+    def __call__(self, new: Int[Tensor, "batch new"]) -> Float[Tensor, "batch d_vocab"]:
+        self.ids = torch.cat([self.ids, new], 1)
+        self.seen = self.ids.shape[1]
+        fed = new if self.past is not None else self.ids
+        mask = self.mask[:, : self.seen]
+        tap = None
+        if self.points:
+            context = EditContext.of(fed, mask, self.lengths)
+            tap = RunTap(frozenset(), self.points, context)
+        with self.model.hooked(tap):
+            logits, self.past = self.model.bridge(
+                fed,
+                return_type="logits_and_cache",
+                attention_mask=mask.long() if self.padded else None,
+                past_key_values=self.past,
+                use_cache=self.use_cache,
+            )
+        if not self.use_cache:
+            self.past = None
+        return logits[:, -1]
+
+
+def _carried(edit: Any) -> tuple[Any, Any]:
+    """An edit that keeps its change, and a hook that adds it to a later point."""
+    change: list[Tensor] = []
+
+    def note(x: Tensor, hook: object) -> Tensor | None:
+        new = edit(x, hook)
+        change[:] = [] if new is None else [new - x]
+        return new
+
+    def add(x: Tensor, hook: object) -> Tensor | None:
+        return x + change.pop() if change else None
+
+    return note, add
+
+
+KEYED = ("hook_attn_scores", "hook_pattern")
+_PASSED_ON = (".hook_in", ".hook_hidden_states", ".hook_cos", ".hook_sin")
+
+
+def _is_point(name: str, canonical: str, shape: tuple[int, ...], length: int) -> bool:
+    if (name == canonical and name.endswith(_PASSED_ON)) or canonical.startswith("unembed."):
+        return False
+    return len(shape) >= 3 and shape[0] == 2 and length in shape[1:3]
+
+
+def _aliases(canonical_of: dict[str, str]) -> dict[str, str]:
+    """For each canonical name the alias people know, those of `hooks.SHORT` before others."""
+    known: dict[str, str] = {}
+    for alias, canonical in canonical_of.items():
+        if short_name(canonical) not in SHORT and short_name(known.get(canonical, "")) not in SHORT:
+            known[canonical] = alias
+    return known
+
+
+def _split(name: Name) -> tuple[str, int | None]:
+    if not isinstance(name, str):
+        return name
+    match = re.fullmatch(r"blocks\.(\d+)\.(.+)", name)
+    short, layer = (match[2], int(match[1])) if match else (name, None)
+    return re.sub(r"^(attn|mlp|embed|pos_embed|unembed)\.", "", short), layer
+
+
+def _at(place: Any, path: str) -> Tensor | None:
+    """The tensor at a dotted path; `w` and `b` of a norm are its weight and bias."""
+    for step in path.split("."):
+        found = _has(place, {"w": "weight", "b": "bias"}.get(step, step))
+        if not found:
+            return None
+        (place,) = found
+    return place if isinstance(place, Tensor) else None
+
+
+def _no_bias(short: str, weight: Tensor) -> Tensor:
+    heads = weight.ndim == 3 and short != "b_O"
+    shape = (weight.shape[0], weight.shape[-1]) if heads else weight.shape[-1:]
+    return weight.new_zeros(shape)
+
+
+def _has(place: Any, name: str) -> list[Any]:
+    """The attribute, in a list, if it is there and can be had in TransformerLens' form."""
+    try:
+        found = getattr(place, name)
+    except (AttributeError, NotImplementedError, ValueError):
+        return []
+    return [] if found is None else [found]

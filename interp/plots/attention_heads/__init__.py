@@ -1,0 +1,1 @@
+"""Figures of `interp.analyses.attention_heads`."""

@@ -1,0 +1,74 @@
+"""Where a mistake sits in the weights: by tensor, layer, head, neuron, token, single weight."""
+
+import plotly.graph_objects as go
+import torch
+
+from interp.analyses.attribution.blame import MEASURES, Blame
+from interp.core.errors import ConfigError
+from interp.plots import theme
+from interp.plots.attribution.allocation import bars
+
+UNITS = {
+    "gradient": "length of the gradient (nats/unit)",
+    "gradient_times_weight": "gradient times weight (nats)",
+    "path": "share of the change (nats)",
+}
+VIEWS = ("heads", "layers", "tensors", "neurons", "tokens", "weights")
+MOST_ROWS = 16
+
+
+def figure(result: Blame, *, view: str = "tensors", measure: str = "gradient") -> go.Figure:
+    """One measure by one kind of part; above zero, the part raises the right answer's loss.
+
+    Args:
+        result: of `interp.blame`.
+        view: `tensors`, `layers`, `heads`, `neurons`, `tokens` or `weights`.
+        measure: `gradient`, `gradient_times_weight` or `path`.
+    Raises:
+        ConfigError: no such view or measure, or there is no path.
+    """
+    if view not in VIEWS or measure not in MEASURES:
+        raise ConfigError(
+            f"view is one of {', '.join(VIEWS)}, measure of {', '.join(MEASURES)}; "
+            f"{view!r} and {measure!r} came."
+        )
+    if measure == "path" and result.first_step is None:
+        raise ConfigError(
+            "A path needs an earlier checkpoint and path=True; this result has none. Open a run, "
+            "or choose another measure."
+        )
+    number, unit = MEASURES.index(measure), UNITS[measure]
+    if view == "heads":
+        return _heads(result, number, unit)
+    if view == "neurons":
+        return _neurons(result, number, unit)
+    names, values = _listed(result, view, number)
+    drawn = bars(names, values, unit=unit)
+    # A length has no side, so it must not wear the colour of what raises the loss.
+    return drawn if number or view == "weights" else drawn.update_traces(marker_color=theme.CONTROL)
+
+
+def _listed(result: Blame, view: str, number: int) -> tuple[tuple[str, ...], torch.Tensor]:
+    if view == "layers":
+        return result.layers, result.by_layer[number]
+    if view == "tokens":
+        return result.vocabulary[number], result.by_vocabulary[number]
+    if view == "weights":
+        return result.weights[number], result.by_weight[number]
+    best = result.by_tensor[number].abs().argsort(descending=True)[:MOST_ROWS]
+    return tuple(result.tensors[i] for i in best.tolist()), result.by_tensor[number, best]
+
+
+def _heads(result: Blame, number: int, unit: str) -> go.Figure:
+    values = result.by_head[number]
+    names = [str(head) for head in range(values.shape[1])]
+    return theme.heatmap(values, x=names, x_title="head", unit=unit, diverging=number > 0)
+
+
+def _neurons(result: Blame, number: int, unit: str) -> go.Figure:
+    """The neurons that count most, as `layer.neuron`."""
+    values = result.by_neuron[number]
+    best = values.flatten().abs().topk(min(MOST_ROWS, values.numel())).indices
+    width = max(values.shape[1], 1)
+    names = tuple(f"neuron {i // width}.{i % width}" for i in best.tolist())
+    return bars(names, values.flatten()[best], unit=unit)

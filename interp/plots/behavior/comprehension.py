@@ -1,0 +1,167 @@
+"""Answers by kind of question: the model beside the best shortcut, others as small marks."""
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from interp.analyses.behavior.comprehension import Comprehension, Row
+from interp.core.errors import ConfigError
+from interp.core.statistics.intervals import Interval
+from interp.plots import theme
+
+NAMES = {
+    "carried_and_moved": "carried and moved",
+    "never_said": "never said",
+    "held_out": "held-out stories",
+    "composition": "held-out compositions",
+    "bag_of_words": "bag of words",
+    "n_gram": "n-gram",
+    "no_attention": "no attention",
+    "most_recent": "most recent value",
+    "first": "first value",
+    "where_taken": "where it was taken",
+}
+MARKS = ("square-open", "triangle-up-open", "x-thin-open", "star-open", "cross-thin-open")
+MARKS += ("triangle-down-open", "hexagon-open", "asterisk-open", "y-up-open")
+BEST = "best shortcut"
+ROW = 48
+
+
+def figure(result: Comprehension, *, split: str = "") -> go.Figure:
+    """Accuracy by kind of question with 95 % intervals, a panel a split.
+
+    The model's circle is hollow where a shortcut comes within ten points of it.
+
+    Args:
+        result: of `interp.comprehension`.
+        split: one panel only.
+    Raises:
+        ConfigError: no such split.
+    """
+    splits = [split] if split else list(result.accuracy)
+    if not set(splits) <= set(result.accuracy):
+        raise ConfigError(f"split is one of {', '.join(result.accuracy)}; {split!r} came.")
+    kinds = list(dict.fromkeys(row.kind for row in result.rows if row.split in splits))
+    drawn = make_subplots(
+        rows=1,
+        cols=len(splits),
+        shared_yaxes=True,
+        horizontal_spacing=0.04,
+        subplot_titles=[theme.label(_name(each), 40) for each in splits],
+    )
+    theme.style(drawn, height=ROW * len(kinds) + 170)
+    for col, each in enumerate(splits, 1):
+        _panel(drawn, [row for row in result.rows if row.split == each], kinds, col)
+    drawn.update_yaxes(
+        tickmode="array",
+        tickvals=list(range(len(kinds))),
+        ticktext=[theme.label(_name(kind), 40) for kind in kinds],
+        range=[len(kinds) - 0.5, -0.5],
+        zeroline=False,
+    )
+    drawn.update_xaxes(
+        range=[-0.03, 1.03],
+        tickvals=[0, 0.25, 0.5, 0.75, 1],
+        zeroline=False,
+        title_text="accuracy",
+    )
+    return drawn.update_layout(
+        legend={"y": 1 + 46 / (ROW * len(kinds)), "traceorder": "reversed"}, margin={"t": 96}
+    )
+
+
+def _panel(drawn: go.Figure, rows: Sequence[Row], kinds: Sequence[str], col: int) -> None:
+    """Lower marks first, so that the model lies on top."""
+    places = [kinds.index(row.kind) for row in rows]
+    for number, name in enumerate(dict.fromkeys(name for row in rows for name in row.shortcuts)):
+        here = [i for i, row in enumerate(rows) if name in row.shortcuts and name != row.best]
+        drawn.add_trace(
+            _dots(
+                [rows[i].shortcuts[name] for i in here],
+                [places[i] for i in here],
+                [_words(rows[i], _name(name), rows[i].shortcuts[name]) for i in here],
+                name=_name(name),
+                marker={"symbol": MARKS[number % len(MARKS)], "size": 7, "color": theme.CONTROL},
+                legend=col == 1,
+            ),
+            row=1,
+            col=col,
+        )
+    best = [row.shortcuts[row.best] for row in rows]
+    told = [
+        _words(row, f"{BEST}: {_name(row.best)}", found)
+        for row, found in zip(rows, best, strict=True)
+    ]
+    diamond = {"symbol": "diamond", "size": 11, "color": theme.CATEGORICAL[1]}
+    shown = {"marker": diamond, "legend": col == 1, "whiskers": True}
+    drawn.add_trace(_dots(best, [p + 0.13 for p in places], told, name=BEST, **shown), 1, col)
+    drawn.data[-1].update(
+        mode="markers+text",
+        text=[theme.label(_name(row.best), 24) for row in rows],
+        textposition=["bottom left" if each.value > 0.8 else "bottom center" for each in best],
+        textfont={"size": 10, "color": theme.MUTED},
+    )
+    told = [_words(row, "model", row.accuracy) + _margin(row) for row in rows]
+    hollow = ["circle" if row.safe else "circle-open" for row in rows]
+    circle = {"symbol": hollow, "size": 12, "color": theme.CATEGORICAL[0]}
+    shown = {"marker": circle, "legend": col == 1, "whiskers": True}
+    mine = [row.accuracy for row in rows]
+    drawn.add_trace(_dots(mine, [p - 0.13 for p in places], told, name="model", **shown), 1, col)
+
+
+def _dots(
+    values: Sequence[Interval],
+    places: Sequence[float],
+    words: Sequence[str],
+    *,
+    name: str,
+    marker: dict,
+    legend: bool,
+    whiskers: bool = False,
+) -> go.Scatter:
+    color = marker["color"]
+    ends = {
+        "type": "data",
+        "array": [_known(each.high, each.value) - each.value for each in values],
+        "arrayminus": [each.value - _known(each.low, each.value) for each in values],
+        "color": color,
+        "thickness": 1.6,
+        "width": 4,
+    }
+    return go.Scatter(
+        x=[each.value for each in values],
+        y=list(places),
+        mode="markers",
+        name=theme.label(name, 40),
+        legendgroup=theme.label(name, 40),
+        showlegend=legend,
+        marker={**marker, "line": {"width": 1.5, "color": color}},
+        error_x=ends if whiskers else None,
+        customdata=list(words),
+        hovertemplate="%{customdata}<extra></extra>",
+        cliponaxis=False,
+    )
+
+
+def _words(row: Row, who: str, found: Interval) -> str:
+    return (
+        f"{theme.label(_name(row.kind), 40)}: {theme.label(who, 60)}<br>{found.value:.2f} "
+        f"[{found.low:.2f}, {found.high:.2f}]<br>{row.n} questions in {found.n} stories"
+    )
+
+
+def _margin(row: Row) -> str:
+    margin, verdict = row.margin, "" if row.safe else " (a shortcut comes within 10 points)"
+    return (
+        f"<br>{margin.value:+.2f} [{margin.low:+.2f}, {margin.high:+.2f}] over "
+        f"{theme.label(_name(row.best), 40)}{verdict}"
+    )
+
+
+def _known(end: float, value: float) -> float:
+    return value if end != end else end
+
+
+def _name(name: str) -> str:
+    return NAMES.get(name, name.replace("_", " "))

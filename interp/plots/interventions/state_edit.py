@@ -1,0 +1,95 @@
+"""Where an edit of the state takes: success by layer and token, and controls at one cell."""
+
+from typing import TYPE_CHECKING
+
+import plotly.graph_objects as go
+
+from interp.core.statistics.intervals import Interval
+from interp.plots import theme
+
+if TYPE_CHECKING:
+    from interp.analyses.interventions.state_edit import StateEdit
+
+POSITIONS = {
+    "told": "last said",
+    "named": "name in question",
+    "asked": "before answer",
+}
+NAMES = {
+    "random": "random direction",
+    "other_variable": "another variable",
+    "other_entity": "somebody else's token",
+    "untrained": "untrained model",
+    "unedited": "no edit",
+}
+
+
+def figure(result: "StateEdit", *, view: str = "grid") -> go.Figure:
+    """Draw an edit of the state.
+
+    Args:
+        result: of `interp.state_edit`.
+        view: `grid`: success by layer (down) and token (across) on the tuning questions; `rates`:
+            the best cell on held-out ones, beside its controls.
+    """
+    return _rates(result) if view == "rates" else _grid(result)
+
+
+def _grid(result: "StateEdit") -> go.Figure:
+    words = [POSITIONS.get(name, name) for name in result.positions]
+    drawn = theme.heatmap(
+        result.grid,
+        x=words,
+        y=result.sites,
+        x_title="token that is edited",
+        y_title="layer",
+        unit="share answered with the new value",
+        low=0.0,
+        high=1.0,
+    )
+    for row, values in enumerate(result.grid.tolist()):
+        for column, value in enumerate(values):
+            drawn.add_annotation(
+                x=column, y=row, text=f"{value:.2f}", showarrow=False,
+                font={"size": 13, "color": theme.INK if value > 0.6 else theme.PAPER},
+            )  # fmt: skip
+    return drawn.update_layout(height=90 + 52 * len(result.sites))
+
+
+def _rates(result: "StateEdit") -> go.Figure:
+    rows = {"the edit": result.success}
+    rows |= {NAMES.get(name, name): found for name, found in result.controls.items()}
+    if result.other:
+        rows = {
+            f"{name} ({result.other})" if name == NAMES["other_variable"] else name: found
+            for name, found in rows.items()
+        }
+    drawn = theme.new_figure(
+        x_title="share of questions answered with the new value", height=90 + 44 * len(rows)
+    )
+    for place, (name, found) in enumerate(rows.items()):
+        drawn.add_trace(_dot(name, found, place))
+    labels = [theme.label(name, 40) for name in rows]
+    drawn.update_yaxes(
+        tickmode="array", tickvals=list(range(len(rows))), ticktext=labels,
+        range=[len(rows) - 0.5, -0.5], zeroline=False,
+    )  # fmt: skip
+    return drawn.update_xaxes(range=[-0.03, 1.03], zeroline=False).update_layout(showlegend=False)
+
+
+def _dot(name: str, found: Interval, place: int) -> go.Scatter:
+    color = theme.CATEGORICAL[0] if place == 0 else theme.CONTROL
+    words = f"{theme.label(name, 40)}<br>{found}"
+    return go.Scatter(
+        x=[found.value],
+        y=[place],
+        mode="markers",
+        name=theme.label(name, 40),
+        marker={"size": 11, "color": color, "symbol": "circle" if place == 0 else "diamond"},
+        error_x={
+            "type": "data", "symmetric": False, "color": color, "thickness": 1.6, "width": 4,
+            "array": [found.high - found.value], "arrayminus": [found.value - found.low],
+        },
+        hovertemplate=f"{words}<extra></extra>",
+        cliponaxis=False,
+    )  # fmt: skip

@@ -1,0 +1,230 @@
+"""Runs side by side over the tokens they read: levels, answers, mixtures, and how it ended."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal, get_args
+
+import plotly.graph_objects as go
+import torch
+from plotly.subplots import make_subplots
+from torch import Tensor
+
+from interp.core.errors import ConfigError
+from interp.core.statistics.over_seeds import mean_over_seeds
+from interp.plots import theme
+
+if TYPE_CHECKING:
+    from interp.analyses.learning.curriculum import Curriculum
+
+View = Literal["loss", "answers", "mixture", "end"]
+ACROSS = 3
+MILLION = 1e6
+
+
+def figure(result: "Curriculum", *, view: View = "loss") -> go.Figure:
+    """Draw the runs: thin lines are runs, thick ones means of a group with their intervals.
+
+    Args:
+        result: of `interp.curriculum`.
+        view: `loss` by level, `answers` by kind of question, `mixture` of levels that was taught,
+            or how it came out at the `end`.
+    Raises:
+        ConfigError: no such view, or no answers in this result.
+    """
+    if view not in get_args(View):
+        raise ConfigError(f"view is one of {', '.join(get_args(View))}; {view!r} came.")
+    if view == "answers" and not result.kinds:
+        raise ConfigError("This world asks no questions, so there are no answers. Draw the loss.")
+    if view == "mixture":
+        return _mixture(result)
+    return _end(result) if view == "end" else _over_time(result, view)
+
+
+def _over_time(result: "Curriculum", view: View) -> go.Figure:
+    """A panel for each level or kind of question."""
+    names = result.levels if view == "loss" else result.kinds
+    values = result.loss if view == "loss" else result.accuracy
+    drawn, place = _panels(list(names), "loss, " if view == "loss" else "answers, ")
+    for k in range(len(names)):
+        for number, group in enumerate(result.names):
+            mine = values[result.members(group), :, k]
+            _lines(drawn, result, mine, group, number, place(k), first=k == 0)
+        if view == "loss" and result.floor[k] == result.floor[k]:
+            row, col = place(k)
+            theme.add_level(drawn, float(result.floor[k]), name="floor", row=row, col=col)
+        if view == "loss":
+            drawn.update_yaxes(range=_room(values[..., k]), row=place(k)[0], col=place(k)[1])
+    if view == "answers":
+        drawn.update_yaxes(range=[-0.03, 1.03])
+    return drawn
+
+
+def _room(values: Tensor) -> list[float]:
+    """The axis of the runs: the interval of two runs would squeeze them into a line."""
+    top = float(values.nan_to_num(0.0).max())
+    return [0.0, 1.06 * top]
+
+
+def _panels(names: Sequence[str], told: str) -> tuple[go.Figure, Callable[[int], tuple[int, int]]]:
+    """Empty panels over the tokens, and where each one is."""
+    across = min(len(names), ACROSS)
+    down = -(-len(names) // across)
+    drawn = make_subplots(
+        rows=down,
+        cols=across,
+        subplot_titles=[theme.label(f"{told}{name}".replace("_", " "), 40) for name in names],
+        vertical_spacing=0.34 / down,
+        horizontal_spacing=0.08,
+    )
+    theme.style(drawn, height=270 * down + 90)
+    for k in range(len(names)):
+        below_is_empty = k + across >= len(names)
+        row, col = k // across + 1, k % across + 1
+        drawn.update_xaxes(title_text="million tokens" if below_is_empty else "", row=row, col=col)
+    drawn.update_layout(margin={"t": 92}, legend={"y": 1 + 44 / (270 * down)})
+    return drawn, lambda k: (k // across + 1, k % across + 1)
+
+
+def _lines(
+    drawn: go.Figure,
+    result: "Curriculum",
+    values: Tensor,
+    group: str,
+    number: int,
+    place: tuple[int, int],
+    *,
+    first: bool,
+) -> None:
+    """A group's runs, thin, and their mean with its interval."""
+    row, col = place
+    x = [tokens / MILLION for tokens in result.tokens]
+    color = theme.CATEGORICAL[number % len(theme.CATEGORICAL)]
+    runs = [run for run, of in zip(result.runs, result.groups, strict=True) if of == group]
+    for run, line in zip(runs, values, strict=True):
+        if len(values) > 1:
+            drawn.add_trace(_thin(x, line, run, group, color), row=row, col=col)
+    spread = [mean_over_seeds(values[:, j]) for j in range(values.shape[1])]
+    theme.add_line(
+        drawn,
+        x,
+        [each.value for each in spread],
+        name=group,
+        color=number,
+        low=[each.low for each in spread],
+        high=[each.high for each in spread],
+        markers=False,
+        legend=first,
+        row=row,
+        col=col,
+    )
+
+
+def _thin(x: Sequence[float], line: Tensor, run: str, group: str, color: str) -> go.Scatter:
+    return go.Scatter(
+        x=list(x),
+        y=line.tolist(),
+        mode="lines",
+        line={"color": color, "width": 0.8},
+        opacity=0.55,
+        legendgroup=theme.label(group, 60),
+        showlegend=False,
+        name=theme.label(run, 60),
+        hovertemplate=f"{theme.label(run, 60)}<br>%{{x:.3~g}} M tokens: %{{y:.3~f}}<extra></extra>",
+    )
+
+
+def _mixture(result: "Curriculum") -> go.Figure:
+    """What each group was taught: shares of the levels, of its first run."""
+    drawn, place = _panels(list(result.names), "")
+    colors = _shades(len(result.levels))
+    x = [tokens / MILLION for tokens in result.tokens]
+    for k, group in enumerate(result.names):
+        shares = result.shares[int(result.members(group)[0])]
+        row, col = place(k)
+        for level, name in enumerate(result.levels):
+            drawn.add_trace(
+                go.Scatter(
+                    x=x,
+                    y=shares[:, level].tolist(),
+                    stackgroup=str(k),
+                    mode="lines",
+                    line={"width": 0, "shape": "vh", "color": colors[level]},
+                    fillcolor=colors[level],
+                    name=theme.label(name, 40),
+                    legendgroup=theme.label(name, 40),
+                    showlegend=k == 0,
+                    hovertemplate=f"{theme.label(name, 40)}: %{{y:.0%}}<extra></extra>",
+                ),
+                row=row,
+                col=col,
+            )
+    return drawn.update_yaxes(range=[0, 1], tickformat=".0%")
+
+
+def _shades(n: int) -> list[str]:
+    """From dark to light along the sequential map, easiest level first."""
+    from plotly.colors import sample_colorscale
+
+    return sample_colorscale(theme.SEQUENTIAL, [0.1 + 0.8 * i / max(n - 1, 1) for i in range(n)])
+
+
+def _end(result: "Curriculum") -> go.Figure:
+    """The last loss and answers on the hardest level, and the tokens it took: a dot a run."""
+    panels = [(f"last loss, {result.levels[-1]} (nats/token)", result.loss[:, -1, -1])]
+    if result.kinds:
+        panels.append((f"answers, {result.levels[-1]} (share)", result.score[:, -1]))
+    told = f"million tokens to {result.threshold:.0%} {'right' if result.kinds else 'of the way'}"
+    panels.append((told, result.tokens_to_threshold / MILLION))
+    drawn = make_subplots(
+        rows=1, cols=len(panels), subplot_titles=[theme.label(name, 60) for name, _ in panels]
+    )
+    theme.style(drawn, height=360)
+    for col, (_, values) in enumerate(panels, 1):
+        for number, group in enumerate(result.names):
+            _dots(drawn, result, values, group, number, col)
+    drawn.update_xaxes(
+        tickvals=list(range(len(result.names))),
+        ticktext=[theme.label(name, 20) for name in result.names],
+        range=[-0.6, len(result.names) - 0.4],
+        showgrid=False,
+    )
+    return drawn.update_yaxes(rangemode="tozero").update_layout(showlegend=False, margin_t=56)
+
+
+def _dots(
+    drawn: go.Figure, result: "Curriculum", values: Tensor, group: str, number: int, col: int
+) -> None:
+    own = values[result.members(group)]
+    known = torch.nonzero(~own.isnan()).flatten().tolist()
+    runs = [run for run, of in zip(result.runs, result.groups, strict=True) if of == group]
+    color = theme.CATEGORICAL[number % len(theme.CATEGORICAL)]
+    dots = go.Scatter(
+        x=[number - 0.12 + 0.24 * i / max(len(own) - 1, 1) for i in known],
+        y=own[known].tolist(),
+        mode="markers",
+        marker={"color": color, "size": 8, "opacity": 0.75},
+        text=[theme.label(runs[i], 60) for i in known],
+        hovertemplate="%{text}: %{y:.4~g}<extra></extra>",
+        name=theme.label(group, 60),
+    )
+    drawn.add_trace(dots, row=1, col=col)
+    if len(known) < len(own):
+        drawn.add_annotation(
+            text=f"{len(own) - len(known)} of {len(own)} never",
+            x=number,
+            y=0,
+            yanchor="bottom",
+            showarrow=False,
+            font={"size": 11, "color": theme.MUTED},
+            row=1,
+            col=col,
+        )
+    mean = mean_over_seeds(own)
+    if mean.n:
+        bar = go.Scatter(
+            x=[number - 0.25, number + 0.25],
+            y=[mean.value] * 2,
+            mode="lines",
+            line={"color": color, "width": 2.5},
+            hovertemplate=f"{theme.label(group, 60)}, mean: {mean}<extra></extra>",
+        )
+        drawn.add_trace(bar, row=1, col=col)

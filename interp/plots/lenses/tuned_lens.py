@@ -1,0 +1,34 @@
+"""How much nearer to the final distribution the tuned lens reads, layer by layer."""
+
+import plotly.graph_objects as go
+
+from interp.analyses.lenses.tuned_lens import TunedLens
+from interp.plots import theme
+
+
+def figure(result: TunedLens) -> go.Figure:
+    """Held-out KL of the tuned lens and of the raw lens, a row of the stream, with intervals.
+
+    Args:
+        result: of `interp.tuned_lens`.
+    """
+    rows = ["embedding", *(f"after layer {layer}" for layer in range(len(result.weight) - 1))]
+    drawn = theme.new_figure(
+        x_title="residual stream", y_title="KL(final || row), held out (nats per token)"
+    )
+    places = list(range(len(rows)))
+    for color, (name, intervals) in enumerate((("tuned", result.kl_tuned), ("raw", result.kl_raw))):
+        theme.add_line(
+            drawn,
+            places,
+            [each.value for each in intervals],
+            name=f"{name} lens",
+            color=color,
+            low=[each.low for each in intervals],
+            high=[each.high for each in intervals],
+            words=rows,
+        )
+    drawn.update_xaxes(tickmode="array", tickvals=places, ticktext=rows)
+    drawn.update_yaxes(rangemode="tozero")
+    theme.add_level(drawn, result.kl_unigram.value, name="one distribution for every position")
+    return drawn

@@ -1,0 +1,205 @@
+"""Packed corpora: token ids in memory-mapped arrays, in parts by split and level."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from interp.core.errors import CheckpointError, ConfigError, NotEnoughDataError, near_misses
+from interp.core.files import inside, read_object, regular_file, sha256_file, write_json
+from interp.models.tokenizer import Tokenizer
+from interp.training.data.packing import DTYPES, WEIGHT_UNITS
+
+FORMAT = "interp corpus 1"
+
+
+class Corpus:
+    """A folder of packed parts, opened without reading them.
+
+    Attributes:
+        folder: where it is.
+        hash: 16 hex digits over the content of every part, and over the tokenizer.
+        source: where the text came from.
+        splits: a split to its levels, in order.
+    """
+
+    def __init__(self, folder: Path, manifest: Mapping[str, Any]) -> None:
+        self.folder, self._manifest = folder, manifest
+        self.hash: str = manifest["hash"]
+        self.source: Mapping[str, Any] = manifest["source"]
+        self.splits = {split: tuple(levels) for split, levels in manifest["parts"].items()}
+
+    @classmethod
+    def open(cls, folder: str | Path, *, verify: bool = False) -> "Corpus":
+        """Open the corpus of a folder; `verify` reads every file and checks its SHA-256.
+
+        Raises:
+            CheckpointError: a file is missing or damaged.
+        """
+        folder = Path(folder)
+        manifest = read_object(folder / "corpus.json")
+        if manifest.get("format") != FORMAT or _hash(manifest) != manifest.get("hash"):
+            raise CheckpointError(
+                f"{folder / 'corpus.json'} must be what `write_text_corpus` or "
+                f"`write_world_corpus` wrote ({FORMAT}); it was changed. Write the corpus again."
+            )
+        corpus = cls(folder, manifest)
+        if corpus.tokenizer.hash != manifest["tokenizer"]:
+            raise CheckpointError(
+                f"{folder / 'tokenizer.json'} is not the tokenizer that the corpus was packed "
+                "with. Write the corpus again."
+            )
+        for split, levels in corpus.splits.items():
+            for level in levels:
+                corpus.part(split, level).check(verify)
+        return corpus
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer that gave the ids."""
+        return Tokenizer.load(self.folder)
+
+    def part(self, split: str = "train", level: str | None = None) -> "Part":
+        """The part of that split and level; the level may be left out where there is one only.
+
+        Raises:
+            ConfigError: the corpus has no such part, or several that fit.
+        """
+        levels = self.levels(split)
+        if level is None and len(levels) == 1:
+            level = levels[0]
+        if level not in levels:
+            raise ConfigError(
+                f"The {split} split has the levels {', '.join(levels)}; {level!r} is none of them."
+                f"{near_misses(str(level), levels)}"
+            )
+        return Part(inside(self.folder, f"{split}/{level}"), self._manifest["parts"][split][level])
+
+    def levels(self, split: str = "train") -> tuple[str, ...]:
+        """The levels of a split.
+
+        Raises:
+            ConfigError: the corpus has no such split.
+        """
+        if split not in self.splits:
+            raise ConfigError(
+                f"This corpus has the splits {', '.join(self.splits)}; {split!r} is none of them. "
+                "Write it again with that split."
+            )
+        return self.splits[split]
+
+    def n_tokens(self, split: str = "train") -> dict[str, int]:
+        """Tokens of each level of a split."""
+        return {level: self.part(split, level).n_tokens for level in self.levels(split)}
+
+
+class Part:
+    """One split of one level: a stream of tokens, and where its documents start."""
+
+    def __init__(self, folder: Path, entry: Mapping[str, Any]) -> None:
+        self.folder, self._entry = folder, entry
+        self.n_tokens: int = entry["tokens"]
+        self.n_documents: int = entry["documents"]
+        self.n_bytes: int = entry["bytes"]
+        self.has_floor = "floor" in entry["files"]
+
+    @cached_property
+    def tokens(self) -> np.ndarray:
+        """Every token id of the part, in order, on the disk."""
+        return self._array("tokens")
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """The place of each document's first token in the stream."""
+        return self._array("starts")
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that is kept, by kind: `tokens`, `starts` and, where known, `weights` and `floor`."""
+        return {kind: self._array(kind) for kind in self._entry["files"]}
+
+    def document(self, index: int) -> Int[np.ndarray, "pos"]:
+        """The ids of one document, the beginning-of-text token first."""
+        start = int(self.starts[index])
+        end = int(self.starts[index + 1]) if index + 1 < self.n_documents else self.n_tokens
+        return np.asarray(self.tokens[start:end], dtype=np.int64)
+
+    def rows(self, starts: Int[np.ndarray, "batch"], length: int) -> Int[np.ndarray, "batch pos"]:
+        """Token ids from each start on; the stream's end is followed by its beginning."""
+        return self.tokens[self._places(starts, length)].astype(np.int64)
+
+    def weights(
+        self, starts: Int[np.ndarray, "batch"], length: int
+    ) -> Float[np.ndarray, "batch pos"]:
+        """How much each token of `rows` counts in training."""
+        if "weights" not in self._entry["files"]:
+            return np.ones((len(starts), length), dtype=np.float32)
+        units = self._weights[self._places(starts, length)]
+        return units.astype(np.float32) / np.float32(WEIGHT_UNITS)
+
+    def floor(
+        self, starts: Int[np.ndarray, "batch"], length: int
+    ) -> Float[np.ndarray, "batch pos"]:
+        """Nats that each token of `rows` costs any model at least, on average.
+
+        Raises:
+            NotEnoughDataError: the floor of this text is not known.
+        """
+        if not self.has_floor:
+            raise NotEnoughDataError(
+                f"The floor is known for the text of worlds only; {self.folder} is of another "
+                "source. Compare with another model instead."
+            )
+        return self._floor[self._places(starts, length)].astype(np.float32)
+
+    def check(self, verify: bool) -> None:
+        """Check that every file has its length and, if `verify`, its SHA-256.
+
+        Raises:
+            CheckpointError: a file is missing or damaged.
+        """
+        for kind, file in self._entry["files"].items():
+            path = regular_file(inside(self.folder, file["name"]))
+            length = self.n_documents if kind == "starts" else self.n_tokens
+            whole = path.stat().st_size == length * np.dtype(DTYPES[path.suffix[1:]]).itemsize
+            if not whole or (verify and sha256_file(path) != file["sha256"]):
+                raise CheckpointError(
+                    f"{path} is not what was written. Write the corpus again, or copy it again."
+                )
+
+    @cached_property
+    def _weights(self) -> np.ndarray:
+        return self._array("weights")
+
+    @cached_property
+    def _floor(self) -> np.ndarray:
+        return self._array("floor")
+
+    def _array(self, kind: str) -> np.ndarray:
+        path = inside(self.folder, self._entry["files"][kind]["name"])
+        return np.memmap(path, dtype=DTYPES[path.suffix[1:]], mode="r")
+
+    def _places(self, starts: np.ndarray, length: int) -> np.ndarray:
+        places = starts[:, None] + np.arange(length)
+        return places if places.size and places.max() < self.n_tokens else places % self.n_tokens
+
+
+def write_manifest(
+    folder: Path,
+    tokenizer: Tokenizer,
+    parts: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    source: Mapping[str, Any],
+) -> None:
+    """Write `tokenizer.json` and, last, `corpus.json`: with it the corpus is whole."""
+    tokenizer.save(folder)
+    manifest = {"format": FORMAT, "tokenizer": tokenizer.hash, "source": source, "parts": parts}
+    write_json(folder / "corpus.json", manifest | {"hash": _hash(manifest)})
+
+
+def _hash(manifest: Mapping[str, Any]) -> str:
+    plain = {key: value for key, value in manifest.items() if key != "hash"}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,216 @@
+"""The user's own text: `.txt` and `.jsonl` files read in chunks, whatever their size."""
+
+import codecs
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from interp.core.errors import ConfigError, NotEnoughDataError, TokenError
+from interp.training.data.packing import Document
+
+ENDINGS = (".txt", ".jsonl")
+_CHUNK_BYTES = 2**20
+_MOST_CHARACTERS = 2**20
+_ENOUGH_DOCUMENTS = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """How the held-out text is cut off.
+
+    Attributes:
+        by: whole documents, or the tail of each file.
+        held_out: share of documents, or of each file's bytes.
+        separator: between the documents of a `.txt` file; None = there is none.
+    """
+
+    by: Literal["document", "tail"]
+    held_out: float
+    separator: str | None = None
+
+    @classmethod
+    def plan(
+        cls,
+        files: Sequence[Path],
+        by: Literal["auto", "document", "tail"],
+        held_out: float,
+        separator: str | None,
+    ) -> "Cut":
+        """Settle `auto`: by document where there are enough of them.
+
+        Raises:
+            ConfigError: `by` is none of the three.
+        """
+        if by == "auto":
+            begun = (d for path in files for d in _file(path, separator, None) if d.begins)
+            enough = len(list(islice(begun, _ENOUGH_DOCUMENTS))) == _ENOUGH_DOCUMENTS
+            by = "document" if enough else "tail"
+        if by not in ("document", "tail"):
+            raise ConfigError(f"Text is held out by 'document', 'tail' or 'auto'; got {by!r}.")
+        return cls(by=by, held_out=held_out, separator=separator)
+
+    def holds_out(self, number: int) -> bool:
+        """Whether document `number` is held out: evenly spread, so the share is exact."""
+        return int((number + 1) * self.held_out) > int(number * self.held_out)
+
+    def span(self, path: Path, split: str) -> tuple[int, int]:
+        """The bytes of a file that belong to a split, cut between two characters."""
+        size = path.stat().st_size
+        if self.by == "document":
+            return 0, size
+        cut = _next_character(path, int(size * (1 - self.held_out)))
+        return (0, cut) if split == "train" else (cut, size)
+
+
+def text_files(source: str | Path) -> list[Path]:
+    """The text files at a path, in the order of their names.
+
+    Raises:
+        NotEnoughDataError: there is none.
+        ConfigError: nothing is there, or a file of another kind.
+    """
+    source = Path(source)
+    if not source.exists():
+        raise ConfigError(f"A text file or a folder of them was needed; {source} does not exist.")
+    if source.is_file():
+        return [source]
+    files = sorted(p for p in source.rglob("*") if p.suffix in ENDINGS and p.is_file())
+    if not files:
+        raise NotEnoughDataError(
+            f"The folder {source} must hold {' or '.join(ENDINGS)} files; it has none. Rename "
+            "your files, or name one of them."
+        )
+    return files
+
+
+def text_documents(files: Iterable[Path], cut: Cut, split: str) -> Iterator[Document]:
+    """The documents of one split; a long one comes in several pieces.
+
+    Raises:
+        TokenError: a file is not UTF-8, or not JSON; says where.
+    """
+    number = -1
+    for path in files:
+        for document in _file(path, cut.separator, cut.span(path, split)):
+            number += document.begins
+            held_out = cut.by == "document" and cut.holds_out(number)
+            if cut.by == "tail" or held_out == (split != "train"):
+                yield document
+
+
+def read_documents(source: str | Path, *, separator: str | None = "<|endoftext|>") -> Iterator[str]:
+    """Every document of a file or folder, whole.
+
+    Raises:
+        NotEnoughDataError: there is no text.
+        ConfigError: nothing is there.
+        TokenError: a file is not UTF-8, or not JSON; says where.
+    """
+    text, found = "", False
+    for path in text_files(source):
+        for document in _file(path, separator, None):
+            if document.begins and found:
+                yield text
+                text = ""
+            text, found = text + document.text, True
+    if not found:
+        raise NotEnoughDataError(f"Text was needed; {source} is empty. Give a file with text.")
+    yield text
+
+
+def _file(path: Path, separator: str | None, span: tuple[int, int] | None) -> Iterator[Document]:
+    start, end = span or (0, path.stat().st_size)
+    if path.suffix == ".jsonl":
+        return _lines(path, start, end)
+    return _separated(_chunks(path, start, end), separator)
+
+
+def _chunks(path: Path, start: int, end: int) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with path.open("rb") as file:
+        file.seek(start)
+        while start < end or decoder.getstate()[0]:
+            raw = file.read(min(_CHUNK_BYTES, end - start))
+            pending = len(decoder.getstate()[0])
+            try:
+                text = decoder.decode(raw, final=not raw or start + len(raw) >= end)
+            except UnicodeDecodeError as error:
+                raise _not_utf8(path, start - pending + error.start) from None
+            yield text.removeprefix("\ufeff") if start == 0 else text
+            start += len(raw)
+            if not raw:
+                return
+
+
+def _separated(chunks: Iterable[str], separator: str | None) -> Iterator[Document]:
+    text, begins = "", True
+    for chunk in chunks:
+        text += chunk
+        *whole, text = text.split(separator) if separator else [text]
+        for piece in whole:
+            if piece.strip() or not begins:
+                yield Document(text=piece, begins=begins)
+            begins = True
+        if len(text) > _MOST_CHARACTERS:
+            cut = _gap(text, spare=len(separator or ""))
+            yield Document(text=text[:cut], begins=begins)
+            text, begins = text[cut:], False
+    if text.strip() or (text and not begins):
+        yield Document(text=text, begins=begins)
+
+
+def _lines(path: Path, start: int, end: int) -> Iterator[Document]:
+    with path.open("rb") as file:
+        offset = 0
+        for number, raw in enumerate(file, 1):
+            if start <= offset < end and raw.strip():
+                text = _field(path, number, offset, raw)
+                if text:
+                    yield Document(text=text)
+            offset += len(raw)
+
+
+def _field(path: Path, number: int, offset: int, raw: bytes) -> str:
+    try:
+        row = json.loads(raw.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise _not_utf8(path, offset + error.start) from None
+    except (ValueError, RecursionError) as error:
+        raise TokenError(
+            f"Each line of {path} must be JSON; line {number} (byte {offset}) is not ({error}). "
+            "Correct the line."
+        ) from None
+    if not isinstance(row, dict) or not isinstance(row.get("text"), str):
+        raise TokenError(
+            f"Each line of {path} must be an object with a string `text`; line {number} (byte "
+            f"{offset}) is not. Correct the line."
+        )
+    return row["text"]
+
+
+def _not_utf8(path: Path, offset: int) -> TokenError:
+    return TokenError(
+        f"{path} must be UTF-8 text; byte {offset} is not. Convert the file: "
+        "`iconv -f latin1 -t utf-8` if it is Latin-1."
+    )
+
+
+def _gap(text: str, spare: int) -> int:
+    """Where to cut a long text so that no word is cut: after a line's end, or before a space."""
+    end = len(text)
+    while (end := text.rfind("\n", 0, end)) > 0:
+        if not text[end + 1 : end + 2].isspace() and end + 1 < len(text):
+            return end + 1
+    space = text.rfind(" ")
+    return space if space > 0 else len(text) - spare
+
+
+def _next_character(path: Path, offset: int) -> int:
+    with path.open("rb") as file:
+        file.seek(offset)
+        following = file.read(4)
+    inside = next((i for i, byte in enumerate(following) if byte & 0xC0 != 0x80), 0)
+    return offset + inside

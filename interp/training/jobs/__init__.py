@@ -1,0 +1,1 @@
+"""Runs in the background: a queue, its worker, and their processes."""

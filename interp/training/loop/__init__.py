@@ -1,0 +1,1 @@
+"""The loop itself: objective, optimizers, updates, evaluation, what is written down."""

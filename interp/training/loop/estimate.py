@@ -1,0 +1,147 @@
+"""What a run will cost, before it starts: parameters, memory and minutes."""
+
+import time
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import nn
+
+from interp.models.config import GPTConfig
+from interp.models.gpt import GPT, Block, Norm
+from interp.training.loop.objective import Objective
+from interp.training.loop.optimizers import build_optimizers
+from interp.training.recipe.config import TrainConfig
+
+_BYTES = 4
+_PROGRAM_BYTES = 450 * 2**20
+"""What Python and torch take before the first weight."""
+_TRIAL = {"n_layers": 2, "n_heads": 3, "d_vocab": 256, "n_ctx": 96}
+_TRIES = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """How fast this machine trains.
+
+    Attributes:
+        flops: floating-point operations a second, of one that trains a small model.
+        seconds_per_layer: that an update takes for every layer, however small it is.
+    """
+
+    flops: float
+    seconds_per_layer: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What a run will cost.
+
+    Attributes:
+        parameters: of the model, exactly.
+        memory_bytes: of the process, roughly.
+        seconds: of the updates and evaluations, roughly; not of writing the corpus.
+    """
+
+    parameters: int
+    memory_bytes: int
+    seconds: float
+
+
+def estimate(config: TrainConfig, speed: Speed) -> Estimate:
+    """What a run will cost on a machine of that speed."""
+    parameters = n_parameters(config.model)
+    return Estimate(
+        parameters=parameters,
+        memory_bytes=_memory(config, parameters),
+        seconds=_seconds(config, speed),
+    )
+
+
+@cache
+def n_parameters(cfg: GPTConfig) -> int:
+    """How many numbers the weights of such a model are; none of them is made.
+
+    Example:
+        >>> cfg = GPTConfig(n_layers=2, d_model=8, n_heads=2, d_vocab=10, n_ctx=16)
+        >>> n_parameters(cfg) == sum(weight.numel() for weight in GPT(cfg).parameters())
+        True
+    """
+    with torch.device("meta"):
+        parts: list[nn.Module] = [Norm(cfg.d_model, cfg), *(Block(cfg, 0),) * cfg.n_layers]
+    tables = cfg.d_vocab * (1 if cfg.tied else 2)
+    tables += cfg.n_ctx if cfg.positions == "learned" else 0
+    return tables * cfg.d_model + sum(p.numel() for part in parts for p in part.parameters())
+
+
+def measured_speed(threads: int) -> Speed:
+    """Time a few updates of two small models: one that computes, one that mostly starts to.
+
+    Args:
+        threads: of the CPU, as many as the run will have.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        overhead = _trial(_trial_config(d_model=12, batch_size=1)) / _TRIAL["n_layers"]
+        whole = _trial(_trial_config()) - overhead * _TRIAL["n_layers"]
+    finally:
+        torch.set_num_threads(before)
+    return Speed(flops=_flops(_trial_config()) / max(whole, 1e-4), seconds_per_layer=overhead)
+
+
+def _memory(config: TrainConfig, parameters: int) -> int:
+    """Weights, gradients and two buffers each; and what a forward pass keeps for the backward."""
+    cfg = config.model
+    tokens = config.batch_size // config.accumulate * config.context
+    wide = 8 * cfg.d_model + 3 * cfg.n_heads * cfg.d_head + (3 if cfg.gated else 2) * cfg.d_mlp
+    kept = tokens * (cfg.n_layers * wide + 3 * cfg.d_vocab)
+    return _PROGRAM_BYTES + _BYTES * (4 * parameters + kept)
+
+
+def _seconds(config: TrainConfig, speed: Speed) -> float:
+    update = _flops(config) / speed.flops + config.model.n_layers * speed.seconds_per_layer
+    evaluations = 1 + (config.steps // config.eval_every if config.eval_every else 0)
+    tokens = config.batch_size * config.context
+    return config.steps * update + evaluations * update * config.eval_tokens / tokens / 3
+
+
+def _flops(config: TrainConfig) -> float:
+    """Of one update: six a weight and token, six a width and pair of tokens, and Muon's own."""
+    cfg, tokens = config.model, config.batch_size * config.context
+    looked_up = cfg.d_vocab * (not cfg.tied) + cfg.n_ctx * (cfg.positions == "learned")
+    weights = n_parameters(cfg) - cfg.d_model * looked_up
+    pairs = cfg.n_layers * cfg.n_heads * cfg.d_head * config.context
+    muon = _muon_flops(cfg) if config.optimizer == "muon" else 0.0
+    return tokens * 6.0 * (weights + pairs) + muon
+
+
+@cache
+def _muon_flops(cfg: GPTConfig) -> float:
+    """Three products of matrices, five times, for each hidden matrix."""
+    with torch.device("meta"):
+        shapes = [sorted(p.shape) for p in Block(cfg, 0).parameters() if p.ndim == 2]
+    return cfg.n_layers * sum(5.0 * (4 * m * m * n + 2 * m**3) for m, n in shapes)
+
+
+def _trial_config(d_model: int = 96, batch_size: int = 16) -> TrainConfig:
+    sizes = {**_TRIAL, "d_model": d_model}
+    model = GPTConfig(positions="rotary", tied=False, act="silu", gated=True, **sizes)
+    return TrainConfig(model=model, batch_size=batch_size, context=model.n_ctx)
+
+
+def _trial(config: TrainConfig) -> float:
+    """Seconds of an update on one row of tokens after the other, the best of some."""
+    with torch.random.fork_rng(devices=[]):
+        model = GPT(config.model)
+    objective, optimizers = Objective(model), build_optimizers(model, config)
+    n_tokens = config.batch_size * (config.context + 1)
+    tokens = torch.arange(n_tokens).reshape(config.batch_size, -1) % config.model.d_vocab
+    times = []
+    for step in range(_TRIES):
+        began = time.perf_counter()
+        objective(tokens, torch.ones(tokens.shape))[0].backward()
+        optimizers.step(step)
+        model.zero_grad(set_to_none=True)
+        times.append(time.perf_counter() - began)
+    return min(times)

@@ -1,0 +1,75 @@
+"""The loss on a fixed held-out slice, beside the lowest loss that any model could reach."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from interp.models.gpt import GPT
+from interp.training.data.batches import Batch
+from interp.training.distributed import World
+from interp.training.loop.objective import surprisal
+
+
+class HeldOut:
+    """Rows that every evaluation of a run reads, shared between the ranks.
+
+    Args:
+        rows: of the held-out split; tokens whose weight is 0 are left out.
+        batch_size: rows at once, over all ranks together.
+        world: the ranks.
+    """
+
+    def __init__(self, rows: Batch, batch_size: int, world: World) -> None:
+        self._world = world
+        self._per_rank = max(1, batch_size // world.size)
+        counted = rows.weights[:, 1:] > 0
+        self._n_counted = int(counted.sum())
+        self._floor = _mean(rows.floor[:, 1:], counted) if rows.floor is not None else None
+        # Every rank makes as many forward passes as the others: FSDP's ranks must meet in each.
+        missing = -len(rows.tokens) % world.size
+        self._tokens = _padded(rows.tokens, missing)[world.rank :: world.size]
+        self._counted = _padded(counted, missing, False)[world.rank :: world.size]
+
+    @torch.no_grad()
+    def evaluate(
+        self, model: GPT, autocast: Callable[[], AbstractContextManager[Any]]
+    ) -> dict[str, Any]:
+        """The record of an evaluation, without its step.
+
+        Returns:
+            `loss_nats_per_token`, `tokens` and, where the floor is known, `floor_nats_per_token`
+            and `regret_nats_per_token` (loss - floor) over the same tokens.
+        """
+        model.eval()
+        total = torch.zeros((), device=model.device, dtype=torch.float32)
+        for some, mask in zip(
+            self._tokens.split(self._per_rank), self._counted.split(self._per_rank), strict=True
+        ):
+            some, mask = some.to(model.device), mask.to(model.device)
+            with autocast():
+                logits = model(some[:, :-1])
+            nats = surprisal(logits, some[:, 1:])
+            total += (nats * mask).sum()
+        model.train()
+        total = self._world.sum(total).item()
+        return self._record(total / max(self._n_counted, 1))
+
+    def _record(self, loss: float) -> dict[str, Any]:
+        record = {"kind": "eval", "loss_nats_per_token": loss, "tokens": self._n_counted}
+        if self._floor is None:
+            return record
+        return record | {
+            "floor_nats_per_token": self._floor,
+            "regret_nats_per_token": loss - self._floor,
+        }
+
+
+def _mean(values: Tensor, counted: Tensor) -> float:
+    return float(values[counted].double().mean())
+
+
+def _padded(rows: Tensor, missing: int, value: int = 0) -> Tensor:
+    return torch.cat([rows, rows.new_full((missing, rows.shape[1]), value)])

@@ -1,0 +1,356 @@
+"""Training from random weights: one loop, whose every step is a pure function of recipe and step.
+
+A run that was killed at any moment goes on from its newest whole state to the very weights that an
+uninterrupted run ends with, on the same machine with as many threads and ranks.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from interp.core.errors import CheckpointError, ConfigError
+from interp.models.gpt import GPT
+from interp.training.data.batches import Batches, fixed_batch
+from interp.training.data.corpus import Corpus
+from interp.training.data.curriculum import stage_at
+from interp.training.distributed import (
+    Engine,
+    World,
+    join_world,
+    naming_lost_ranks,
+    spread_like,
+    whole,
+)
+from interp.training.loop.evaluate import HeldOut
+from interp.training.loop.metrics import MetricsLog, Writer, finite_or_none
+from interp.training.loop.update import Reading, Updater
+from interp.training.recipe.config import TrainConfig
+from interp.training.recipe.schedule import is_checkpoint_step, learning_rate_scale
+from interp.training.run.lock import run_lock
+from interp.training.run.run_folder import RunFolder
+from interp.training.run.signals import StopRequest, stop_on_signals
+from interp.training.run.state import Moment, State, load_state, save_state
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a run is, told after every reading of the loss.
+
+    Attributes:
+        step: updates done, of `steps`.
+        steps: of the whole run.
+        loss_nats_per_token: of the last update.
+        stage: number of the curriculum's stage.
+        evaluation: the newest `eval` record; None before the first.
+        seconds: of this session.
+        tokens_per_second: predicted tokens, of this session.
+    """
+
+    step: int
+    steps: int
+    loss_nats_per_token: float
+    stage: int
+    evaluation: dict[str, Any] | None
+    seconds: float
+    tokens_per_second: float
+
+
+Report = Callable[[Progress], None]
+Watch = Callable[[GPT, int], None]
+"""Shown the model after so many updates; it may look, and must leave weights and numbers alone."""
+
+
+def train(
+    config: TrainConfig,
+    corpus_folder: str | Path,
+    run_folder: str | Path,
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    engine: Engine = "ddp",
+    progress: Report = lambda progress: None,
+    writers: Iterable[Writer] = (),
+    at: Moment = lambda moment: None,
+    watch: Watch = lambda model, step: None,
+) -> GPT:
+    """Train a model, or go on with a run that was stopped; the same call does both.
+
+    Ctrl-C and SIGTERM save the state after the step at hand and leave; a second one leaves at once.
+
+    Args:
+        config: the recipe.
+        corpus_folder: a packed corpus.
+        run_folder: new, or that of a run with the same recipe (its steps may have been changed).
+        device: `auto`, `cuda`, `mps` or `cpu`.
+        threads: of the CPU; None = OMP_NUM_THREADS or, without it, torch's choice: physical cores.
+        engine: `ddp` or `fsdp`, under torchrun.
+        progress: called after every reading of the loss, by the main rank.
+        writers: called with every record of `metrics.jsonl`.
+        at: told how far each write of a state is.
+        watch: shown the model before the first update of this session and after every reading of
+            the loss, by the main rank; not under `fsdp`, where no rank holds the whole model.
+    Returns:
+        The trained model, also saved in `run_folder`.
+    Raises:
+        ConfigError: recipe, corpus and run folder do not fit; every field is named.
+        TrainingError: the loss diverged, the disk is full, a rank was lost, or another process
+            trains in this folder.
+        Interrupted: (a KeyboardInterrupt; exit code 130) after Ctrl-C.
+        Terminated: (a SystemExit; exit code 143) after SIGTERM.
+    """
+    path = Path(run_folder)
+    with ExitStack() as stack:
+        world = stack.enter_context(join_world(device))
+        stack.enter_context(naming_lost_ranks(world))
+        stack.enter_context(run_lock(path) if world.is_main else nullcontext())
+        stop = stack.enter_context(stop_on_signals())
+        _set_up_cpu(threads)
+        stack.callback(torch.set_flush_denormal, False)
+        stack.enter_context(torch.random.fork_rng())
+        corpus = Corpus.open(corpus_folder)
+        _check_fit(config, corpus, world)
+        folder = RunFolder(path, config, corpus)
+        metrics = MetricsLog(folder.metrics, writers if world.is_main else ())
+        model = GPT(config.model, corpus.tokenizer, seed=config.seed, name=path.name)
+        model.to(world.device(device))
+        run = Run(config, folder, metrics, model, world, engine, stop, progress, at)
+        if world.is_main and engine != "fsdp":
+            run.watch = watch
+        return run.go()
+
+
+class Run:
+    """A training run in one process: the loop, and what is due after each step."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        folder: RunFolder,
+        metrics: MetricsLog,
+        model: GPT,
+        world: World,
+        engine: Engine,
+        stop: StopRequest,
+        report: Report,
+        at: Moment,
+    ) -> None:
+        self.config, self.folder, self.metrics, self.model = config, folder, metrics, model
+        self.world, self.stop, self.report, self.at = world, stop, report, at
+        batches = Batches(
+            folder.corpus,
+            config.stages,
+            batch_size=config.batch_size,
+            context=config.context,
+            rows=config.rows,
+            seed=config.seed,
+        )
+        self.stages = batches.stages
+        self.updater = Updater(config, model, batches, world, engine)
+        rows = max(1, config.eval_tokens // config.context)
+        slice_ = fixed_batch(folder.corpus, n_rows=rows, context=config.context, rows=config.rows)
+        self.held_out = HeldOut(slice_, config.batch_size, world)
+        self.evaluation: dict[str, Any] | None = None
+        self.first, self.began = 0, time.perf_counter()
+        self.watch: Watch = lambda model, step: None
+
+    def go(self) -> GPT:
+        """Resume or start, run to the end, save the model."""
+        self.first = self._resume()
+        if self.first == 0:
+            self._keep_what_is_due(0)
+        self.watch(self.model, self.first)
+        self.began = time.perf_counter()
+        for step in range(self.first, self.config.steps):
+            self.updater.update(step)
+            self._after(step + 1)
+        return self._finish()
+
+    def _resume(self) -> int:
+        state, warnings = self.folder.resume_point() if self.world.is_main else (None, [])
+        step = self.world.tell(state.step if state else None)
+        if step is not None and state is None:
+            state = load_state(self.folder.state_folder(step))
+        for warning in warnings:
+            log.warning(warning)
+        if self.world.is_main:
+            self.folder.begin(state, self.world, warnings)
+            self.metrics.cut_back(step or 0)
+        if state is None:
+            return 0
+        self._take(state)
+        return state.step
+
+    def _take(self, state: State) -> None:
+        parameters = dict(self.model.named_parameters())
+        if set(parameters) != set(state.model):
+            odd = min(set(parameters) ^ set(state.model))
+            raise CheckpointError(
+                f"The state in {self.folder.path} was written by another version of interp: "
+                f"{odd} is missing or foreign. Go on with that version, or train anew."
+            )
+        with torch.no_grad():
+            for name, parameter in parameters.items():
+                value = state.model[name].to(parameter.device)
+                parameter.copy_(spread_like(value, parameter))
+        self.updater.optimizers.load_tensors(state.optimizer)
+
+    def _after(self, done: int) -> None:
+        """Read, evaluate and save what is due after `done` updates; stop if that was asked."""
+        config = self.config
+        last = done == config.steps
+        reading = done % config.log_every == 0
+        # The ranks agree on stopping only where they wait for each other anyway.
+        asked = self.stop.signal is not None
+        stopping = self.world.any(asked, self.model.device) if self._meets(reading) else False
+        saving = last or stopping or _every(config.checkpoint_every, done)
+        if reading or saving or self._evaluates(done) or self._keeps(done):
+            loss = self._read(done)
+            self._keep_what_is_due(done)
+            if self.world.is_main:
+                self.report(self._progress(done, loss))
+            self.watch(self.model, done)
+        if saving:
+            self._save(done)
+        if stopping and not last:
+            raise self.stop.error(
+                f"Stopped after step {done} of {config.steps}; the state is saved in "
+                f"{self.folder.path}. The same command goes on from there."
+            )
+
+    def _meets(self, reading: bool) -> bool:
+        return self.world.size == 1 or reading
+
+    def _evaluates(self, done: int) -> bool:
+        return done == self.config.steps or _every(self.config.eval_every, done)
+
+    def _keeps(self, done: int) -> bool:
+        config = self.config
+        return is_checkpoint_step(done, steps=config.steps, every=config.checkpoint_every)
+
+    def _read(self, done: int) -> float:
+        """Wait for the losses since the last reading; write and check them; gives the last one."""
+        reading = self.updater.read()
+        if self.world.is_main:
+            self.metrics.append([*self._train_records(reading, done), self._speed(done)])
+        self.updater.check(reading, done)
+        return reading.loss[-1]
+
+    def _keep_what_is_due(self, done: int) -> None:
+        """Evaluate and keep the weights where the recipe says so."""
+        if self._evaluates(done):
+            record = self.held_out.evaluate(self.model, self.updater.autocast)
+            self.evaluation = {"kind": "eval", "step": done} | record
+            if self.world.is_main:
+                self.metrics.append([self.evaluation])
+        if self._keeps(done):
+            weights = self._weights()
+            if self.world.is_main:
+                self.folder.save_weights(done, weights)
+
+    def _save(self, done: int) -> None:
+        self.updater.assert_finite_weights(done)
+        weights, buffers = self._weights(), self.updater.optimizers.tensors()
+        if self.world.is_main:
+            state = self.folder.state(done, weights, buffers)
+            save_state(self.folder.states, state, keep=self.config.keep_full, at=self.at)
+        self.world.barrier()
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: whole(p.detach()) for name, p in self.model.named_parameters()}
+
+    def _finish(self) -> GPT:
+        model = GPT(self.config.model, self.model.tokenizer, name=self.model.name)
+        model.load_state_dict(self._weights())
+        model.step = self.config.steps
+        model.to(self.model.device).eval()
+        if self.world.is_main:
+            self.folder.save_model(model)
+        self.world.barrier()
+        return model
+
+    def _train_records(self, reading: Reading, done: int) -> Iterable[dict[str, Any]]:
+        first = done - len(reading.loss) + 1
+        table = zip(reading.loss, reading.objective, reading.grad_norm, strict=True)
+        for step, (loss, objective, norm) in enumerate(table, start=first):
+            record = {
+                "kind": "train",
+                "step": step,
+                "loss_nats_per_token": finite_or_none(loss),
+                "objective_nats": finite_or_none(objective),
+                "learning_rate_scale": self._learning_rate_scale(step - 1),
+                "stage": stage_at(self.stages, step - 1)[0],
+            }
+            yield record | {"grad_norm": finite_or_none(norm)}
+
+    def _learning_rate_scale(self, step: int) -> float:
+        config = self.config
+        return learning_rate_scale(
+            step,
+            steps=config.steps,
+            warmup_steps=config.warmup_steps,
+            decay=config.decay,
+            final_fraction=config.final_fraction,
+            stable_fraction=config.stable_fraction,
+        )
+
+    def _speed(self, done: int) -> dict[str, Any]:
+        seconds, rate = self._pace(done)
+        return {
+            "kind": "speed",
+            "step": done,
+            "seconds": round(seconds, 3),
+            "cpu_seconds": round(time.process_time(), 3),
+            "tokens_per_second": round(rate),
+        }
+
+    def _pace(self, done: int) -> tuple[float, float]:
+        seconds = time.perf_counter() - self.began
+        tokens = (done - self.first) * self.config.batch_size * self.config.context
+        return seconds, tokens / max(seconds, 1e-9)
+
+    def _progress(self, done: int, loss: float) -> Progress:
+        seconds, rate = self._pace(done)
+        return Progress(
+            step=done,
+            steps=self.config.steps,
+            loss_nats_per_token=loss,
+            stage=stage_at(self.stages, done - 1)[0],
+            evaluation=self.evaluation,
+            seconds=seconds,
+            tokens_per_second=rate,
+        )
+
+
+def _every(n: int, done: int) -> bool:
+    return n > 0 and done % n == 0
+
+
+def _check_fit(config: TrainConfig, corpus: Corpus, world: World) -> None:
+    d_vocab = corpus.tokenizer.d_vocab
+    if config.model.d_vocab != d_vocab:
+        raise ConfigError(
+            f"The model must have as many tokens as the corpus; model d_vocab="
+            f"{config.model.d_vocab}, the tokenizer of {corpus.folder} {d_vocab}. Set d_vocab."
+        )
+    parts = world.size * config.accumulate
+    if config.batch_size % parts:
+        raise ConfigError(
+            f"batch_size must be a multiple of ranks times accumulate, {world.size} x "
+            f"{config.accumulate}; got {config.batch_size}."
+        )
+
+
+def _set_up_cpu(threads: int | None) -> None:
+    if threads is not None:
+        torch.set_num_threads(threads)
+    # Numbers below 1e-38 cost a hundred times as much as others and change nothing.
+    torch.set_flush_denormal(True)

@@ -1,0 +1,207 @@
+"""Everything that decides what a training run computes: one frozen value with a JSON form."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from interp.core.errors import ConfigError, near_misses
+from interp.models.config import GPTConfig
+from interp.training.data.curriculum import Stage, check_stages
+from interp.training.recipe.schedule import Decay
+
+Choice = tuple[str, ...]
+
+_CHOICES: dict[str, Choice] = {
+    "rows": ("window", "document"),
+    "optimizer": ("muon", "adamw"),
+    "decay": ("linear", "cosine", "constant"),
+    "precision": ("auto", "fp32", "bf16"),
+    "history_precision": ("fp32", "bf16"),
+}
+_AT_LEAST_ONE = ("steps", "batch_size", "context", "accumulate", "eval_tokens", "keep_full")
+_NOT_NEGATIVE = ("warmup_steps", "momentum_warmup_steps", "eval_every", "checkpoint_every")
+_POSITIVE = ("muon_lr", "embed_lr", "head_lr", "scalar_lr", "adamw_lr", "log_every")
+
+MAY_CHANGE = frozenset(
+    {"steps", "eval_every", "eval_tokens", "checkpoint_every", "keep_full", "log_every", "compile"}
+)
+"""Fields that a resumed run may change; the change is recorded in `run.json`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """A training run's recipe.
+
+    Attributes:
+        model: the transformer's sizes and switches; `d_vocab` must be the corpus' tokenizer's.
+        steps: number of updates.
+        batch_size: rows an update, over all ranks and accumulation steps together.
+        context: predicted tokens a row.
+        rows: `window` = random windows over the token stream, `document` = rows begin a document.
+        optimizer: `muon` for the hidden matrices beside AdamW, or `adamw` for everything.
+        muon_lr: hidden matrices under `muon`.
+        embed_lr: embeddings under `muon`.
+        head_lr: unembedding under `muon`.
+        scalar_lr: norms and biases under `muon`.
+        adamw_lr: everything under `adamw`.
+        betas: AdamW's.
+        weight_decay: decoupled, for matrices only.
+        momentum: Muon's, after its warm-up.
+        momentum_start: Muon's at step 0.
+        momentum_warmup_steps: steps from the one to the other.
+        warmup_steps: linear warm-up of the learning rate.
+        decay: shape of the learning rate's way down.
+        final_fraction: of the learning rate, at the end.
+        stable_fraction: share of the run at the full learning rate, before the way down.
+        grad_clip: greatest norm of the whole gradient; None = no clipping.
+        accumulate: micro-batches an update.
+        seed: of the weights, the batches and dropout.
+        stages: the curriculum; empty = every level of the corpus, by its number of tokens.
+        eval_every: steps between evaluations; 0 = only at the end.
+        eval_tokens: size of the fixed held-out slice.
+        checkpoint_every: steps between full states, beside the log-spaced weights; 0 = last only.
+        keep_full: full states (weights and optimizer) kept.
+        history_precision: of the log-spaced weights; `bf16` halves their size.
+        precision: `auto` = bf16 on a GPU that has it, else fp32.
+        compile: `auto` = on CUDA only.
+        log_every: steps between readings of the loss (the only host syncs).
+    """
+
+    model: GPTConfig
+    steps: int = 300
+    batch_size: int = 16
+    context: int = 128
+    rows: Literal["window", "document"] = "window"
+    optimizer: Literal["muon", "adamw"] = "muon"
+    muon_lr: float = 0.03
+    embed_lr: float = 0.03
+    head_lr: float = 0.006
+    scalar_lr: float = 0.006
+    adamw_lr: float = 0.001
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = 0.0
+    momentum: float = 0.95
+    momentum_start: float = 0.85
+    momentum_warmup_steps: int = 100
+    warmup_steps: int = 5
+    decay: Decay = "linear"
+    final_fraction: float = 0.02
+    stable_fraction: float = 0.0
+    grad_clip: float | None = None
+    accumulate: int = 1
+    seed: int = 0
+    stages: tuple[Stage, ...] = field(default=())
+    eval_every: int = 50
+    eval_tokens: int = 32_768
+    checkpoint_every: int = 100
+    keep_full: int = 3
+    history_precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    compile: bool | Literal["auto"] = "auto"
+    log_every: int = 10
+
+    def __post_init__(self) -> None:
+        self._check_numbers()
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise ConfigError(
+                    f"{name} is one of {', '.join(allowed)}; got {getattr(self, name)!r}."
+                )
+        if self.compile not in ("auto", True, False):
+            raise ConfigError(f"compile is 'auto', true or false; got {self.compile!r}.")
+        if self.batch_size % self.accumulate:
+            raise ConfigError(
+                f"batch_size must be a multiple of accumulate; got {self.batch_size} rows in "
+                f"{self.accumulate} micro-batches."
+            )
+        if self.context > self.model.n_ctx:
+            raise ConfigError(
+                f"Rows of {self.context} tokens do not fit a model with n_ctx={self.model.n_ctx}: "
+                f"lower context or raise n_ctx."
+            )
+        check_stages(self.stages)
+
+    def _check_numbers(self) -> None:
+        for names, holds, what in (
+            (_AT_LEAST_ONE, lambda x: x >= 1, "at least 1"),
+            (_NOT_NEGATIVE, lambda x: x >= 0, "at least 0"),
+            (_POSITIVE, lambda x: x > 0, "greater than 0"),
+        ):
+            for name in names:
+                if not holds(getattr(self, name)):
+                    raise ConfigError(f"{name} must be {what}; got {getattr(self, name)}.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The recipe as JSON objects hold it."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        values["model"] = json.loads(self.model.to_json())
+        values["stages"] = [stage.to_dict() for stage in self.stages]
+        values["betas"] = list(self.betas)
+        return values
+
+    def to_json(self) -> str:
+        """The recipe as JSON text."""
+        return json.dumps(self.to_dict(), indent=1)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """A recipe from what `to_dict` gave.
+
+        Raises:
+            ConfigError: a field is unknown (the nearest names are shown) or cannot be used.
+        """
+        values = dict(values)
+        _check_names(cls, values, "training")
+        if isinstance(values.get("model"), Mapping):
+            values["model"] = GPTConfig.from_json(json.dumps(values["model"]))
+        if "stages" in values:
+            values["stages"] = tuple(_stage(stage) for stage in values["stages"])
+        if "betas" in values:
+            values["betas"] = tuple(values["betas"])
+        return cls(**values)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """A recipe from JSON text; see `from_dict`."""
+        return cls.from_dict(json.loads(text))
+
+
+def differences(old: TrainConfig, new: TrainConfig) -> dict[str, tuple[Any, Any]]:
+    """Every field in which two recipes differ, with both values; the model's as `model.name`."""
+    flat_old, flat_new = _flat(old), _flat(new)
+    names = [*flat_old, *(name for name in flat_new if name not in flat_old)]
+    return {
+        name: (flat_old.get(name), flat_new.get(name))
+        for name in names
+        if flat_old.get(name) != flat_new.get(name)
+    }
+
+
+def _flat(config: TrainConfig) -> dict[str, Any]:
+    values = config.to_dict()
+    model = values.pop("model")
+    return values | {f"model.{name}": value for name, value in model.items()}
+
+
+def _stage(values: Stage | Mapping[str, Any]) -> Stage:
+    if isinstance(values, Stage):
+        return values
+    _check_names(Stage, values, "stage")
+    return Stage(**values)
+
+
+def _check_names(kind: type, values: Mapping[str, Any], what: str) -> None:
+    known = [f.name for f in dataclasses.fields(kind)]
+    for name in values:
+        if name not in known:
+            raise ConfigError(f"No {what} setting is called {name!r}.{near_misses(name, known)}")
+    required = [
+        f.name
+        for f in dataclasses.fields(kind)
+        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    ]
+    missing = [name for name in required if name not in values]
+    if missing:
+        raise ConfigError(f"A {what} config needs {', '.join(missing)}; got {', '.join(values)}.")

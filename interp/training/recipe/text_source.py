@@ -1,0 +1,167 @@
+"""Where a training command's text comes from, and what is known to work on it."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from interp.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from interp.training.data.corpus import Corpus
+    from interp.training.recipe.config import TrainConfig
+    from interp.training.recipe.recipes import Recipe
+
+TEXT_VOCABULARY = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSource:
+    """A corpus to be written, or the one that a run has already.
+
+    Attributes:
+        asked: what decides the corpus, as JSON.
+        write: makes it in a folder.
+        recipe: a recipe for this world and preset; None where none is known.
+    """
+
+    asked: Mapping[str, Any]
+    write: "Callable[[Path], Corpus]"
+    recipe: "Recipe | None" = None
+
+    def config(self, d_vocab: int, preset: str, given: Mapping[str, Any]) -> "TrainConfig":
+        """The run's settings: the recipe's where there is one, and over them what was given.
+
+        Args:
+            d_vocab: of the corpus.
+            preset: the model's.
+            given: fields of `TrainConfig`, and of the model's settings as `model.name`.
+        Raises:
+            ConfigError: unknown preset or setting, or values that do not go together.
+        """
+        from interp.models.io.presets import get_preset
+        from interp.training.recipe.config import TrainConfig
+
+        shape = {k.removeprefix("model."): v for k, v in given.items() if k.startswith("model.")}
+        rest = {k: v for k, v in given.items() if not k.startswith("model.")}
+        model = get_preset(preset, **{"d_vocab": d_vocab, **shape})
+        if self.recipe is None:
+            known = {"context": min(TrainConfig.context, model.n_ctx)}
+        else:
+            known = self.recipe.config(model.d_vocab, steps=rest.get("steps")).to_dict()
+        return TrainConfig.from_dict({**known, **rest, "model": model})
+
+
+def text_source(data: Path, tokenizer: str | None, vocab: int | None) -> TextSource:
+    """The user's own text."""
+    from interp.training.data.sources import write_text_corpus
+
+    options = {"tokenizer": tokenizer or "bpe", "d_vocab": vocab or TEXT_VOCABULARY}
+    return TextSource(
+        asked={"data": str(data.resolve()), **options},
+        write=lambda folder: write_text_corpus(data, folder, **options),
+    )
+
+
+def world_source(
+    name: str,
+    preset: str,
+    tokenizer: str | None,
+    vocab: int | None,
+    documents: int | None,
+    seed: int,
+) -> TextSource:
+    """A world's text: by its recipe where there is one for this preset.
+
+    Raises:
+        ConfigError: there is no such world.
+    """
+    from interp.training.data.sources import write_world_corpus
+    from interp.training.recipe.recipes import demo_recipe
+    from interp.worlds import load_world
+
+    world, recipe = load_world(name), demo_recipe(seed)
+    if (recipe.world, recipe.preset) == (name, preset) and tokenizer is None and vocab is None:
+        return TextSource(
+            asked={"world": name, "recipe": preset, "documents": documents, "seed": seed},
+            write=lambda folder: recipe.write_corpus(folder, n_documents=documents),
+            recipe=recipe,
+        )
+    options: dict[str, Any] = {"tokenizer": tokenizer or "words", "seed": seed}
+    options |= {"d_vocab": vocab} if vocab else {}
+    options |= {"n_documents": documents} if documents else {}
+    return TextSource(
+        asked={"world": name, **options},
+        write=lambda folder: write_world_corpus(world, folder, **options),
+    )
+
+
+def chosen_source(
+    data: Path | None,
+    world_name: str | None,
+    preset: str,
+    tokenizer: str | None,
+    vocab: int | None,
+    documents: int | None,
+    seed: int,
+) -> TextSource:
+    """The one source that was named.
+
+    Raises:
+        ConfigError: none or two were; or there is no such world.
+    """
+    if data is not None and world_name is None:
+        return text_source(data, tokenizer, vocab)
+    if world_name is not None and data is None:
+        return world_source(world_name, preset, tokenizer, vocab, documents, seed)
+    raise ConfigError("Training needs either --data FILE_OR_FOLDER or --world NAME.")
+
+
+def sorted_source(source: TextSource, order: str, world_name: str | None) -> TextSource:
+    """The same text with its documents sorted into levels; the recipe's own levels are gone then.
+
+    Args:
+        source: of the text.
+        order: see `interp.training.data.ordering.named`.
+        world_name: of the world that tells it; None for own text.
+    Raises:
+        ConfigError: no such order.
+    """
+    from interp.training.data.ordering import named, write_ordered_corpus
+
+    difficulty = named(order, world_name)
+
+    def write(folder: Path) -> "Corpus":
+        unsorted = folder.with_name(f"{folder.name}-unsorted")
+        try:
+            return write_ordered_corpus(source.write(unsorted), folder, difficulty, told=order)
+        finally:
+            shutil.rmtree(unsorted, ignore_errors=True)
+
+    recipe = source.recipe and replace(source.recipe, stages=((1.0, {}),))
+    return replace(source, asked={**source.asked, "order_by": order}, write=write, recipe=recipe)
+
+
+def paced_config(
+    config: "TrainConfig", corpus: "Corpus", name: str, given: Mapping[str, Any]
+) -> "TrainConfig":
+    """The recipe with the levels of its corpus paced as the name says.
+
+    Args:
+        config: the recipe.
+        corpus: whose levels stand easiest first.
+        name: see `interp.training.recipe.pacing.named`.
+        given: what was asked for besides.
+    Raises:
+        ConfigError: no such name, one level only, or stages were given as well.
+    """
+    from interp.training.recipe.pacing import named, paced
+
+    if "stages" in given:
+        raise ConfigError(
+            "A curriculum is either named or told stage by stage; both came. Leave out "
+            "--curriculum or the setting `stages`."
+        )
+    pacing, order = named(name)
+    return replace(config, stages=paced(corpus.levels(), config.steps, pacing=pacing, order=order))

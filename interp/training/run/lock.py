@@ -1,0 +1,68 @@
+"""One process at a time in a run folder."""
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError
+
+from interp.core.errors import TrainingError
+
+
+@contextmanager
+def run_lock(folder: Path) -> Iterator[None]:
+    """Hold a run folder's lock; the system frees it when the process dies, however it dies.
+
+    Args:
+        folder: the run's; made when missing.
+    Raises:
+        TrainingError: another process holds it (its pid and host are named).
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "run.lock", timeout=0)
+    holder = folder / "run.lock.json"
+    try:
+        lock.acquire()
+    except Timeout as refused:
+        raise TrainingError(
+            f"A run folder is for one run at a time; {_describe(holder)} is at work in {folder}. "
+            f"Wait for it, stop it, or train into another folder."
+        ) from refused
+    try:
+        with naming_refusals("holder of the run's lock", folder):
+            holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _describe(holder: Path) -> str:
+    try:
+        who = json.loads(holder.read_text())
+        return f"process {who['pid']} on {who['host']}"
+    except (OSError, ValueError, KeyError):
+        return "another process"
+
+
+@contextmanager
+def naming_refusals(what: str, folder: Path) -> Iterator[None]:
+    """Turn a failed write inside the block into an error that says how to go on.
+
+    Args:
+        what: could not be written: `state after step 20`.
+        folder: of the run.
+    Raises:
+        TrainingError: the disk is full or refuses.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(
+            f"The {what} could not be written ({error}); what was whole before still is. Free "
+            f"space in {folder} and start the same command again: it resumes."
+        ) from error

@@ -1,0 +1,102 @@
+"""Heads of a circuit made by hand get the scores and ablations that they must have."""
+
+import pytest
+import torch
+
+from interp.analyses.attention_heads._head_ablation import text_loss
+from interp.analyses.attention_heads.heads import SCORES, heads
+from interp.core.errors import ConfigError, NotEnoughDataError
+from interp.methods.head_scores import repeated_tokens, second_copy_loss
+from interp.results.result import load_result
+from tests.analyses.handmade import WORDS, induction_model
+from tests.conftest import tiny
+
+TEXTS = [" ".join(WORDS[i : i + 6] * 2) for i in range(4)]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return induction_model()
+
+
+@pytest.fixture(scope="module")
+def result(model):
+    return heads(model, TEXTS, n_sequences=8, untrained=2)
+
+
+def test_the_circuit_has_the_scores_that_it_was_built_for(result):
+    scores = dict(zip(SCORES, result.scores[..., 0], strict=True))
+    assert scores["previous_token"][0, 0] > 0.99
+    assert scores["induction"][1, 0] > 0.95
+    assert result.best("induction") == (1, 0) and result.best("previous_token") == (0, 0)
+    assert scores["induction"].flatten()[[0, 1, 3]].max() < 0.1
+    assert scores["duplicate_token"].max() < 0.1
+
+
+def test_it_stands_out_from_untrained_models_and_says_so(result):
+    row = SCORES.index("induction")
+    assert result.scores[row, 1, 0, 1] > result.untrained_best[row]
+    assert "Heads: 1.0" in str(result) and "2 untrained models" in str(result)
+    for word in ("Control", "n = 8 sequences", "95 %", "ablated - clean"):
+        assert word in result.caption()
+
+
+@pytest.mark.parametrize("kind", ["mean", "zero"])
+def test_a_head_without_weights_is_not_missed_and_the_circuit_is(model, kind):
+    result = heads(model, TEXTS, n_sequences=8, untrained=0, ablation=kind)
+    change = result.ablation[..., 0]
+    assert change[:, :, 1].abs().max() < 1e-6
+    assert (result.ablation[0, :, 0, 1] > 0.5).all()
+    assert result.clean_loss[0].value < 0.2
+
+
+def test_intervals_hold_their_value(result):
+    for bounds in (result.scores, result.ablation):
+        value, low, high = bounds.unbind(-1)
+        assert (low <= value + 1e-6).all() and (value <= high + 1e-6).all()
+
+
+def test_the_loss_of_the_second_copy_is_that_of_its_tokens(model):
+    tokens = repeated_tokens(model, 3, 5, seed=0)
+    logits = tiny("gpt2", d_vocab=model.cfg.d_vocab)(tokens)
+    each = torch.nn.functional.cross_entropy(
+        logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten(), reduction="none"
+    ).view(3, -1)
+    torch.testing.assert_close(second_copy_loss(logits, tokens, 5), each[:, -4:].mean(1))
+
+
+def test_repeated_tokens_repeat_and_hold_no_special_token(model):
+    tokens = repeated_tokens(model, 5, 7, seed=1)
+    assert (tokens[:, 0] == model.tokenizer.bos_token_id).all()
+    assert torch.equal(tokens[:, 1:8], tokens[:, 8:])
+    assert all(len(set(row)) == 7 for row in tokens[:, 1:8].tolist())
+    assert model.tokenizer.bos_token_id not in tokens[:, 1:]
+
+
+def test_texts_of_different_length_have_the_loss_that_each_has_alone(model):
+    rows = [model.tokenizer.encode(text) for text in ("ant bee", "cat dog eel ant", "pig")]
+    together = text_loss(model, rows)
+    alone = torch.cat([text_loss(model, [row]) for row in rows])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+
+
+def test_without_ablation_and_without_controls_it_says_so(model, tmp_path):
+    bare = heads(model, n_sequences=2, untrained=0, ablation="none")
+    assert bare.ablated_on == () and "no untrained control" in str(bare)
+    assert load_result(bare.save(tmp_path / "bare")) == bare
+    assert len(bare.frame()) == 2 * 2 * len(SCORES)
+
+
+def test_what_cannot_be_measured_is_refused(model):
+    with pytest.raises(NotEnoughDataError, match="two"):
+        heads(model, ["ant bee"])
+    with pytest.raises(NotEnoughDataError, match="3 to"):
+        heads(model, length=100)
+    with pytest.raises(ConfigError):
+        heads(model, ablation="median")
+
+
+def test_the_same_seed_gives_the_same_result(model):
+    first, second = (heads(model, n_sequences=4, untrained=1, seed=5) for _ in range(2))
+    assert first == second
+    assert first != heads(model, n_sequences=4, untrained=1, seed=6)

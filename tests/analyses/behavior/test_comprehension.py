@@ -1,0 +1,454 @@
+"""Comprehension: what a reader of known habits answers is scored as what it is."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import cache
+from itertools import permutations
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import Tensor
+
+from interp.analyses.behavior._continuations import openings, rates
+from interp.analyses.behavior._question_scores import accuracy
+from interp.analyses.behavior._shortcut_baselines import FITTED, shortcut_guesses
+from interp.analyses.behavior.comprehension import OWN_TEXT, UNTRAINED, Comprehension, comprehension
+from interp.core.errors import ConfigError, InterpError, NotEnoughDataError
+from interp.methods.data.answers import read_stories, regrets, right_answers, says_unknown
+from interp.methods.data.examples import sample_stories
+from interp.methods.data.questions import Asked, asked_in, table_rows, unknown_answers
+from interp.models.config import GPTConfig
+from interp.models.gpt import GPT
+from interp.models.tokenizer import Tokenizer
+from interp.plots.behavior.comprehension import figure
+from interp.worlds import load_world
+from interp.worlds.stories import Stories
+from interp.worlds.world import Question, Story
+from tests.analyses.tiny_model import tiny_model
+from tests.analyses.tiny_world import TinyWorld
+
+
+class Remembered(Stories):
+    """The stories world; a held-out story takes many draws, so each is told once."""
+
+    sample = cache(Stories.sample)
+
+
+WORLD = Remembered()
+N, SPLITS, LEVEL = 16, ("held_out", "composition"), "full"
+Habit = Callable[[Question], str]
+
+
+@cache
+def stories() -> tuple[Story, ...]:
+    options = {"seed": 0, "level": LEVEL}
+    return tuple(s for split in SPLITS for s in sample_stories(WORLD, N, split=split, **options))
+
+
+@cache
+def tokenizer() -> Tokenizer:
+    return Tokenizer.words([story.text for story in stories()] + [" Nobody knows."])
+
+
+class Reader:
+    """Knows every word that comes next and answers questions by a habit: a causal look-up table."""
+
+    name, hash, step, hook_names = "reader", "0" * 16, None, ()
+    device = torch.device("cpu")
+
+    def __init__(self, habit: Habit, told: Iterable[Story] = ()) -> None:
+        self.tokenizer = tokenizer()
+        self.cfg = SimpleNamespace(n_ctx=512, d_vocab=self.tokenizer.d_vocab, n_layers=0)
+        self.following: dict[tuple[int, ...], int] = {}
+        for story in told or stories():
+            for question in story.questions:
+                before = story.text[: question.span[1]]
+                self._learn(len(self._ids(before)), self._ids(before + habit(question)))
+            self._learn(1, self._ids(story.text))
+
+    def run(self, tokens: Tensor) -> SimpleNamespace:
+        logits = torch.zeros(*tokens.shape, self.cfg.d_vocab)
+        for row, ids in zip(logits, tokens.tolist(), strict=True):
+            for end in range(1, len(ids) + 1):
+                row[end - 1, self.following.get(tuple(ids[:end]), 0)] = 30.0
+        return SimpleNamespace(logits=logits)
+
+    def weight(self, name: str) -> Tensor:
+        """Only asked for its precision."""
+        return torch.zeros(1)
+
+    def _ids(self, text: str) -> tuple[int, ...]:
+        return tuple(self.tokenizer.encode(text))
+
+    def _learn(self, known: int, ids: tuple[int, ...]) -> None:
+        for end in range(known, len(ids)):
+            self.following.setdefault(ids[:end], ids[end])
+
+
+def read(habit: Habit, **options) -> Comprehension:
+    how = {"n_stories": N, "n_fitted": 100, "n_generated": 0} | options
+    return comprehension(Reader(habit), WORLD, **how)
+
+
+def random_model() -> GPT:
+    cfg = GPTConfig(
+        n_layers=1, d_model=16, n_heads=2, d_vocab=tokenizer().d_vocab, n_ctx=192, init_std=None
+    )
+    return GPT(cfg, tokenizer(), seed=3)
+
+
+@pytest.fixture(scope="module")
+def perfect() -> Comprehension:
+    return read(lambda question: question.answer)
+
+
+def test_who_knows_everything_is_right_everywhere(perfect: Comprehension) -> None:
+    assert {row.accuracy.value for row in perfect.rows} == {1.0}
+    assert {i.value for found in perfect.recall.values() for i in found.values()} == {1.0}
+    assert list(perfect.accuracy) == list(SPLITS)
+    assert perfect.row("never_said").n == sum(len(s.questions) for s in stories()[:N])
+    assert all(row.margin.value == 1 - row.shortcuts[row.best].value for row in perfect.rows)
+    assert math.isnan(perfect.untrained_regret), "a reader without weights has no untrained twin"
+
+
+@pytest.mark.parametrize("name", ["most_recent", "first"])
+def test_who_takes_a_shortcut_scores_as_the_shortcut(name: str) -> None:
+    """And the margin over it is nought, with no width, for they are paired."""
+    found = read(lambda question: question.shortcuts.get(name, " Nobody knows."))
+    for row in found.rows:
+        assert row.accuracy.value == pytest.approx(row.shortcuts[name].value), row.kind
+        if row.best == name:
+            assert row.margin.value == 0 and not row.safe
+            assert row.margin.n < 2 or row.margin.low == row.margin.high == 0
+    assert found.unsafe and "WARNING" in found.caption()
+
+
+def test_who_always_says_unknown_earns_half_and_nothing_else() -> None:
+    found = read(lambda _: " Nobody knows.")
+    for row in found.rows:
+        assert row.accuracy.value == (0.5 if row.kind == "never_said" else 0.0), row.kind
+    assert found.recall["held_out"]["unknown"].value == 1
+    assert found.recall["held_out"]["known"].value == 0
+
+
+def test_who_never_says_unknown_earns_half_too() -> None:
+    wrong = {" Nobody knows.": " Garden."}
+    found = read(lambda question: wrong.get(question.answer, question.answer))
+    assert found.row("never_said").accuracy.value == 0.5
+    assert found.row("mood").accuracy.value == found.row("holder").accuracy.value == 1
+
+
+def test_an_answer_that_only_begins_like_another_is_told_apart() -> None:
+    """` Nobody.` and ` Nobody knows.` share their first token; which it is shows later."""
+    told = [story for story in stories() if any(q.answer == " Nobody." for q in story.questions)]
+    if not told:
+        told = [_nobody_story()]
+    asked = asked_in(told)
+    never, nobody = frozenset({"Nobody knows."}), [q.answer == "Nobody." for q in asked]
+    for said in (" Nobody.", " Nobody knows."):
+        habit = {" Nobody.": said}
+        reader = Reader(lambda q, habit=habit: habit.get(q.answer, q.answer), told)
+        readings = read_stories(reader, told)
+        found = says_unknown(reader, told, readings, asked, never)
+        wanted = [q.unknown or (n and "knows" in said) for q, n in zip(asked, nobody, strict=True)]
+        assert found == wanted
+        right = right_answers(readings, asked)
+        assert [not r for r in right] == [n and "knows" in said for n in nobody]
+
+
+def _nobody_story() -> Story:
+    text = (
+        "Leo takes the map. Leo drops the map. Who has the map? Nobody. Where is Leo? Nobody knows."
+    )
+    asked = [
+        ("Who has the map?", " Nobody.", ()),
+        ("Where is Leo?", " Nobody knows.", ("unknown",)),
+    ]
+    questions = tuple(
+        Question(
+            span=(start := text.index(words), start + len(words)),
+            kind="holder", answer=answer, about="", tags=tags,
+        )
+        for words, answer, tags in asked
+    )  # fmt: skip
+    return Story(text=text, facts=(), choices=(), questions=questions)
+
+
+def test_batches_and_padding_change_nothing() -> None:
+    model = random_model()
+    together, alone = read_stories(model, stories()), []
+    for story in stories():
+        alone += read_stories(model, [story])
+    for one, other in zip(together, alone, strict=True):
+        assert one.best == other.best
+        torch.testing.assert_close(one.nats, other.nats)
+
+
+def test_regret_is_loss_less_the_price_of_all_choices() -> None:
+    """Also where the context cuts a story: then only what was read is priced."""
+    told, model = stories()[:6], random_model()
+    nats, tokens = regrets(told, read_stories(model, told))
+    for story, regret, n in zip(told, nats.tolist(), tokens.tolist(), strict=True):
+        loss = model.loss(model.to_tokens(story.text)[0]).item() * n
+        floor = sum(c.surprisal_nats for c in story.choices if c.span[0] < c.span[1])
+        assert regret == pytest.approx(loss - floor, rel=1e-4)
+    model.cfg = replace(model.cfg, n_ctx=30)
+    _, shorter = regrets(told, read_stories(model, told))
+    assert shorter.tolist() == [29] * 6
+
+
+def test_answers_are_those_of_greedy_decoding() -> None:
+    """Exact match under the true text is what the model would write if it were asked."""
+    model = tiny_model(steps=60)
+    told = [TinyWorld().sample(seed, split="held_out") for seed in range(12)]
+    asked, flags = asked_in(told), []
+    for question in asked:
+        before = told[question.story].text[: question.start].rstrip()
+        written = model.generate(before, temperature=0.0, max_new_tokens=1).text
+        flags.append(written.strip() == question.answer)
+    found = right_answers(read_stories(model, told), asked)
+    assert found == flags and 0 < sum(flags) < len(flags)
+
+
+def test_a_random_model_is_at_the_bottom() -> None:
+    found = comprehension(
+        random_model(), WORLD, n_stories=N, n_fitted=100, n_generated=4, splits=("held_out",)
+    )
+    for row in found.rows:
+        assert row.accuracy.value <= (0.6 if row.kind == "never_said" else 0.3)
+    assert abs(found.regret.value - found.untrained_regret) < 1
+    assert found.regret.low > 1
+    assert found.well_formed[OWN_TEXT].value == found.consistent[OWN_TEXT].value == 1
+    assert found.well_formed["model"].high < 1 and UNTRAINED in found.well_formed
+
+
+def test_a_trained_model_of_another_world_needs_no_tags_and_no_floor() -> None:
+    found = comprehension(
+        tiny_model(steps=60),
+        TinyWorld(),
+        n_stories=60,
+        n_fitted=200,
+        n_generated=24,
+        splits=("held_out",),
+    )
+    assert [row.kind for row in found.rows] == ["place", "mood"]
+    assert set(found.row("place").shortcuts) == set(FITTED)
+    assert math.isnan(found.regret.value) and "no floor" in str(found)
+    assert found.well_formed["model"].low > found.well_formed[UNTRAINED].high
+
+
+def test_the_same_seed_gives_the_same_result_and_it_saves(tmp_path) -> None:
+    first, again = (
+        comprehension(
+            random_model(), WORLD, n_stories=6, n_fitted=60, n_generated=2, splits=["held_out"]
+        )
+        for _ in range(2)
+    )
+    assert first == again
+    assert Comprehension.load(first.save(tmp_path / "saved")) == first
+    assert "comprehension(" in first.code()
+
+
+def test_what_it_says_names_controls_n_and_intervals(perfect: Comprehension) -> None:
+    row = perfect.row("mood")
+    assert f"mood 1.00 ({row.best} {row.shortcuts[row.best].value:.2f})" in str(perfect)
+    assert "no untrained control" in str(perfect)
+    for needed in ("95 %", f"n = {N} stories", "shortcut", "fitted on 100"):
+        assert needed in perfect.caption()
+    table = perfect.frame()
+    assert set(table["who"]) >= {"model", *FITTED, "most_recent"}
+    mine = table.query("split == 'held_out' and quantity == 'mood' and who == 'model'")
+    assert mine["value"].tolist() == [1.0] and mine["questions"].tolist() == [row.n]
+
+
+def test_the_figure_has_a_panel_a_split_and_tells_on_hover(perfect: Comprehension) -> None:
+    drawn = figure(perfect)
+    assert {trace.xaxis for trace in drawn.data} == {"x", "x2"}
+    model = [trace for trace in drawn.data if trace.name == "model"]
+    assert list(model[0].x) == [1.0] * len(perfect.accuracy["held_out"])
+    assert "questions in" in model[0].customdata[0] and model[0].error_x.array is not None
+    assert drawn.layout.xaxis.title.text == "accuracy"
+    hollow = [symbol == "circle-open" for symbol in model[0].marker.symbol]
+    assert hollow == [not row.safe for row in perfect.rows if row.split == "held_out"]
+    assert len({trace.xaxis for trace in figure(perfect, split="composition").data}) == 1
+    with pytest.raises(ConfigError, match="composition"):
+        figure(perfect, split="train")
+
+
+# Rows, scores and shortcuts by hand.
+
+
+def asked(
+    before: str = "",
+    words: str = "Who ?",
+    answer: str = "a",
+    story: int = 0,
+    kind: str = "k",
+    **more,
+) -> Asked:
+    held = {"guesses": {}, "tags": (), "unknown": False} | more
+    return Asked(
+        story=story, start=0, before=tuple(before.split()), words=tuple(words.split()), kind=kind,
+        answer=answer, **held,
+    )  # fmt: skip
+
+
+def test_rows_part_what_is_carried_and_keep_what_is_new() -> None:
+    questions = [
+        asked(kind="thing", tags=("carried", "moved")),
+        asked(kind="thing", tags=("carried",)),
+        asked(kind="thing"),
+        asked(kind="thing", tags=("unknown",), unknown=True),
+        asked(kind="place", tags=("new",)),
+        asked(kind="place"),
+    ]
+    told = table_rows(questions, "held_out", order=("place", "unused"))
+    assert told == {
+        "place": [4, 5], "carried": [0, 1], "carried_and_moved": [0], "dropped": [2],
+        "never_said": [0, 1, 2, 3, 4, 5],
+    }  # fmt: skip
+    assert next(iter(told)) == "place"
+    assert table_rows(questions, "new")["place"] == [4]
+
+
+def test_balanced_accuracy_counts_both_classes_alike() -> None:
+    hits = torch.tensor([True] * 8 + [True, False])
+    classes = torch.tensor([False] * 8 + [True, True])
+    found = accuracy(hits, classes, torch.arange(10), seed=0)
+    assert found.value == 0.75 and found.low < 0.75 < found.high
+    sure = accuracy(hits[:8], classes[:8], torch.arange(8), seed=0)
+    assert sure.value == sure.high == 1 and 0.5 < sure.low < 0.7
+    alone = accuracy(hits[7:], classes[7:] | True, torch.zeros(3), seed=0)
+    assert math.isnan(alone.low)
+
+
+LETTERS = ("a", "b", "c", "d")
+
+
+def _random_letters(n: int, length: int, seed: int) -> list[list[str]]:
+    generator = torch.Generator().manual_seed(seed)
+    draws = torch.randint(0, len(LETTERS), (n, length), generator=generator).tolist()
+    return [[LETTERS[i] for i in row] for row in draws]
+
+
+def _accuracies(make: Callable[[list[str]], Asked]) -> dict[str, float]:
+    fitted, tested = (
+        [make(row) for row in _random_letters(n, 12, seed)] for n, seed in ((1200, 0), (300, 1))
+    )
+    told = shortcut_guesses(fitted, tested, seed=0)
+    return {
+        name: sum(a == q.answer for a, q in zip(g.answers, tested, strict=True)) / len(tested)
+        for name, g in told.items()
+    }
+
+
+def test_the_last_word_is_found_by_all_that_look_there() -> None:
+    found = _accuracies(lambda row: asked(before=" ".join(row), answer=row[-1]))
+    assert found["n_gram"] > 0.95 and found["no_attention"] > 0.95
+    assert found["majority"] < 0.4
+
+
+def test_a_word_out_of_the_window_is_found_by_counting_only() -> None:
+    def make(row: list[str]) -> Asked:
+        rest = "x " * 9
+        return asked(before=f"{row[0]} {rest}", answer=row[0])
+
+    found = _accuracies(make)
+    assert found["bag_of_words"] == 1
+    assert max(found[name] for name in ("n_gram", "no_attention", "majority")) < 0.4
+
+
+def test_the_commonest_answer_of_a_kind_is_found_by_all() -> None:
+    def make(row: list[str]) -> Asked:
+        return asked(words=f"Who {row[0]} ?", kind=row[0], answer=f"the {row[0]}")
+
+    assert set(_accuracies(make).values()) == {1.0}
+
+
+def test_an_order_that_no_shortcut_sees_is_found_by_none() -> None:
+    """The answer follows a mark, and all words are always there, out of the window's reach."""
+
+    def make(row: list[str]) -> Asked:
+        code = sum(LETTERS.index(letter) * 4**i for i, letter in enumerate(row[:6]))
+        words, place = list(list(permutations(LETTERS))[code % 24]), LETTERS.index(row[-1])
+        answer = words[place]
+        words.insert(place, "!")
+        return asked(before=" ".join([*words, *"x" * 9]), answer=answer)
+
+    assert max(_accuracies(make).values()) < 0.4
+
+
+def test_shortcuts_are_told_what_is_known_and_say_unknown_by_the_best_rule() -> None:
+    def make(row: list[str]) -> Asked:
+        unknown = row[0] != "a" and row[1] != "a"
+        return asked(
+            words=f"{row[0]} ?", answer="nobody knows" if unknown else row[2], unknown=unknown
+        )
+
+    fitted, tested = ([make(row) for row in _random_letters(600, 3, s)] for s in (0, 1))
+    told = shortcut_guesses(fitted, tested, seed=0)
+    for name in FITTED:
+        assert "nobody knows" not in told[name].answers
+    # `a` before the mark means known; unknown is less likely than on average, and the reverse.
+    assert [not u for u in told["n_gram"].unknown] == [q.words[0] == "a" for q in tested]
+
+
+def test_the_worlds_own_shortcut_says_unknown_where_it_has_nothing() -> None:
+    fitted = [asked(answer="a", guesses={"last": "a"})] * 3 + [
+        asked(answer="none", unknown=True),
+        asked(kind="other", answer="b"),
+    ]
+    tested = [asked(guesses={"last": "b"}), asked(), asked(kind="other")]
+    told = shortcut_guesses(fitted, tested, seed=0)["last"]
+    assert told.answers == ("b", "", "b")
+    assert told.unknown[:2] == (False, True) and told.applies == (True, True, False)
+    assert unknown_answers(fitted) == {"none"}
+
+
+def test_rates_count_only_what_is_new() -> None:
+    parts = openings(WORLD, stories()[:4], 6)
+    assert parts[0] == parts[4] and all(first.count(".") == 2 for first, _ in parts)
+    well_formed, consistent = rates(WORLD, parts)
+    assert well_formed.value == consistent.value == 1 and well_formed.low < 1
+    broken = [(first, f" Nonsense here.{rest}") for first, rest in parts]
+    assert 0.5 < rates(WORLD, broken)[0].value < 1
+    nothing = rates(WORLD, [(first, " no end") for first, _ in parts])
+    assert math.isnan(nothing[0].value)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"n_stories": 1}, ConfigError, "two stories"),
+        ({"splits": "held_out"}, ConfigError, "list of splits"),
+        ({"splits": ["hold_out"]}, InterpError, "held_out"),
+        ({"level": "fulll"}, ConfigError, "full"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(options: dict, error: type, words: str) -> None:
+    with pytest.raises(error, match=words):
+        read(lambda question: question.answer, **options)
+
+
+def test_a_world_without_questions_is_refused() -> None:
+    with pytest.raises(NotEnoughDataError, match="asks none"):
+        comprehension(random_model(), load_world("mess3"), n_stories=2, n_fitted=2, n_generated=0)
+
+
+def test_a_context_that_ends_before_the_questions_is_refused() -> None:
+    reader = Reader(lambda question: question.answer)
+    reader.cfg.n_ctx = 20
+    with pytest.raises(NotEnoughDataError, match="context of 20"):
+        comprehension(reader, WORLD, n_stories=N, n_fitted=20, n_generated=0, splits=["held_out"])
+
+
+def test_questions_beyond_the_context_are_counted() -> None:
+    whole = max(len(tokenizer().encode(story.text)) for story in stories()[:N])
+    reader = Reader(lambda question: question.answer)
+    reader.cfg.n_ctx = whole - 4
+    options: dict[str, Sequence[str] | int] = {"n_stories": N, "n_fitted": 20, "n_generated": 0}
+    found = comprehension(reader, WORLD, splits=["held_out"], **options)
+    assert 0 < found.beyond_context < found.row("never_said").n
+    assert "beyond the model's context" in found.caption()

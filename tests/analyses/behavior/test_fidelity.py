@@ -1,0 +1,129 @@
+"""Reading against loss: ranks are Spearman's, controls are beside, and the shipped run shows it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import interp
+from interp.analyses.behavior.fidelity import Fidelity, fidelity
+from interp.core.errors import ConfigError, ModelMismatchError, NotEnoughDataError
+from interp.core.statistics.association import spearman
+from interp.core.statistics.rank_agreement import rank_agreement
+from interp.models.config import GPTConfig
+from interp.models.gpt import GPT
+from interp.models.tokenizer import Tokenizer
+from tests.analyses.tiny_world import TinyWorld
+
+SMALL = {"n_stories": 120, "n_test": 60, "max_examples": 400}
+FEW = {"n_stories": 60, "n_test": 20, "max_examples": 100}
+STEPS = (0, 512, 1700)
+
+
+@pytest.fixture(scope="module")
+def model() -> GPT:
+    return interp.load_model("stories-demo")
+
+
+@pytest.fixture(scope="module")
+def found(model: GPT) -> Fidelity:
+    return fidelity(model, interp.load_world("stories"), ["place", "holder"], steps=STEPS, **SMALL)
+
+
+def rows(values: list[float]) -> torch.Tensor:
+    """The same values in every resample of the stories."""
+    return torch.tensor(values, dtype=torch.float64).expand(301, -1)
+
+
+def test_with_one_stratum_it_is_spearmans_correlation() -> None:
+    x, y = [3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0], [2.0, 7.0, 1.0, 8.0, 2.0, 8.0, 1.0, 0.0]
+    mine = rank_agreement(rows(x), rows(y), [0] * 8, range(8))
+    theirs = spearman(x, y)
+    assert mine.value == pytest.approx(theirs.value) and mine.n == 8
+    assert mine.low == pytest.approx(theirs.low, abs=0.15)
+    assert mine.low < mine.value < mine.high
+
+
+def test_what_all_of_a_step_share_has_no_say() -> None:
+    """Both quantities grow with the step; within a step they are opposite."""
+    steps = [s for s in range(5) for _ in range(3)]
+    x = [10 * s + m for s in range(5) for m in (0, 1, 2)]
+    y = [10 * s - m for s in range(5) for m in (0, 1, 2)]
+    pooled = rank_agreement(rows(x), rows(y), [0] * 15, range(15))
+    within = rank_agreement(rows(x), rows(y), steps, [0, 1, 2] * 5)
+    assert pooled.value > 0.9
+    assert within.value == pytest.approx(-1) and within.n == 3
+
+
+def test_too_few_models_tell_nothing() -> None:
+    assert rank_agreement(rows([1.0, 2.0]), rows([1.0, 2.0]), [0, 0], [0, 1]).n == 0
+
+
+@pytest.mark.slow
+def test_the_trained_model_is_read_where_the_untrained_one_is_not(found: Fidelity) -> None:
+    assert set(found.tasks) == {
+        f"{v} ({w})" for v in ("place", "holder") for w in ("named", "asked")
+    }
+    assert found.steps.tolist() == list(STEPS) and found.best == 2
+    first, last = found.accuracy["place (asked)"][0], found.accuracy["place (asked)"][2]
+    assert last.value > 0.8 and last.above(first) and first.value < 0.4
+    assert last.above(found.untrained["place (asked)"])
+    assert last.above(found.shuffled["place (asked)"][2])
+    assert found.unbeaten("place (asked)") == ()
+    assert found.loss[2].value < 1 < found.untrained_loss
+    assert found.regret[2].value < found.loss[2].value
+
+
+@pytest.mark.slow
+def test_it_says_what_it_cannot_show(found: Fidelity) -> None:
+    text = found.caption()
+    assert "not that one makes the other" in text and "give other runs" in text
+    assert all(each.n == 0 for each in found.correlations["same_step"].values())
+    assert all(-1 <= each.value <= 1 for each in found.correlations["clock"].values())
+    assert "steps=[0, 512, 1700]" in found.code()
+
+
+@pytest.mark.slow
+def test_it_saves_tells_and_draws(found: Fidelity, tmp_path: Path) -> None:
+    assert Fidelity.load(found.save(tmp_path / "fidelity")) == found
+    frame = found.frame()
+    assert len(frame) == len(STEPS) * len(found.tasks)
+    assert set(frame["step"]) == set(STEPS)
+    drawn = found.figure()
+    assert len(drawn.data) == 2 * len(found.tasks)
+    words = {trace.name for trace in found.figure(view="correlation").data}
+    assert words == {"with the loss, over training", "with the step alone"}
+
+
+@pytest.mark.slow
+def test_models_that_are_no_runs_are_a_point_each(model: GPT) -> None:
+    """Three untrained models: nothing is read above the controls, and the caption warns."""
+    others = [model.untrained(seed) for seed in (1, 2)]
+    world = interp.load_world("stories")
+    found = fidelity(model.untrained(0), world, ["place"], models=others, **SMALL)
+    assert found.run.tolist() == [0, 1, 2] and len(set(found.runs)) == 3
+    assert found.supported == () and "WARNING" in found.caption()
+    assert all(each.n == 3 for each in found.correlations["at_end"].values())
+
+
+def test_what_cannot_be_compared_is_refused(model: GPT) -> None:
+    world = interp.load_world("stories")
+    with pytest.raises(NotEnoughDataError, match="3 checkpoints"):
+        fidelity(model, world, steps=(0, 16), **FEW)
+    with pytest.raises(ConfigError, match="holds on"):
+        fidelity(model, world, ["weather"], **FEW)
+    with pytest.raises(ConfigError, match="checkpoints of the steps"):
+        fidelity(model, world, ["place"], steps=(3,), **FEW)
+    letters = Tokenizer.characters([world.sample(i).text for i in range(50)])
+    cfg = GPTConfig(n_layers=1, d_model=8, n_heads=1, d_vocab=letters.d_vocab, n_ctx=900)
+    with pytest.raises(ModelMismatchError, match="split alike"):
+        fidelity(model, world, ["place"], models=[GPT(cfg, letters)], steps=(0, 16), **FEW)
+
+
+def test_a_world_without_a_floor_has_no_regret() -> None:
+    world = TinyWorld()
+    tokenizer = Tokenizer.words([world.sample(seed).text for seed in range(200)])
+    cfg = GPTConfig(n_layers=1, d_model=16, n_heads=2, d_vocab=tokenizer.d_vocab, n_ctx=64)
+    first, *others = (GPT(cfg, tokenizer, seed=seed).eval() for seed in range(3))
+    found = fidelity(first, world, models=others, n_stories=200, n_test=40)
+    assert found.tasks and all(each.value != each.value for each in found.regret)

@@ -1,0 +1,170 @@
+"""Edits of the state: a dose of 0 does nothing, perfect information follows, and the model does."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+import interp
+from interp.analyses.interventions._counterfactuals import find_items, first_choices
+from interp.analyses.interventions.state_edit import StateEdit, state_edit
+from interp.core.edits import EditContext
+from interp.core.errors import ConfigError, NotEnoughDataError
+from interp.core.protocols import Run
+from interp.models.gpt import GPT
+from interp.worlds.stories import Stories
+
+WORLD = Stories()
+SMALL = {"n_stories": 300, "n_tune": 60, "n_test": 120, "doses": (1.0,)}
+FEW = SMALL | {"n_stories": 100, "n_tune": 30, "n_test": 30}
+
+
+@pytest.fixture(scope="module")
+def model() -> GPT:
+    return interp.load_model("stories-demo")
+
+
+@pytest.fixture(scope="module")
+def found(model: GPT) -> StateEdit:
+    return state_edit(model, WORLD, "place", **SMALL)
+
+
+class Knowing:
+    """A model whose stream holds the place of whom the text names; it answers what stands there."""
+
+    def __init__(self, model: GPT) -> None:
+        self.tokenizer, self.hash, self.name, self.step = model.tokenizer, "made", "made", None
+        self.cfg = SimpleNamespace(n_layers=1, n_ctx=256, d_model=len(WORLD.variables["place"]))
+        self.device, self.hook_names = torch.device("cpu"), model.hook_names
+        self.places = WORLD.variables["place"]
+        self.inner = model
+
+    def weight(self, name: str) -> torch.Tensor:
+        return self.inner.weight(name)
+
+    def run(self, tokens: torch.Tensor, *, cache: list = (), edits: list = ()) -> Run:
+        x = torch.stack([self._held(row.tolist()) for row in tokens])
+        for edit in edits:
+            x = edit.apply("blocks.0.hook_resid_post", x, EditContext.of(tokens))
+        before = x.roll(1, 1)  # at the question mark stands what the name just before it holds
+        words = [self.tokenizer.encode(f" {p.capitalize()}", bos=False)[0] for p in self.places]
+        logits = torch.zeros(*tokens.shape, self.tokenizer.d_vocab)
+        logits[..., words] = before
+        return SimpleNamespace(logits=logits, __getitem__=None) if not cache else _Cached(logits, x)
+
+    def _held(self, ids: list[int]) -> torch.Tensor:
+        where, named, rows = {}, "", []
+        for token in self.tokenizer.display(ids):
+            word = token.strip("·")
+            named = word if word in WORLD.variables["holder"] else "" if word == "." else named
+            if word in self.places and named:
+                where[named] = word
+            row = torch.zeros(len(self.places))
+            if named in where:
+                row[self.places.index(where[named])] = 1
+            rows.append(row)
+        return torch.stack(rows)
+
+
+class _Cached:
+    def __init__(self, logits: torch.Tensor, x: torch.Tensor) -> None:
+        self.logits, self.x = logits, x
+
+    def __getitem__(self, site: tuple) -> torch.Tensor:
+        return self.x
+
+
+def test_perfect_information_is_changed_without_error(model: GPT) -> None:
+    result = state_edit(Knowing(model), WORLD, "place", **SMALL)
+    assert result.success.value == 1.0 and result.known.value == 1.0
+    assert result.controls["unedited"].value == 0.0
+    assert result.controls["random"].value < 0.35
+    assert result.controls["other_entity"].value == 0.0
+    assert "untrained" not in result.controls
+    assert result.grid[:, result.positions.index("told")].max() == 0.0
+
+
+@pytest.mark.slow
+def test_the_shipped_model_answers_as_the_edited_world_has_it(found: StateEdit) -> None:
+    assert found.success.value > 0.8 and found.known.value > 0.95
+    assert found.beats_controls and "WARNING" not in found.caption()
+    assert {"random", "other_variable", "other_entity", "untrained", "unedited"} == set(
+        found.controls
+    )
+    assert all(each.value < 0.1 for each in found.controls.values())
+    assert found.later.value > found.later_unedited.value - 0.05
+    assert found.other == "mood" and found.position == "named"
+
+
+@pytest.mark.slow
+def test_the_state_moves_from_the_word_to_the_name_to_the_answer(found: StateEdit) -> None:
+    """Later tokens can only be edited after later layers."""
+    best = {name: int(found.grid[:, i].argmax()) for i, name in enumerate(found.positions)}
+    assert best["told"] < best["named"] <= best["asked"]
+    assert found.grid[0].tolist()[1:] == [0.0, 0.0]
+
+
+@pytest.mark.slow
+def test_a_dose_of_nothing_changes_nothing(model: GPT, found: StateEdit) -> None:
+    result = state_edit(model, WORLD, "place", **(FEW | {"doses": (0.0,)}))
+    assert result.success == result.controls["unedited"] and result.success.value == 0.0
+    assert result.later == result.later_unedited
+    tokens = model.to_tokens(WORLD.sample(1, split="held_out").text)[0]
+    edit = found.edit("park", "garden", at=5, dose=0.0)
+    assert torch.equal(model.run(tokens).logits, model.run(tokens, edits=[edit]).logits)
+
+
+@pytest.mark.slow
+def test_an_edit_acts_at_its_token_and_later_only(model: GPT, found: StateEdit) -> None:
+    items = find_items(model.tokenizer, [WORLD.sample(i) for i in range(40)], "place", 256)
+    tokens = torch.tensor([items[0].tokens])
+    at = items[0].positions["named"]
+    plain = model.run(tokens).logits
+    edit = found.edit(items[0].value, _another(items[0].value), at)
+    changed = model.run(tokens, edits=[edit]).logits
+    assert torch.equal(plain[:, :at], changed[:, :at])
+    assert not torch.equal(plain[:, at:], changed[:, at:])
+    alone = first_choices(model, items[:1])[0]
+    batched = first_choices(model, items)[0]
+    assert torch.equal(alone, batched)
+
+
+def _another(value: str) -> str:
+    return next(place for place in WORLD.variables["place"] if place != value)
+
+
+def test_questions_are_found_where_they_stand(model: GPT) -> None:
+    for item in find_items(model.tokenizer, [WORLD.sample(i) for i in range(60)], "place", 256):
+        words = [token.strip("·") for token in model.tokenizer.display(item.tokens)]
+        assert words[item.positions["named"]] == item.about
+        assert words[item.positions["told"]] == item.value
+        assert words[item.positions["asked"]] == "?"
+        assert words[item.positions["asked"] + 1] == item.value.capitalize()
+        assert item.text.endswith(f"Where is {item.about}?")
+        assert all(place > item.positions["asked"] for place, _ in item.later)
+
+
+@pytest.mark.slow
+def test_it_saves_tells_and_draws(found: StateEdit, tmp_path: Path) -> None:
+    assert StateEdit.load(found.save(tmp_path / "edit")) == found
+    frame = found.frame()
+    assert set(frame["stories"]) == {"held out", "tuning"}
+    (grid,) = found.figure().data
+    assert grid.z.shape == tuple(found.grid.shape)
+    assert len(found.figure(view="rates").data) == 1 + len(found.controls)
+    with pytest.raises(ConfigError, match="No value 'moon'"):
+        found.edit("moon", "park", 3)
+
+
+def test_what_cannot_be_edited_is_refused(model: GPT) -> None:
+    with pytest.raises(ConfigError, match="no variable 'palce'"):
+        state_edit(model, WORLD, "palce")
+    with pytest.raises(NotEnoughDataError, match="10 questions"):
+        state_edit(model, WORLD, "place", n_stories=100, n_tune=5, n_test=5)
+    with pytest.raises(NotEnoughDataError, match="asks about"):
+        state_edit(model, WORLD, "weather", **FEW)
+    with pytest.raises(ConfigError, match="No word"):
+        state_edit(model, WORLD, "holder", position="told", **FEW)
+    with pytest.raises(ConfigError, match="position is one of"):
+        state_edit(model, WORLD, "place", position="nowhere")

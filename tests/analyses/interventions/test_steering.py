@@ -1,0 +1,303 @@
+"""Steering: dose 0 is the model itself, one batch is many runs, and gain is told from damage."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from interp.analyses.interventions._dose_response import Bench, check_rest
+from interp.analyses.interventions._steered_generation import (
+    Outcome,
+    Plan,
+    carry_out,
+    mark,
+    repetition,
+    word_marks,
+)
+from interp.analyses.interventions.steering import Steering, steering
+from interp.analyses.probing.concept import Concept, concept
+from interp.core.edits import Add, Where
+from interp.core.errors import ConfigError, ModelMismatchError, NotEnoughDataError, ReadoutError
+from interp.core.statistics.association import spearman
+from interp.models.gpt import GPT
+from tests.analyses.tiny_model import tiny_model
+from tests.analyses.tiny_world import MOODS, TinyWorld
+
+WORLD = TinyWorld()
+QUICK = {"n_prompts": 16, "n_random_prompts": 6, "n_tokens": 24, "prompt_sentences": 1}
+
+
+@pytest.fixture(scope="module")
+def model() -> GPT:
+    return tiny_model()
+
+
+@pytest.fixture(scope="module")
+def writes_glad(model: GPT) -> Concept:
+    """What the last stream must hold for the next word to be 'glad' rather than its kin."""
+    found = concept(model, "glad", world=WORLD, at="stated", site=("resid_post", -1))
+    ids = [model.tokenizer.encode(f" {mood}", bos=False)[0] for mood in MOODS]
+    rows = model.weight("W_U").T[ids] * model.ln_final.weight
+    direction = torch.nn.functional.normalize((rows[0] - rows[1:].mean(0)).detach(), dim=0)
+    return replace(found, direction=direction)
+
+
+@pytest.fixture(scope="module")
+def swept(model: GPT, writes_glad: Concept) -> Steering:
+    return steering(model, writes_glad, WORLD, **QUICK)
+
+
+def plan_of(model: GPT, doses: list[float], temperature: float, seed: int = 3) -> Plan:
+    texts = [WORLD.sample(i).text.split(".")[0] + "." for i in range(4)]
+    prompts = tuple(
+        tuple(model.tokenizer.encode(text)) for text in [*texts[:3], texts[3].split()[0]]
+    )
+    rows = torch.arange(4).repeat(len(doses))
+    vector = torch.randn(32, generator=torch.Generator().manual_seed(seed))
+    return Plan(
+        prompts=prompts,
+        prompt=rows,
+        vectors=vector.expand(len(rows), -1),
+        doses=torch.tensor(doses).repeat_interleave(4),
+        site=("resid_post", 0),
+        where=Where(),
+        n_tokens=20,
+        temperature=temperature,
+        seed=seed,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_one_batch_of_doses_gives_the_tokens_of_a_loop(model: GPT, temperature: float) -> None:
+    doses = [-1.0, 0.0, 0.5, 1.0]
+    plan = plan_of(model, doses, temperature)
+    together = carry_out(model, plan)
+    for row in range(len(plan.prompt)):
+        dose, number = float(plan.doses[row]), int(plan.prompt[row])
+        alone = model.generate(
+            [list(plan.prompts[number])],
+            edits=[Add(hook=plan.site, vector=plan.vectors[row], scale=dose)],
+            max_new_tokens=20,
+            temperature=temperature,
+            seed=plan.seeds(slice(row, row + 1)),
+        )
+        assert together.tokens[row] == alone.tokens[0]
+
+
+@pytest.mark.slow
+def test_dose_zero_is_the_unsteered_model(model: GPT, swept: Steering) -> None:
+    plan = plan_of(model, [0.0, 1.0], 1.0)
+    outcome = carry_out(model, plan)
+    check_rest(model, plan, outcome)
+    moved = Outcome(**{**vars(outcome), "tokens": outcome.tokens[::-1]})
+    with pytest.raises(ReadoutError, match="At dose 0"):
+        check_rest(model, plan, moved)
+    rest = swept.doses.index(0.0)
+    assert swept.measures["kl_nats_per_token"][rest].value == 0.0
+
+
+@pytest.mark.slow
+def test_loss_and_kl_are_those_of_the_generated_tokens(model: GPT) -> None:
+    plan = plan_of(model, [0.8], 1.0)
+    outcome = carry_out(model, plan)
+    for row, made in enumerate(outcome.tokens):
+        prompt = list(plan.prompts[row])
+        edit = Add(hook=plan.site, vector=plan.vectors[row], scale=0.8)
+        ids = torch.tensor([prompt + made])
+        plain = model.run(ids).logits[0].log_softmax(-1)
+        edited = model.run(ids, edits=[edit]).logits[0].log_softmax(-1)
+        at = torch.arange(len(prompt) - 1, len(prompt) + len(made) - 1)
+        loss = -plain[at, ids[0, at + 1]].sum()
+        kl = (edited.exp() * (edited - plain))[at].sum()
+        assert float(outcome.loss_nats[row]) == pytest.approx(float(loss), rel=1e-4)
+        assert float(outcome.kl_nats[row]) == pytest.approx(float(kl), rel=1e-3)
+
+
+@pytest.mark.slow
+def test_a_direction_that_writes_the_word_steers(swept: Steering) -> None:
+    rates = [interval.value for interval in swept.measures["rate"]]
+    assert spearman(swept.doses, rates).value > 0.8, "the higher the dose, the more of the word"
+    assert swept.best > swept.doses.index(0.0) and swept.gain.value > 0
+    assert swept.measures["well_formed"][swept.best].value >= 0.9
+    kl = [interval.value for interval in swept.measures["kl_nats_per_token"]]
+    rest = swept.doses.index(0.0)
+    assert kl[rest] == 0 and kl[-1] > kl[rest + 1] > 0
+    assert "glad" in str(swept) and "median norm" in swept.caption()
+
+
+@pytest.mark.slow
+def test_the_random_band_starts_where_the_unsteered_model_is(swept: Steering) -> None:
+    rest = swept.doses.index(0.0)
+    for name, intervals in swept.measures.items():
+        low, high = swept.band(name)
+        assert float(low[rest]) == pytest.approx(intervals[rest].value, abs=1e-6)
+        assert float(high[rest]) == pytest.approx(intervals[rest].value, abs=1e-6)
+
+
+@pytest.mark.slow
+def test_a_random_direction_is_not_called_steering(model: GPT, writes_glad: Concept) -> None:
+    drawn = torch.randn(32, generator=torch.Generator().manual_seed(11))
+    nothing = replace(writes_glad, direction=drawn / drawn.norm())
+    found = steering(model, nothing, WORLD, **QUICK, n_random=6)
+    assert not found.beats_random or found.p > 1 / 7 or found.gain.low <= 0.1
+
+
+@pytest.mark.slow
+def test_a_word_is_screened_on_other_prompts(model: GPT) -> None:
+    options = {**QUICK, "n_random": 2, "doses": (0.5,)}
+    found = steering(model, "glad", WORLD, **options, sites=[("resid_post", 0), ("resid_pre", 0)])
+    ways = ("mean difference, asked", "mean difference, stated", "gradient, asked")
+    tried = {f"{way}, {short} 0" for way in ways for short in ("resid_post", "resid_pre")}
+    assert set(found.screened) == tried | {
+        f"gradient, asked, {short} 0, where written" for short in ("resid_post", "resid_pre")
+    }
+    assert found.doses == (0.0, 0.5)
+
+
+@pytest.mark.slow
+def test_it_saves_draws_and_tells(swept: Steering, tmp_path: Path) -> None:
+    again = Steering.load(swept.save(tmp_path / "steering"))
+    assert again == swept
+    table = swept.frame()
+    assert set(table["measure"]) == set(swept.measures)
+    assert len(table) == len(swept.doses) * len(swept.measures)
+    drawn = swept.figure()
+    titles = [axis.title.text for axis in drawn.select_xaxes()]
+    assert all("median norm" in title for title in titles if title)
+
+
+@pytest.mark.slow
+def test_without_a_world_words_are_counted(model: GPT, writes_glad: Concept) -> None:
+    prompts = ["Anna", "Ben sits in the den.", "Eve feels"]
+    found = steering(
+        model,
+        replace(writes_glad, among=()),
+        words=["glad"],
+        prompts=prompts,
+        doses=(0.5,),
+        n_random=3,
+        n_random_prompts=2,
+        n_tokens=20,
+    )
+    assert found.prompts == tuple(prompts)
+    assert 0 <= found.base.value < 0.5
+    assert found.measures["well_formed"][0].value != found.measures["well_formed"][0].value
+
+
+@pytest.mark.slow
+def test_what_cannot_be_steered_is_refused(model: GPT, writes_glad: Concept) -> None:
+    with pytest.raises(ModelMismatchError, match="found in tiny"):
+        steering(model.untrained(5), writes_glad, WORLD)
+    with pytest.raises(ConfigError, match="words"):
+        steering(model, writes_glad)
+    with pytest.raises(ConfigError, match="Did you mean 'glad'"):
+        steering(model, "gladd", WORLD)
+    with pytest.raises(NotEnoughDataError, match="two or more"):
+        steering(model, writes_glad, WORLD, n_prompts=1)
+
+
+def test_marks_count_only_what_was_generated() -> None:
+    prompt, text = "Anna sits in the den. Anna feels", " glad. Ben glad. Ben feels grim. Ben"
+    marks = mark(WORLD, prompt, text, "glad", MOODS)
+    assert (marks.hits, marks.mentions) == (1, 2)
+    assert (marks.sentences, marks.well_formed, marks.consistent) == (3, 2, 2)
+    assert word_marks("Glad, gladly glad!", ["glad"]).hits == 2
+    assert repetition([1, 2, 3, 1, 2, 3, 1]) == {"repeated": 2, "trigrams": 5}
+
+
+def test_a_bench_reads_the_prompt_that_a_row_continues() -> None:
+    """Rows run over doses, then directions, then prompts."""
+    from interp.analyses.interventions._dose_response import tally
+
+    shape = (2, 3, 4)
+    outcome = Outcome(
+        tokens=[[1, 2, 3]] * 24,
+        texts=[str(row) for row in range(24)],
+        loss_nats=torch.arange(24.0),
+        kl_nats=torch.zeros(24),
+        lengths=torch.full((24,), 3),
+    )
+
+    def read(prompt: str, text: str):
+        marks = word_marks("a", ["a"])
+        return replace(marks, hits=int(prompt), mentions=int(text))
+
+    counts = tally(outcome, read, ["0", "1", "2", "3"], shape)
+    assert counts.hits[1, 2].tolist() == [0, 1, 2, 3]
+    assert counts.mentions[1, 0].tolist() == [12, 13, 14, 15]
+    assert counts.ratio("loss", "tokens").shape == (2, 3)
+    assert Bench.__dataclass_fields__.keys() >= {"model", "prompts", "read"}
+
+
+def made_of(rates, band, well, loss, doses=(-1.0, 0.0, 0.5, 1.0, 2.0)) -> Steering:
+    """A dose curve with these numbers; only what tells zones apart is filled in."""
+    from interp.core.statistics.intervals import Interval
+    from interp.results.provenance import Provenance
+
+    def intervals(values):
+        return tuple(Interval(value=v, low=v, high=v, n=4) for v in values)
+
+    zeros = [0.0] * len(doses)
+    measures = {"rate": rates, "well_formed": well, "loss_nats_per_token": loss}
+    measures |= {"consistent": zeros, "kl_nats_per_token": zeros, "repetition": zeros}
+    return Steering(
+        word="glad",
+        among=(),
+        method="pca",
+        site=("resid_post", 0),
+        direction=torch.ones(2),
+        median_norm=1.0,
+        where="",
+        doses=doses,
+        measures={name: intervals(values) for name, values in measures.items()},
+        random={"rate": torch.tensor(band)},
+        best=-1,
+        gain=Interval(value=0.0, low=0.0, high=0.0, n=4),
+        z=0.0,
+        p=1.0,
+        screened={},
+        prompts=(),
+        texts=(),
+        provenance=Provenance(instrument="steering", model="m", model_hash="h"),
+    )
+
+
+BAND = [[0.2, 0.4], [0.3, 0.3], [0.2, 0.4], [0.2, 0.4], [0.1, 0.5]]
+
+
+def test_zones_are_weak_within_the_band_useful_outside_and_break_with_the_text() -> None:
+    found = made_of([0.3, 0.3, 0.35, 0.8, 0.9], BAND, [1, 1, 1, 1, 0.5], [0.5] * 5)
+    told = [(zone.kind, zone.low, zone.high) for zone in found.zones()]
+    assert told == [("weak", -1.0, 0.75), ("useful", 0.75, 1.5), ("breaks", 1.5, 2.0)]
+    costly = made_of([0.3, 0.3, 0.8, 0.8, 0.9], BAND, [1] * 5, [0.5, 0.5, 0.5, 1.2, 1.2])
+    assert [zone.kind for zone in costly.zones()] == ["weak", "useful", "breaks"]
+
+
+def test_below_zero_useful_is_what_falls_under_the_band() -> None:
+    less = made_of([0.1, 0.3, 0.3, 0.3, 0.3], BAND, [1] * 5, [0.5] * 5)
+    first = less.zones()[0]
+    assert (first.kind, first.low, first.high) == ("useful", -1.0, -0.5)
+    more = made_of([0.9, 0.3, 0.1, 0.1, 0.0], BAND, [1] * 5, [0.5] * 5)
+    assert [zone.kind for zone in more.zones()] == ["weak"], "it moves the wrong way"
+
+
+def test_where_nothing_is_counted_no_dose_is_called_useful() -> None:
+    nan = float("nan")
+    unknown = made_of([nan] * 5, [[nan, nan]] * 5, [nan] * 5, [0.5, 0.5, 0.5, 0.6, 1.2])
+    assert [zone.kind for zone in unknown.zones()] == ["weak", "breaks"]
+    bad = made_of([0.3] * 5, BAND, [0.5] * 5, [0.5] * 5)
+    assert [z.kind for z in bad.zones()] == ["weak"], "a model that never forms a sentence"
+
+
+@pytest.mark.slow
+def test_with_a_world_words_are_counted_and_sentences_read(
+    model: GPT, writes_glad: Concept
+) -> None:
+    found = steering(
+        model, replace(writes_glad, among=()), WORLD, words=["glad"], doses=(0.5,), **QUICK,
+        n_random=2,
+    )  # fmt: skip
+    assert 0 < found.base.value < 0.5, "its share of all words, not of the moods"
+    assert found.measures["well_formed"][0].value > 0.5

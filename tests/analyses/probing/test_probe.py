@@ -1,0 +1,156 @@
+"""Probes: what is planted is found, what is not there is not, and nothing leaks."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from interp.analyses.probing.probe import Probe, probe
+from interp.core.errors import ConfigError, NotEnoughDataError
+from interp.core.statistics.intervals import clopper_pearson
+from interp.methods.data.examples import groups, split, world_examples
+from interp.models.config import GPTConfig
+from interp.models.gpt import GPT
+from interp.models.tokenizer import Tokenizer
+from tests.analyses.tiny_world import PLACES, TinyWorld
+
+WORLD = TinyWorld()
+
+
+@pytest.fixture(scope="module")
+def model() -> GPT:
+    tokenizer = Tokenizer.words(WORLD.sample(seed).text for seed in range(300))
+    cfg = GPTConfig(
+        n_layers=2, d_model=24, n_heads=2, d_vocab=tokenizer.d_vocab, n_ctx=48, init_std=None
+    )
+    return GPT(cfg, tokenizer, seed=1)
+
+
+@pytest.fixture(scope="module")
+def stated(model: GPT) -> Probe:
+    return probe(model, WORLD, "place", at="stated", n_stories=200)
+
+
+def test_a_planted_variable_is_read_without_error(stated: Probe) -> None:
+    # The token that states the place is the place's own word: the embedding holds it.
+    assert stated.accuracy[0].value == 1.0
+    assert min(interval.value for interval in stated.accuracy) > 0.95
+    assert stated.classes == PLACES and stated.sites[0] == "embedding"
+    assert stated.confusion.sum() == stated.n_test
+
+
+def test_an_untrained_model_does_not_beat_itself(stated: Probe) -> None:
+    if "untrained" in stated.controls:
+        assert "untrained" in stated.unbeaten
+    assert not stated.beats_controls
+    assert "WARNING" in stated.caption()
+
+
+def test_shuffled_labels_stay_at_chance(model: GPT) -> None:
+    found = probe(model, WORLD, "place", at="state", n_stories=300)
+    shuffled = found.controls["shuffled"]
+    for interval in shuffled:
+        by_chance = clopper_pearson(round(interval.value * found.n_test), found.n_test, level=0.999)
+        assert 0.25 in by_chance
+
+
+def test_the_variable_that_the_position_cannot_know_is_not_found(model: GPT) -> None:
+    """Moods are drawn at random: nothing before the mood word tells which it will be."""
+    stories = [WORLD.sample(seed, split="held_out") for seed in range(400)]
+    rows = [{"text": s.text[: s.facts[2].span[0] - 1], "label": s.facts[2].value} for s in stories]
+    assert len({row["label"] for row in rows}) == 3
+    found = _from_rows(model, rows)
+    assert found.accuracy[found.best].low <= 1 / 3 <= found.accuracy[found.best].high + 0.05
+
+
+def test_a_shared_beginning_never_stands_on_both_sides(model: GPT) -> None:
+    """In this world few sentences can begin a story, so a split by story alone would leak."""
+    stories = [WORLD.sample(seed) for seed in range(300)]
+    found = world_examples(model.tokenizer, stories, "place", at="stated", max_tokens=48)
+    parts = split(groups(found), (0.25, 0.15), seed=0)
+    prefixes = [{found[i].tokens for i in part.tolist()} for part in parts]
+    texts = [{found[i].story for i in part.tolist()} for part in parts]
+    for one in range(3):
+        for other in range(one):
+            assert not prefixes[one] & prefixes[other]
+            assert not texts[one] & texts[other]
+    by_story = split(torch.tensor([e.story for e in found]), (0.25, 0.15), seed=0)
+    naive = [{found[i].tokens for i in part.tolist()} for part in by_story]
+    assert naive[0] & naive[2], "without the rule the same rows would be trained and tested on"
+
+
+def test_a_leak_would_have_shown(model: GPT) -> None:
+    """Random labels on repeated texts: memory of the texts would score 1; ours is at chance."""
+    generator = torch.Generator().manual_seed(0)
+    draws = torch.randint(0, 2, (60,), generator=generator).tolist()
+    texts = [WORLD.sample(seed).text for seed in range(60)]
+    rows = [{"text": t, "label": "ab"[d]} for t, d in zip(texts, draws, strict=True)] * 5
+    found = _from_rows(model, rows)
+    assert max(interval.value for interval in found.accuracy) < 0.85
+    assert found.majority.n <= 15
+
+
+def test_the_mlp_and_other_sites_run_too(model: GPT) -> None:
+    found = probe(model, WORLD, "place", at="stated", sites="mlp_out", kind="mlp", n_stories=150)
+    assert found.sites == ("mlp_out 0", "mlp_out 1")
+    assert found.accuracy[0].value > 0.95 and found.directions.numel() == 0
+
+
+def test_directions_are_unit_and_read_their_class(model: GPT, stated: Probe) -> None:
+    torch.testing.assert_close(stated.directions.norm(dim=1), torch.ones(4))
+    ids = [model.tokenizer.encode(f" {place}", bos=False)[0] for place in PLACES]
+    embedded = model.run(torch.tensor([[0, i] for i in ids]), cache=[("resid_pre", 0)])
+    weight, bias = stated.weight[0], stated.bias[0]
+    read = (embedded["resid_pre", 0][:, 1] @ weight.T + bias).argmax(1)
+    assert read.tolist() == [0, 1, 2, 3]
+
+
+def test_the_same_seed_gives_the_same_result_and_it_saves(
+    stated: Probe, model: GPT, tmp_path: Path
+) -> None:
+    again = probe(model, WORLD, "place", at="stated", n_stories=200)
+    assert again == stated
+    assert Probe.load(stated.save(tmp_path / "probe")) == stated
+    assert set(stated.frame()["curve"]) >= {"probe", "shuffled", "control_task", "majority"}
+    assert stated.sites[stated.best] in str(stated)
+
+
+def test_csv_and_json_lines_give_the_same_examples(model: GPT, tmp_path: Path) -> None:
+    rows = [
+        {"text": s.text, "label": s.facts[0].value, "start": s.facts[0].span[0]}
+        | {"end": s.facts[0].span[1]}
+        for s in (WORLD.sample(seed) for seed in range(120))
+    ]
+    lines = tmp_path / "rows.jsonl"
+    lines.write_text("\n".join(map(json.dumps, rows)))
+    table = tmp_path / "rows.csv"
+    cells = [f'"{r["text"]}",{r["label"]},{r["start"]},{r["end"]}' for r in rows]
+    table.write_text("\n".join(["text,label,start,end", *cells]))
+    first, second = (probe(model, labels=path, n_untrained=0) for path in (lines, table))
+    assert first.accuracy == second.accuracy and first.accuracy[0].value == 1.0
+    assert not first.beats_controls and "no untrained model" in first.caption()
+
+
+def test_what_cannot_be_probed_is_refused_in_words(model: GPT, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="Did you mean 'place'"):
+        probe(model, WORLD, "plase")
+    with pytest.raises(ConfigError, match="not both"):
+        probe(model)
+    with pytest.raises(ConfigError, match="no level 'hard'"):
+        probe(model, WORLD, "place", level="hard")
+    with pytest.raises(NotEnoughDataError, match="40 examples"):
+        probe(model, WORLD, "place", n_stories=5)
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"text": "Anna", "label": "x"}\nnot json')
+    with pytest.raises(ConfigError, match="row 2"):
+        probe(model, labels=bad)
+
+
+def _from_rows(model: GPT, rows: list[dict]) -> Probe:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.jsonl"
+        path.write_text("\n".join(map(json.dumps, rows)))
+        return probe(model, labels=path)

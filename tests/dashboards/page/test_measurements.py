@@ -1,0 +1,52 @@
+"""Results saved with a model stand in for the very same call on the very same weights only."""
+
+import shutil
+
+import pytest
+
+import interp
+from dashboards.page import measurements
+from dashboards.steering import dose_zones
+from dashboards.steering.concept_sliders import found_by
+from tests.dashboards.browsing import SHIPPED
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The shipped model's settings, weights and saved results, in a folder of their own."""
+    folder = tmp_path / "stories-demo"
+    shutil.copytree(SHIPPED / "stories-demo", folder, ignore=shutil.ignore_patterns("checkpoints"))
+    return folder
+
+
+def test_every_saved_concept_and_its_curve_are_found_for_the_shipped_model():
+    model, world = interp.load_model("stories-demo"), interp.load_world("stories")
+    for word in world.concepts["mood"]:
+        asked = found_by(model, word, world)
+        concept = measurements.saved("concept", model, **asked)
+        assert concept.name == word and concept.provenance.model_hash == model.hash
+        curve = dose_zones.asked(concept, concept.where_written, world, ())
+        found = measurements.saved("steering", model, **curve)
+        kinds = [zone.kind for zone in found.zones()]
+        assert "useful" in kinds and found.word == word and found.beats_random
+        assert measurements.saved("steering", model, **{**curve, "seed": 1}) is None
+    for changed in ({"seed": 5}, {"method": "pca"}, {"site": ("resid_post", 1)}):
+        assert measurements.saved("concept", model, **{**asked, **changed}) is None
+
+
+def test_other_weights_and_damaged_files_count_as_none(folder):
+    world = interp.load_world("stories")
+    place = folder / measurements.FOLDER / "concept-happy" / "result.json"
+    place.write_text(place.read_text().replace("0.", "1.", 1))
+    model = interp.load_model(folder)
+    happy, sad = (found_by(model, word, world) for word in ("happy", "sad"))
+    assert measurements.saved("concept", model, **happy) is None
+    assert measurements.saved("concept", model, **sad) is not None
+    assert measurements.saved("concept", model.untrained(), **sad) is None
+
+
+def test_a_saved_direction_is_the_one_that_is_found_now():
+    model, world = interp.load_model("stories-demo"), interp.load_world("stories")
+    asked = found_by(model, "happy", world)
+    there = measurements.saved("concept", model, **asked)
+    assert interp.concept(model, **asked).direction @ there.direction > 0.999

@@ -1,0 +1,82 @@
+"""Two readers share models and results, and nothing of one is seen by the other."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import torch
+from cachetools import LRUCache
+
+from dashboards.page import measurements, model_cache
+from dashboards.page.model_list import Entry
+from interp.core.edits import Add
+from interp.results.values import size_bytes
+
+
+def test_steered_and_plain_texts_of_two_readers_never_mix(shelf):
+    model = model_cache.opened(Entry("stories-demo", shelf / "stories-demo"), None)
+    push = Add(hook=("resid_post", 0), vector=torch.linspace(-1, 1, model.cfg.d_model))
+
+    def text(seed: int, edits: tuple = ()) -> str:
+        return measurements.continued(
+            model, "It is a sunny morning. Anna", edits=edits, seed=seed, max_new_tokens=8
+        ).text
+
+    asked = [(seed, edits) for seed in range(20) for edits in ((), (push,))]
+    alone = [text(*each) for each in asked]
+    measurements.forget()
+    with ThreadPoolExecutor(2) as readers:
+        together = list(readers.map(lambda each: text(*each), asked))
+    assert together == alone
+    assert alone[::2] != alone[1::2]
+
+
+def test_what_was_asked_before_is_remembered_and_other_seeds_are_not_it(shelf):
+    model = model_cache.opened(Entry("stories-demo", shelf / "stories-demo"), None)
+    ask = {"prompt": "It is a sunny morning. Anna", "untrained": 1}
+    first = measurements.measured("attention", model, **ask, seed=0)
+    assert measurements.measured("attention", model, **ask, seed=0) is first
+    assert measurements.measured("attention", model, **ask, seed=1) is not first
+
+
+def test_two_who_ask_the_same_at_once_wait_for_one_measurement(shelf):
+    model = model_cache.opened(Entry("stories-demo", shelf / "stories-demo"), None)
+    measurements.forget()
+    ask = {"prompt": "It is a sunny morning. Anna", "untrained": 1, "seed": 7}
+    start = Barrier(4)
+
+    def measure(_: int):
+        start.wait()
+        return measurements.measured("attention", model, **ask)
+
+    with ThreadPoolExecutor(4) as readers:
+        found = list(readers.map(measure, range(4)))
+    assert all(each is found[0] for each in found)
+    assert measurements.knows("attention", model, **ask)
+    assert not measurements.knows("attention", model, **{**ask, "seed": 8})
+
+
+def test_memory_is_bounded_in_bytes_and_the_oldest_goes_first(shelf, monkeypatch):
+    model = model_cache.opened(Entry("stories-demo", shelf / "stories-demo"), None)
+    measurements.forget()
+
+    def ask(seed: int):
+        prompt = "It is a sunny morning. Anna"
+        return measurements.measured("attention", model, prompt=prompt, untrained=1, seed=seed)
+
+    size = size_bytes(ask(0))
+    memory = LRUCache(3.5 * size, getsizeof=size_bytes)
+    monkeypatch.setattr(measurements._measured, "cache", memory)
+    first = ask(0)
+    for seed in range(1, 4):
+        ask(seed)
+    assert memory.currsize <= memory.maxsize and len(memory) == 3
+    assert ask(3) is ask(3) and ask(0) is not first
+
+
+def test_a_result_too_large_to_remember_is_measured_all_the_same(shelf, monkeypatch):
+    model = model_cache.opened(Entry("stories-demo", shelf / "stories-demo"), None)
+    monkeypatch.setattr(measurements._measured, "cache", LRUCache(10, getsizeof=size_bytes))
+    ask = {"prompt": "It is a sunny morning. Anna", "untrained": 1, "seed": 0}
+    assert measurements.measured("attention", model, **ask) == measurements.measured(
+        "attention", model, **ask
+    )

@@ -1,0 +1,48 @@
+"""Models are found with what their folders say; a damaged one hides no other."""
+
+from dashboards import launch
+from dashboards.page.model_list import RUNS, entries, import_place
+from interp.models.io.load import load_model
+from tests.dashboards.shelves import make_model
+
+
+def found(monkeypatch, *folders):
+    monkeypatch.setenv(launch.FOLDERS, ":".join(map(str, folders)))
+    return entries()
+
+
+def test_the_shipped_model_comes_first_and_equal_names_stay_apart(tmp_path, monkeypatch, shelf):
+    make_model(tmp_path / "bytes")
+    known = found(monkeypatch, shelf, tmp_path)
+    assert known[0].name == "stories-demo" and known[0].world == "stories"
+    assert len({entry.name for entry in known}) == 3
+    model = load_model(known[0].source)
+    assert known[0].parameters == sum(p.numel() for p in model.parameters())
+    assert len(known[0].weights_hash(None)) == 64
+
+
+def test_a_damaged_folder_is_listed_and_hides_no_other(tmp_path, monkeypatch):
+    make_model(tmp_path / "whole")
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "run.json").write_text("{")
+    names = {entry.name: entry for entry in found(monkeypatch, tmp_path)}
+    assert set(names) == {"torn", "whole"}
+    assert names["torn"].record == {} and names["torn"].weights_hash(None) == ""
+
+
+def test_a_folder_may_be_a_model_itself(tmp_path, monkeypatch):
+    (entry,) = found(monkeypatch, make_model(tmp_path / "one"))
+    assert entry.name == "one"
+
+
+def test_new_models_go_where_they_are_seen_and_never_to_a_shipped_shelf(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    found(monkeypatch, launch.APP.parents[1] / "trained_models", tmp_path / "mine")
+    assert import_place() == tmp_path / "mine"
+    found(monkeypatch, launch.APP.parents[1] / "trained_models")
+    make_model(import_place() / "new")
+    assert (tmp_path / "runs" / "new").is_dir()
+    assert {entry.name for entry in entries()} == {"stories-demo", "new"}
+    monkeypatch.delenv(launch.FOLDERS)
+    assert import_place() == RUNS

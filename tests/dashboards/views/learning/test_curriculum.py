@@ -1,0 +1,64 @@
+"""The page of curricula: one run alone, several runs, and what cannot be compared."""
+
+import pytest
+
+from interp.models.config import GPTConfig
+from interp.training.data.sources import write_world_corpus
+from interp.training.loop.pretrain import train
+from interp.training.recipe.config import TrainConfig
+from interp.training.recipe.pacing import paced
+from interp.worlds import load_world
+from tests.dashboards.page.test_result_card import run
+
+LEVELS = ("gap-0", "gap-1")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two tiny runs on the world of homes."""
+    root = tmp_path_factory.mktemp("runs")
+    options = {"n_documents": 20, "n_held_out": 3, "levels": LEVELS}
+    corpus = write_world_corpus(load_world("homes"), root.parent / "homes-corpus", **options)
+    for name, order in (("forth-0", "curriculum"), ("back-0", "anti")):
+        shape = GPTConfig(
+            n_layers=1, d_model=16, n_heads=2, n_ctx=48, d_vocab=corpus.tokenizer.d_vocab
+        )
+        config = TrainConfig(
+            model=shape, steps=4, batch_size=4, context=24, rows="document",
+            stages=paced(LEVELS, 4, order=order), eval_tokens=64,
+        )  # fmt: skip
+        train(config, corpus.folder, root / name, device="cpu", threads=1)
+    return root
+
+
+def test_two_runs_are_compared_when_it_is_asked_for(application, runs):
+    test = application("curriculum", folder=runs, model="forth-0", lessons="10")
+    assert not test.exception and not test.error
+    assert any("Nothing is compared yet" in each.value for each in test.caption)
+    test.multiselect(key="compared").set_value(["back-0"]).run()
+    test.selectbox(key="baseline").set_value("back").run()
+    test.button(key="compare").click().run()
+    assert not test.exception and not test.error
+    told = " ".join(each.value for each in test.markdown)
+    assert "forth against back" in told and "too few seeds" in told
+    test.selectbox(key="curriculum_view").set_value("end").run()
+    test.button(key="add_curriculum").click().run()
+    (part,) = test.session_state["exhibits"]
+    assert part.options == {"view": "end"} and part.result.levels == LEVELS
+    test.toggle(key="code_curriculum").set_value(True).run()
+    again = run(test.code[-1].value)["result"]
+    assert again == part.result
+
+
+def test_a_run_alone_is_shown_and_told_how_to_get_others(application, runs, tmp_path):
+    (tmp_path / "forth-0").symlink_to(runs / "forth-0")
+    test = application("curriculum", folder=tmp_path, lessons="10")
+    assert "--curriculum overlapping" in test.code[0].value
+    test.button(key="compare").click().run()
+    assert not test.exception and not test.error
+    assert any("nothing to compare" in each.value for each in test.markdown)
+
+
+def test_other_text_has_no_levels(application):
+    test = application("curriculum", model="bytes")
+    assert not test.exception and any("other text" in each.value for each in test.info)

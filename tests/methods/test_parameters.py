@@ -1,0 +1,104 @@
+"""Parameters as numbers: a loss of other weights, and names that lead back to the weight."""
+
+import re
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from interp.analyses.attribution._parameter_sums import SliceSums
+from interp.core.errors import ConfigError
+from interp.methods.parameters import loss_of, parameters_of, slices, weight_name
+from tests.families import FAMILIES, tiny
+
+every_family = pytest.mark.parametrize("family", FAMILIES)
+NAME = re.compile(r"([A-Za-z_\d.]+?)(?:\[(\d+)(?:, (\d+))?\])?\[([\d, ]+)\]")
+TOKENS = torch.randint(0, 29, (3, 12), generator=torch.Generator().manual_seed(0))
+
+
+@every_family
+def test_each_parameter_is_in_exactly_one_slice(family):
+    model = tiny(family)
+    seen = {name: torch.zeros(p.shape) for name, p in model.named_parameters()}
+    for part in slices(model):
+        seen[part.tensor][part.index] += 1
+    assert all(bool((count == 1).all()) for count in seen.values())
+
+
+@every_family
+def test_the_sum_over_a_slice_is_that_of_its_numbers(family):
+    model = tiny(family)
+    params = parameters_of(model)
+    sums = {name: SliceSums.of(value) for name, value in params.items()}
+    for part in slices(model):
+        told = params[part.tensor].detach()[part.index].sum(dtype=torch.float64)
+        assert sums[part.tensor].at(part.index) == pytest.approx(float(told), abs=1e-12)
+
+
+@every_family
+def test_a_slice_holds_what_its_label_says(family):
+    model = tiny(family)
+    params = parameters_of(model)
+    for part in slices(model):
+        if part.label.startswith(("W_Q", "W_K", "W_V", "W_O")):
+            name = part.label.partition("[")[0]
+            told = model.weight((name, part.layer))[part.number].T
+        elif part.kind == "neuron":
+            told = model.weight((part.matrix.partition("[")[0], part.layer))
+            told = told[part.number] if part.matrix[0] == "b" else told
+            out = part.matrix.startswith("W_out")
+            told = told if told.ndim < 2 else told[part.number] if out else told[:, part.number]
+        else:
+            continue
+        assert torch.equal(params[part.tensor][part.index], told), part.label
+
+
+@every_family
+def test_the_name_of_a_single_weight_leads_to_it(family):
+    model = tiny(family)
+    for tensor, values in parameters_of(model).items():
+        for place in torch.randint(0, values.numel(), (8,)).tolist():
+            name = weight_name(model, tensor, place)
+            short, layer, head, inner = NAME.fullmatch(name).groups()
+            held = model.weight(short if layer is None else (short, int(layer)))
+            held = held if head is None else held[int(head)]
+            found = held[tuple(map(int, inner.split(", ")))]
+            assert found == values.detach().flatten()[place], name
+
+
+@every_family
+def test_the_loss_is_the_models_own(family):
+    model = tiny(family)
+    weights = torch.rand(TOKENS.shape)
+    params = parameters_of(model)
+    torch.testing.assert_close(loss_of(model, params, TOKENS), model.loss(TOKENS))
+    weighed = loss_of(model, params, TOKENS, weights)
+    torch.testing.assert_close(weighed, model.loss(TOKENS, weights))
+
+
+def test_the_loaded_model_keeps_its_weights_and_gets_no_gradients():
+    model = tiny("llama")
+    before = model.hash
+    params = parameters_of(model)
+    loss_of(model, params, TOKENS).backward()
+    with torch.no_grad():
+        params["embed.weight"] -= params["embed.weight"].grad
+    assert model.hash == before and all(p.grad is None for p in model.parameters())
+
+
+def test_other_weights_give_the_other_models_loss():
+    model, other = tiny("gpt2"), tiny("gpt2", seed=1)
+    found = loss_of(model, parameters_of(other), TOKENS)
+    torch.testing.assert_close(found, other.loss(TOKENS))
+
+
+def test_leaves_can_be_more_precise_than_the_model():
+    model = tiny("qwen3")
+    found = loss_of(model, parameters_of(model, dtype=torch.float64), TOKENS)
+    assert found.dtype is torch.float64
+    torch.testing.assert_close(found.float(), model.loss(TOKENS))
+
+
+def test_a_foreign_model_is_refused_in_a_sentence():
+    with pytest.raises(ConfigError, match="own layout; gpt2 is a SimpleNamespace"):
+        parameters_of(SimpleNamespace(name="gpt2"))

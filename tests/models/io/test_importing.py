@@ -1,0 +1,218 @@
+"""A model from elsewhere is on the shelf as a whole, or not at all and with a sentence."""
+
+import io
+import json
+import stat
+import struct
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from interp.core import untrusted_archive
+from interp.core.errors import CheckpointError, InterpError
+from interp.models.io.huggingface import save_huggingface
+from interp.models.io.importing import import_model
+from interp.models.io.load import load_model
+from tests.dashboards.shelves import letters, make_model
+from tests.families import tiny
+
+
+def theirs(folder: Path, family: str) -> Path:
+    """A folder as `transformers` would write it."""
+    model = tiny(family, d_vocab=letters().d_vocab)
+    model.tokenizer = letters()
+    return save_huggingface(model, folder)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A model of bytes."""
+    return make_model(tmp_path_factory.mktemp("theirs") / "garden", world=None)
+
+
+def files(folder: Path, top: str = "garden/") -> dict[str, bytes]:
+    """What a zip of the folder holds."""
+    return {top + path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def zipped(contents: dict[str | zipfile.ZipInfo, bytes]) -> io.BytesIO:
+    """A zip with these files."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as parcel_:
+        for name, data in contents.items():
+            parcel_.writestr(name, data)
+    made.seek(0)
+    return made
+
+
+def refused(source, shelf: Path, match: str, name: str | None = "new") -> None:
+    """It is refused in a sentence or two, and the shelf and what is around it stay as they were."""
+    shelf.mkdir(exist_ok=True)
+    before = sorted(shelf.parent.rglob("*"))
+    with pytest.raises(InterpError, match=match) as caught:
+        import_model(source, shelf, name)
+    told = str(caught.value)
+    assert told.isprintable() and len(told) < 400 and ".tmp" not in told
+    assert sorted(shelf.parent.rglob("*")) == before
+
+
+@pytest.mark.parametrize("top", ["", "garden/", "a/b/"])
+def test_a_zip_is_opened_and_computes_the_same(folder, tmp_path, top):
+    made = import_model(zipped(files(folder, top)), tmp_path / "shelf", "garden")
+    assert made == tmp_path / "shelf" / "garden" and [*made.parent.iterdir()] == [made]
+    ours, theirs = load_model(made), load_model(folder)
+    assert ours.hash == theirs.hash
+    assert {path.name for path in made.iterdir()} == {path.name for path in folder.iterdir()}
+
+
+def test_a_folder_is_copied_without_what_is_no_part_of_it(folder, tmp_path):
+    source = make_model(tmp_path / "mine", world=None)
+    (source / ".DS_Store").write_bytes(b"\x80\x04")
+    (source / "states").mkdir()
+    (source / "states" / "huge.bin").write_bytes(b"x")
+    made = import_model(source, tmp_path / "shelf")
+    assert made.name == "mine" and not (made / "states").exists()
+    assert load_model(made).hash == load_model(source).hash
+
+
+@pytest.mark.parametrize("family", ["gpt2", "qwen3"])
+def test_a_folder_of_transformers_is_written_in_our_form(tmp_path, family):
+    source = theirs(tmp_path / "hub", family)
+    ours, before = load_model(import_model(source, tmp_path / "shelf")), load_model(source)
+    tokens, _ = ours.to_tokens("a small garden")
+    assert torch.equal(tokens, before.to_tokens("a small garden")[0])
+    assert torch.equal(ours.run(tokens).logits, before.run(tokens).logits)
+    assert (tmp_path / "shelf" / "hub" / "run.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("family", "huge"),
+    [
+        ("gpt2", "vocab_size"),
+        ("gpt2", "n_positions"),
+        ("gpt2", "n_inner"),
+        ("gpt2", "n_layer"),
+        ("qwen3", "hidden_size"),
+        ("qwen3", "max_position_embeddings"),
+        ("qwen3", "head_dim"),
+    ],
+)
+def test_a_config_that_asks_for_more_than_its_weights_is_refused(tmp_path, family, huge):
+    source = theirs(tmp_path / "hub", family)
+    settings = json.loads((source / "config.json").read_text())
+    assert huge in settings
+    (source / "config.json").write_text(json.dumps(settings | {huge: 2**31}))
+    refused(source, tmp_path / "shelf", "config.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "match"),
+    [
+        ("../evil.json", "stay inside"),
+        ("garden/../../evil.json", "stay inside"),
+        ("/etc/evil.json", "stay inside"),
+        ("C:\\evil.json", "stay inside"),
+        ("garden\\..\\evil.json", "stay inside"),
+        ("garden/a\x00.json", "stay inside"),
+        ("garden/a\nb.json", "printable"),
+        ("garden/a\u202egnp.json", "printable"),
+        ("garden/" + "a" * 300 + ".json", "short"),
+        ("garden/pytorch_model.bin", "pickle"),
+        ("garden/model.pt", "pickle"),
+        ("garden/weights.PKL", "pickle"),
+        ("garden/more.zip", "none of these"),
+        ("garden/run.py", "none of these"),
+        ("garden/**bold** <b>.exe", "none of these"),
+        ("garden/CONFIG.json", "twice"),
+        ("other/config.json", "several"),
+    ],
+)
+def test_a_file_that_is_none_of_a_model_is_refused(folder, tmp_path, name, match):
+    info = zipfile.ZipInfo("x")
+    info.filename = info.orig_filename = name
+    refused(zipped(files(folder) | {info: b"{}"}), tmp_path / "shelf", match)
+
+
+@pytest.mark.parametrize("start", [b"\x80\x04\x95\x00\x00\x00\x00\x01", b"PK\x03\x04abcdefgh"])
+def test_a_pickle_or_a_zip_under_another_name_is_refused(folder, tmp_path, start):
+    source = zipped(files(folder) | {"garden/notes.txt": start})
+    refused(source, tmp_path / "shelf", "false name")
+
+
+def test_links_are_refused_in_zips_and_folders(folder, tmp_path):
+    link = zipfile.ZipInfo("garden/README2.md")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    refused(zipped(files(folder) | {link: b"/etc/passwd"}), tmp_path / "shelf", "link")
+    source = make_model(tmp_path / "mine", world=None)
+    (source / "vocab.json").symlink_to("/etc/hostname")
+    refused(source, tmp_path / "shelf", "cp -rL")
+
+
+def test_too_many_and_too_large_are_refused_by_what_is_said_and_by_what_comes(
+    folder, tmp_path, monkeypatch
+):
+    many = {f"garden/{n}.json": b"{}" for n in range(untrusted_archive.MOST_FILES + 1)}
+    refused(zipped(many), tmp_path / "shelf", "files")
+    monkeypatch.setattr(untrusted_archive, "MOST_BYTES", 2**20)
+    bomb = zipped(files(folder) | {"garden/zeros.json": bytes(2**21)})
+    refused(bomb, tmp_path / "shelf", "larger")
+    modest = bomb.getvalue().replace(struct.pack("<I", 2**21), struct.pack("<I", 1))
+    assert modest != bomb.getvalue()
+    refused(io.BytesIO(modest), tmp_path / "shelf", "unpacked")
+
+
+def test_a_sparse_file_of_two_gigabytes_is_refused_before_it_is_read(tmp_path):
+    source = make_model(tmp_path / "mine", world=None)
+    with (source / "model.safetensors").open("r+b") as file:
+        file.truncate(untrusted_archive.MOST_BYTES + 1)
+    refused(source, tmp_path / "shelf", "at most 2 GB")
+
+
+@pytest.mark.parametrize("gone", ["config.json", "tokenizer.json", "model.safetensors", "run.json"])
+def test_a_model_that_lacks_a_file_is_refused(folder, tmp_path, gone):
+    contents = files(folder)
+    del contents[f"garden/{gone}"]
+    refused(zipped(contents), tmp_path / "shelf", gone.replace("model.safetensors", "weights"))
+
+
+def test_damaged_weights_and_damaged_zips_are_refused(folder, tmp_path):
+    contents = files(folder)
+    weights = bytearray(contents["garden/model.safetensors"])
+    weights[-1] ^= 1
+    torn = zipped(contents | {"garden/model.safetensors": bytes(weights)})
+    refused(torn, tmp_path / "shelf", "SHA-256")
+    whole = zipped(contents).getvalue()
+    refused(io.BytesIO(whole[: len(whole) // 2]), tmp_path / "shelf", "Zip the folder again")
+    broken = bytearray(whole)
+    broken[len(whole) // 2] ^= 255
+    refused(io.BytesIO(bytes(broken)), tmp_path / "shelf", "again")
+    refused(io.BytesIO(b"no zip at all"), tmp_path / "shelf", "neither")
+
+
+def test_foreign_weights_under_our_config_are_refused(folder, tmp_path):
+    source = make_model(tmp_path / "mine", world=None)
+    save_file({"x": torch.zeros(2)}, source / "model.safetensors")
+    refused(source, tmp_path / "shelf", "SHA-256")
+
+
+HOSTILE = ["", ".", "..", "../x", "a/b", "a\\b", "**bold** <b>", "a\nb", "\u202egpt", "a" * 65]
+HOSTILE += ["CON", "nul.txt", "com1", ".hidden", "dot.", "-flag", "a b", "naïve"]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_are_refused(folder, tmp_path, name):
+    refused(folder, tmp_path / "shelf", "letters, digits", name)
+
+
+def test_a_model_is_never_replaced(folder, tmp_path):
+    shelf = tmp_path / "shelf"
+    first = import_model(folder, shelf)
+    (first / "README.md").write_text("mine")
+    with pytest.raises(CheckpointError, match="already"):
+        import_model(folder, shelf)
+    assert (first / "README.md").read_text() == "mine" and [*shelf.iterdir()] == [first]
+    (shelf / "taken").write_text("a file")
+    refused(folder, shelf, "already", "taken")
