@@ -8,7 +8,7 @@ from pathlib import Path
 
 import interp
 from dashboards.page.measurements import keep
-from dashboards.views.learning.watch import QUICK
+from dashboards.views.learning.checkpoint_metrics import QUICK
 from interp.methods.measures import measure_names
 
 
@@ -18,7 +18,7 @@ def main(folder: str = "trained_models/stories-demo") -> None:
     model, world = interp.load_model(place.name), interp.load_world("stories")
     first = tuple(name for name in measure_names() if name in QUICK)
     for name, result in (
-        ("watch", interp.watch(model, world, measures=first)),
+        ("watch", interp.checkpoint_metrics(model, world, measures=first)),
         ("emergence", interp.emergence(model, world)),
     ):
         keep(place, name, result)

@@ -52,7 +52,9 @@ def seconds_of(run: str, world: str, n: int) -> None:
         if what == "measured":
             measure_cache.forget()
         began = time.process_time()
-        found = interp.watch(model, interp.load_world(world), steps=tuple(model.history)[-n:])
+        found = interp.checkpoint_metrics(
+            model, interp.load_world(world), steps=tuple(model.history)[-n:]
+        )
         spent = time.process_time() - began
         print(
             f"{what:<10} {len(found.steps)} checkpoints of {folder.name}, {len(found.curves)} "
@@ -75,7 +77,7 @@ def frames_of(run: str) -> None:
             browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
             page = browser.new_page(viewport={"width": 1440, "height": 1000})
             page.set_default_timeout(300_000)
-            page.goto(f"http://{HOST}:{port}/watch")
+            page.goto(f"http://{HOST}:{port}/checkpoint_metrics")
             page.locator("input[type=range][aria-label^='Training step']").wait_for()
             page.wait_for_timeout(2000)
             rate, slow = page.evaluate(COUNT, SECONDS_PLAYED)

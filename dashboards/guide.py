@@ -9,14 +9,18 @@ STEPS = (
     (
         "Watch",
         "See what it learns, when, and which parameters a step moves.",
-        ("watch", "emergence", "blame", "step", "curriculum"),
+        ("checkpoint_metrics", "emergence", "blame", "gradient_step", "curriculum"),
     ),
     (
         "Look inside",
         "See it write; find where it looks, what it knows, and at which layer.",
         ("prediction", "surprise", "logit_lens", "attention", "probe", "fidelity"),
     ),
-    ("Steer", "Add a concept, or turn a dial, and see what changes.", ("steering", "dials")),
+    (
+        "Steer",
+        "Add a concept, or turn a dial, and see what changes.",
+        ("steering", "component_scaling"),
+    ),
     ("Report", "Take the figures home in one file that opens anywhere.", ("report",)),
 )
 """Name, what it is for, and its pages; a page that is not there is not linked to."""

@@ -66,7 +66,7 @@ def run(corpus: Corpus, folder: Path, *, layers: int, seed: int, steps: int, eve
     if not (folder / "model.safetensors").exists():
         train(config, corpus.folder, folder)
     model = interp.load_model(folder)
-    found = interp.watch(
+    found = interp.checkpoint_metrics(
         model, interp.load_world("repeats"), measures=[name for name, _ in PANELS],
         steps=[step for step in model.history if step % every == 0], most=0,
     )  # fmt: skip

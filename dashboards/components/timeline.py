@@ -8,14 +8,16 @@ import numpy as np
 from torch import Tensor
 
 from dashboards.components import component
-from interp.analyses.learning.growth import Growth
-from interp.analyses.learning.watch import Watch
+from interp.analyses.learning.checkpoint_metrics import CheckpointMetrics
+from interp.analyses.learning.checkpoint_viewer import CheckpointViewer
 
 FINE, COARSE = 32_767, 255
 MOST_CURVES = 8
 
 
-def timeline(grown: Growth, curves: Watch, *, chosen: Sequence[str], key: str) -> None:
+def timeline(
+    grown: CheckpointViewer, curves: CheckpointMetrics, *, chosen: Sequence[str], key: str
+) -> None:
     """Draw the slider, the curves and the panels; nothing comes back, so nothing reruns.
 
     Args:
@@ -27,7 +29,9 @@ def timeline(grown: Growth, curves: Watch, *, chosen: Sequence[str], key: str) -
     component("timeline")(key=key, data=told(grown, curves, chosen))
 
 
-def told(grown: Growth, curves: Watch, chosen: Sequence[str]) -> dict[str, Any]:
+def told(
+    grown: CheckpointViewer, curves: CheckpointMetrics, chosen: Sequence[str]
+) -> dict[str, Any]:
     """All that the browser needs: whole numbers where a picture needs no more."""
     reach = float(grown.points.abs().max()) if grown.words else 1.0
     names, best = _numbered(grown)
@@ -50,7 +54,7 @@ def told(grown: Growth, curves: Watch, chosen: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _curve(curves: Watch, name: str) -> dict[str, Any]:
+def _curve(curves: CheckpointMetrics, name: str) -> dict[str, Any]:
     i = curves.curves.index(name)
     values = curves.values[i, :, 0]
     return {
@@ -65,7 +69,7 @@ def _curve(curves: Watch, name: str) -> dict[str, Any]:
     }
 
 
-def _numbered(grown: Growth) -> tuple[list[str], list]:
+def _numbered(grown: CheckpointViewer) -> tuple[list[str], list]:
     """Each guess once, and the number of each cell's."""
     flat = [token for step in grown.guesses for row in step for token in row]
     names = list(dict.fromkeys(flat))

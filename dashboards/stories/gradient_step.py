@@ -3,10 +3,10 @@
 import streamlit as st
 
 from dashboards.page.markdown import plain
-from interp.analyses.attribution.step import Step, chance
+from interp.analyses.attribution.gradient_step import GradientStep, chance
 
 
-def story(result: Step) -> None:
+def story(result: GradientStep) -> None:
     """Predict, measure, blame, step, and what else changed, beside each other."""
     told = chapters(result)
     for column, (title, words) in zip(st.columns(len(told)), told.items(), strict=True):
@@ -15,7 +15,7 @@ def story(result: Step) -> None:
             st.markdown(plain(words))
 
 
-def chapters(result: Step) -> dict[str, str]:
+def chapters(result: GradientStep) -> dict[str, str]:
     """Title to words."""
     right = result.candidates[result.right]
     before, after = (chance(values[result.right]) for values in (result.before, result.after))
@@ -33,7 +33,7 @@ def chapters(result: Step) -> dict[str, str]:
     }
 
 
-def _step(result: Step) -> str:
+def _step(result: GradientStep) -> str:
     if not result.steps:
         return (
             f"Press Step. Predicted: {result.predicted[0]:+.3g} nats; with curvature "
@@ -43,7 +43,7 @@ def _step(result: Step) -> str:
     return f"{result.steps} taken: {result.change:+.3g} nats, {predicted:+.3g} predicted."
 
 
-def _elsewhere(result: Step) -> str:
+def _elsewhere(result: GradientStep) -> str:
     if not result.untouched:
         return "No other prompt is watched."
     if not result.steps:

@@ -1,7 +1,7 @@
 """What is said of a head in a few words: its habits beside untrained heads', its effect."""
 
 from interp.analyses.attention_heads.attention import SUMMARIES, Attention
-from interp.analyses.attention_heads.head_effect import HeadEffect
+from interp.analyses.attention_heads.head_ablation import HeadAblation
 from interp.analyses.attention_heads.heads import SCORES, Heads
 
 SHORT = {
@@ -34,7 +34,7 @@ def badge(habits: Heads, layer: int, head: int) -> str:
 
 
 def sentences(
-    result: Attention, habits: Heads | None, effect: HeadEffect | None
+    result: Attention, habits: Heads | None, effect: HeadAblation | None
 ) -> list[list[str]]:
     """What is known of each head: on this text, on random tokens said twice, without it."""
     layers, heads = result.summary.shape[1:]
@@ -45,7 +45,7 @@ def sentences(
 
 
 def sentence(
-    result: Attention, habits: Heads | None, effect: HeadEffect | None, layer: int, head: int
+    result: Attention, habits: Heads | None, effect: HeadAblation | None, layer: int, head: int
 ) -> str:
     """All that is known of one head."""
     parts = [_on_this_text(result, layer, head)]
@@ -60,7 +60,7 @@ def sentence(
     return " ".join(part for part in parts if part)
 
 
-def caption(effect: HeadEffect | None) -> str:
+def caption(effect: HeadAblation | None) -> str:
     """What the cells of the grid are."""
     if effect is None:
         return "In each picture words that look run down, words looked at across."
@@ -85,7 +85,7 @@ def _control(habits: Heads, score: int) -> str:
     return "" if best != best else f" (untrained at most {best:.2f})"
 
 
-def _without(effect: HeadEffect, layer: int, head: int) -> str:
+def _without(effect: HeadAblation, layer: int, head: int) -> str:
     shuffled = effect.shuffled[:, layer, head]
     beside = f" (words in random order {shuffled.mean():+.2f})" if len(shuffled) else ""
     return (

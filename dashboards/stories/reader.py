@@ -8,7 +8,7 @@ import torch
 from dashboards.components.coloured_text import coloured_text
 from dashboards.page import header, model_cache
 from dashboards.page.markdown import plain
-from interp.analyses.probing.reading import WHERE, Reading, state_variables
+from interp.analyses.probing.state_decoding import WHERE, StateDecoding, state_variables
 
 RIGHT, WRONG, NOTHING = "✓", "✗", "—"
 SIGN = "right?"
@@ -23,7 +23,7 @@ def states(world: str) -> list[str]:
     return [variable for variable in known.variables if variable in found]
 
 
-def coloured_story(result: Reading, shown: Sequence[str]) -> None:
+def coloured_story(result: StateDecoding, shown: Sequence[str]) -> None:
     """The story, its tokens blue where all is read right, orange where something is read wrong.
 
     The pointer or the arrow keys tell the world's state and the one read, token by token.
@@ -50,7 +50,7 @@ def coloured_story(result: Reading, shown: Sequence[str]) -> None:
     )
 
 
-def label(result: Reading, pos: int, shown: Sequence[str]) -> str:
+def label(result: StateDecoding, pos: int, shown: Sequence[str]) -> str:
     """What is said of a token: a line each of those the variable is about.
 
     Lines are parted by new lines and columns by tabs; ✓ and ✗ say what the colour says.
@@ -62,7 +62,9 @@ def label(result: Reading, pos: int, shown: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def cells(result: Reading, row: int, pos: int, shown: Sequence[str]) -> tuple[str, str, str, str]:
+def cells(
+    result: StateDecoding, row: int, pos: int, shown: Sequence[str]
+) -> tuple[str, str, str, str]:
     """The true value, the one read, ✓ or ✗, and the probability of the true one."""
     truth, read = int(result.truth[row, pos]), int(result.read[row, pos])
     true = result.classes[truth] if truth >= 0 else NOTHING
@@ -72,7 +74,7 @@ def cells(result: Reading, row: int, pos: int, shown: Sequence[str]) -> tuple[st
     return true, result.classes[read], mark, f"{float(result.p_true[row, pos]):.2f}"
 
 
-def stepper(result: Reading, shown: Sequence[str]) -> int:
+def stepper(result: StateDecoding, shown: Sequence[str]) -> int:
     """A slider through the story with a button each way; arrow keys move it too.
 
     It begins at the first token at which something is shown.
@@ -104,7 +106,7 @@ def _move(step: int, last: int) -> None:
     st.session_state["reading_at"] = min(max(0, st.session_state["reading_at"] + step), last)
 
 
-def two_tables(result: Reading, pos: int, shown: Sequence[str]) -> None:
+def two_tables(result: StateDecoding, pos: int, shown: Sequence[str]) -> None:
     """The world's state and the one read, side by side, at one token."""
     said = "".join(token.replace("·", " ") for token in result.tokens[max(0, pos - 12) : pos])
     here = result.tokens[pos].replace("·", " ").strip()

@@ -84,7 +84,7 @@ def _of_the_whole_world(model: GPT, world: World, size: Size) -> list[Finding]:
     from interp.analyses.behavior.comprehension import comprehension
     from interp.analyses.behavior.fidelity import fidelity
     from interp.analyses.interventions.steering import steering
-    from interp.analyses.learning.watch import watch
+    from interp.analyses.learning.checkpoint_metrics import checkpoint_metrics
     from interp.analyses.probing.probe import probe
 
     texts = [world.sample(number, split="held_out").text for number in range(size.n_texts)]
@@ -105,7 +105,7 @@ def _of_the_whole_world(model: GPT, world: World, size: Size) -> list[Finding]:
             name="watch",
             title="How did it learn this, step by step?",
             comment="A panel a measure; dashed: its control, dotted: a fresh model.",
-            make=lambda: watch(
+            make=lambda: checkpoint_metrics(
                 model,
                 world,
                 measures=WATCHED,

@@ -17,7 +17,17 @@ from interp.core.errors import ConfigError, near_misses
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
-FORMER_NAMES: Mapping[str, str] = {}
+FORMER_NAMES: Mapping[str, str] = {
+    "allocation": "loss_change_allocation",
+    "dials": "component_scaling",
+    "gauges": "steering_metrics",
+    "growth": "checkpoint_viewer",
+    "head_effect": "head_ablation",
+    "reading": "state_decoding",
+    "scale": "scaling_law",
+    "step": "gradient_step",
+    "watch": "checkpoint_metrics",
+}
 """Names of earlier versions to today's: saved results, links and scripts still say them."""
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from interp.results.provenance import MODEL_FIELDS, Provenance, record
-from interp.results.registry import instruments
+from interp.results.registry import current_name, instruments
 
 WIDTH = 96
 
@@ -31,16 +31,15 @@ class _Script:
     def call(self, told: Provenance, name: str) -> str:
         loaded = {field: getattr(told, field) for field in MODEL_FIELDS}
         parts = [self.model("model", loaded)]
+        instrument = current_name(told.instrument)
         for argument, value in told.call.items():
-            if not _is_default(told.instrument, argument, value):
+            if not _is_default(instrument, argument, value):
                 parts.append(f"{argument}={self.literal(argument, value)}")
-        line = f"{name} = interp.{told.instrument}({', '.join(parts)})"
+        line = f"{name} = interp.{instrument}({', '.join(parts)})"
         if len(line) <= WIDTH:
             return line
-        return (
-            "\n    ".join([f"{name} = interp.{told.instrument}(", *(f"{p}," for p in parts)])
-            + "\n)"
-        )
+        lines = [f"{name} = interp.{instrument}(", *(f"{part}," for part in parts)]
+        return "\n    ".join(lines) + "\n)"
 
     def literal(self, name: str, value: Any) -> str:
         if isinstance(value, (list, tuple)):

@@ -36,7 +36,7 @@ from interp.core.files import (
 )
 from interp.results import values
 from interp.results.provenance import Provenance, provenance_from_json, provenance_to_json, show
-from interp.results.registry import get_instrument, instruments
+from interp.results.registry import class_name, current_name, get_instrument, instruments
 from interp.results.replay import code
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def load_result(folder: str | Path) -> Result:
         CheckpointError: no result there, an unknown instrument, damaged or foreign.
     """
     about, tensors = _read(Path(folder))
-    name = str(about["provenance"].get("instrument"))
+    name = about["provenance"]["instrument"]
     if name not in instruments():
         raise CheckpointError(
             f"{folder} is a result of {name!r}, which is no instrument of this version of interp "
@@ -191,11 +191,20 @@ def _read(folder: Path) -> tuple[dict, dict[str, torch.Tensor]]:
     elif sha256_file(tensors) != about.get("tensors_sha256"):
         wrong = f"{TENSORS_NAME} is not the one that {JSON_NAME} was written with"
     else:
-        return about, safe_load_safetensors(tensors)
+        return _renamed(about), safe_load_safetensors(tensors)
     raise CheckpointError(
         f"{folder} should hold a saved result; {wrong}. "
         "Make the result again and save it with result.save(folder)."
     )
+
+
+def _renamed(about: dict) -> dict:
+    """With today's names, where an earlier version wrote the result."""
+    name = str(about["provenance"].get("instrument"))
+    about["provenance"]["instrument"] = current_name(name)
+    if about["class"] == class_name(name):
+        about["class"] = class_name(current_name(name))
+    return about
 
 
 def _digest(about: Mapping[str, Any]) -> str:

@@ -209,7 +209,7 @@ def sweep(
 
 
 def runs_of(folder: str | Path) -> list[Path]:
-    """The finished runs of a sweep, for `interp.scale(model, runs=...)`.
+    """The finished runs of a sweep, for `interp.scaling_law(model, runs=...)`.
 
     Raises:
         CheckpointError: there is no sweep.

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from interp.analyses.attention_heads.attention import attention
-from interp.analyses.attention_heads.head_effect import head_effect
+from interp.analyses.attention_heads.head_ablation import head_ablation
 from interp.analyses.attention_heads.heads import heads
 from interp.analyses.behavior.surprise import surprise
 from interp.analyses.lenses.logit_lens import logit_lens
@@ -35,7 +35,7 @@ def results(model):
         "logit_lens": logit_lens(model, TEXT, targets=["<"]),
         "tuned_lens": tuned_lens(model, [TEXT] * 6, steps=2),
         "attention": attention(model, TEXT, untrained=1),
-        "head_effect": head_effect(model, TEXT, untrained=1),
+        "head_ablation": head_ablation(model, TEXT, untrained=1),
         "heads": heads(model, [TEXT] * 2, n_sequences=2, untrained=1),
         "surprise": surprise(model, TEXT),
     }
@@ -56,8 +56,8 @@ FIGURES = [
     ("attention", {"layer": 1, "head": 0}),
     ("attention", {"layer": 1, "combine": "largest"}),
     ("attention", {"head": 1, "word": 2, "look": "to"}),
-    ("head_effect", {}),
-    ("head_effect", {"control": "shuffled"}),
+    ("head_ablation", {}),
+    ("head_ablation", {"control": "shuffled"}),
     ("heads", {}),
     ("heads", {"score": "induction"}),
     ("heads", {"score": "ablation_texts"}),

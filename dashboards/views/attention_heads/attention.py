@@ -7,7 +7,7 @@ from dashboards.page import header, measurements, result_card, run_button
 from dashboards.pickers.heads import COMPONENT, Picked, follow, pick
 from dashboards.stories import head_descriptions
 from interp.analyses.attention_heads.attention import Attention
-from interp.analyses.attention_heads.head_effect import HeadEffect
+from interp.analyses.attention_heads.head_ablation import HeadAblation
 from interp.analyses.attention_heads.heads import Heads
 from interp.core.errors import NotEnoughDataError
 from interp.core.protocols import LanguageModel
@@ -54,7 +54,7 @@ def _ask(world: World) -> None:
     st.session_state["prompt"] = text[: text.rfind("?") + 1] or text
 
 
-def _effect(model: LanguageModel, prompt: str, seed: int) -> HeadEffect | None:
+def _effect(model: LanguageModel, prompt: str, seed: int) -> HeadAblation | None:
     """Every head taken away in turn; of many heads only when it is asked for."""
     told = "the most probable next token"
     answer = st.text_input("Answer", key="answer", placeholder=told, **header.LINK)
@@ -64,7 +64,9 @@ def _effect(model: LanguageModel, prompt: str, seed: int) -> HeadEffect | None:
         if not run_button.asked_for("effect", pressed, [model.hash, prompt, answer, seed]):
             return None
     with st.spinner(f"Taking {count} heads away, one after the other …", show_time=True):
-        return measurements.measured("head_effect", model, prompt=prompt, answer=answer, seed=seed)
+        return measurements.measured(
+            "head_ablation", model, prompt=prompt, answer=answer, seed=seed
+        )
 
 
 def _habits(model: LanguageModel) -> Heads | None:
@@ -84,7 +86,7 @@ def _habits(model: LanguageModel) -> Heads | None:
 
 
 def _draw(
-    result: Attention, picked: Picked, habits: Heads | None, effect: HeadEffect | None
+    result: Attention, picked: Picked, habits: Heads | None, effect: HeadAblation | None
 ) -> None:
     values = result.written_share if picked.show == "written" else result.pattern
     n_layers, n_heads = values.shape[:2]

@@ -92,7 +92,7 @@ def _loss(model: LanguageModel, entry: Entry, seed: int) -> None:
         asked["steps"] = pairs[chosen]
     elif not _pressed("Integrate over all checkpoints", "allocation", [model.hash, text]):
         return
-    result = measurements.measured("allocation", model, **asked)
+    result = measurements.measured("loss_change_allocation", model, **asked)
     view = _choice("By", list(SHARES), "share")
     st.caption("Blue lowered the loss, red or orange raised it: moves that hurt are half of them.")
     result_card.show(result, f"Who lowered the loss, by {view}", view=view)

@@ -54,7 +54,7 @@ def _steer(
     st.subheader("Gain and damage", anchor=False)
     words = [each.name for each in held if world is not None and each.concept.among]
     result = measurements.measured(
-        "gauges", model, prompt=prompt, edits=edits, world=world, concepts=words,
+        "steering_metrics", model, prompt=prompt, edits=edits, world=world, concepts=words,
         words=[word for each in held for word in each.words], **GAUGED, **options,
     )  # fmt: skip
     result_card.show(result, f"Gauges: {title}")

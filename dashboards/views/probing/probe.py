@@ -8,7 +8,7 @@ from dashboards.page import header, measurements, result_card, run_button
 from dashboards.page.model_list import Entry
 from dashboards.pickers.labelled_table import own_table
 from dashboards.stories.reader import coloured_story, states, stepper, two_tables
-from interp.analyses.probing.reading import Reading
+from interp.analyses.probing.state_decoding import StateDecoding
 from interp.core.protocols import LanguageModel
 from interp.results.result import Result
 from interp.worlds.world import World
@@ -92,11 +92,11 @@ def _shown(result: Result, title: str) -> None:
 def _along_a_story(model: LanguageModel, entry: Entry, world: World, seed: int) -> None:
     base = {"world": world, **_what(model, world), "seed": seed}
     pressed = st.button("Train the decoder", type="primary", key="train_decoder")
-    there = measurements.saved("reading", model, **base)
+    there = measurements.saved("state_decoding", model, **base)
     if there is None and not run_button.asked_for("reading", pressed, [model.hash, str(base)]):
         st.caption("A decoder is trained on other stories first; then any story is read at once.")
         return
-    decoder = there or measurements.measured("reading", model, **base)
+    decoder = there or measurements.measured("state_decoding", model, **base)
     result = _read(model, base, decoder)
     title = f"A story's '{result.variable}', as the world has it and as it is read"
 
@@ -110,7 +110,7 @@ def _along_a_story(model: LanguageModel, entry: Entry, world: World, seed: int) 
     result_card.show(result, f"Where '{result.variable}' can be read", key="where", view="where")
 
 
-def _shown_at(result: Reading) -> tuple[str, ...]:
+def _shown_at(result: StateDecoding) -> tuple[str, ...]:
     """The kinds of token at which what is read is shown; elsewhere a right value is luck."""
     everywhere = st.toggle(
         "Also where the controls read it as well",
@@ -149,4 +149,4 @@ def _read(model: LanguageModel, base: dict[str, Any], decoder: Result) -> Result
         **header.LINK,
     )
     chosen = {"text": own.strip()} if own.strip() else {"story": story}
-    return measurements.measured("reading", model, **base, **chosen, decoder=decoder)
+    return measurements.measured("state_decoding", model, **base, **chosen, decoder=decoder)

@@ -82,7 +82,7 @@ class Continuation(Result):
             f"{self.finding()}. KL(edited || unedited) before each token of the steered text, both "
             "models having read the same steered text so far. Control: the base text, written by "
             "the unedited model with the same random numbers. n = 1 pair of texts: how often "
-            "this happens, beside random directions, is what `gauges` tells."
+            "this happens, beside random directions, is what `steering_metrics` tells."
         )
 
     def frame(self) -> "pd.DataFrame":

@@ -172,11 +172,12 @@ def emergence(
 
     Args:
         model: opened from a run.
-        world: whose stories are read; see `watch`.
+        world: whose stories are read; see `checkpoint_metrics`.
         runs: of other seeds, each opened from its run; measured on the same stories, at the steps
             that all have.
-        measures: as `watch` takes them, those with a better and a worse side; none = accuracy,
-            log_prob, induction, previous_token, in_context, probe_accuracy, where they can be had.
+        measures: as `checkpoint_metrics` takes them, those with a better and a worse side; none =
+            accuracy, log_prob, induction, previous_token, in_context, probe_accuracy, where they
+            can be had.
         texts: to read in place of the world's stories.
         steps: of the checkpoints, five or more; none = all that the runs share.
         n_stories: held-out stories to read.
@@ -249,7 +250,7 @@ def _measures(
     if neutral := [name for name in measures if not get_measure(name).better]:
         raise ConfigError(
             f"{', '.join(neutral)} has no better and no worse side, so nothing can appear in it. "
-            "Ask `watch` for it."
+            "Ask `checkpoint_metrics` for it."
         )
     if measures:
         return tuple(measures)

@@ -72,7 +72,7 @@ def command(
             progress=_told, done=lambda finished: click.echo(row(finished)),
         )  # fmt: skip
     click.echo(f"swept  {out}  {len(found)} runs")
-    click.echo(f"next   interp run scale --model MODEL --runs {out}")
+    click.echo(f"next   interp run scaling_law --model MODEL --runs {out}")
 
 
 def row(finished: "Finished") -> str:

@@ -43,7 +43,7 @@ class Timeline:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How checkpoints are measured; the words are `watch`'s."""
+    """How checkpoints are measured; the words are `checkpoint_metrics`'s."""
 
     measures: Sequence[str] = ()
     texts: Sequence[str] = ()

@@ -6,7 +6,7 @@ import torch
 from interp.analyses.attribution.blame import MEASURES, Blame
 from interp.core.errors import ConfigError
 from interp.plots import theme
-from interp.plots.attribution.allocation import bars
+from interp.plots.attribution.loss_change_allocation import bars
 
 UNITS = {
     "gradient": "length of the gradient (nats/unit)",

@@ -6,7 +6,7 @@ import torch
 from interp.analyses.attribution.influence import Influence
 from interp.core.errors import ConfigError
 from interp.plots import theme
-from interp.plots.attribution.allocation import bars
+from interp.plots.attribution.loss_change_allocation import bars
 
 UNIT = "score (rate × nats² per unit²; above 0: towards the right answer)"
 VIEWS = ("texts", "order", "overlap", "steps")

@@ -14,7 +14,7 @@ from interp.training.run.lock import run_lock
 HOLD = """
 import sys, time
 from pathlib import Path
-from interp.training.lock import run_lock
+from interp.training.run.lock import run_lock
 with run_lock(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

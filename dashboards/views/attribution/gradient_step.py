@@ -1,0 +1,121 @@
+"""One gradient step on one mistake: predicted, done, who moved, and what else changed."""
+
+import streamlit as st
+
+from dashboards.page import header, measurements, result_card
+from dashboards.page.model_list import Entry
+from dashboards.pickers.question import TAKEN, lesson_box
+from dashboards.stories.gradient_step import story
+from interp.analyses.attribution.gradient_step import GradientStep
+from interp.core.protocols import LanguageModel
+
+TITLE, ICON, GROUP = "One gradient step", ":material/downhill_skiing:", "Learn"
+PLACE = 40
+SIZES = [10.0**power * digit for power in range(-5, 0) for digit in (1, 2, 5)] + [1.0]
+SIZES = [float(f"{size:.0e}") for size in SIZES]
+USUAL = {"sgd": 0.001, "adamw": 0.0001}
+METHODS = {"sgd": "SGD", "adamw": "AdamW"}
+MOST_STEPS, MOST_OTHERS = 100, 8
+LOOKS = {
+    "candidates": "The answers",
+    "losses": "Loss by step",
+    "parts": "Who moved",
+    "untouched": "Other prompts",
+    "sizes": "Step size",
+}
+TOLD = {
+    "candidates": "The best next tokens before and after; the right answer is marked.",
+    "losses": "Dotted: where the gradient said each step would lead. The longer the step, the more "
+    "the loss bends away from that line.",
+    "parts": "Backpropagation gives every parameter its share. With SGD a part moves as far as its "
+    "gradient is long; with AdamW every weight moves alike at first, so size matters.",
+    "untouched": "Prompts that no step was for. A parameter serves many texts: what helps one may "
+    "harm another.",
+    "sizes": "How wrong the prediction is for a first step of other sizes. Ten times smaller: a "
+    "hundred times less wrong by the gradient, a thousand times with curvature.",
+}
+PARTS = ("layer", "tensor", "head", "neuron", "token")
+
+
+def render() -> None:
+    """Draw the page."""
+    what = (
+        "Learning, one step at a time: the model predicts, the loss measures the mistake, "
+        "backpropagation says how each parameter contributed, and a step moves them all. "
+        "It happens to a copy; the model stays as it is."
+    )
+    model, entry = header.begin(TITLE, what)
+    seed = header.seed_box()
+    text, answer = lesson_box(model, entry)
+    method, size = _how()
+    others = _others(model, entry)
+    steps = _steps()
+    result = measurements.measured(
+        "gradient_step", model, prompt=text, answer=answer, lr=size, optimizer=method, steps=steps,
+        untouched=others, world=None if others else header.world_of(entry), seed=seed,
+    )  # fmt: skip
+    story(result)
+    _look(result)
+
+
+def _how() -> tuple[str, float]:
+    left, right = st.columns([1, 2])
+    method = left.segmented_control(
+        "Optimizer", list(METHODS), default="sgd", required=True, key="optimizer",
+        format_func=METHODS.__getitem__, **header.LINK,
+    )  # fmt: skip
+    size = right.select_slider(
+        "Step size (learning rate)", SIZES, USUAL[method], key=f"lr_{method}",
+        format_func="{:g}".format, **header.LINK,
+    )  # fmt: skip
+    return method, size
+
+
+def _others(model: LanguageModel, entry: Entry) -> list[str]:
+    """Prompts to watch: one's own, or none for the world's questions."""
+    world = header.world_of(entry)
+    with st.expander("Prompts that the step is not for", icon=":material/visibility:"):
+        text = st.text_area(
+            "One a line", "" if world else "There was a small garden", key="others",
+            placeholder="five held-out questions of the world", height=80, **header.LINK,
+        )  # fmt: skip
+    lines = [line.strip() for line in (text or "").splitlines() if line.strip()]
+    if len(lines) > MOST_OTHERS:
+        st.caption(f"The first {MOST_OTHERS} of {len(lines)} lines are watched.")
+    return lines[:MOST_OTHERS]
+
+
+def _steps() -> int:
+    """How many steps were taken; the buttons move the number, which stands in the address."""
+
+    def move(by: int) -> None:
+        now = st.session_state.get(TAKEN, 0)
+        st.session_state[TAKEN] = min(max(0, now + by), MOST_STEPS)
+
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        told = {"icon": ":material/play_arrow:", "type": "primary"}
+        st.button("GradientStep", key="one_step", on_click=move, args=(1,), **told)
+        st.button("× 10", key="ten_steps", on_click=move, args=(10,))
+        st.button(
+            "Undo all", key="undo", icon=":material/undo:", on_click=move, args=(-MOST_STEPS,)
+        )
+        taken = st.number_input(
+            "Steps taken", 0, MOST_STEPS, 0, key=TAKEN, width=140, **header.LINK
+        )
+    return taken
+
+
+def _look(result: GradientStep) -> None:
+    looks = [look for look in LOOKS if result.untouched or look != "untouched"]
+    look = st.segmented_control(
+        "Look at", looks, default="candidates", required=True, key="look",
+        format_func=LOOKS.__getitem__, label_visibility="collapsed", **header.LINK,
+    )  # fmt: skip
+    options = {"view": look}
+    if look == "parts":
+        kinds = [kind for kind in PARTS if kind in result.part_kinds]
+        options["parts"] = st.segmented_control(
+            "By", kinds, default="head", required=True, key="parts", **header.LINK
+        )
+    st.caption(TOLD[look])
+    result_card.show(result, f"One gradient step: {LOOKS[look].lower()}", **options)

@@ -1,0 +1,420 @@
+"""One gradient step on one mistake: predicted, done, which parts moved, and what else changed."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from interp.analyses.attribution._gradient_steps import (
+    Descent,
+    Loss,
+    Optimizer,
+    curvature,
+    descend,
+    dot,
+    plus,
+)
+from interp.analyses.attribution._part_contributions import parts_moved
+from interp.core.errors import ConfigError
+from interp.core.protocols import LanguageModel, Prompt
+from interp.methods.data.answer_loss import Lesson, Reading, held_out_lessons, read
+from interp.methods.parameters import Parameters, parameters_of, shell_of
+from interp.methods.prompts import displayed
+from interp.results.provenance import provenance
+from interp.results.result import Result
+from interp.worlds.world import World
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+EXACT_UP_TO = 5_000_000
+N_UNTOUCHED = 5
+MULTIPLES = tuple(10 ** (i / 2 - 3) for i in range(9))
+WORDS = {
+    "sgd": "Stochastic gradient descent without momentum: step = -size times gradient.",
+    "adamw": "AdamW with a fresh state and no weight decay: its first step moves every weight that "
+    "has a gradient by the step size, whatever the gradient's length (the sign alone counts).",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientStep(Result):
+    """What some steps towards one answer did to the model.
+
+    Attributes:
+        tokens: of the prompt, for display.
+        answer: the right one, for display.
+        optimizer: that took the steps.
+        lr: step size.
+        steps: that were taken; 0 = none yet.
+        candidates: the best next tokens before and after, and the answer's first, for display.
+        right: the number of the answer's first token among them.
+        before: their probabilities.
+        after: theirs after the steps.
+        losses: nats of the whole answer, before and after each step.
+        predicted: gradient times step of each step: the first-order change of the loss. Without
+            steps, that of the step to come.
+        curved: change by the first step with curvature, the second-order prediction.
+        sizes: step sizes that the first step was tried at.
+        tried: what each did to the loss.
+        tried_first: what first order predicted.
+        tried_second: what second order predicted.
+        order: power of the step size with which the first-order error shrinks; nan where it is
+            lost in rounding.
+        gradient_norm: length of the gradient before the steps.
+        update_norm: length of all steps together.
+        random_loss: changes of the loss by updates as long in random directions.
+        part_kinds: kind of each part.
+        parts: the parts that moved most, by kind.
+        moved: their shares of the squared update (of the coming one while there is none).
+        gained: their shares of the predicted gain.
+        untouched: prompts that no step was for, and their right answers.
+        untouched_answers: for display.
+        untouched_loss: nats of these answers, before and after.
+        untouched_tops: the best next token before and after.
+        untouched_probabilities: theirs.
+        untouched_kl: KL(before || after) of the next token, nats.
+        computed: the kind of number that it was computed with.
+    """
+
+    tokens: tuple[str, ...]
+    answer: str
+    optimizer: str
+    lr: float
+    steps: int
+    candidates: tuple[str, ...]
+    right: int
+    before: Float[Tensor, " k"]
+    after: Float[Tensor, " k"]
+    losses: tuple[float, ...]
+    predicted: tuple[float, ...]
+    curved: float
+    sizes: tuple[float, ...]
+    tried: tuple[float, ...]
+    tried_first: tuple[float, ...]
+    tried_second: tuple[float, ...]
+    order: float
+    gradient_norm: float
+    update_norm: float
+    random_loss: tuple[float, ...]
+    part_kinds: tuple[str, ...]
+    parts: tuple[str, ...]
+    moved: Float[Tensor, " part"]
+    gained: Float[Tensor, " part"]
+    untouched: tuple[str, ...]
+    untouched_answers: tuple[str, ...]
+    untouched_loss: Float[Tensor, "prompt 2"]
+    untouched_tops: tuple[tuple[str, str], ...]
+    untouched_probabilities: Float[Tensor, "prompt 2"]
+    untouched_kl: Float[Tensor, " prompt"]
+    computed: str
+
+    @property
+    def change(self) -> float:
+        """Of the loss by all steps, nats."""
+        return self.losses[-1] - self.losses[0]
+
+    @property
+    def turned(self) -> int:
+        """How many untouched prompts have another best token than before."""
+        return sum(before != after for before, after in self.untouched_tops)
+
+    def finding(self) -> str:
+        how = f"{self.optimizer_name} step{'s' * (self.steps != 1)} of {self.lr:g}"
+        if not self.steps:
+            return (
+                f"Nothing has moved yet: {self.answer!r} has {chance(self.before[self.right])} and "
+                f"a loss of {self.losses[0]:.3f} nats. One {self.optimizer_name} step of "
+                f"{self.lr:g} is predicted to change it by {self.predicted[0]:+.4g} nats by the "
+                f"gradient alone, {self.curved:+.4g} with curvature."
+            )
+        return (
+            f"{self.steps} {how} took {self.answer!r} from {chance(self.before[self.right])} to "
+            f"{chance(self.after[self.right])}: its loss changed by {self.change:+.4g} nats "
+            f"({sum(self.predicted):+.4g} predicted by the gradient; "
+            f"{self._beside()}). {self._elsewhere()}"
+        )
+
+    @property
+    def optimizer_name(self) -> str:
+        """As people write it."""
+        return {"sgd": "SGD", "adamw": "AdamW"}[self.optimizer]
+
+    def _beside(self) -> str:
+        if not self.random_loss:
+            return "no control"
+        low, high = min(self.random_loss), max(self.random_loss)
+        return f"{len(self.random_loss)} random directions as long: {low:+.2g} to {high:+.2g}"
+
+    def _elsewhere(self) -> str:
+        if not self.untouched:
+            return "No other prompt was looked at."
+        change = self.untouched_loss.diff(dim=1)
+        several = len(self.untouched) > 1
+        span = f" in the mean ({change.min():+.2g} to {change.max():+.2g})" if several else ""
+        return (
+            f"On {len(self.untouched)} prompt{'s' * several} that it was not for, the loss of the "
+            f"right answer changed by {change.mean():+.3g} nats{span}, and "
+            f"{self.turned} best answer{'s' * (self.turned != 1)} turned into another."
+        )
+
+    def caption(self) -> str:
+        near = "lost in rounding" if math.isnan(self.order) else f"size to the {self.order:.2f}"
+        return (
+            f"{self.finding()} {WORDS[self.optimizer]} The loss is that of the whole answer, its "
+            "tokens summed, and the whole model moves; computed on a copy in "
+            f"{self.computed}. First order says gradient times step; its error for the first step "
+            f"shrinks as {near} (2 is what calculus says). Controls: {len(self.random_loss)} "
+            "updates as long in random directions, once a step is taken. n = 1 prompt, so no "
+            "interval: what a step does elsewhere depends on the prompt."
+        )
+
+    def frame(self) -> "pd.DataFrame":
+        import pandas as pd
+
+        rows = [*self._answer_rows(), *self._step_rows(), *self._part_rows(), *self._other_rows()]
+        return pd.DataFrame(rows, columns=["quantity", "of", "at", "value"])
+
+    def _answer_rows(self) -> list[tuple]:
+        return [
+            ("probability", token, at, value)
+            for at, values in (("before", self.before), ("after", self.after))
+            for token, value in zip(self.candidates, values.tolist(), strict=True)
+        ]
+
+    def _step_rows(self) -> list[tuple]:
+        rows = [("loss_nats", self.answer, f"step {i}", x) for i, x in enumerate(self.losses)]
+        rows += [
+            ("predicted_change_nats", self.answer, f"step {i}", x)
+            for i, x in enumerate(self.predicted, 1)
+        ]
+        for name in ("tried", "tried_first", "tried_second"):
+            pairs = zip(self.sizes, getattr(self, name), strict=True)
+            rows += [(f"{name}_nats", self.answer, f"size {size:g}", x) for size, x in pairs]
+        rows += [("random_change_nats", self.answer, "after", x) for x in self.random_loss]
+        return rows
+
+    def _part_rows(self) -> list[tuple]:
+        told = (("share_of_update", self.moved), ("share_of_predicted_gain", self.gained))
+        return [
+            (name, part, kind, value)
+            for name, values in told
+            for kind, part, value in zip(self.part_kinds, self.parts, values.tolist(), strict=True)
+        ]
+
+    def _other_rows(self) -> list[tuple]:
+        rows = []
+        for i, text in enumerate(self.untouched):
+            for at, when in enumerate(("before", "after")):
+                rows.append(("untouched_loss_nats", text, when, float(self.untouched_loss[i, at])))
+                chosen = float(self.untouched_probabilities[i, at])
+                rows.append((f"best {self.untouched_tops[i][at]}", text, when, chosen))
+            rows.append(("untouched_kl_nats", text, "after", float(self.untouched_kl[i])))
+        return rows
+
+
+def gradient_step(
+    model: LanguageModel,
+    prompt: Prompt,
+    *,
+    answer: str = "",
+    lr: float = 0.01,
+    optimizer: Optimizer = "sgd",
+    steps: int = 1,
+    untouched: Sequence[str] = (),
+    untouched_answers: Sequence[str] = (),
+    world: World | None = None,
+    k: int = 8,
+    n_random: int = 4,
+    seed: int = 0,
+) -> GradientStep:
+    """Teach a copy of the model one answer by gradient steps, and see what changes.
+
+    Args:
+        model: one of this package's own layout; it is not changed.
+        prompt: one text, or the ids of one row.
+        answer: the right continuation, with its leading space if it has one; empty = the model's
+            own second choice.
+        lr: step size.
+        optimizer: `sgd` without momentum, or `adamw` with a fresh state and no weight decay.
+        steps: how many, one after the other; 0 = only say what the first would do.
+        untouched: prompts that the steps are not for; none = five held-out questions of the world.
+        untouched_answers: their right answers, one each; none = what the model says before.
+        world: whose questions are taken.
+        k: best tokens that are followed.
+        n_random: random directions to compare with.
+        seed: of the questions and of the random directions.
+    Returns:
+        GradientStep: probabilities and losses before and after, predictions, parts, other prompts.
+    Raises:
+        TokenError: a text cannot be read, or does not fit.
+        ConfigError: an option out of its range, a loss that grew beyond all numbers, or a model
+            whose parameters cannot be followed.
+        NotEnoughDataError: the world asks too little.
+    Example:
+        >>> gradient_step(model, "Where is Anna? In the", answer=" garden")  # doctest: +SKIP
+    Source:
+        Rumelhart, Hinton and Williams 1986, "Learning representations by back-propagating errors";
+        Loshchilov and Hutter 2019 (AdamW). Theirs average over many examples; ours is of one.
+    """
+    call = dict(locals())
+    _check(lr, steps, k, n_random)
+    lesson = Lesson.of(model, prompt, answer, rank=1)
+    texts, others = _others(model, lesson, untouched, untouched_answers, world, seed)
+    shell, start = shell_of(model), parameters_of(model, dtype=_precision(model), shared=True)
+
+    def loss(params: Parameters) -> Tensor:
+        return read(shell, params, [lesson]).loss[0]
+
+    walk = descend(loss, start, optimizer, lr, max(steps, 1))
+    end = walk.end if steps else plus(start, walk.first, 0.0)
+    update = {name: end[name] - start[name].detach() for name in end} if steps else walk.first
+    with torch.no_grad():
+        before, after = (read(shell, params, [lesson, *others]) for params in (start, end))
+        tried = _tried(loss, start, walk, lr)
+        lots = range(n_random if steps else 0)
+        randoms = [_moved_at_random(start, update, seed + i) for i in lots]
+        strayed = [float(loss(params)) - walk.losses[0] for params in randoms]
+    parts = parts_moved(model, update, walk.gain)
+    return GradientStep(
+        tokens=displayed(model.tokenizer, lesson.prompt),
+        answer="".join(displayed(model.tokenizer, lesson.answer)),
+        optimizer=optimizer,
+        lr=lr,
+        steps=steps,
+        **_candidates(model, lesson, before, after, k),
+        losses=walk.losses[: steps + 1],
+        predicted=walk.predicted,
+        **tried,
+        gradient_norm=dot(walk.gradient, walk.gradient) ** 0.5,
+        update_norm=dot(update, update) ** 0.5 if steps else 0.0,
+        random_loss=tuple(strayed),
+        part_kinds=tuple(part.kind for part in parts),
+        parts=tuple(part.name for part in parts),
+        moved=torch.tensor([part.moved for part in parts]),
+        gained=torch.tensor([part.gained for part in parts]),
+        untouched=tuple(texts),
+        **_elsewhere(model, others, before, after),
+        computed=str(start[next(iter(start))].dtype).removeprefix("torch."),
+        provenance=provenance(gradient_step, call),
+    )
+
+
+def chance(probability: Tensor) -> str:
+    """A probability as people read it, also a very small one."""
+    value = float(probability)
+    return f"{value:.2%}" if value >= 1e-3 or value == 0 else f"{100 * value:.1g} %"
+
+
+def _check(lr: float, steps: int, k: int, n_random: int) -> None:
+    if not (lr > 0 and math.isfinite(lr)) or steps < 0 or k < 1 or n_random < 0:
+        raise ConfigError(
+            "A step needs a size lr above 0, steps and n_random of 0 or more, and k of 1 or more; "
+            f"lr = {lr:g}, steps = {steps}, n_random = {n_random}, k = {k} came."
+        )
+
+
+def _precision(model: LanguageModel) -> torch.dtype:
+    """Double precision where it costs little, so that small changes are not lost in rounding."""
+    weights = sum(p.numel() for p in parameters_of(model, shared=True).values())
+    exact = weights <= EXACT_UP_TO and model.device.type != "mps"
+    return torch.float64 if exact else torch.float32
+
+
+def _others(
+    model: LanguageModel,
+    lesson: Lesson,
+    untouched: Sequence[str],
+    answers: Sequence[str],
+    world: World | None,
+    seed: int,
+) -> tuple[list[str], list[Lesson]]:
+    """The untouched prompts: those given, or held-out questions of the world, or none."""
+    if not untouched and world is not None:
+        return held_out_lessons(model, world, N_UNTOUCHED, seed=seed, without=[lesson.prompt])
+    if answers and len(answers) != len(untouched):
+        raise ConfigError(
+            f"Each untouched prompt needs its right answer, or none of them; {len(untouched)} "
+            f"prompts and {len(answers)} answers came."
+        )
+    pairs = zip(untouched, answers or [""] * len(untouched), strict=True)
+    return list(untouched), [Lesson.of(model, text, answer) for text, answer in pairs]
+
+
+def _candidates(
+    model: LanguageModel, lesson: Lesson, before: Reading, after: Reading, k: int
+) -> dict[str, object]:
+    """The best tokens before, then those that became it; the answer's among them."""
+    k = min(k, before.log_probs.shape[1])
+    best = [reading.log_probs[0].topk(k).indices.tolist() for reading in (before, after)]
+    ids = list(dict.fromkeys([*best[0], lesson.answer[0], *best[1][: max(k // 2, 1)]]))
+    return {
+        "candidates": displayed(model.tokenizer, ids),
+        "right": ids.index(lesson.answer[0]),
+        "before": before.log_probs[0, ids].exp(),
+        "after": after.log_probs[0, ids].exp(),
+    }
+
+
+def _tried(loss: Loss, start: Parameters, walk: Descent, lr: float) -> dict[str, object]:
+    """The first step at other sizes: it is linear in the size, so only its length changes."""
+    dtype = next(iter(start.values())).dtype
+    with torch.enable_grad():
+        bend = curvature(loss, start, walk.first, 1e-3 if dtype == torch.float64 else 1e-2)
+    base, slope = walk.losses[0], walk.predicted[0]
+    tried = [float(loss(plus(start, walk.first, share))) - base for share in MULTIPLES]
+    first = [share * slope for share in MULTIPLES]
+    return {
+        "curved": slope + bend / 2,
+        "sizes": tuple(share * lr for share in MULTIPLES),
+        "tried": tuple(tried),
+        "tried_first": tuple(first),
+        "tried_second": tuple(share * slope + share**2 * bend / 2 for share in MULTIPLES),
+        "order": _order(tried, first, 1e3 * torch.finfo(dtype).eps * max(abs(base), 1.0)),
+    }
+
+
+def _order(tried: Sequence[float], first: Sequence[float], noise: float) -> float:
+    """The power by which the error grows with the size, at the two smallest sizes above noise."""
+    errors = [abs(a - b) for a, b in zip(tried, first, strict=True)]
+    heard = [i for i, error in enumerate(errors) if error > noise and math.isfinite(error)][:2]
+    if len(heard) < 2:
+        return math.nan
+    low, high = heard
+    return math.log(errors[high] / errors[low]) / math.log(MULTIPLES[high] / MULTIPLES[low])
+
+
+def _moved_at_random(start: Parameters, update: Parameters, seed: int) -> Parameters:
+    """The parameters after an update as long in a direction that nothing chose."""
+    random = torch.Generator().manual_seed(seed)
+    drawn = {
+        name: torch.randn(value.shape, generator=random).to(value) for name, value in update.items()
+    }
+    length = (dot(update, update) / dot(drawn, drawn)) ** 0.5
+    return plus(start, drawn, length)
+
+
+def _kl(before: Reading, after: Reading) -> Float[Tensor, " lesson"]:
+    """KL(before || after) of each next token, nats."""
+    return (before.log_probs.exp() * (before.log_probs - after.log_probs)).sum(-1).clamp(min=0)
+
+
+def _elsewhere(
+    model: LanguageModel, others: Sequence[Lesson], before: Reading, after: Reading
+) -> dict[str, object]:
+    """What the untouched prompts say before and after."""
+    best = torch.stack([r.log_probs[1:].max(-1).indices for r in (before, after)], 1)
+    chances = torch.stack([r.log_probs[1:].max(-1).values for r in (before, after)], 1)
+    return {
+        "untouched_answers": tuple(
+            "".join(displayed(model.tokenizer, lesson.answer)) for lesson in others
+        ),
+        "untouched_loss": torch.stack([before.loss[1:], after.loss[1:]], 1),
+        "untouched_tops": tuple(displayed(model.tokenizer, pair) for pair in best.tolist()),
+        "untouched_probabilities": chances.exp(),
+        "untouched_kl": _kl(before, after)[1:],
+    }

@@ -1,0 +1,334 @@
+"""Turn heads, neurons and single weights, and see the next token's probabilities move."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from interp.analyses.interventions._component_scaling import Dial, own_tensor, read_dial, turned
+from interp.analyses.interventions._sensitivity import Pull, pulls
+from interp.core.errors import ConfigError
+from interp.core.protocols import LanguageModel, Prompt
+from interp.methods.data.answer_loss import Lesson
+from interp.methods.parameters import shell_of
+from interp.methods.prompts import displayed, one_row
+from interp.results.provenance import provenance
+from interp.results.result import Result
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_DIALS, POINTS, MOST_LOGITS = 6, 21, 2**26
+LEAST, LARGEST = -2.0, 3.0
+WEIGHT_REACH = 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComponentScaling(Result):
+    """The next token before and after some dials were turned, and along each dial's way.
+
+    Attributes:
+        tokens: of the prompt, for display.
+        answer: the next token whose pulls are told, for display.
+        rival: the best other token before: the answer's lead is its log-odds against it.
+        turns: what was turned, as it is written.
+        candidates: the best next tokens before and after, and the answer, for display.
+        before: their probabilities with every dial as it was.
+        after: theirs with the dials turned.
+        kl_nats: KL(before || after) of the next token.
+        random_kl: the same when random parts of the same kinds are turned alike.
+        suggested: the heads, neurons and weights that count most for the answer.
+        suggested_kinds: theirs.
+        pulls: change of the answer's lead per unit of their factor, first order, nats.
+        swept: the dials that were swept: those turned, or the first suggestion of each kind.
+        units: `factor` or `value`, what each was swept over.
+        values: where.
+        now: where each stands.
+        neutral: where each stood in the model.
+        probabilities: of the candidates along each dial, the others as they are turned.
+    """
+
+    tokens: tuple[str, ...]
+    answer: str
+    rival: str
+    turns: tuple[str, ...]
+    candidates: tuple[str, ...]
+    before: Float[Tensor, " k"]
+    after: Float[Tensor, " k"]
+    kl_nats: float
+    random_kl: tuple[float, ...]
+    suggested: tuple[str, ...]
+    suggested_kinds: tuple[str, ...]
+    pulls: tuple[float, ...]
+    swept: tuple[str, ...]
+    units: tuple[str, ...]
+    values: Float[Tensor, "dial point"]
+    now: tuple[float, ...]
+    neutral: tuple[float, ...]
+    probabilities: Float[Tensor, "dial point k"]
+
+    def finding(self) -> str:
+        best = int(self.before.argmax())
+        name, chance = self.candidates[best], self.before[best]
+        if not self.turns:
+            told = ", ".join(self._told(kind) for kind in dict.fromkeys(self.suggested_kinds))
+            return (
+                f"No dial is turned: {name!r} has {chance:.1%}. What counts most for "
+                f"{self.answer!r} against {self.rival!r}, to first order: {told}."
+            )
+        now = int(self.after.argmax())
+        best_now = "and stays the best" if now == best else f"and {self.candidates[now]!r} leads"
+        beside = "no control"
+        if self.random_kl:
+            low, high = min(self.random_kl), max(self.random_kl)
+            beside = f"{len(self.random_kl)} random ones turned alike: {low:.2g} to {high:.2g}"
+        return (
+            f"{'; '.join(self.turns)}: {name!r} goes from {chance:.1%} to {self.after[best]:.1%} "
+            f"{best_now} (KL {self.kl_nats:.3g} nats; {beside})."
+        )
+
+    def _told(self, kind: str) -> str:
+        at = self.suggested_kinds.index(kind)
+        return f"{self.suggested[at]} ({self.pulls[at]:+.3g} nats)"
+
+    def caption(self) -> str:
+        return (
+            f"{self.finding()} A head or neuron is turned at every position but the first; a "
+            "weight is turned wherever it is used. A pull is gradient times size: what the lead of "
+            f"{self.answer!r} over {self.rival!r} (its log-odds) would change by if the part were "
+            "doubled and the model were straight, which it is not. "
+            f"Control: {len(self.random_kl)} draws of random parts of "
+            "the same kinds (heads of any layer, neurons of the same layer, weights of the same "
+            "matrix). Curves turn one dial at a time, the others held. n = 1 prompt, so no "
+            "interval; one part's effect here says nothing of other texts."
+        )
+
+    def frame(self) -> "pd.DataFrame":
+        import pandas as pd
+
+        rows: list[tuple] = [
+            ("probability", token, when, None, value)
+            for when, values in (("before", self.before), ("after", self.after))
+            for token, value in zip(self.candidates, values.tolist(), strict=True)
+        ]
+        rows += [
+            ("pull_nats", self.answer, name, None, pull)
+            for name, pull in zip(self.suggested, self.pulls, strict=True)
+        ]
+        rows += [
+            ("probability", token, dial, float(value), float(self.probabilities[i, j, c]))
+            for i, dial in enumerate(self.swept)
+            for j, value in enumerate(self.values[i])
+            for c, token in enumerate(self.candidates)
+        ]
+        return pd.DataFrame(rows, columns=["quantity", "of", "at", "dial", "value"])
+
+
+def component_scaling(
+    model: LanguageModel,
+    prompt: Prompt,
+    *,
+    turns: Sequence[str] = (),
+    answer: str = "",
+    k: int = 5,
+    suggestions: int = 4,
+    n_random: int = 8,
+    seed: int = 0,
+) -> ComponentScaling:
+    """Turn parts of a model by hand and see the next token's probabilities move.
+
+    Args:
+        model: one of this package's own layout; it is not changed.
+        prompt: one text, or the ids of one row.
+        turns: up to six: `head 2.1 * 0` (layer and head), `neuron 3.17 * 2`, `neuron 3.17 = 1.5`,
+            `W_E[5, 3] = 0.2`, `W_Q[2, 1][17, 3] * -1` (TransformerLens' names and places).
+        answer: the next token whose pulls are told; empty = the most probable.
+        k: best tokens that are followed.
+        suggestions: how many heads, neurons and weights with the largest pull are told.
+        n_random: draws of random parts to compare with.
+        seed: of these.
+    Returns:
+        ComponentScaling: probabilities before and after, a curve along each dial, suggestions.
+    Raises:
+        ConfigError: a turn that cannot be read or is not in this model, or too many.
+        TokenError: the prompt cannot be read.
+    Example:
+        >>> component_scaling(model, "Anna is in", turns=["head 2.1 * 0"]).after  # doctest: +SKIP
+    Source:
+        Simonyan et al. 2014, "Deep Inside Convolutional Networks" (gradients as importance);
+        Michel et al. 2019 take heads away one by one, we also turn them past zero and beyond one.
+    """
+    call = dict(locals())
+    if len(turns) > MOST_DIALS or k < 1 or suggestions < 1:
+        raise ConfigError(
+            f"At most {MOST_DIALS} dials, and k and suggestions of 1 or more, are needed; "
+            f"{len(turns)} dials, k = {k} and suggestions = {suggestions} came."
+        )
+    tokens = one_row(model, prompt)
+    read = [read_dial(model, text) for text in turns]
+    (followed,) = Lesson.of(model, prompt, answer).answer[:1]
+    before, after = (_log_probs(model, tokens, each)[0] for each in ((), read))
+    ids = _followed(before, after, followed, k)
+    rival = next(i for i in before.topk(min(2, len(before))).indices.tolist() if i != followed)
+    found = pulls(model, tokens, followed, rival, suggestions)
+    swept = read or _first_of_each(model, found)
+    ways = [_way(model, tokens, dial) for dial in swept]
+    curves = [
+        _along(model, tokens, swept if read else [dial], i if read else 0, way)
+        for i, (dial, way) in enumerate(zip(swept, ways, strict=True))
+    ]
+    return ComponentScaling(
+        tokens=displayed(model.tokenizer, tokens[0].tolist()),
+        answer=displayed(model.tokenizer, [followed])[0],
+        rival=displayed(model.tokenizer, [rival])[0],
+        turns=tuple(dial.turn for dial in read),
+        candidates=displayed(model.tokenizer, ids),
+        before=before[ids].exp(),
+        after=after[ids].exp(),
+        kl_nats=_kl(before, after),
+        random_kl=_random_kl(model, tokens, read, before, n_random, seed),
+        suggested=tuple(name for _, name, _ in found),
+        suggested_kinds=tuple(kind for kind, _, _ in found),
+        pulls=tuple(pull for _, _, pull in found),
+        swept=tuple(dial.name for dial in swept),
+        units=tuple(_unit(dial) for dial in swept),
+        values=torch.stack(ways),
+        now=tuple(_stands(model, dial) for dial in swept),
+        neutral=tuple(_neutral(model, tokens, dial) for dial in swept),
+        probabilities=torch.stack(curves)[:, :, ids].exp(),
+        provenance=provenance(component_scaling, call, hooks=("z", "post")),
+    )
+
+
+def _log_probs(
+    model: LanguageModel, tokens: Int[Tensor, "1 pos"], turned_dials: Sequence[Dial]
+) -> Float[Tensor, "1 d_vocab"]:
+    subject, edits = turned(model, turned_dials)
+    return subject.run(tokens, edits=edits).logits[:, -1].double().cpu().log_softmax(-1)
+
+
+def _followed(before: Tensor, after: Tensor, answer: int, k: int) -> list[int]:
+    """The best before, the answer, and what became the best."""
+    k = min(k, len(before))
+    best = [side.topk(k).indices.tolist() for side in (before, after)]
+    return list(dict.fromkeys([*best[0], answer, *best[1][: max(k // 2, 1)]]))
+
+
+def _first_of_each(model: LanguageModel, found: Sequence[Pull]) -> list[Dial]:
+    first = {kind: name for kind, name, _ in reversed(found)}
+    return [read_dial(model, first[kind]) for kind in dict.fromkeys(kind for kind, _, _ in found)]
+
+
+def _unit(dial: Dial) -> str:
+    return "value" if dial.kind == "weight" or dial.value is not None else "factor"
+
+
+def _stands(model: LanguageModel, dial: Dial) -> float:
+    """Where the dial is turned to, on its own scale."""
+    if dial.value is not None:
+        return dial.value
+    if dial.kind != "weight":
+        return dial.factor
+    return float(model.weight(dial.weight)[dial.at]) * dial.factor
+
+
+def _neutral(model: LanguageModel, tokens: Tensor, dial: Dial) -> float:
+    """Where it stood before: 1, the weight itself, or the neuron's value at the last position."""
+    if dial.kind == "weight":
+        return float(model.weight(dial.weight)[dial.at])
+    if dial.value is None:
+        return 1.0
+    layer, number = dial.place
+    return float(model.run(tokens, cache=[("post", layer)])["post", layer][0, -1, number])
+
+
+def _way(model: LanguageModel, tokens: Tensor, dial: Dial) -> Float[Tensor, " point"]:
+    """Values along the dial, wide enough to hold where it stands."""
+    now, low, high = _stands(model, dial), LEAST, LARGEST
+    if dial.kind == "weight":
+        held = model.weight(dial.weight)
+        reach = WEIGHT_REACH * float(held.float().square().mean().sqrt()) or 1.0
+        low, high = float(held[dial.at]) - reach, float(held[dial.at]) + reach
+    elif dial.value is not None:
+        layer, number = dial.place
+        seen = model.run(tokens, cache=[("post", layer)])["post", layer][0, :, number].float()
+        reach = 2 * float(seen.abs().max()) or 1.0
+        low, high = -reach, reach
+    return torch.linspace(min(low, now), max(high, now), POINTS)
+
+
+def _along(
+    model: LanguageModel, tokens: Tensor, held: Sequence[Dial], which: int, way: Tensor
+) -> Float[Tensor, "point d_vocab"]:
+    """Log-probabilities of the next token along one dial, the others as they are."""
+    dial = held[which]
+    others = [each for i, each in enumerate(held) if i != which]
+    subject, edits = turned(model, others)
+    if dial.kind == "weight":
+        subject = shell_of(subject)
+        own_tensor(subject, dial)
+    if _unit(dial) == "factor":
+        found = _together(subject, tokens, edits, dial, way)
+        return torch.cat(found).double().cpu().log_softmax(-1)
+    rows = []
+    for value in way.tolist():
+        if dial.kind == "weight":
+            subject.weight(dial.weight)[dial.at] = value
+        own = [] if dial.kind == "weight" else [replace(dial, value=value).edit()]
+        rows.append(subject.run(tokens, edits=[*edits, *own]).logits[:, -1])
+    return torch.cat(rows).double().cpu().log_softmax(-1)
+
+
+def _together(
+    subject: LanguageModel, tokens: Tensor, edits: list, dial: Dial, way: Tensor
+) -> list[Tensor]:
+    """Logits under each factor, as rows of few batches."""
+    size = max(1, MOST_LOGITS // (tokens.numel() * subject.cfg.d_vocab))
+    return [
+        subject.run(tokens.repeat(len(part), 1), edits=[*edits, dial.edit(part)]).logits[:, -1]
+        for part in way.split(size)
+    ]
+
+
+def _random_kl(
+    model: LanguageModel,
+    tokens: Tensor,
+    read: Sequence[Dial],
+    before: Tensor,
+    count: int,
+    seed: int,
+) -> tuple[float, ...]:
+    if not read:
+        return ()
+    draw = random.Random(seed)
+    found = []
+    for _ in range(count):
+        alike = [_sibling(model, dial, draw) for dial in read]
+        found.append(_kl(before, _log_probs(model, tokens, alike)[0]))
+    return tuple(found)
+
+
+def _sibling(model: LanguageModel, dial: Dial, draw: random.Random) -> Dial:
+    """Another part of the same kind, turned alike; a weight is moved by as much."""
+    if dial.kind == "weight":
+        held = model.weight(dial.weight)
+        at = tuple(draw.randrange(size) for size in held.shape)
+        by = _stands(model, dial) - float(held[dial.at])
+        return replace(dial, at=at, value=float(held[at]) + by)
+    layer, number = dial.place
+    while (layer, number) == dial.place:
+        if dial.kind == "head":
+            layer = draw.randrange(model.cfg.n_layers)
+        number = draw.randrange(model.cfg.n_heads if dial.kind == "head" else model.cfg.d_mlp)
+        if model.cfg.n_layers * model.cfg.n_heads == 1:
+            break
+    return replace(dial, place=(layer, number))
+
+
+def _kl(before: Tensor, after: Tensor) -> float:
+    """KL(before || after) in nats."""
+    return max(0.0, float((before.exp() * (before - after)).sum()))

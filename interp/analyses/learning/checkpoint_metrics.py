@@ -1,0 +1,191 @@
+"""How everything that can be measured of a model came about, checkpoint by checkpoint."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from interp.core.protocols import LanguageModel
+from interp.core.statistics.intervals import Interval, plain
+from interp.methods.checkpoints.over_checkpoints import Settings, timeline
+from interp.methods.measures import get_measure
+from interp.results.provenance import provenance
+from interp.results.result import Result
+from interp.worlds.world import World
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_TOLD = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointMetrics(Result):
+    """Curves over training steps with their intervals and controls.
+
+    Attributes:
+        steps: of the checkpoints that were looked at.
+        curves: the names of the curves: `loss`, `accuracy: place` ….
+        measures: each curve's measure.
+        titles: each curve's measure in words.
+        units: of each curve.
+        better: `high`, `low`, or empty where neither is better.
+        values: bound = value, low, high (95 % over stories; nan where nothing is resampled).
+        controls: each curve's control at the same checkpoint; nan without one.
+        control_names: what that control is; empty without one.
+        untrained: each curve in a fresh model of the same config; nan where that says nothing.
+        n: stories (test groups, sequences) behind each curve; 0 = it is of the weights alone.
+    """
+
+    steps: tuple[int, ...]
+    curves: tuple[str, ...]
+    measures: tuple[str, ...]
+    titles: tuple[str, ...]
+    units: tuple[str, ...]
+    better: tuple[str, ...]
+    values: Float[Tensor, "curve step bound"]
+    controls: Float[Tensor, "curve step"]
+    control_names: tuple[str, ...]
+    untrained: Float[Tensor, " curve"]
+    n: tuple[int, ...]
+
+    def curve(self, name: str) -> Float[Tensor, " step"]:
+        """The values of one curve.
+
+        Raises:
+            KeyError: there is none of that name.
+        """
+        if name not in self.curves:
+            raise KeyError(f"{name!r}; there are {', '.join(self.curves)}")
+        return self.values[self.curves.index(name), :, 0]
+
+    def finding(self) -> str:
+        told = "; ".join(self._told(i) for i in self._first_of_each()[:MOST_TOLD])
+        return (
+            f"Over {len(self.steps)} checkpoints, steps {self.steps[0]:,} to "
+            f"{self.steps[-1]:,}: {told}."
+        )
+
+    def _first_of_each(self) -> list[int]:
+        """The first curve of each measure."""
+        return [self.measures.index(name) for name in dict.fromkeys(self.measures)]
+
+    def _told(self, i: int) -> str:
+        """A curve in words: from, to, and the control's last value."""
+        value, low, high = self.values[i, -1].tolist()
+        last = plain(Interval(value=value, low=low, high=high, n=self.n[i]))
+        beside = [f"n = {self.n[i]}"] if self.n[i] else []
+        if self.control_names[i]:
+            beside.insert(0, f"{self.control_names[i]} {self.controls[i, -1]:.2f}")
+        return (
+            f"{self.curves[i]} {self.values[i, 0, 0]:.2f} -> {last} {self.units[i]}"
+            f"{' (' + ', '.join(beside) + ')' if beside else ''}"
+        )
+
+    def caption(self) -> str:
+        counts = sorted({n for n in self.n if n})
+        of = (
+            f"n = {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))}" if counts else ""
+        )
+        bands = (
+            f"Bands: 95 % bootstrap intervals over stories, test groups or sequences ({of}), the "
+            "same ones at every checkpoint, so that neighbours move together. "
+            if counts
+            else "Numbers of the weights alone, so no interval. "
+        )
+        return (
+            f"{self.finding()} {bands}Dashed: the control at the same checkpoint (the world's "
+            "exact floor, another story's answer, shuffled labels). Dotted: a fresh model of the "
+            f"same config; step {self.steps[0]} is the run's own start. A score of the best head "
+            "or layer is of the best one at that checkpoint, which may change."
+        )
+
+    def frame(self) -> "pd.DataFrame":
+        """One row a curve and checkpoint."""
+        import pandas as pd
+
+        rows = [
+            (
+                self.measures[i], name, step, *self.values[i, j].tolist(), self.units[i],
+                self.control_names[i], float(self.controls[i, j]), float(self.untrained[i]),
+                self.n[i],
+            )
+            for i, name in enumerate(self.curves)
+            for j, step in enumerate(self.steps)
+        ]  # fmt: skip
+        columns = ["measure", "curve", "step", "value", "low", "high", "unit", "control"]
+        return pd.DataFrame(rows, columns=[*columns, "control_value", "untrained", "groups"])
+
+
+def checkpoint_metrics(
+    model: LanguageModel,
+    world: World | None = None,
+    *,
+    measures: Sequence[str] = (),
+    texts: Sequence[str] = (),
+    steps: Sequence[int] = (),
+    most: int = 50,
+    n_stories: int = 128,
+    n_probed: int = 200,
+    n_sequences: int = 16,
+    level: str = "full",
+    seed: int = 0,
+) -> CheckpointMetrics:
+    """Measure a run's checkpoints, each once, and show every number over training.
+
+    Args:
+        model: opened from a run, or from a folder with checkpoints.
+        world: whose stories are read and whose truth is known; without one, and without texts, only
+            the heads and the weights are measured.
+        measures: by name: `loss`, `regret`, `accuracy`, `log_prob`, `induction`, `previous_token`,
+            `in_context`, `probe_accuracy`, `distance`, `rank`; none = all that can be had.
+        texts: to read in place of the world's stories; two or more.
+        steps: of the checkpoints; none = all.
+        most: checkpoints at most, spread evenly over log step; 0 = no bound.
+        n_stories: held-out stories to read.
+        n_probed: other held-out stories that probes are fitted and tested on; 0 = no probes.
+        n_sequences: random tokens said twice, for the heads.
+        level: of the world's difficulty.
+        seed: of stories, sequences, probes, the fresh model and the resampling.
+    Returns:
+        CheckpointMetrics: values "curve step bound" with their controls.
+    Raises:
+        NotEnoughDataError: the model has no history of two checkpoints.
+        ConfigError: an unknown measure, step or level, or one that needs what was not given.
+    Example:
+        >>> checkpoint_metrics(model, world, measures=["loss"]).curve("loss")  # doctest: +SKIP
+    Source:
+        Biderman et al. 2023, "Pythia" (measuring checkpoints); Roy & Vetterli 2007 (effective
+        rank); Olsson et al. 2022 (prefix matching, in-context score). Differs: an exact floor.
+    """
+    call = dict(locals())
+    asked = {name: value for name, value in call.items() if name not in ("model", "world")}
+    found = timeline(model, world, Settings(**asked))
+    about = [get_measure(curve.measure) for curve in found.curves]
+    return CheckpointMetrics(
+        steps=found.steps,
+        curves=tuple(curve.label for curve in found.curves),
+        measures=tuple(curve.measure for curve in found.curves),
+        titles=tuple(each.title for each in about),
+        units=tuple(each.unit for each in about),
+        better=tuple(each.better for each in about),
+        values=torch.stack(
+            [
+                curve.bounds(seed, each.is_share)
+                for curve, each in zip(found.curves, about, strict=True)
+            ]
+        ),
+        controls=torch.stack([curve.controls for curve in found.curves]),
+        control_names=tuple(
+            each.control if curve.control.shape[1] else ""
+            for curve, each in zip(found.curves, about, strict=True)
+        ),
+        untrained=torch.tensor(
+            [found.untrained.get(curve.label, float("nan")) for curve in found.curves]
+        ),
+        n=tuple(curve.n for curve in found.curves),
+        provenance=provenance(checkpoint_metrics, call, hooks=("pattern", "resid_post")),
+    )

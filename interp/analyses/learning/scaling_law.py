@@ -1,0 +1,344 @@
+"""How much text and computation a model took, and what more of either would do to its loss."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from interp.analyses.learning._flops import (
+    forward_flops,
+    n_multiplied,
+    n_parameters,
+    training_flops,
+)
+from interp.analyses.learning._published_models import (
+    KNOWN,
+    UNPUBLISHED,
+    WORDS_PER_TOKEN,
+    KnownModel,
+)
+from interp.analyses.learning._reading_time import HOURS, amount_of, days_of_reading, told_span
+from interp.core.errors import ConfigError, NotEnoughDataError
+from interp.core.protocols import LanguageModel
+from interp.core.statistics.intervals import Interval
+from interp.methods.checkpoints.scaling_law import Law, fit_law, why_not
+from interp.results.provenance import provenance
+from interp.results.result import Result
+from interp.runs.record import RunRecord, read_runs, record_of, text_of, tokens_a_step
+from interp.worlds import load_world, world_names
+from interp.worlds.world import World
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DAYS_A_YEAR = 365.25
+MISFIT = 2.0
+"""How many times what seeds do a law may miss by before it is called wrong."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScalingLaw(Result):
+    """What a model took, and the law of its world's losses.
+
+    Attributes:
+        parameters: of the model: N.
+        multiplied: those that every token is multiplied with (no look-up tables).
+        tokens: predicted in training, repetitions included: D.
+        corpus_tokens: of the training documents, each once.
+        corpus_words: of the same.
+        words_per_minute: of the person who reads them.
+        context: tokens a row in training.
+        forward_flops: of one row, by the shapes of the matrices.
+        known_names: published models.
+        known_parameters: theirs.
+        known_tokens: that they were trained on.
+        known_sources: the paper of each.
+        run_names: of the sweep.
+        run_parameters: of each run.
+        run_tokens: of each run.
+        run_loss: held-out loss of each, nats a token.
+        floor: the world's exact entropy on that text, nats a token; nan where it is not known.
+        law: `E`, `A`, `alpha`, `B`, `beta`: the fitted constants; empty without a fit.
+        law_weights: of the fit and its resamples, for curves.
+        law_middle: of the data, likewise.
+        law_varied: 0 parameters, 1 tokens, likewise.
+        law_miss: how far the law is from the runs, root mean square, as a share of their loss.
+        law_noise: the same of runs that differ in their seed only; nan where there are none.
+        no_law: why there is no fit; empty when there is one.
+    """
+
+    parameters: int
+    multiplied: int
+    tokens: int
+    corpus_tokens: int
+    corpus_words: int
+    words_per_minute: float
+    context: int
+    forward_flops: int
+    known_names: tuple[str, ...]
+    known_parameters: Float[Tensor, " known"]
+    known_tokens: Float[Tensor, " known"]
+    known_sources: tuple[str, ...]
+    run_names: tuple[str, ...]
+    run_parameters: Float[Tensor, " run"]
+    run_tokens: Float[Tensor, " run"]
+    run_loss: Float[Tensor, " run"]
+    floor: float
+    law: dict[str, Interval]
+    law_weights: Float[Tensor, "resample weight"]
+    law_middle: Float[Tensor, " varied"]
+    law_varied: tuple[int, ...]
+    law_miss: float
+    law_noise: float
+    no_law: str
+
+    @property
+    def training_flops(self) -> float:
+        """Forward and backward over all of training, by the shapes of the matrices."""
+        return training_flops(self.forward_flops / self.context) * self.tokens
+
+    @property
+    def rule_flops(self) -> float:
+        """The same by the rule of thumb, 6 N D."""
+        return 6.0 * self.parameters * self.tokens
+
+    def reading_days(self, hours_a_day: float) -> float:
+        """Days that a person takes to read the corpus once."""
+        return days_of_reading(self.corpus_words, self.words_per_minute, hours_a_day)
+
+    def finding(self) -> str:
+        told = " or ".join(f"{told_span(self.reading_days(h))} at {n}" for n, h in HOURS.items())
+        return (
+            f"A person reads this corpus of {self.corpus_words:,} words in {told}; the model read "
+            f"{self.tokens:,} tokens with {_many(self.training_flops)} floating-point operations"
+            f"{self._found_floor()}"
+        )
+
+    def caption(self) -> str:
+        """What is drawn, how it was counted, and what the law says of the floor."""
+        return (
+            f"{self.finding()}. Reading speed: {self.words_per_minute:g} words a minute. The "
+            f"operations are those of all products of matrices, forward, and backward twice as "
+            f"many; the rule 6 N D with all {self.parameters:,} parameters gives "
+            f"{_many(self.rule_flops)}. Of published models only 6 N D is known; their words are "
+            f"taken as {WORDS_PER_TOKEN:g} a token. {UNPUBLISHED} {self._told_law()}"
+        )
+
+    def frame(self) -> "pd.DataFrame":
+        """One row a model, a run, or a constant of the law."""
+        import pandas as pd
+
+        here = self.provenance.model
+        sizes = [("this model", here, float(self.parameters), float(self.tokens), math.nan, "")]
+        rows = zip(self.known_names, self.known_parameters.tolist(), self.known_tokens.tolist(),
+                   self.known_sources, strict=True)  # fmt: skip
+        sizes += [("published", name, n, d, math.nan, source) for name, n, d, source in rows]
+        runs = zip(self.run_names, self.run_parameters.tolist(), self.run_tokens.tolist(),
+                   self.run_loss.tolist(), strict=True)  # fmt: skip
+        sizes += [("run", name, n, d, loss, "") for name, n, d, loss in runs]
+        table = [self._row(*entry) for entry in sizes]
+        for name, found in self.law.items():
+            ends = {"value": found.value, "low": found.low, "high": found.high}
+            table.append({"kind": "law", "name": name} | ends)
+        return pd.DataFrame(table)
+
+    def _row(self, kind: str, name: str, n: float, d: float, loss: float, source: str) -> dict:
+        exact = kind == "this model"
+        words = self.corpus_words if exact else d * WORDS_PER_TOKEN if source else math.nan
+        days = days_of_reading(words, self.words_per_minute, 24)
+        return {
+            "kind": kind,
+            "name": name,
+            "parameters": n,
+            "training_tokens": d,
+            "flops_6nd": 6 * n * d,
+            "flops_by_shapes": self.training_flops if exact else math.nan,
+            "reading_years_24h_a_day": days / DAYS_A_YEAR,
+            "loss_nats_per_token": loss,
+            "source": source,
+        }
+
+    def _found_floor(self) -> str:
+        if not self.law:
+            return ""
+        found = self.law["E"]
+        told = f"; the law's floor E is {found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
+        if math.isnan(self.floor):
+            return f"{told} nats a token"
+        return f"{told}, the world's exact floor {self.floor:.3f} nats a token"
+
+    def _told_law(self) -> str:
+        if not self.law:
+            return self.no_law
+        alone = "Only one thing was varied, so E holds what the other one still costs. "
+        shown = ", ".join(
+            f"{name} {found.value:.3g} [{found.low:.3g}, {found.high:.3g}]"
+            for name, found in self.law.items()
+        )
+        return (
+            f"Law of {len(self.run_names)} runs: {shown}. {self._verdict()}"
+            f"{'' if len(self.law_varied) == 2 else alone}Intervals: 95 %, residuals resampled."
+        )
+
+    def _verdict(self) -> str:
+        """Whether the law is right about the floor, and how well it fits at all."""
+        told = f"It misses the runs by {self.law_miss:.1%}"
+        if not math.isnan(self.law_noise):
+            told += f", seeds alone differ by {self.law_noise:.1%}"
+        if self.law_miss > MISFIT * self.law_noise:
+            told += ": these losses do not follow such a law, so its constants mean little"
+        told += ". "
+        if math.isnan(self.floor):
+            return told
+        if self.floor in self.law["E"]:
+            return f"{told}The interval of E holds the exact floor. "
+        return f"{told}The interval of E misses the exact floor: do not trust the law far out. "
+
+
+def scaling_law(
+    model: LanguageModel,
+    *,
+    world: World | None = None,
+    runs: Sequence[str] = (),
+    tokens: int | None = None,
+    words: int | None = None,
+    words_per_minute: float = 238.0,
+    n_documents: int = 60,
+    n_boot: int = 200,
+    seed: int = 0,
+) -> ScalingLaw:
+    """Count a model's text and computation, and fit the law of losses to a sweep of runs.
+
+    Args:
+        model: opened from a run, or any model with `tokens` and `words`.
+        world: that told its text; None = the one on record.
+        runs: folders of runs, or of a whole sweep (`interp sweep`), on one text.
+        tokens: predicted in training, where no record tells.
+        words: of the corpus, where they cannot be measured.
+        words_per_minute: of a reader; 238 is the mean of adults who read English in silence.
+        n_documents: documents of each level whose words are counted.
+        n_boot: resamples for the intervals of the law.
+        seed: of the resamples.
+    Returns:
+        ScalingLaw: the counts, published models beside them, and the law or why there is none.
+    Raises:
+        NotEnoughDataError: neither a record nor an argument tells the tokens or the words.
+        ConfigError: a number that must be above 0 is not, or the runs read different text.
+        CheckpointError: a run's folder is no run, or damaged.
+    Example:
+        >>> found = scaling_law(model, world=world, runs=["runs/stories-sweep"])  # doctest: +SKIP
+        >>> found.law["E"], found.floor  # doctest: +SKIP
+    Source:
+        Hoffmann et al. 2022, "Training Compute-Optimal Large Language Models" (the law, approach
+        3); Kaplan et al. 2020, "Scaling Laws for Neural Language Models" (6 N D); Brysbaert 2019,
+        "How many words do we read per minute?". Differs: losses are compared with an exact floor.
+    """
+    call = dict(locals())
+    _check(tokens, words, words_per_minute, n_documents, n_boot)
+    folder = getattr(getattr(model, "history", None), "folder", None)
+    record = record_of(folder) if folder is not None else {}
+    context = record["recipe"]["context"] if tokens_a_step(record) else model.cfg.n_ctx
+    trained = _trained(model, record, tokens)
+    corpus = (trained, words) if words else _corpus(model, record, folder, world, n_documents)
+    found = read_runs(runs) if runs else []
+    kept = [run for run in found if run.loss > 0]
+    law, why = _law(kept, n_boot, seed)
+    return ScalingLaw(
+        parameters=n_parameters(model),
+        multiplied=n_multiplied(model),
+        tokens=trained,
+        corpus_tokens=corpus[0],
+        corpus_words=corpus[1],
+        words_per_minute=float(words_per_minute),
+        context=context,
+        forward_flops=forward_flops(model, context),
+        **_known(KNOWN),
+        run_names=tuple(run.name for run in kept),
+        run_parameters=torch.tensor([float(run.parameters) for run in kept]),
+        run_tokens=torch.tensor([float(run.tokens) for run in kept]),
+        run_loss=torch.tensor([run.loss for run in kept]),
+        floor=kept[0].floor if kept else math.nan,
+        law=law.values if law else {},
+        law_weights=torch.tensor(law.weights if law else np.zeros((0, 0))),
+        law_middle=torch.tensor(law.middle if law else np.zeros(0)),
+        law_varied=law.varied if law else (),
+        law_miss=law.miss if law else math.nan,
+        law_noise=law.noise if law else math.nan,
+        no_law=_and_left_out(why, len(found) - len(kept)),
+        provenance=provenance(scaling_law, call),
+    )
+
+
+def _many(value: float) -> str:
+    """A large number in words, as far as people have words for it."""
+    for size, word in ((1e15, ""), (1e12, " trillion"), (1e9, " billion"), (1e6, " million")):
+        if value >= size:
+            return f"{value / size:.3g}{word}" if word else f"{value:.2e}"
+    return f"{value:,.0f}"
+
+
+def _check(
+    tokens: int | None, words: int | None, words_per_minute: float, n_documents: int, n_boot: int
+) -> None:
+    given = {"tokens": tokens, "words": words, "words_per_minute": words_per_minute}
+    given |= {"n_documents": n_documents, "n_boot": n_boot}
+    for name, value in given.items():
+        if value is not None and not 0 < value < math.inf:
+            raise ConfigError(f"{name} must be a number above 0; {value!r} came.")
+
+
+def _trained(model: LanguageModel, record: dict, tokens: int | None) -> int:
+    each = tokens_a_step(record)
+    if tokens is None and (each is None or model.step is None):
+        raise NotEnoughDataError(
+            f"How many tokens {model.name} was trained on is on record for runs only; this model "
+            "has no such record. Open a run's folder, or give tokens=..."
+        )
+    return tokens if tokens is not None else each * model.step
+
+
+def _corpus(
+    model: LanguageModel, record: dict, folder: Path | None, world: World | None, n: int
+) -> tuple[int, int]:
+    named = text_of(record)[1].get("world")
+    if world is None and named in world_names():
+        world = load_world(named)
+    amount = amount_of(model, record, folder, world, n)
+    return amount.tokens, amount.words
+
+
+def _law(runs: Sequence[RunRecord], n_boot: int, seed: int) -> tuple[Law | None, str]:
+    if not runs:
+        return None, "No runs were given to fit a law of losses to: train some with interp sweep."
+    points = tuple((float(run.parameters), float(run.tokens)) for run in runs)
+    if why := why_not(np.array(points)):
+        return None, why
+    return _fitted(points, tuple(run.loss for run in runs), n_boot, seed), ""
+
+
+@lru_cache(maxsize=16)
+def _fitted(
+    points: tuple[tuple[float, float], ...], losses: tuple[float, ...], n_boot: int, seed: int
+) -> Law:
+    """The same runs are asked about at many speeds of reading; the fit takes seconds."""
+    return fit_law(np.array(points), np.array(losses), n_boot=n_boot, seed=seed)
+
+
+def _and_left_out(why: str, n: int) -> str:
+    return f"{why} {n} runs without a finite loss were left out.".strip() if n else why
+
+
+def _known(models: Sequence[KnownModel]) -> dict:
+    return {
+        "known_names": tuple(each.name for each in models),
+        "known_parameters": torch.tensor([each.parameters for each in models]),
+        "known_tokens": torch.tensor([each.tokens for each in models]),
+        "known_sources": tuple(each.source for each in models),
+    }

@@ -1,0 +1,447 @@
+"""Reading a story token by token: what is true in the world beside what the activations hold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from interp.core.errors import ConfigError, ModelMismatchError, near_misses
+from interp.core.hooks import Name
+from interp.core.progress import part, tell
+from interp.core.protocols import LanguageModel
+from interp.core.statistics.intervals import Interval
+from interp.methods.activations import site_label
+from interp.methods.data.examples import Example, sample_stories
+from interp.methods.probes.classifier import L2
+from interp.methods.probes.state_decoders import Decoders, fit_decoders, scored, thinned
+from interp.methods.probes.state_tracking import (
+    PLACES,
+    UNKNOWN,
+    WHERE,
+    Track,
+    decoder_name,
+    state_variables,
+    track,
+)
+from interp.methods.untrained import untrained_twins
+from interp.results.provenance import provenance
+from interp.results.result import Result
+from interp.worlds.world import Fact, World
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CURVES = {
+    "untrained": "untrained model",
+    "shuffled": "shuffled labels",
+    "majority": "commonest value",
+}
+
+
+TESTED_FROM = 500_000
+"""Held-out stories below this number are there to be read; accuracy is counted on those above."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateDecoding(Result):
+    """A story with the world's state at each token beside the one that is read there.
+
+    Attributes:
+        variable: what is read: somebody's `place`, say.
+        text: the story.
+        tokens: it, token by token, as people see them.
+        about: whom or what the variable is about, a row of the grids each.
+        classes: the values, in the order of all class axes.
+        site: where it is read, as (short name, layer).
+        site_name: the same in words.
+        truth: the true value's number; -1 where the text has not determined it yet.
+        where: what the text does at the token, of the row's view: a number into `places`.
+        places: `asked`, `named`, `told`, `after`, `elsewhere`: in words in `WHERE`.
+        probability: of each value, as read; nan where nothing is true yet, or nothing can read.
+        accuracy: by place: the share read right on test stories, with its interval over stories.
+        controls: the same by control: `untrained` (the same decoders trained on an untrained
+            model), `shuffled` labels and `majority` (always the commonest value).
+        decoders: names of the classifiers: a place, or `elsewhere: Anna`.
+        weight: theirs, in the site's own units.
+        bias: theirs.
+        n_train: stories they were trained on.
+        n_test: stories they were tested on.
+        familiar: tokens at which this story is, so far, word for word a training story.
+    """
+
+    variable: str
+    text: str
+    tokens: tuple[str, ...]
+    about: tuple[str, ...]
+    classes: tuple[str, ...]
+    site: tuple[str, int]
+    site_name: str
+    truth: Int[Tensor, "entity pos"]
+    where: Int[Tensor, "entity pos"]
+    places: tuple[str, ...] = PLACES
+    probability: Float[Tensor, "entity pos class"]
+    accuracy: dict[str, Interval]
+    controls: dict[str, dict[str, Interval]]
+    decoders: tuple[str, ...]
+    weight: Float[Tensor, "decoder class d_model"]
+    bias: Float[Tensor, "decoder class"]
+    n_train: int
+    n_test: int
+    familiar: int
+
+    @property
+    def read(self) -> Int[Tensor, "entity pos"]:
+        """The most probable value's number; -1 where nothing is read."""
+        held = self.probability.nan_to_num(-1.0).argmax(-1)
+        return torch.where(self.probability.isnan().any(-1), UNKNOWN, held)
+
+    @property
+    def right(self) -> Bool[Tensor, "entity pos"]:
+        """Where the value read is the true one."""
+        return (self.read == self.truth) & (self.truth != UNKNOWN)
+
+    @property
+    def wrong(self) -> Bool[Tensor, "entity pos"]:
+        """Where a value is read, and is not the true one."""
+        return (self.read != self.truth) & (self.read != UNKNOWN)
+
+    @property
+    def p_true(self) -> Float[Tensor, "entity pos"]:
+        """The probability given to the true value; nan where nothing is read."""
+        held = self.truth.clamp_min(0)[..., None]
+        return self.probability.gather(-1, held)[..., 0]
+
+    def directions(self, decoder: str = "named") -> Float[Tensor, "class d_model"]:
+        """A unit vector a value at this decoder's tokens: its weights less the values' mean.
+
+        Raises:
+            ConfigError: no such decoder; those there are are named.
+        """
+        if decoder not in self.decoders:
+            raise ConfigError(f"No decoder {decoder!r}.{near_misses(decoder, self.decoders)}")
+        weight = self.weight[self.decoders.index(decoder)]
+        centred = weight - weight.mean(0)
+        return centred / centred.norm(dim=1, keepdim=True).clamp_min(1e-12)
+
+    def finding(self) -> str:
+        held = torch.tensor([place in self.held_at for place in self.places])[self.where]
+        known = int(((self.right | self.wrong) & held).sum())
+        here = f"this story, wherever controls cannot: {int((self.right & held).sum())} of {known}"
+        if not self.accuracy:
+            return f"{self.variable}, {self.site_name}: too few stories to count; {here}"
+        best = max(self.accuracy, key=lambda place: (self._margin(place), place))
+        mine = self.accuracy[best]
+        theirs = ", ".join(
+            f"{CURVES[name]} {of[best].value:.2f}"
+            for name, of in self.controls.items()
+            if best in of
+        )
+        return (
+            f"{self.variable}, {self.site_name}, {WHERE[best]}: {mine.value:.2f} [{mine.low:.2f}, "
+            f"{mine.high:.2f}] ({theirs}; n = {mine.n}); {here}"
+        )
+
+    def _margin(self, place: str) -> float:
+        """How far it lies above the strongest control there."""
+        others = [held[place].value for held in self.controls.values() if place in held]
+        return self.accuracy[place].value - max(others, default=0.0)
+
+    @property
+    def held_at(self) -> tuple[str, ...]:
+        """The places where it lies above every control."""
+        return tuple(
+            place
+            for place, mine in self.accuracy.items()
+            if all(mine.above(held[place]) for held in self.controls.values() if place in held)
+        )
+
+    def caption(self) -> str:
+        """What is drawn, where it can be read and where not, the controls and the caveats."""
+        held = ", ".join(WHERE[place] for place in self.held_at)
+        lost = ", ".join(WHERE[place] for place in self.accuracy if place not in self.held_at)
+        told = [
+            f"{self.finding()}. The true '{self.variable}' at each token, from the word that "
+            "determines it on, and the most probable one as linear probes read it. A probe for "
+            f"each kind of token, trained on {self.n_train} other stories, tested on "
+            f"{self.n_test}; 95 % bootstrap intervals over stories.",
+        ]
+        if self.familiar:
+            told.append(
+                f"WARNING: {self.familiar} of these tokens stand, with all before them, in a "
+                "training story too."
+            )
+        if "untrained" not in self.controls:
+            told.append("No untrained model could be made to compare with.")
+        told.append(f"It lies above every control: {held}." if held else "")
+        told.append(f"It does not: {lost}; read nothing into those." if lost else "")
+        told.append("That it can be read does not show that it is used.")
+        return " ".join(sentence for sentence in told if sentence)
+
+    def frame(self) -> "pd.DataFrame":
+        """One row a token and entity: the true value, the one read, and their probabilities."""
+        import pandas as pd
+
+        names = (*self.classes, "")
+        rows = [
+            {
+                "position": pos,
+                "token": self.tokens[pos],
+                "about": who,
+                "where": self.places[int(self.where[row, pos])],
+                "true": names[int(self.truth[row, pos])],
+                "read": names[int(self.read[row, pos])],
+                "right": bool(self.right[row, pos]),
+                "p_true": float(self.p_true[row, pos]),
+            }
+            for row, who in enumerate(self.about)
+            for pos in torch.nonzero(self.truth[row] != UNKNOWN).flatten().tolist()
+        ]
+        columns = ["position", "token", "about", "where", "true", "read", "right", "p_true"]
+        return pd.DataFrame(rows, columns=columns).sort_values(["position", "about"])
+
+
+def state_decoding(
+    model: LanguageModel,
+    world: World,
+    variable: str = "place",
+    *,
+    story: int = 0,
+    text: str | None = None,
+    site: Name | None = None,
+    decoder: StateDecoding | None = None,
+    n_stories: int = 300,
+    n_test: int = 100,
+    level: str = "full",
+    n_untrained: int = 1,
+    l2: float = L2,
+    seed: int = 0,
+) -> StateDecoding:
+    """Read a held-out story token by token: the world's state beside the one in the activations.
+
+    A linear probe is trained on other stories for each kind of token (`WHERE`): just before an
+    answer, at a name, where the value is said, later in the sentence; and, for tokens of sentences
+    that do not name it, one for each person or thing. The truth changes at the word that
+    determines it, and what no single word states (who holds what) at the end of the sentence.
+
+    Args:
+        model: to look into.
+        world: that tells the stories and knows their state.
+        variable: of the world, one that holds on: `place`, `mood`, `holder`, `object_place`.
+        story: number of the held-out story.
+        text: a story of your own in its place; the world must be able to read it.
+        site: hook point as (short name, layer); the residual stream after the middle block if None.
+        decoder: a reading made before, whose probes read this story too; nothing is trained then.
+        n_stories: training stories, of the world's `train` split.
+        n_test: held-out stories that the accuracy is counted on.
+        level: of the world's difficulty.
+        n_untrained: 1 = train the same probes on an untrained model, as a control; 0 = leave out.
+        l2: penalty of the probes, on standardised activations.
+        seed: of stories, cells, shuffles and the untrained model.
+    Returns:
+        StateDecoding: truth and probabilities at each token, accuracies with controls, the probes.
+    Raises:
+        ConfigError: an unknown variable, or one that does not hold on.
+        WorldError: `text` is not true to the world; says which sentence.
+        TokenError: `text` has words the model does not know, or is too long.
+        ModelMismatchError: `decoder` is of other weights.
+        NotEnoughDataError: too few stories.
+    Example:
+        >>> state_decoding(model, world, "place").accuracy["asked"].value  # doctest: +SKIP
+        1.0
+    Source:
+        Li et al. 2021, "Implicit Representations of Meaning in Neural Language Models" (state read
+        per token); Hewitt & Liang 2019 (controls). Differs: the probe knows whom the sentence
+        names, and each kind of token is counted apart.
+    """
+    call = dict(locals())
+    tell("telling stories", 0, 1)
+    site = _site(model, site, decoder)
+    classes = _classes(world, variable)
+    told = world.sample(story, level=level, split="held_out")
+    told_text, facts = (told.text, told.facts) if text is None else (text, _own_facts(world, text))
+    _holds_on(variable, told.facts)
+    model.to_tokens(told_text)
+    mine = _tracked(model, world, told_text, facts, variable)
+    with part(0.0, 0.05):
+        training = _stories(model, world, call, "train", n_stories)
+    if decoder is None:
+        fields = _trained(model, world, training, site, call)
+    else:
+        fields = _taken(decoder, model, variable)
+    tell("reading the story", 1, 1)
+    return StateDecoding(
+        variable=variable,
+        text=told_text,
+        tokens=tuple(model.tokenizer.display(mine.ids)),
+        about=mine.about,
+        classes=classes,
+        site=site,
+        site_name=site_label(site, model.cfg.n_layers),
+        truth=mine.truth,
+        where=mine.where,
+        probability=_read(model, mine, site, fields),
+        **fields,
+        familiar=_familiar(mine, training),
+        provenance=provenance(
+            state_decoding, call, hooks=(f"{site[0]} {site[1]}",), prompt=told_text
+        ),
+    )
+
+
+def _site(
+    model: LanguageModel, site: Name | None, decoder: StateDecoding | None
+) -> tuple[str, int]:
+    asked = site or (decoder.site if decoder else ("resid_post", model.cfg.n_layers // 2))
+    if isinstance(asked, str):
+        raise ConfigError(f"A story is read at one site, as ('resid_post', 1); {asked!r} came.")
+    asked = asked[0], asked[1] % model.cfg.n_layers
+    if decoder and asked != decoder.site:
+        raise ConfigError(f"The decoder reads at {decoder.site}; {asked} was asked for.")
+    return asked
+
+
+def _classes(world: World, variable: str) -> tuple[str, ...]:
+    if variable not in world.variables:
+        raise ConfigError(
+            f"World {world.name!r} has no variable {variable!r}."
+            f"{near_misses(variable, world.variables)}"
+        )
+    return tuple(world.variables[variable])
+
+
+def _own_facts(world: World, text: str) -> tuple[Fact, ...]:
+    # Not every world can follow a text that it did not tell, so this is not in the protocol.
+    follow = getattr(world, "facts", None)
+    if follow is None:
+        raise ConfigError(
+            f"World {world.name!r} cannot follow a text of your own. Read one of its stories."
+        )
+    return follow(text)
+
+
+def _holds_on(variable: str, facts: Sequence[Fact]) -> None:
+    """Refuse what is said once and then is no state: nothing would be true between."""
+    known = state_variables(facts)
+    if variable not in known:
+        raise ConfigError(
+            f"{variable!r} is not known at each token of this world's stories; only what holds on "
+            f"can be read along.{near_misses(variable, known)}"
+        )
+
+
+def _tracked(
+    model: LanguageModel, world: World, text: str, facts: Sequence[Fact], variable: str
+) -> Track:
+    spans = [sentence.span for sentence in world.parse(text).sentences]
+    return track(model.tokenizer, text, facts, spans, variable, tuple(world.variables[variable]))
+
+
+def _stories(
+    model: LanguageModel, world: World, call: dict[str, Any], split: str, count: int
+) -> list[Track]:
+    """Stories of a split, followed as far as the model can read them."""
+    drawn = {"seed": call["seed"], "level": call["level"], "split": split}
+    told = sample_stories(world, count, first=0 if split == "train" else TESTED_FROM, **drawn)
+    tracks = []
+    for number, each in enumerate(told):
+        tell("following the stories", number, count)
+        tracks.append(_tracked(model, world, each.text, each.facts, call["variable"]))
+    return [each for each in tracks if len(each.ids) <= model.cfg.n_ctx]
+
+
+def _cells(tracks: Sequence[Track], classes: Sequence[str], seed: int) -> list[Example]:
+    found = [cell for story, each in enumerate(tracks) for cell in each.cells(story, classes)]
+    return thinned(found, seed)
+
+
+def _trained(
+    model: LanguageModel,
+    world: World,
+    training: Sequence[Track],
+    site: tuple[str, int],
+    call: dict[str, Any],
+) -> dict[str, Any]:
+    """Decoders of this model, what they reach on test stories, and what an untrained one's do."""
+    classes, seed = tuple(world.variables[call["variable"]]), call["seed"]
+    cells = _cells(training, classes, seed)
+    with part(0.05, 0.1):
+        testing = _stories(model, world, call, "held_out", call["n_test"])
+    known = {each.ids[: each.settled] for each in training}
+    testing = [each for each in testing if each.ids[: each.settled] not in known]
+    test_cells = _cells(testing, classes, seed)
+    ends = 0.6 if call["n_untrained"] else 1.0
+    with part(0.1, ends, "this model: "):
+        decoders, controls = _fitted_and_scored(model, cells, test_cells, classes, site, call)
+    accuracy = controls.pop("probe", {})
+    for twin in untrained_twins(model, min(1, call["n_untrained"]), seed):
+        with part(ends, 1.0, "untrained model: "):
+            _, reached = _fitted_and_scored(twin, cells, test_cells, classes, site, call)
+        controls = {"untrained": reached.get("probe", {}), **controls}
+    return {
+        "accuracy": accuracy,
+        "controls": controls,
+        "decoders": decoders.names,
+        "weight": decoders.weight[:, 0],
+        "bias": decoders.bias[:, 0],
+        "n_train": len(training),
+        "n_test": len(testing),
+    }
+
+
+def _fitted_and_scored(
+    model: LanguageModel,
+    cells: Sequence[Example],
+    test_cells: Sequence[Example],
+    classes: Sequence[str],
+    site: tuple[str, int],
+    call: dict[str, Any],
+) -> tuple[Decoders, dict[str, dict[str, Interval]]]:
+    with part(0.0, 0.8):
+        decoders = fit_decoders(model, cells, classes, site, call["l2"], call["seed"])
+    with part(0.8, 1.0):
+        return decoders, scored(model, decoders, test_cells, classes, site, call["seed"])
+
+
+def _taken(decoder: StateDecoding, model: LanguageModel, variable: str) -> dict[str, Any]:
+    """The same of a reading that was made before."""
+    if decoder.provenance.model_hash != model.hash:
+        raise ModelMismatchError(
+            f"This decoder was trained on weights {decoder.provenance.model_hash}; {model.name} "
+            f"has {model.hash}. Train one on this model: leave `decoder` out."
+        )
+    if decoder.variable != variable:
+        raise ConfigError(
+            f"This decoder reads {decoder.variable!r}; {variable!r} was asked for. Leave `decoder` "
+            "out."
+        )
+    names = ("accuracy", "controls", "decoders", "weight", "bias", "n_train", "n_test")
+    return {name: getattr(decoder, name) for name in names}
+
+
+def _read(
+    model: LanguageModel, mine: Track, site: tuple[str, int], fields: dict[str, Any]
+) -> Float[Tensor, "entity pos class"]:
+    """The probability of each value wherever something is true and something can read it."""
+    weight, bias, names = fields["weight"], fields["bias"], fields["decoders"]
+    x = model.run(torch.tensor([mine.ids]), cache=[site])[site][0].float().cpu()
+    found = torch.full((*mine.truth.shape, weight.shape[1]), float("nan"))
+    for row, who in enumerate(mine.about):
+        for pos in torch.nonzero(mine.truth[row] != UNKNOWN).flatten().tolist():
+            name = decoder_name(PLACES[int(mine.where[row, pos])], who)
+            if name in names:
+                which = names.index(name)
+                found[row, pos] = (weight[which] @ x[pos] + bias[which]).softmax(-1)
+    return found
+
+
+def _familiar(mine: Track, training: Sequence[Track]) -> int:
+    """Tokens, from where something is true on, up to which a training story is the same."""
+    same = 0
+    for other in training:
+        pairs = enumerate(zip(mine.ids, other.ids, strict=False))
+        shorter = min(len(mine.ids), len(other.ids))
+        same = max(same, next((i for i, (a, b) in pairs if a != b), shorter))
+    return max(0, same - mine.settled + 1)

@@ -1,0 +1,107 @@
+"""Who lowered the loss between checkpoints and who raised it: blue lowered, red raised."""
+
+import plotly.graph_objects as go
+import torch
+
+from interp.analyses.attribution.loss_change_allocation import LossChangeAllocation
+from interp.core.errors import ConfigError
+from interp.plots import theme
+
+UNIT = "share (nats/token)"
+MOST_ROWS = 16
+VIEWS = ("layers", "tensors", "heads", "neurons", "weights", "helping")
+
+
+def figure(
+    result: LossChangeAllocation, *, view: str = "layers", stretch: int | None = None
+) -> go.Figure:
+    """Shares by part; below zero, blue, the part lowered the loss.
+
+    Args:
+        result: of `interp.allocation`.
+        view: `layers`, `tensors` (those with the largest shares) or `helping` (the share of each
+            tensor's weights that helped) by stretch; `heads`, `neurons`, `weights` of a stretch.
+        stretch: number of the stretch; None = the sum over all, for weights the first.
+    Raises:
+        ConfigError: no such view or stretch.
+    """
+    count = len(result.stretches)
+    if view not in VIEWS or not (stretch is None or 0 <= stretch < count):
+        raise ConfigError(
+            f"view is one of {', '.join(VIEWS)}, stretch below {count}; "
+            f"{view!r} and {stretch!r} came."
+        )
+    drawing = {"heads": _heads, "neurons": _neurons, "weights": _weights}
+    return drawing[view](result, stretch) if view in drawing else _by_stretch(result, view)
+
+
+def _by_stretch(result: LossChangeAllocation, view: str) -> go.Figure:
+    if view == "layers":
+        values, names = result.by_layer, result.layers
+    else:
+        best = result.by_tensor.abs().sum(0).argsort(descending=True)[:MOST_ROWS].sort().values
+        values = (result.helping_in - 0.5 if view == "helping" else result.by_tensor)[:, best]
+        names = [result.tensors[i] for i in best.tolist()]
+    drawn = theme.heatmap(
+        values.T,
+        x=result.stretches,
+        y=names,
+        x_title="steps",
+        y_title="layer" if view == "layers" else "tensor",
+        unit="share of weights helping, less half" if view == "helping" else UNIT,
+        diverging=True,
+    )
+    return drawn.update_layout(margin_l=110)
+
+
+def _one(result: LossChangeAllocation, values: torch.Tensor, stretch: int | None) -> tuple:
+    """The numbers of one stretch, or their sum, and what to call it."""
+    if stretch is None:
+        return values.sum(0), f"steps {result.steps[0]}-{result.steps[-1]}"
+    return values[stretch], f"steps {result.stretches[stretch]}"
+
+
+def _heads(result: LossChangeAllocation, stretch: int | None) -> go.Figure:
+    values, when = _one(result, result.by_head, stretch)
+    heads = [str(i) for i in range(values.shape[1])]
+    return theme.heatmap(values, x=heads, x_title="head", unit=UNIT, title=when, diverging=True)
+
+
+def _neurons(result: LossChangeAllocation, stretch: int | None) -> go.Figure:
+    """Every layer's neurons, sorted: a few carry most of it, or all a little."""
+    values, when = _one(result, result.by_neuron, stretch)
+    drawn = theme.new_figure(
+        x_title="neurons of the layer, sorted (%)", y_title=UNIT, title=when, height=360
+    )
+    for layer, row in enumerate(values):
+        place = torch.linspace(0, 100, len(row))
+        name = f"layer {layer}"
+        theme.add_line(drawn, place, row.sort().values, name=name, color=layer, markers=False)
+    return drawn
+
+
+def _weights(result: LossChangeAllocation, stretch: int | None) -> go.Figure:
+    number = stretch or 0
+    return bars(
+        result.top[number],
+        result.top_shares[number],
+        unit=UNIT,
+        title=f"the weights with the largest shares, steps {result.stretches[number]}",
+    )
+
+
+def bars(names: tuple[str, ...], values: torch.Tensor, *, unit: str, title: str = "") -> go.Figure:
+    """A name a row, blue below zero and orange above."""
+    drawn = theme.new_figure(x_title=unit, title=title, height=120 + 22 * len(names))
+    paint = [theme.CATEGORICAL[int(value > 0)] for value in values]
+    drawn.add_trace(
+        go.Bar(
+            x=values.tolist(),
+            y=[theme.label(name, 40) for name in names],
+            orientation="h",
+            marker={"color": paint},
+            hovertemplate="%{y}: %{x:+.4~g}<extra></extra>",
+        )
+    )
+    drawn.update_yaxes(autorange="reversed", type="category", showgrid=False)
+    return drawn.update_layout(margin_l=150)

@@ -1,0 +1,131 @@
+"""Dials: the next token before and after, the way of each dial, and what counts most."""
+
+from typing import TYPE_CHECKING, Literal
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from interp.core.errors import ConfigError
+from interp.plots import theme
+
+if TYPE_CHECKING:
+    from interp.analyses.interventions.component_scaling import ComponentScaling
+
+MOST_LINES = 5
+View = Literal["candidates", "sweep", "pulls"]
+
+
+def figure(result: "ComponentScaling", *, view: View = "candidates") -> go.Figure:
+    """Draw what turning dials does.
+
+    Args:
+        result: of `interp.dials`.
+        view: `candidates` before and after; the `sweep` of each dial; or the `pulls` of the parts
+            that count most.
+    Raises:
+        ConfigError: an unknown view.
+    """
+    views = {"candidates": _candidates, "sweep": _sweep, "pulls": _pulls}
+    if view not in views:
+        raise ConfigError(f"view is one of {', '.join(views)}; {view!r} came.")
+    return views[view](result)
+
+
+def _candidates(result: "ComponentScaling") -> go.Figure:
+    names = [theme.label(name) for name in result.candidates]
+    drawn = theme.new_figure(x_title="probability", height=120 + 38 * len(names))
+    told = [("before", result.before, theme.CONTROL)]
+    told += [("turned", result.after, theme.CATEGORICAL[0])] if result.turns else []
+    for name, values, colour in told:
+        bars = [float(value) for value in values]
+        drawn.add_trace(
+            _bars(
+                names,
+                bars,
+                name,
+                colour,
+                "%{x:.3~%}",
+                [f"{x:.1%}" if x >= 5e-4 else None for x in bars],
+            )
+        )
+    drawn.update_xaxes(range=[0, 1.12], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1])
+    return _down(drawn, names)
+
+
+def _bars(
+    names: list[str],
+    values: list[float],
+    name: str,
+    colour: str,
+    hover: str,
+    words: list[str | None],
+) -> go.Bar:
+    return go.Bar(
+        y=list(range(len(names))),
+        x=values,
+        orientation="h",
+        name=name,
+        marker={"color": colour},
+        text=words,
+        textposition="outside",
+        textfont={"size": 11},
+        cliponaxis=False,
+        customdata=names,
+        hovertemplate=f"%{{customdata}}<br>{name}: {hover}<extra></extra>",
+    )
+
+
+def _down(drawn: go.Figure, names: list[str]) -> go.Figure:
+    """The first name on top."""
+    drawn.update_yaxes(
+        tickvals=list(range(len(names))), ticktext=names, autorange="reversed", showgrid=False
+    )
+    return drawn.update_layout(bargap=0.25, barmode="group")
+
+
+def _sweep(result: "ComponentScaling") -> go.Figure:
+    """A panel a dial: probabilities along its way; where it stands, and where it stood."""
+    count = len(result.swept)
+    columns = min(count, 3)
+    rows = -(-count // columns)
+    titles = [theme.label(name, 40) for name in result.swept]
+    drawn = make_subplots(rows=rows, cols=columns, subplot_titles=titles, shared_yaxes=True)
+    theme.style(drawn, height=300 * rows + 70)
+    # The most probable somewhere on the way, the rest would only be a floor of lines.
+    best = result.probabilities.amax((0, 1)).topk(min(MOST_LINES, len(result.candidates))).indices
+    uprights: list[dict] = []
+    for i in range(count):
+        place = {"row": i // columns + 1, "col": i % columns + 1}
+        for colour, c in enumerate(sorted(best.tolist())):
+            told = {"name": result.candidates[c], "color": colour, "legend": i == 0}
+            curve = result.probabilities[i, :, c]
+            theme.add_line(drawn, result.values[i], curve, markers=False, **told, **place)
+        uprights += [_upright(result.neutral[i], i, "dot"), _upright(result.now[i], i, "solid")]
+        drawn.update_xaxes(title_text=f"{result.units[i]} of the dial", **place)
+    drawn.update_yaxes(range=[-0.02, 1.02], tickformat=".0%")
+    drawn.update_yaxes(title_text="probability", col=1)
+    return drawn.update_layout(margin={"t": 92}, legend={"y": 1 + 0.16 / rows}, shapes=uprights)
+
+
+def _upright(x: float, panel: int, dash: str) -> dict:
+    """A line from the bottom of a panel to its top; plotly's own `add_vline` is slow on panels."""
+    axis = panel + 1 if panel else ""
+    line = {"color": theme.MUTED, "width": 1.2, "dash": dash}
+    ends = {"x0": x, "x1": x, "xref": f"x{axis}", "y0": 0, "y1": 1, "yref": f"y{axis} domain"}
+    return {"type": "line", "line": line, **ends}
+
+
+def _pulls(result: "ComponentScaling") -> go.Figure:
+    """Bars about zero; above it, more of the part makes the answer more probable."""
+    names = [theme.label(name, 32) for name in result.suggested]
+    drawn = theme.new_figure(
+        x_title=f"pull on the lead of {theme.label(repr(result.answer))} (nats a factor)",
+        height=110 + 28 * len(names),
+    )
+    pulls = list(result.pulls)
+    words = [f"{pull:+.3g}" for pull in pulls]
+    drawn.add_trace(_bars(names, pulls, "pull", theme.CATEGORICAL[0], "%{x:+.4~g}", words))
+    most = max(map(abs, pulls), default=0.0) or 1.0
+    low = -1.3 * most if min(pulls, default=0.0) < 0 else 0.0
+    drawn.update_xaxes(range=[low, 1.3 * most])
+    return _down(drawn, names).update_layout(showlegend=False)

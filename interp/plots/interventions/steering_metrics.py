@@ -1,0 +1,105 @@
+"""A strip for each measure: the unedited model, the steered one, and the random directions."""
+
+import math
+from typing import TYPE_CHECKING
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from interp.core.statistics.intervals import Interval
+from interp.plots import theme
+
+if TYPE_CHECKING:
+    from interp.analyses.interventions.steering_metrics import SteeringMetrics
+
+NAMES = {
+    "well_formed": "well formed",
+    "consistent": "true of the story",
+    "repetition": "repeated trigrams",
+    "regret_nats_per_token": "regret (nats a token)",
+    "loss_nats_per_token": "loss (nats a token)",
+    "kl_nats_per_token": "KL (nats a token)",
+}
+
+
+def figure(result: "SteeringMetrics") -> go.Figure:
+    """Draw the gauges, one below the other; shares from 0 to 1, nats from 0 on.
+
+    Args:
+        result: of `interp.gauges`.
+    """
+    names = [name for name, found in result.steered.items() if found.value == found.value]
+    drawn = make_subplots(rows=len(names), cols=1, vertical_spacing=0.0)
+    theme.style(drawn, height=56 * len(names) + 60)
+    for row, name in enumerate(names, 1):
+        _strip(drawn, result, name, row)
+    drawn.update_yaxes(range=[-1, 1], showline=False, ticks="", showgrid=False, zeroline=False)
+    drawn.update_xaxes(showline=False, ticks="", nticks=5, automargin=False)
+    drawn.update_xaxes(tickfont={"size": 10, "color": theme.MUTED})
+    return drawn.update_layout(margin={"t": 36, "b": 28, "l": 8})
+
+
+def _strip(drawn: go.Figure, result: "SteeringMetrics", name: str, row: int) -> None:
+    low, high = result.band(name)
+    place = {"row": row, "col": 1}
+    if low == low:
+        drawn.add_trace(_band(result, name, low, high, first=row == 1), **place)
+    marks = (
+        ("unedited", result.base[name], theme.MUTED, "circle-open", 0.0),
+        ("steered", result.steered[name], theme.CATEGORICAL[0], "circle", 0.0),
+    )
+    for told, found, color, symbol, at in marks:
+        drawn.add_trace(_dot(told, found, color, symbol, at, first=row == 1), **place)
+    title = theme.label(NAMES.get(name, name), 40)
+    drawn.update_yaxes(tickvals=[0], ticktext=[title], **place)
+    top = _top(name, result, high)
+    drawn.update_xaxes(range=[-0.03 * top, top * 1.04], **place)
+
+
+def _top(name: str, result: "SteeringMetrics", high: float) -> float:
+    if not name.endswith("per_token"):
+        return 1.0
+    ends = (result.base[name].high, result.steered[name].high, high)
+    return max([0.1, *(end for end in ends if math.isfinite(end))])
+
+
+def _band(
+    result: "SteeringMetrics", name: str, low: float, high: float, *, first: bool
+) -> go.Scatter:
+    count = len(result.random[name])
+    return go.Scatter(
+        x=[low, high, high, low, low],
+        y=[-0.55, -0.55, 0.55, 0.55, -0.55],
+        fill="toself",
+        fillcolor="rgba(132,141,151,0.28)",
+        line={"width": 1, "color": "rgba(132,141,151,0.5)"},
+        mode="lines",
+        name=f"{count} random directions",
+        legendgroup="random",
+        showlegend=first,
+        hoverinfo="skip",
+    )
+
+
+def _dot(
+    told: str, found: Interval, color: str, symbol: str, at: float, *, first: bool
+) -> go.Scatter:
+    ends = [end if math.isfinite(end) else found.value for end in (found.low, found.high)]
+    return go.Scatter(
+        x=[found.value],
+        y=[at],
+        mode="markers",
+        name=told,
+        legendgroup=told,
+        showlegend=first,
+        marker={"color": color, "symbol": symbol, "size": 11, "line": {"width": 2}},
+        error_x={
+            "type": "data",
+            "array": [ends[1] - found.value],
+            "arrayminus": [found.value - ends[0]],
+            "color": color,
+            "thickness": 1.2,
+            "width": 0,
+        },
+        hovertemplate=f"{told}: %{{x:.3~g}}<extra></extra>",
+    )

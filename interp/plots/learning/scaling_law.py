@@ -1,0 +1,220 @@
+"""A model among published ones by size and text, and the law of losses over a sweep of runs."""
+
+import math
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import plotly.graph_objects as go
+import torch
+from plotly.subplots import make_subplots
+
+from interp.core.errors import ConfigError
+from interp.methods.checkpoints.scaling_law import predicted
+from interp.plots import theme
+
+if TYPE_CHECKING:
+    from interp.analyses.learning.scaling_law import ScalingLaw
+
+VIEWS = ("models", "law")
+AXES = ("parameters", "training tokens")
+BUDGETS = tuple(range(12, 28, 3))
+NAMED = {
+    "GPT-3": "bottom center",
+    "Chinchilla": "middle left",
+    "Llama 3 405B": "top left",
+    "Pythia 70M": "bottom center",
+    "SmolLM2 135M": "middle left",
+    "SmolLM2 1.7B": "top left",
+}
+"""Those whose names are written beside them, and where; the others tell theirs when pointed at."""
+LOSSES = (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10)
+BELOW = ("Pythia 70M", "LLaMA 65B", "Gopher", "SmolLM2 360M")
+BEYOND = 10.0
+"""How far past the data the curves are drawn."""
+
+
+def figure(result: "ScalingLaw", view: Literal["models", "law"] = "models") -> go.Figure:
+    """Draw it.
+
+    Args:
+        result: of `interp.scale`.
+        view: `models` = parameters and training tokens of this model and of published ones; `law` =
+            held-out loss of the runs by size and by text, with the fitted law.
+    Raises:
+        ConfigError: there is no such view.
+    """
+    if view not in VIEWS:
+        raise ConfigError(f"view is one of {', '.join(VIEWS)}; got {view!r}.")
+    return _models(result) if view == "models" else _law(result)
+
+
+def _models(result: "ScalingLaw") -> go.Figure:
+    drawn = theme.new_figure(
+        x_title="parameters", y_title="tokens in training (repetitions included)", height=480
+    )
+    _budgets(drawn)
+    names, sizes = result.known_names, result.known_parameters.tolist()
+    published = go.Scatter(
+        x=sizes,
+        y=result.known_tokens.tolist(),
+        text=[theme.label(name, 40) if name in NAMED else "" for name in names],
+        customdata=[
+            [theme.label(name, 40), theme.label(source, 90)]
+            for name, source in zip(names, result.known_sources, strict=True)
+        ],
+        mode="markers+text",
+        textposition=[NAMED.get(name, "middle right") for name in names],
+        textfont={"size": 10, "color": theme.MUTED},
+        marker={"size": 8, "color": theme.CATEGORICAL[0]},
+        name="published",
+        hovertemplate="%{customdata[0]}<br>%{x:.3~s} parameters, %{y:.3~s} tokens"
+        "<br>%{customdata[1]}<extra></extra>",
+    )
+    drawn.add_trace(published)
+    if result.tokens:
+        drawn.add_trace(_this(result))
+    drawn.update_xaxes(type="log", range=[4, 12.2], dtick=2, exponentformat="power")
+    drawn.update_yaxes(type="log", range=[5, 14.2], dtick=2, exponentformat="power")
+    return drawn
+
+
+def _this(result: "ScalingLaw") -> go.Scatter:
+    name = theme.label(result.provenance.model, 40)
+    return go.Scatter(
+        x=[result.parameters],
+        y=[result.tokens],
+        text=[name],
+        mode="markers+text",
+        textposition="middle right",
+        marker={"size": 14, "symbol": "star", "color": theme.CATEGORICAL[1]},
+        name="this model",
+        hovertemplate="%{text}<br>%{x:,} parameters, %{y:,} tokens<extra></extra>",
+    )
+
+
+def _budgets(drawn: go.Figure) -> None:
+    """Lines of equal computation, 6 N D."""
+    x = np.array([1e4, 1.6e12])
+    for power in BUDGETS:
+        line = {"color": theme.GRID, "width": 1}
+        y = 10.0**power / 6 / x
+        drawn.add_scatter(
+            x=x,
+            y=y,
+            mode="lines",
+            line=line,
+            hoverinfo="skip",
+            name="equal operations, 6 N D",
+            showlegend=power == BUDGETS[0],
+        )
+        at = min(1e12, max(1.2e4, 10.0**power / 6 / 1e14))
+        drawn.add_annotation(
+            x=math.log10(at), y=math.log10(10.0**power / 6 / at), text=f"10<sup>{power}</sup>",
+            showarrow=False, font={"size": 10, "color": theme.MUTED}, bgcolor=theme.PAPER,
+            xanchor="left", yanchor="top",
+        )  # fmt: skip
+
+
+def _law(result: "ScalingLaw") -> go.Figure:
+    drawn = make_subplots(cols=2, shared_yaxes=True, horizontal_spacing=0.05)
+    theme.style(drawn, height=440)
+    if not result.run_names:
+        return _note(drawn, result)
+    data = torch.stack([result.run_parameters, result.run_tokens], 1).double().numpy()
+    for column in (0, 1):
+        other = data[:, 1 - column]
+        for number, level in enumerate(sorted(set(other.tolist()))):
+            told = f"{_count(level)} {'tokens' if column == 0 else 'parameters'}"
+            mine = other == level
+            _runs(drawn, result, data[mine, column], mine, told, number, column)
+            if result.law:
+                last = level == other.max()
+                _curve(drawn, result, data, column, level, number, band=last)
+        drawn.update_xaxes(
+            title_text=AXES[column], type="log", exponentformat="power", row=1, col=column + 1
+        )
+        if not math.isnan(result.floor):
+            _floor(drawn, result, data[:, column], column)
+    drawn.update_yaxes(type="log", tickvals=LOSSES, ticktext=[f"{loss:g}" for loss in LOSSES])
+    drawn.update_yaxes(title_text="held-out loss (nats a token)", row=1, col=1)
+    drawn.update_layout(legend={"orientation": "v", "x": 1.02, "y": 1, "yanchor": "top"})
+    return _note(drawn, result)
+
+
+def _runs(
+    drawn: go.Figure, result: "ScalingLaw", x: np.ndarray, mine: np.ndarray, told: str, number: int,
+    column: int,
+) -> None:  # fmt: skip
+    names = [name for name, here in zip(result.run_names, mine, strict=True) if here]
+    drawn.add_scatter(
+        x=x,
+        y=result.run_loss.numpy()[mine],
+        mode="markers",
+        marker={"color": _paint(number), "symbol": theme.SYMBOLS[number % 7], "size": 7},
+        name=told,
+        text=[theme.label(name, 60) for name in names],
+        hovertemplate="%{text}<br>loss %{y:.4f} nats a token<extra></extra>",
+        row=1,
+        col=column + 1,
+    )
+
+
+def _curve(
+    drawn: go.Figure,
+    result: "ScalingLaw",
+    data: np.ndarray,
+    column: int,
+    level: float,
+    number: int,
+    *,
+    band: bool,
+) -> None:
+    """The law along one axis at a fixed place of the other, on beyond the data."""
+    if column not in result.law_varied:
+        return
+    x = np.geomspace(data[:, column].min(), data[:, column].max() * BEYOND, 50)
+    places = np.empty((len(x), 2))
+    places[:, column], places[:, 1 - column] = x, level
+    at = np.log(places[:, result.law_varied]) - result.law_middle.double().numpy()
+    loss = np.exp(predicted(result.law_weights.double().numpy(), at))
+    where = {"row": 1, "col": column + 1}
+    if band:
+        low, high = np.quantile(loss[1:], (0.025, 0.975), axis=0)
+        theme.add_band(drawn, x, low, high, color=_paint(number), **where)
+    line = {"color": _paint(number), "width": 1.5}
+    drawn.add_scatter(x=x, y=loss[0], mode="lines", line=line, showlegend=False, hoverinfo="skip",
+                      **where)  # fmt: skip
+
+
+def _floor(drawn: go.Figure, result: "ScalingLaw", x: np.ndarray, column: int) -> None:
+    """A level as a line of its own: a level of plotly's is misplaced on an axis of logarithms."""
+    drawn.add_scatter(
+        x=[x.min(), x.max() * BEYOND],
+        y=[result.floor] * 2,
+        mode="lines",
+        line={"color": theme.CONTROL, "width": 1.5, "dash": "dot"},
+        name="exact floor",
+        showlegend=column == 0,
+        row=1,
+        col=column + 1,
+    )
+
+
+def _note(drawn: go.Figure, result: "ScalingLaw") -> go.Figure:
+    if result.no_law:
+        drawn.add_annotation(
+            text=theme.label(result.no_law, 200), x=0.5, y=1.08, xref="paper", yref="paper",
+            showarrow=False, font={"color": theme.MUTED, "size": 12},
+        )  # fmt: skip
+    return drawn
+
+
+def _paint(number: int) -> str:
+    return theme.CATEGORICAL[number % len(theme.CATEGORICAL)]
+
+
+def _count(value: float) -> str:
+    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:.3g} {letter}"
+    return f"{value:.0f}"

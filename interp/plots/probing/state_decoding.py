@@ -1,0 +1,71 @@
+"""A story read along: how probable the true value is at each token, or where it can be read."""
+
+from typing import TYPE_CHECKING, Literal
+
+import plotly.graph_objects as go
+
+from interp.core.errors import ConfigError
+from interp.plots.theme import CATEGORICAL, CONTROL, add_bars, heatmap, new_figure
+
+if TYPE_CHECKING:
+    from interp.analyses.probing.state_decoding import StateDecoding
+
+SHORT = {
+    "asked": "before its answer",
+    "named": "at its name",
+    "told": "where it is said",
+    "after": "later in the sentence",
+    "elsewhere": "other sentences",
+}
+CONTROLS = {"untrained": "untrained model", "shuffled": "shuffled labels", "majority": "majority"}
+GREYS = {"untrained": CONTROL, "shuffled": "#b3bac2", "majority": "#d5d9de"}
+
+
+def figure(result: "StateDecoding", *, view: Literal["story", "where"] = "story") -> go.Figure:
+    """Draw a reading.
+
+    Args:
+        result: of `interp.reading`.
+        view: `story`: the probability of the true value by token, ✗ where another is read; `where`:
+            the share read right by kind of token, beside the controls.
+    Raises:
+        ConfigError: an unknown view.
+    """
+    if view not in ("story", "where"):
+        raise ConfigError(f"view is 'story' or 'where'; {view!r} came.")
+    return _story(result) if view == "story" else _where(result)
+
+
+def _story(result: "StateDecoding") -> go.Figure:
+    marks = [["✗" if wrong else "" for wrong in row] for row in result.wrong.tolist()]
+    return heatmap(
+        result.p_true,
+        x=result.tokens,
+        y=[who or "the story" for who in result.about],
+        x_title="token",
+        y_title=f"whose {result.variable}",
+        unit="p(true value)",
+        text=marks,
+        low=0.0,
+        high=1.0,
+        height=48 * len(result.about) + 180,
+    )
+
+
+def _where(result: "StateDecoding") -> go.Figure:
+    drawn = new_figure(y_title="share read right on held-out stories", height=400)
+    places = list(result.accuracy)
+    curves = {"probe": result.accuracy, **result.controls}
+    for name, held in curves.items():
+        shown = [place for place in places if place in held]
+        add_bars(
+            drawn,
+            [SHORT.get(place, place) for place in shown],
+            [held[place].value for place in shown],
+            name=CONTROLS.get(name, name),
+            color=GREYS.get(name, CATEGORICAL[0]),
+            low=[held[place].low for place in shown],
+            high=[held[place].high for place in shown],
+        )
+    drawn.update_layout(barmode="group", bargap=0.25)
+    return drawn.update_yaxes(range=[0, 1.06], tickformat=".1f")

@@ -1,0 +1,135 @@
+"""Shares of a change of the loss: they add up, and each is what brute force says."""
+
+import pytest
+import torch
+
+from interp.analyses.attribution._loss_path_integral import along
+from interp.analyses.attribution.loss_change_allocation import (
+    LossChangeAllocation,
+    loss_change_allocation,
+)
+from interp.core.errors import ConfigError, NotEnoughDataError
+from interp.methods.parameters import loss_of, parameters_of
+from interp.models.io.load import load_model
+from interp.plots.attribution.loss_change_allocation import VIEWS, figure
+from interp.training.loop.pretrain import train
+from tests.analyses.short_history import short_history
+from tests.analyses.tiny_world import TinyWorld
+from tests.training.tiny_run import tiny_config, write_tiny_corpus
+
+TEXTS = tuple(TinyWorld().sample(seed, split="held_out").text for seed in range(3))
+
+
+@pytest.fixture(scope="module")
+def result() -> LossChangeAllocation:
+    return loss_change_allocation(short_history(), TEXTS, steps=(0, 1, 3, 6))
+
+
+def weights(step: int) -> dict[str, torch.Tensor]:
+    return parameters_of(short_history().history[step], dtype=torch.float64)
+
+
+def true_loss(params: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Mean nats per predicted token over all texts."""
+    model = short_history()
+    rows = [torch.tensor([model.tokenizer.encode(text)]) for text in TEXTS]
+    sums = [loss_of(model, params, row) * (row.shape[1] - 1) for row in rows]
+    return sum(sums) / sum(row.shape[1] - 1 for row in rows)
+
+
+def test_the_losses_are_the_model_s_and_the_shares_add_up(result):
+    for step, loss in zip(result.steps, result.losses.tolist(), strict=True):
+        assert loss == pytest.approx(float(true_loss(weights(step)).detach()), abs=1e-6)
+    assert result.residuals.abs().max() <= 0.002
+    for parts in (result.by_tensor, result.by_layer):
+        torch.testing.assert_close(parts.sum(1), result.totals, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(result.lowered + result.raised, result.totals, atol=1e-6, rtol=1e-5)
+    assert (result.lowered <= 0).all() and (result.raised >= 0).all()
+
+
+def test_the_usual_estimate_is_the_gradient_times_the_move(result):
+    start, end = weights(0), weights(1)
+    grads = torch.autograd.grad(true_loss(start), list(start.values()))
+    pairs = zip(grads, start, strict=True)
+    expected = sum(((end[name] - start[name]) * grad).sum() for grad, name in pairs)
+    assert float(result.left[0]) == pytest.approx(float(expected.detach()), rel=1e-5)
+
+
+def test_each_share_is_what_many_small_pieces_of_the_line_say(result):
+    start, end, pieces = weights(3), weights(6), 64
+    shares = {name: torch.zeros_like(p) for name, p in start.items()}
+    for i in range(pieces):
+        t = (i + 0.5) / pieces
+        here = {n: (p + t * (end[n] - p)).detach().requires_grad_() for n, p in start.items()}
+        grads = torch.autograd.grad(true_loss(here), list(here.values()))
+        for name, grad in zip(here, grads, strict=True):
+            shares[name] += (grad * (end[name] - start[name]) / pieces).detach()
+    dense = torch.cat([value.flatten() for value in shares.values()])
+    top = dense.abs().topk(len(result.top[2])).values
+    torch.testing.assert_close(result.top_shares[2].abs(), top.float(), atol=2e-5, rtol=2e-2)
+    heads = shares["blocks.0.attn.out.weight"][:, 8:].sum()
+    heads += sum(shares["blocks.0.attn.qkv.weight"][at : at + 8].sum() for at in (8, 24, 40))
+    heads += sum(shares["blocks.0.attn.qkv.bias"][at : at + 8].sum() for at in (8, 24, 40))
+    assert float(result.by_head[2, 0, 1]) == pytest.approx(float(heads), abs=2e-4)
+    neuron = shares["blocks.1.mlp.up.weight"][5].sum() + shares["blocks.1.mlp.up.bias"][5]
+    neuron += shares["blocks.1.mlp.down.weight"][:, 5].sum()
+    assert float(result.by_neuron[2, 1, 5]) == pytest.approx(float(neuron), abs=2e-5)
+    helping = float((dense < 0).sum() / (dense != 0).sum())
+    assert float(result.helping[2]) == pytest.approx(helping, abs=0.01)
+
+
+def test_finer_intervals_are_taken_until_the_sum_is_right(result):
+    coarse = loss_change_allocation(
+        short_history(), TEXTS, steps=(0, 6), tolerance=1e-9, most_points=4
+    )
+    fine = loss_change_allocation(short_history(), TEXTS, steps=(0, 6), tolerance=1e-9)
+    assert coarse.points.tolist() == [4] and fine.points[0] > 4
+    assert fine.residuals.abs()[0] < coarse.residuals.abs()[0]
+    assert "straight line between the two weights, not the path" in fine.caption()
+
+
+def test_on_a_parabola_gauss_is_exact_and_nothing_is_halved():
+    start, end = {"x": torch.zeros(2).double()}, {"x": torch.tensor([1.0, -3.0]).double()}
+
+    def loss(params):
+        value = (params["x"] ** 2).sum()
+        if value.requires_grad:
+            value.backward()
+        return float(value.detach())
+
+    line = along(start, end, loss, tolerance=1e-12)
+    torch.testing.assert_close(line.shares["x"], torch.tensor([1.0, 9.0]).double())
+    assert line.points == 4 and line.left == 0 and line.start == 0 and line.end == 10
+
+
+def test_a_real_run_that_keeps_every_step_is_accounted_for_step_by_step(tmp_path):
+    corpus = write_tiny_corpus(tmp_path)
+    train(tiny_config(steps=5, checkpoint_every=1), corpus, tmp_path / "run", device="cpu")
+    model = load_model(tmp_path / "run")
+    assert tuple(model.history) == (0, 1, 2, 3, 4, 5)
+    before = model.hash
+    found = loss_change_allocation(model, [" the cat sat on mat .", " a dog ran in park ."])
+    assert found.residuals.abs().max() <= 0.002 and not found.straight
+    assert "Every stretch is one training step" in found.caption()
+    assert model.hash == before and all(p.grad is None for p in model.parameters())
+
+
+def test_it_is_told_kept_and_drawn(result, tmp_path):
+    assert "chance: 50%" in result.finding() and "n = 3 texts" in result.caption()
+    frame = result.frame()
+    assert set(frame["kind"]) == {"tensor", "layer", "head", "neuron", "weight"}
+    assert LossChangeAllocation.load(result.save(tmp_path / "kept")) == result
+    for view in VIEWS:
+        assert figure(result, view=view, stretch=1).data
+    with pytest.raises(ConfigError, match="view is one of"):
+        figure(result, view="pies")
+    assert "interp.loss_change_allocation(" in result.code()
+
+
+def test_what_cannot_be_done_is_a_sentence():
+    with pytest.raises(NotEnoughDataError, match="two checkpoints"):
+        loss_change_allocation(short_history().history[0], TEXTS)
+    with pytest.raises(NotEnoughDataError, match="none came"):
+        loss_change_allocation(short_history())
+    with pytest.raises(ConfigError, match="four points or more"):
+        loss_change_allocation(short_history(), TEXTS, most_points=2)

@@ -1,0 +1,116 @@
+"""Gauges: at no dose nothing moves, all arms share their draws, counts are those of the texts."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from interp.analyses.interventions.steering_metrics import SteeringMetrics, steering_metrics
+from interp.core.edits import Add, Project, Where
+from interp.core.errors import ConfigError, NotEnoughDataError
+from tests.analyses.tiny_model import tiny_model
+from tests.analyses.tiny_world import MOODS, TinyWorld
+
+WORLD = TinyWorld()
+PROMPT = "Anna sits in the den."
+QUICK = {"n_texts": 8, "n_random": 4, "n_stories": 3, "max_new_tokens": 24}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_model()
+
+
+@pytest.fixture(scope="module")
+def writes_glad(model):
+    ids = [model.tokenizer.encode(f" {mood}", bos=False)[0] for mood in MOODS]
+    rows = model.weight("W_U").T[ids] * model.ln_final.weight
+    direction = torch.nn.functional.normalize((rows[0] - rows[1:].mean(0)).detach(), dim=0)
+    after = model.tokenizer.encode("Anna feels", bos=False)[-1]
+    where = Where(tokens=frozenset({after}))
+    return Add(hook=("resid_post", 1), vector=direction * 28, scale=1.0, where=where)
+
+
+@pytest.fixture(scope="module")
+def found(model, writes_glad):
+    return steering_metrics(model, PROMPT, [writes_glad], world=WORLD, concepts=["glad"], **QUICK)
+
+
+def at_dose(edit, dose):
+    return Add(hook=edit.hook, vector=edit.vector, scale=dose, where=edit.where)
+
+
+def test_at_no_dose_every_arm_is_the_unedited_model(model, writes_glad):
+    still = at_dose(writes_glad, 0.0)
+    found = steering_metrics(model, PROMPT, [still], world=WORLD, concepts=["glad"], **QUICK)
+    for name, interval in found.steered.items():
+        assert interval.value == pytest.approx(found.base[name].value, abs=1e-6, nan_ok=True)
+        drawn = torch.full((4,), interval.value)
+        assert torch.allclose(found.random[name], drawn, atol=1e-6, equal_nan=True), name
+    assert found.steered["kl_nats_per_token"].value == 0.0
+
+
+def test_a_direction_that_writes_the_word_raises_its_rate(found):
+    name = "rate of glad"
+    assert found.steered[name].value > found.base[name].value
+    alike = replace(found, random={**found.random, name: torch.tensor([0.0, 0.2])})
+    assert alike.band(name) == pytest.approx((0.0, 0.2)) and alike.outside(name)
+    assert found.steered["kl_nats_per_token"].value > 0 == found.base["kl_nats_per_token"].value
+    regret = found.steered["regret_nats_per_token"]
+    assert regret.value > found.base["regret_nats_per_token"].value and regret.n == 3
+    assert "above the random band" in str(alike)
+    wide = replace(found, random={**found.random, name: torch.tensor([0.0, 1.0])})
+    assert not wide.outside(name) and "inside the random band 0.00 to 1.00" in str(wide)
+
+
+def test_the_unedited_texts_do_not_depend_on_the_edit(model, writes_glad, found):
+    other = steering_metrics(
+        model, PROMPT, [at_dose(writes_glad, -0.6)], world=WORLD, concepts=["glad"], **QUICK
+    )
+    assert other.base == found.base
+    assert other.steered["rate of glad"].value < found.steered["rate of glad"].value
+
+
+def test_counts_are_those_of_texts_written_one_by_one(model, writes_glad, found):
+    hits, mentions, well = 0, 0, []
+    for i in range(8):
+        text = model.generate(PROMPT, edits=[writes_glad], max_new_tokens=24, seed=[i]).text
+        new = [s for s in WORLD.parse(PROMPT + text).sentences if s.span[1] > len(PROMPT)]
+        said = [word for sentence in new for word in sentence.concepts if word in MOODS]
+        hits, mentions = hits + said.count("glad"), mentions + len(said)
+        well += [sentence.well_formed for sentence in new]
+    assert found.steered["rate of glad"].value == pytest.approx(hits / mentions)
+    assert found.steered["well_formed"].value == pytest.approx(sum(well) / len(well))
+
+
+def test_several_edits_and_plain_words_without_a_world(model, writes_glad):
+    second = Add(hook=("resid_post", 0), vector=torch.ones(32), scale=0.5)
+    found = steering_metrics(model, PROMPT, [writes_glad, second], words=["glad", "grim"], **QUICK)
+    assert set(found.steered) == {
+        "rate of glad / grim", "repetition", "loss_nats_per_token", "kl_nats_per_token",
+    }  # fmt: skip
+    assert 0 < found.steered["rate of glad / grim"].value < 1
+
+
+def test_it_saves_draws_and_tells(found, tmp_path):
+    assert SteeringMetrics.load(found.save(tmp_path / "gauges")) == found
+    assert list(found.frame()["measure"]) == list(found.steered)
+    drawn = found.figure()
+    assert len([trace for trace in drawn.data if trace.name == "steered"]) == len(found.steered)
+    assert "4 random directions" in found.caption() and "8 texts" in found.caption()
+    assert "from_json(" in found.code() and "concepts=" in found.code()
+
+
+def test_what_cannot_be_gauged_is_refused(model, writes_glad):
+    with pytest.raises(ConfigError, match="Project came"):
+        steering_metrics(
+            model, PROMPT, [Project(hook=("resid_post", 0), directions=torch.ones(32))]
+        )
+    with pytest.raises(ConfigError, match="nothing came"):
+        steering_metrics(model, PROMPT, [])
+    with pytest.raises(ConfigError, match="no world"):
+        steering_metrics(model, PROMPT, [writes_glad], concepts=["glad"])
+    with pytest.raises(ConfigError, match="Did you mean 'glad'"):
+        steering_metrics(model, PROMPT, [writes_glad], world=WORLD, concepts=["gladd"])
+    with pytest.raises(NotEnoughDataError, match="two or more"):
+        steering_metrics(model, PROMPT, [writes_glad], n_texts=1)

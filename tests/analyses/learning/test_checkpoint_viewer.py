@@ -1,0 +1,84 @@
+"""Pictures of growing: the same seed at each checkpoint, axes that agree, hostile words as text."""
+
+import pytest
+import torch
+
+from interp.analyses.learning._procrustes import plane, turned
+from interp.analyses.learning.checkpoint_viewer import CheckpointViewer, checkpoint_viewer
+from interp.core.errors import ConfigError
+from tests.analyses.tiny_growing import STEPS, growing_model
+from tests.analyses.tiny_world import NAMES, PLACES, TinyWorld
+
+WORLD = TinyWorld()
+
+
+@pytest.fixture(scope="module")
+def found() -> CheckpointViewer:
+    return checkpoint_viewer(
+        growing_model(), "Anna sits in the attic. Where is Anna?", WORLD, n_tokens=6
+    )
+
+
+def test_it_learns_what_to_write(found):
+    assert found.steps == STEPS and len(found.texts) == len(STEPS)
+    assert found.right[-1] > found.right[0]
+    again = growing_model().generate(
+        "Anna sits in the attic. Where is Anna?", max_new_tokens=6, seed=0
+    )
+    assert found.texts[-1] == again.text
+
+
+def test_the_lens_ends_in_the_models_own_choice(found):
+    model = growing_model()
+    logits = model.run("Anna sits in the attic. Where is Anna?").logits[0]
+    assert found.guesses[-1][-1] == tuple(model.tokenizer.display(logits.argmax(-1).tolist()))
+    assert torch.allclose(found.chances[-1, -1], logits.softmax(-1).amax(-1), atol=1e-5)
+
+
+def test_attention_rows_sum_to_one(found):
+    assert torch.allclose(found.pattern.sum(-1), torch.ones(found.pattern.shape[:2]), atol=1e-5)
+
+
+def test_the_worlds_words_are_shown_by_kind(found):
+    told = dict(zip(found.words, found.kinds, strict=True))
+    assert {told[place] for place in PLACES} == {"place"}
+    assert found.points.shape == (len(STEPS), len(found.words), 2)
+    own = checkpoint_viewer(growing_model(), "Anna sits", words=[*NAMES, "no such"], n_tokens=1)
+    assert own.words == NAMES and set(own.kinds) == {"word"}
+
+
+def test_turning_undoes_a_turn_and_changes_no_distance():
+    generator = torch.Generator().manual_seed(0)
+    points = torch.randn(12, 2, generator=generator).double()
+    turn = torch.linalg.qr(torch.randn(2, 2, generator=generator).double()).Q
+    assert torch.allclose(turned(points @ turn, points), points)
+    other = torch.randn(12, 2, generator=generator).double()
+    assert torch.allclose(torch.cdist(*[turned(points, other)] * 2), torch.cdist(points, points))
+
+
+def test_a_turn_brings_points_nearer_and_the_plane_keeps_the_most():
+    generator = torch.Generator().manual_seed(1)
+    vectors = torch.randn(20, 8, generator=generator) * torch.tensor([5.0, 3, 1, 1, 1, 1, 1, 1])
+    points, share = plane(vectors)
+    assert float((points**2).sum()) / float(((vectors - vectors.mean(0)) ** 2).sum()) == (
+        pytest.approx(share, rel=1e-5)
+    )
+    assert share > 0.7
+    other = points @ torch.tensor([[0.0, 1], [-1, 0]]).double()
+    assert float((turned(other, points) - points).norm()) < float((other - points).norm())
+
+
+def test_every_view_is_drawn(found):
+    for view in ("words", "attention", "lens"):
+        drawn = found.figure(view=view)
+        assert drawn.layout.annotations[0].text == "step 0"
+    with pytest.raises(ConfigError, match="view is"):
+        found.figure(view="sound")
+    assert "n = 1 prompt" in found.caption() and len(found.frame()) > len(STEPS)
+
+
+def test_what_is_not_there_is_refused_in_words():
+    with pytest.raises(ConfigError, match=r"head 7\.0"):
+        checkpoint_viewer(growing_model(), "Anna", layer=7)
+    with pytest.raises(ConfigError, match="prompt"):
+        checkpoint_viewer(growing_model())

@@ -1,0 +1,131 @@
+"""The slider's data, and the two pages over training, on a run of two minutes ago: five steps."""
+
+import json
+from base64 import b64decode
+
+import numpy as np
+import pytest
+import torch
+
+from dashboards.components.timeline import MOST_CURVES, told
+from interp.analyses.learning.checkpoint_metrics import checkpoint_metrics
+from interp.analyses.learning.checkpoint_viewer import checkpoint_viewer
+from interp.models.gpt import GPT
+from interp.models.io.checkpoint import save_weights
+from tests.analyses.tiny_growing import STEPS, growing_model
+from tests.analyses.tiny_world import TinyWorld
+from tests.dashboards.shelves import make_model
+
+WORLD = TinyWorld()
+
+
+def add_history(folder, steps=(0, 1, 4, 16, 64)):
+    """Checkpoints of random weights below a model's folder."""
+    from interp.models.io.load import load_model
+
+    model = load_model(folder)
+    for step in steps:
+        weights = dict(GPT(model.cfg, model.tokenizer, seed=step).state_dict())
+        save_weights(folder, step, weights)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A shelf of two runs with five checkpoints each."""
+    root = tmp_path_factory.mktemp("runs")
+    for seed in range(2):
+        add_history(make_model(root / f"run-{seed}", seed=seed))
+    return root
+
+
+def test_the_browser_gets_the_numbers_of_the_results():
+    grown = checkpoint_viewer(growing_model(), "Anna sits in the attic.", WORLD, n_tokens=2)
+    curves = checkpoint_metrics(growing_model(), WORLD, measures=["rank", "distance"])
+    data = told(grown, curves, curves.curves)
+    assert len(data["curves"]) == MOST_CURVES and data["steps"] == list(STEPS)
+    shape = (len(STEPS), len(grown.words), 2)
+    points = np.frombuffer(b64decode(data["points"]), "<i2").reshape(shape) / 32_767
+    scaled = grown.points / grown.points.abs().max()
+    assert np.abs(points - scaled.numpy()).max() < 1e-4
+    pattern = np.frombuffer(b64decode(data["pattern"]), "u1").reshape(grown.pattern.shape) / 255
+    assert np.abs(pattern - grown.pattern.numpy()).max() <= 0.5 / 255 + 1e-6
+    best = np.frombuffer(b64decode(data["best"]), "<u2").reshape(grown.chances.shape)
+    assert data["names"][best[-1, -1, -1]] == grown.guesses[-1][-1][-1]
+    assert json.loads(json.dumps(data, allow_nan=False)) == data
+
+
+def test_fifty_checkpoints_of_a_long_prompt_are_a_small_message():
+    grown = checkpoint_viewer(
+        growing_model(), " ".join(["Anna sits in the attic."] * 4), WORLD, n_tokens=2
+    )
+    curves = checkpoint_metrics(growing_model(), WORLD, measures=["distance"])
+    size = len(json.dumps(told(grown, curves, curves.curves)))
+    assert size / len(STEPS) * 50 < 500_000
+
+
+def test_the_page_shows_curves_and_the_slider(application, runs):
+    test = application("checkpoint_metrics", folder=runs, model="run-0")
+    assert [e.message for e in test.exception] == [] and not test.error
+    assert len(test.get("plotly_chart")) == 1  # the curves; the slider draws the rest
+    assert {"Prompt"} <= {box.label for box in test.main.text_input}
+    test.multiselect(key="measures").set_value(["distance"]).run()
+    assert [e.message for e in test.exception] == []
+    test.multiselect(key="measures").set_value([]).run()
+    assert any("Choose a measure" in each.value for each in test.caption)
+
+
+@pytest.mark.parametrize("text", ["<b>bold</b> ![](http://example.org/x.png)", "a garden " * 400])
+def test_a_prompt_that_cannot_be_read_is_answered_with_a_sentence(application, runs, text):
+    test = application("checkpoint_metrics", folder=runs, model="run-0", start=text)
+    assert [e.message for e in test.exception] == []
+    assert len(test.error) == 1
+
+
+@pytest.mark.slow
+def test_a_changed_prompt_waits_for_its_button_and_an_unreadable_one_is_refused_at_once(
+    application, runs
+):
+    def buttons() -> list[str]:
+        return [button.key for button in test.button if button.key == "anew_watch"]
+
+    test = application("checkpoint_metrics", folder=runs, model="run-0")
+    first = test.text_input(key="start").value
+    test.text_input(key="start").set_value("It is a sunny morning.").run()
+    assert buttons() and not test.error and "prompt" in words(test)
+    test.text_input(key="start").set_value("<b>").run()
+    assert len(test.error) == 1 and not test.exception
+    test.text_input(key="start").set_value(first).run()
+    assert not buttons() and not test.error
+    test.text_input(key="start").set_value("It is a sunny morning.").run()
+    test.button(key="anew_watch").click().run()
+    assert not buttons() and not test.error and not test.exception
+
+
+def words(test) -> str:
+    return " ".join(each.value for each in test.caption)
+
+
+def test_a_model_without_checkpoints_says_what_is_needed(application):
+    for stem in ("checkpoint_metrics", "emergence"):
+        test = application(stem, model="bytes")
+        assert any("checkpoint" in each.value for each in test.info)
+
+
+@pytest.mark.slow
+def test_what_appeared_when_is_measured_only_when_asked_for(application, runs):
+    test = application("emergence", folder=runs, model="run-0")
+    assert not test.get("plotly_chart")
+    test.multiselect(key="runs").set_value(["run-1"]).run()
+    test.button(key="measure_emergence").click().run()
+    assert [e.message for e in test.exception] == [] and not test.error
+    assert len(test.get("plotly_chart")) == 1
+    told = " ".join(each.value for each in test.markdown).replace("\\", "")
+    assert "n = 2 runs" in told
+
+
+def test_points_are_kept_in_range():
+    grown = checkpoint_viewer(growing_model(), "Anna sits", WORLD, n_tokens=1, steps=STEPS[:2])
+    curves = checkpoint_metrics(growing_model(), measures=["distance"], steps=STEPS[:2])
+    data = told(grown, curves, ())
+    assert data["curves"] == [] and torch.isfinite(grown.points).all()
