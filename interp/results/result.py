@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Self, get_type_hints
 
 import torch
 
@@ -56,6 +56,8 @@ class Result:
     """
 
     provenance: Provenance
+    former_fields: ClassVar[Mapping[str, str]] = {}
+    """Names that fields had in earlier versions, to today's: saved results still say them."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -148,8 +150,9 @@ class Result:
     @classmethod
     def _build(cls, folder: str | Path, about: dict, tensors: dict[str, torch.Tensor]) -> Self:
         try:
-            held = values.decode(about["fields"], tensors)
-            return cls(provenance=provenance_from_json(about["provenance"]), **held)
+            saved = values.decode(about["fields"], tensors)
+            own = {cls.former_fields.get(name, name): value for name, value in saved.items()}
+            return cls(provenance=provenance_from_json(about["provenance"]), **own)
         except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
             raise CheckpointError(
                 f"{folder} does not hold what a {cls.__name__} needs: {error}. It was damaged, "
