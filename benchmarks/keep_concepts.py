@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import interp
-from dashboards.page.measurements import keep
+from dashboards.page.measurements import save
 from dashboards.steering.concept_sliders import found_by
 from dashboards.steering.dose_zones import asked
 
@@ -19,8 +19,8 @@ def main(folder: str = "trained_models/stories-demo", *words: str) -> None:
     for word in words or world.concepts["mood"]:
         concept = interp.concept(model, **found_by(model, word, world))
         curve = interp.steering(model, **asked(concept, concept.where_written, world, ()))
-        keep(place, f"concept-{word}", concept)
-        keep(place, f"steering-{word}", curve)
+        save(place, f"concept-{word}", concept)
+        save(place, f"steering-{word}", curve)
         print(curve, [(zone.kind, zone.low, zone.high) for zone in curve.zones()])
 
 

@@ -52,7 +52,7 @@ def test_a_full_disk_or_a_kill_leaves_the_old_tensors(tmp_path, how):
     before = path.read_bytes()
     program = textwrap.dedent(f"""
         import os, resource, signal, sys, torch
-        from interp import files
+        from interp.core import files
         if {how == "full disk"}:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
