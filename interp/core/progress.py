@@ -1,7 +1,8 @@
-"""How far a slow call is, told to whoever listens; nobody has to, and no result ever depends on it.
+"""How far a slow call is, for whoever listens; no result ever depends on it.
 
-An instrument says `tell("layer 2", 3, 5)`; a page or a command that wants a bar calls it inside
-`with listening(sink):`. What is listening is no argument, so it is not in a result's provenance.
+An instrument calls `report_progress("layer 2", 3, 5)`; a page or a command that wants a bar calls
+it inside `with listening(sink):`. What listens is no argument, so it is not in a result's
+provenance.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,11 +13,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """What is being done, and what share of the whole call is behind.
+    """What is being done, and what share of the whole call is finished.
 
     Attributes:
-        stage: in words.
-        share: in [0, 1].
+        stage: what is being done, in words.
+        share: finished share of the whole call, in [0, 1].
     """
 
     stage: str
@@ -29,11 +30,11 @@ _sink: ContextVar[Sink | None] = ContextVar("interp_progress", default=None)
 
 @contextmanager
 def listening(sink: Sink) -> Iterator[None]:
-    """Send what is told in this block (of this thread) to `sink`.
+    """Send the progress reported in this block (of this thread) to `sink`.
 
     Example:
         >>> with listening(lambda progress: print(progress.stage, progress.share)):
-        ...     tell("halfway", 1, 2)
+        ...     report_progress("halfway", 1, 2)
         halfway 0.5
     """
     token = _sink.set(sink)
@@ -43,13 +44,13 @@ def listening(sink: Sink) -> Iterator[None]:
         _sink.reset(token)
 
 
-def tell(stage: str, done: float, of: float) -> None:
-    """Say what comes next, and how much of all the work is done.
+def report_progress(stage: str, done: float, of: float) -> None:
+    """Report what comes next, and how much of all the work is done.
 
     Args:
         stage: what is done from now on, in words.
-        done: how many parts of the work are behind.
-        of: how many there are.
+        done: how many parts of the work are finished.
+        of: how many parts there are.
     """
     sink = _sink.get()
     if sink is not None:
@@ -57,17 +58,17 @@ def tell(stage: str, done: float, of: float) -> None:
 
 
 @contextmanager
-def part(low: float, high: float, name: str = "") -> Iterator[None]:
-    """Within this block, 0 to 1 of what is told is `low` to `high` of the whole.
+def progress_range(low: float, high: float, name: str = "") -> Iterator[None]:
+    """Within this block, a reported share of 0 to 1 means `low` to `high` of the whole call.
 
     Args:
-        low: share of the work that is behind when the block begins.
-        high: share that is behind when it ends.
-        name: stands before each stage.
+        low: share of the work that is finished when the block begins.
+        high: share of the work that is finished when the block ends.
+        name: put before the name of each stage.
     Example:
         >>> with listening(lambda progress: print(progress.stage, progress.share)):
-        ...     with part(0.5, 1.0, "controls: "):
-        ...         tell("layer 0", 1, 2)
+        ...     with progress_range(0.5, 1.0, "controls: "):
+        ...         report_progress("layer 0", 1, 2)
         controls: layer 0 0.75
     """
     sink = _sink.get()
@@ -75,8 +76,8 @@ def part(low: float, high: float, name: str = "") -> Iterator[None]:
         yield
         return
 
-    def within(told: Progress) -> None:
-        sink(Progress(stage=name + told.stage, share=low + (high - low) * told.share))
+    def within(part: Progress) -> None:
+        sink(Progress(stage=name + part.stage, share=low + (high - low) * part.share))
 
     with listening(within):
         yield

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.core.hooks import Name
-from interp.core.progress import tell
+from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel
 from interp.methods.data.examples import Example
 
@@ -46,7 +46,7 @@ def rows_at(
     found: list[Tensor | None] = [None] * len(examples)
     order = sorted(longest, key=lambda s: len(longest[s]))
     for number, stories in enumerate(_batches(order, batch)):
-        tell("reading the texts", number * batch, len(order))
+        report_progress("reading the texts", number * batch, len(order))
         run = model.run(_padded([longest[s] for s in stories], model.device), cache=list(sites))
         stacked = torch.stack([run[site].flatten(2).float() for site in sites])
         for row, story in enumerate(stories):

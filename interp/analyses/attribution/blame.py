@@ -19,7 +19,7 @@ from interp.analyses.attribution._parameter_sums import (
     shares_of,
     tensor_names,
 )
-from interp.core.progress import tell
+from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel, Prompt
 from interp.methods.data.answer_loss import Lesson, read
 from interp.methods.data.hardest_questions import mistake_of
@@ -199,14 +199,14 @@ def blame(
     """
     call = dict(locals())
     lesson = mistake_of(model, prompt, answer, world, seed)
-    tell("the gradient", 0, 3)
+    report_progress("the gradient", 0, 3)
     now = _precise(model)
     reading, grads = _gradient(model, now, lesson)
     times = {name: grad * now[name].detach() for name, grad in grads.items()}
-    tell("the way from the first weights", 1, 3)
+    report_progress("the way from the first weights", 1, 3)
     least = float(reading.loss[0])
     line = _line(model, now, lesson, tolerance, most_points, least) if path else None
-    tell("controls", 2, 3)
+    report_progress("controls", 2, 3)
     measures = [_lengths(model, grads, k), _sums(model, times, k)]
     measures.append(_sums(model, line.shares, k) if line else _unknown(measures[1]))
     twins = untrained_twins(model, untrained, seed)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from interp.analyses.attribution._tracin import gradient_of, overlap, products
 from interp.core.errors import ConfigError
-from interp.core.progress import tell
+from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel, Prompt
 from interp.core.statistics.association import spearman
 from interp.methods.batches import Batch, batches, rows_of, texts_of
@@ -181,7 +181,7 @@ def influence(
     rows = rows_of(model, read)
     found, losses, last = [], [], max(1, len(chosen)) - 1
     for i, step in enumerate(chosen or (None,)):
-        tell(f"step {step}" if chosen else "the texts", i, last + 2)
+        report_progress(f"step {step}" if chosen else "the texts", i, last + 2)
         at = model if step is None else model.history[step]
         tokens, loss = _per_token(at, lesson, rows)
         found.append(tokens)
@@ -191,7 +191,7 @@ def influence(
         weights = weights / by_step.std(1, correction=0).clamp(min=1e-30)
     scores = weights @ by_step
     strongest = _strongest(scores, k)
-    tell("controls", last + 1, last + 2)
+    report_progress("controls", last + 1, last + 2)
     twins = untrained_twins(model, untrained, seed)
     bare = [_scores(twin, lesson, rows) for twin in twins]
     return Influence(

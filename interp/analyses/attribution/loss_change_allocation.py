@@ -11,7 +11,7 @@ from torch import Tensor
 from interp.analyses.attribution._loss_path_integral import MOST_POINTS, Line, Loss, along
 from interp.analyses.attribution._parameter_sums import largest, layer_names, named, shares_of
 from interp.core.errors import ConfigError
-from interp.core.progress import tell
+from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel
 from interp.methods.batches import Batch, batches, rows_of, texts_of
 from interp.methods.parameters import Parameters, losses_of, parameters_of
@@ -190,7 +190,7 @@ def loss_change_allocation(
     loss = _loss(model, rows)
     stretches, losses, params = [], [], _weights(model, chosen[0])
     for i, step in enumerate(chosen[1:]):
-        tell(f"steps {chosen[i]} to {step}", i, len(chosen) - 1)
+        report_progress(f"steps {chosen[i]} to {step}", i, len(chosen) - 1)
         after = _weights(model, step)
         line = along(params, after, loss, tolerance=tolerance, most=most_points)
         stretches.append(_stretch(model, line, k))

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.core.errors import NotEnoughDataError
-from interp.core.progress import part, tell
+from interp.core.progress import progress_range, report_progress
 from interp.core.protocols import LanguageModel
 from interp.methods.activations import residual_sites, rows_at, site_label
 from interp.methods.data.answers import read_stories, regrets
@@ -167,11 +167,11 @@ def look_at(
         seed: of the shuffles.
     """
     sites = residual_sites(model)
-    with part(0.0, 0.6):
+    with progress_range(0.0, 0.6):
         rows = rows_at(model, [cell for task in tasks for cell in task.cells], sites)
     right, shuffled, chosen, start = {}, {}, {}, 0
     for number, task in enumerate(tasks):
-        tell(f"fitting, {task.name}", 0.6 + 0.4 * number / len(tasks), 1)
+        report_progress(f"fitting, {task.name}", 0.6 + 0.4 * number / len(tasks), 1)
         mine = rows[:, start : start + len(task.cells)]
         start += len(task.cells)
         best, flags = _best(task, mine, l2, seed)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from interp.analyses.behavior._state_readability import Seen, Task, by_story, find_tasks, look_at
 from interp.core.errors import ConfigError, NotEnoughDataError, near_misses
-from interp.core.progress import part
+from interp.core.progress import progress_range
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import (
     UNKNOWN,
@@ -249,14 +249,14 @@ def fidelity(
     told = {ids_of(model, testing): tasks}
     for number, (_, step, make) in enumerate(places):
         share = 0.9 / len(places)
-        with part(number * share, (number + 1) * share, f"{_named(step)}: "):
+        with progress_range(number * share, (number + 1) * share, f"{_named(step)}: "):
             each = make()
             ids = ids_of(each, testing)
             if ids not in told:  # the same words under other numbers
                 same_split(each, model, testing)
                 told[ids] = find_tasks(each, world, wanted, training, testing, max_examples)
             seen.append(look_at(each, told[ids], testing, l2, seed))
-    with part(0.9, 1.0, "untrained model: "):
+    with progress_range(0.9, 1.0, "untrained model: "):
         twins = [look_at(t, tasks, testing, l2, seed) for t in untrained_twins(model, 1, seed)]
     run = [number for number, _, _ in places]
     return Fidelity(

@@ -27,7 +27,7 @@ from interp.analyses.interventions._edit_controls import (
 )
 from interp.core.edits import Add, Where
 from interp.core.errors import ConfigError, NotEnoughDataError, near_misses
-from interp.core.progress import part, tell
+from interp.core.progress import progress_range, report_progress
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval, plain
 from interp.methods.activations import Site, residual_sites, site_label
@@ -226,10 +226,10 @@ def state_edit(
     places = [name for name in POSITIONS if all(name in i.positions for i in bench.training)]
     if position not in places:
         raise ConfigError(f"No word of this world's text is {POSITIONS[position]} for {variable}.")
-    with part(0.0, 0.2):
+    with progress_range(0.0, 0.2):
         rows = {name: rows_of(model, bench.training, name, sites) for name in places}
     means = {name: means_of(rows[name], bench.training, bench.classes) for name in places}
-    with part(0.2, 0.7):
+    with progress_range(0.2, 0.7):
         grid, chosen = _grid(model, bench, means, sites, doses, seed)
     column = places.index(position)
     best = int(grid[:, column].argmax())
@@ -237,7 +237,7 @@ def state_edit(
         site=sites[best], position=position, dose=chosen[best][column],
         means=means[position][best], rows=rows[position][best],
     )  # fmt: skip
-    with part(0.7, 1.0):
+    with progress_range(0.7, 1.0):
         found = held_out(model, bench, cell, call)
     return StateEdit(
         variable=variable,
@@ -301,7 +301,7 @@ def _grid(
     wanted = [bench.answers[value] for value in new]
     grid, chosen = torch.zeros(len(sites), len(means)), []
     for row, site in enumerate(sites):
-        tell(f"editing, {site_label(site, model.cfg.n_layers)}", row, len(sites))
+        report_progress(f"editing, {site_label(site, model.cfg.n_layers)}", row, len(sites))
         chosen.append([])
         for column, (name, of) in enumerate(means.items()):
             vectors = differences(items, new, of[row], bench.classes)

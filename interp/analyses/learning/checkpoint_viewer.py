@@ -11,7 +11,7 @@ from torch import Tensor
 from interp.analyses.learning._checkpoint_snapshot import Asked, keep, known, look
 from interp.analyses.learning._procrustes import plane, turned
 from interp.core.errors import ConfigError, TokenError
-from interp.core.progress import tell
+from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel, Tokenizer
 from interp.methods.activations import residual_sites, site_label
 from interp.methods.prompts import displayed, one_row
@@ -168,7 +168,7 @@ def checkpoint_viewer(
     )
     seen, patterns = [], []
     for number, step in enumerate(kept):
-        tell(f"step {step:,}", number, len(kept))
+        report_progress(f"step {step:,}", number, len(kept))
         there = known(model.hash, step, asked)
         if there is None:
             there = look(history[step], tokens, asked)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from interp.analyses.learning._level_losses import Lessons, lessons_of
 from interp.core.errors import ConfigError, near_misses
-from interp.core.progress import tell
+from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval, plain
 from interp.core.statistics.over_seeds import difference_over_seeds, mean_over_seeds
@@ -299,7 +299,9 @@ def _measured(
     losses, answers = [], []
     for i, course in enumerate(courses):
         for j, step in enumerate(steps):
-            tell(f"{course.name}, step {step:,}", i * len(steps) + j, len(courses) * len(steps))
+            report_progress(
+                f"{course.name}, step {step:,}", i * len(steps) + j, len(courses) * len(steps)
+            )
             loss, right = lessons.read(course.history[step])
             losses.append(loss)
             answers.append(right)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from interp.core.errors import ConfigError, near_misses
 from interp.core.hooks import Name
-from interp.core.progress import part, tell
+from interp.core.progress import progress_range, report_progress
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval
 from interp.methods.activations import residual_sites, site_label
@@ -206,16 +206,16 @@ def probe(
     """
     call = dict(locals())
     chosen = residual_sites(model, sites) if isinstance(sites, str) else list(sites)
-    tell("gathering the examples", 0, 1)
+    report_progress("gathering the examples", 0, 1)
     data = prepare(_examples(model, call), _values(world, variable), seed)
-    with part(0.1, 0.6 if n_untrained else 1.0, "this model: "):
+    with progress_range(0.1, 0.6 if n_untrained else 1.0, "this model: "):
         fits = fit_sites(model, data, chosen, kind, l2, seed)
     one_task, twins = only_truth(data), []
     for number, twin in enumerate(untrained_twins(model, n_untrained, seed)):
         begins = 0.6 + 0.4 * number / n_untrained
-        with part(begins, begins + 0.4 / n_untrained, f"untrained model {number + 1}: "):
+        with progress_range(begins, begins + 0.4 / n_untrained, f"untrained model {number + 1}: "):
             twins.append(fit_sites(twin, one_task, chosen, kind, l2, seed))
-    tell("counting", 1, 1)
+    report_progress("counting", 1, 1)
     hooks = tuple(f"{site[0]} {site[1]}" if isinstance(site, tuple) else site for site in chosen)
     return Probe(
         variable=variable or "label",

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from interp.core.errors import ConfigError, ModelMismatchError, near_misses
 from interp.core.hooks import Name
-from interp.core.progress import part, tell
+from interp.core.progress import progress_range, report_progress
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval
 from interp.methods.activations import site_label
@@ -257,7 +257,7 @@ def state_decoding(
         names, and each kind of token is counted apart.
     """
     call = dict(locals())
-    tell("telling stories", 0, 1)
+    report_progress("telling stories", 0, 1)
     site = _site(model, site, decoder)
     classes = _classes(world, variable)
     told = world.sample(story, level=level, split="held_out")
@@ -265,13 +265,13 @@ def state_decoding(
     _holds_on(variable, told.facts)
     model.to_tokens(told_text)
     mine = _tracked(model, world, told_text, facts, variable)
-    with part(0.0, 0.05):
+    with progress_range(0.0, 0.05):
         training = _stories(model, world, call, "train", n_stories)
     if decoder is None:
         fields = _trained(model, world, training, site, call)
     else:
         fields = _taken(decoder, model, variable)
-    tell("reading the story", 1, 1)
+    report_progress("reading the story", 1, 1)
     return StateDecoding(
         variable=variable,
         text=told_text,
@@ -347,7 +347,7 @@ def _stories(
     told = sample_stories(world, count, first=0 if split == "train" else TESTED_FROM, **drawn)
     tracks = []
     for number, each in enumerate(told):
-        tell("following the stories", number, count)
+        report_progress("following the stories", number, count)
         tracks.append(_tracked(model, world, each.text, each.facts, call["variable"]))
     return [each for each in tracks if len(each.ids) <= model.cfg.n_ctx]
 
@@ -367,17 +367,17 @@ def _trained(
     """Decoders of this model, what they reach on test stories, and what an untrained one's do."""
     classes, seed = tuple(world.variables[call["variable"]]), call["seed"]
     cells = _cells(training, classes, seed)
-    with part(0.05, 0.1):
+    with progress_range(0.05, 0.1):
         testing = _stories(model, world, call, "held_out", call["n_test"])
     known = {each.ids[: each.settled] for each in training}
     testing = [each for each in testing if each.ids[: each.settled] not in known]
     test_cells = _cells(testing, classes, seed)
     ends = 0.6 if call["n_untrained"] else 1.0
-    with part(0.1, ends, "this model: "):
+    with progress_range(0.1, ends, "this model: "):
         decoders, controls = _fitted_and_scored(model, cells, test_cells, classes, site, call)
     accuracy = controls.pop("probe", {})
     for twin in untrained_twins(model, min(1, call["n_untrained"]), seed):
-        with part(ends, 1.0, "untrained model: "):
+        with progress_range(ends, 1.0, "untrained model: "):
             _, reached = _fitted_and_scored(twin, cells, test_cells, classes, site, call)
         controls = {"untrained": reached.get("probe", {}), **controls}
     return {
@@ -399,9 +399,9 @@ def _fitted_and_scored(
     site: tuple[str, int],
     call: dict[str, Any],
 ) -> tuple[Decoders, dict[str, dict[str, Interval]]]:
-    with part(0.0, 0.8):
+    with progress_range(0.0, 0.8):
         decoders = fit_decoders(model, cells, classes, site, call["l2"], call["seed"])
-    with part(0.8, 1.0):
+    with progress_range(0.8, 1.0):
         return decoders, scored(model, decoders, test_cells, classes, site, call["seed"])
 
 

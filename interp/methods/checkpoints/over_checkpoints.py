@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interp.core.errors import ConfigError
-from interp.core.progress import tell
+from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel
 from interp.methods.checkpoints.evaluation_set import HELD_OUT, Ground, Look
 from interp.methods.checkpoints.measure_cache import keep, known
@@ -69,11 +69,11 @@ def timeline(model: LanguageModel, world: World | None, settings: Settings) -> T
     folder = getattr(history, "folder", None)
     found, fresh = [], 0
     for number, step in enumerate(steps):
-        tell(f"step {step:,}", number, len(steps) + 1)
+        report_progress(f"step {step:,}", number, len(steps) + 1)
         scores, new = _measured(history[step], ground, chosen, folder)
         found.append(scores)
         fresh += new
-    tell("an untrained model", len(steps), len(steps) + 1)
+    report_progress("an untrained model", len(steps), len(steps) + 1)
     untrained: dict[str, float] = {}
     behavioural = [name for name in chosen if name not in OF_WEIGHTS]
     twin_seed = FRESH_SEED + settings.seed

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from interp.core.errors import NotEnoughDataError
 from interp.core.hooks import Name
-from interp.core.progress import part, tell
+from interp.core.progress import progress_range, report_progress
 from interp.core.protocols import LanguageModel, Tokenizer
 from interp.core.statistics.intervals import Interval, paired_difference, rate
 from interp.methods.activations import rows_at, site_label
@@ -103,12 +103,12 @@ def fit_sites(
     model: LanguageModel, data: ProbeData, sites: Sequence[Name], kind: Kind, l2: float, seed: int
 ) -> list[Fit]:
     """Every task fitted and scored at every site."""
-    with part(0.0, 0.3):
+    with progress_range(0.0, 0.3):
         rows = rows_at(model, data.examples, sites)
     fits = []
     for number, (site, of_site) in enumerate(zip(sites, rows.unbind(0), strict=True)):
         share = 0.3 + 0.7 * number / len(sites)
-        tell(f"fitting, {site_label(site, model.cfg.n_layers)}", share, 1)
+        report_progress(f"fitting, {site_label(site, model.cfg.n_layers)}", share, 1)
         fits.append(_fit(of_site, data, kind, l2, seed))
     return fits
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from interp.core.errors import NotEnoughDataError
 from interp.core.hooks import Name
-from interp.core.progress import part, tell
+from interp.core.progress import progress_range, report_progress
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval, rate
 from interp.methods.activations import rows_at
@@ -78,12 +78,12 @@ def fit_decoders(
             f"Reading a story needs {FEWEST_ROWS} tokens of one kind at which two values or more "
             f"are true; {len(cells)} tokens came. Ask for more stories."
         )
-    with part(0.0, 0.5):
+    with progress_range(0.0, 0.5):
         rows = rows_at(model, cells, [site])[0]
     labels = torch.tensor([classes.index(cell.label) for cell in cells])
     found: dict[str, tuple[Linear, int]] = {}
     for number, (name, held) in enumerate(names.items()):
-        tell(f"fitting, {name}", 0.5 + 0.5 * number / len(names), 1)
+        report_progress(f"fitting, {name}", 0.5 + 0.5 * number / len(names), 1)
         truth = labels[held]
         order = torch.randperm(len(held), generator=torch.Generator().manual_seed(seed))
         tasks = torch.stack([truth, truth[order]])
