@@ -17,7 +17,7 @@ import torch
 import interp
 from interp.core.statistics.intervals import Interval, bootstrap_mean, paired_difference
 from interp.methods.batches import batches, rows_of
-from interp.methods.data.answer_loss import Lesson
+from interp.methods.data.answer_loss import PromptAnswer
 from interp.methods.data.hardest_questions import losses_on, worst_questions
 from interp.models.config import GPTConfig
 from interp.models.gpt import GPT
@@ -39,8 +39,8 @@ def main() -> None:
     tokenizer = Tokenizer.words([world.sample(number).text for number in range(600)])
     model = train(texts, tokenizer, told.steps, keep=4)
     mistakes = worst_questions(model, world, told.mistakes)
-    lessons = [lesson for _, lesson, _ in mistakes]
-    whole = torch.tensor(losses_on(model, lessons))
+    pairs = [pair for _, pair, _ in mistakes]
+    whole = torch.tensor(losses_on(model, pairs))
     print(
         f"{len(mistakes)} mistakes, losses {whole.min():.2f} to {whole.max():.2f} nats", flush=True
     )
@@ -48,12 +48,12 @@ def main() -> None:
     def change(removed: Collection[int]) -> torch.Tensor:
         """How each mistake's loss changes without these texts."""
         again = train(texts, tokenizer, told.steps, without=frozenset(removed))
-        return torch.tensor(losses_on(again, lessons)) - whole
+        return torch.tensor(losses_on(again, pairs)) - whole
 
     random = torch.stack([change(random_set(seed)) for seed in range(RANDOM_SETS)])
     changes: dict[str, list[float]] = {kind: [] for kind in KINDS}
-    for number, lesson in enumerate(lessons):
-        for kind, removed in zip(KINDS, named_sets(model, texts, lesson), strict=True):
+    for number, pair in enumerate(pairs):
+        for kind, removed in zip(KINDS, named_sets(model, texts, pair), strict=True):
             changes[kind].append(float(change(removed)[number]))
         print(number, {kind: round(found[-1], 3) for kind, found in changes.items()}, flush=True)
     report(changes, random)
@@ -101,10 +101,10 @@ def random_set(seed: int) -> list[int]:
     ]
 
 
-def named_sets(model: GPT, texts: Sequence[str], lesson: Lesson) -> list[list[int]]:
+def named_sets(model: GPT, texts: Sequence[str], pair: PromptAnswer) -> list[list[int]]:
     """The texts to take away for one mistake, in the order of KINDS."""
-    prompt = torch.tensor([lesson.prompt])
-    answer = model.tokenizer.decode(list(lesson.answer))
+    prompt = torch.tensor([pair.prompt])
+    answer = model.tokenizer.decode(list(pair.answer))
     found = interp.influence(model, texts, prompt=prompt, answer=answer, untrained=0)
     order = found.scores.argsort(descending=True).tolist()
     alike = found.overlap.argsort(descending=True).tolist()
@@ -123,7 +123,8 @@ def report(changes: dict[str, list[float]], random: torch.Tensor) -> None:
     print("change of the mistake's loss (nats), and its difference from random removal")
     for name, (own, paired) in table.items():
         print(f"  {name:18} {signed(own):28} {signed(paired) if paired else ''}")
-    apart = not table["helped most"][0].overlaps(table["random"][0])
+    most, random_ = table["helped most"][0], table["random"][0]
+    apart = most.above(random_) or random_.above(most)
     print("intervals of 'helped most' and 'random' " + ("do not overlap" if apart else "overlap"))
     print(json.dumps({"changes": changes, "random": random.tolist()}))
 

@@ -6,7 +6,7 @@ import streamlit as st
 import torch
 
 from interp.core.protocols import LanguageModel
-from interp.methods.data.answer_loss import Lesson, asked_by
+from interp.methods.data.answer_loss import PromptAnswer, questions_of
 from interp.worlds.world import World
 
 STORIES, MOST, TOGETHER = 60, 8, 32
@@ -33,14 +33,14 @@ def mistakes(model: LanguageModel, world: World | None) -> list[Mistake]:
 
 @st.cache_resource(max_entries=8, show_spinner="Looking for its mistakes …")
 def _mistakes(weights: str, _model: LanguageModel, _world: World) -> list[Mistake]:
-    found: list[tuple[str, str, Lesson]] = []
+    found: list[tuple[str, str, PromptAnswer]] = []
     for number in range(STORIES):
-        found += asked_by(_model, _world, number, split="composition")
+        found += questions_of(_model, _world, number, split="composition")
     chances: list[float] = []
     for start in range(0, len(found), TOGETHER):
-        part = [lesson for _, _, lesson in found[start : start + TOGETHER]]
-        logits = _model.run([list(lesson.prompt) for lesson in part]).logits[:, -1]
-        first = torch.tensor([lesson.answer[0] for lesson in part], device=logits.device)
+        part = [pair for _, _, pair in found[start : start + TOGETHER]]
+        logits = _model.run([list(pair.prompt) for pair in part]).logits[:, -1]
+        first = torch.tensor([pair.answer[0] for pair in part], device=logits.device)
         chances += logits.softmax(-1).gather(-1, first[:, None])[:, 0].tolist()
     pairs = sorted(zip(chances, found, strict=True), key=lambda pair: pair[0])[:MOST]
     return [

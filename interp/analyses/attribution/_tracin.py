@@ -16,17 +16,17 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from interp.core.protocols import LanguageModel
 from interp.methods.batches import Batch
-from interp.methods.data.answer_loss import Lesson, read
+from interp.methods.data.answer_loss import PromptAnswer, answer_loss
 from interp.methods.parameters import Parameters, losses_of, parameters_of, shell_of
 
 _ONE_AT_A_TIME = Lock()
 """Forward mode counts its levels, and attention chooses its code, for the whole process."""
 
 
-def gradient_of(model: LanguageModel, lesson: Lesson) -> tuple[Parameters, float]:
+def gradient_of(model: LanguageModel, pair: PromptAnswer) -> tuple[Parameters, float]:
     """The gradient of a mistake's loss at the model's own weights, and the loss in nats."""
     params = parameters_of(model, shared=True)
-    loss = read(shell_of(model), params, [lesson]).loss[0]
+    loss = answer_loss(shell_of(model), params, [pair]).loss[0]
     found = torch.autograd.grad(loss, list(params.values()), allow_unused=True)
     pairs = zip(params.items(), found, strict=True)
     grads = {n: torch.zeros_like(p) if g is None else g for (n, p), g in pairs}

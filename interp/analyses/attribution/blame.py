@@ -21,7 +21,7 @@ from interp.analyses.attribution._parameter_sums import (
 )
 from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel, Prompt
-from interp.methods.data.answer_loss import Lesson, read
+from interp.methods.data.answer_loss import PromptAnswer, answer_loss
 from interp.methods.data.hardest_questions import mistake_of
 from interp.methods.parameters import Parameters, parameters_of, shell_of
 from interp.methods.prompts import displayed
@@ -198,23 +198,23 @@ def blame(
         straight line (theirs over inputs, ours over weights).
     """
     call = dict(locals())
-    lesson = mistake_of(model, prompt, answer, world, seed)
+    pair = mistake_of(model, prompt, answer, world, seed)
     report_progress("the gradient", 0, 3)
     now = _precise(model)
-    reading, grads = _gradient(model, now, lesson)
+    reading, grads = _gradient(model, now, pair)
     times = {name: grad * now[name].detach() for name, grad in grads.items()}
     report_progress("the way from the first weights", 1, 3)
     least = float(reading.loss[0])
-    line = _line(model, now, lesson, tolerance, most_points, least) if path else None
+    line = _line(model, now, pair, tolerance, most_points, least) if path else None
     report_progress("controls", 2, 3)
     measures = [_lengths(model, grads, k), _sums(model, times, k)]
     measures.append(_sums(model, line.shares, k) if line else _unknown(measures[1]))
     twins = untrained_twins(model, untrained, seed)
-    alike = [_tensor_lengths(t, _gradient(t, _precise(t), lesson)[1]) for t in twins]
+    alike = [_tensor_lengths(t, _gradient(t, _precise(t), pair)[1]) for t in twins]
     best = int(reading.log_probs[0].argmax())
     return Blame(
-        tokens=displayed(model.tokenizer, lesson.prompt),
-        answer="".join(displayed(model.tokenizer, lesson.answer)),
+        tokens=displayed(model.tokenizer, pair.prompt),
+        answer="".join(displayed(model.tokenizer, pair.answer)),
         said=displayed(model.tokenizer, [best])[0],
         said_probability=float(reading.log_probs[0, best].exp()),
         loss_nats=float(reading.loss[0]),
@@ -229,9 +229,9 @@ def blame(
             else tuple(each[name] for each in measures)
             for name in measures[0]
         },
-        without=_without(model, now, lesson, largest(times, k), float(reading.loss[0])),
+        without=_without(model, now, pair, largest(times, k), float(reading.loss[0])),
         untrained=torch.stack(alike) if alike else measures[0]["by_tensor"][None][:0],
-        provenance=provenance(blame, call, prompt=model.tokenizer.decode(list(lesson.prompt))),
+        provenance=provenance(blame, call, prompt=model.tokenizer.decode(list(pair.prompt))),
     )
 
 
@@ -242,14 +242,14 @@ def _precise(model: LanguageModel) -> Parameters:
     return parameters_of(model, dtype=torch.float64) if small else held
 
 
-def _loss(model: LanguageModel, lesson: Lesson) -> Callable[[Mapping[str, Tensor]], Tensor]:
+def _loss(model: LanguageModel, pair: PromptAnswer) -> Callable[[Mapping[str, Tensor]], Tensor]:
     shell = shell_of(model)
-    return lambda params: read(shell, params, [lesson])
+    return lambda params: answer_loss(shell, params, [pair])
 
 
-def _gradient(model: LanguageModel, params: Parameters, lesson: Lesson) -> tuple:
-    """What the model says of the lesson, and the gradient of the answer's loss."""
-    reading = _loss(model, lesson)(params)
+def _gradient(model: LanguageModel, params: Parameters, pair: PromptAnswer) -> tuple:
+    """What the model says of the pair, and the gradient of the answer's loss."""
+    reading = _loss(model, pair)(params)
     found = torch.autograd.grad(reading.loss[0], list(params.values()), allow_unused=True)
     pairs = zip(params.items(), found, strict=True)
     grads = {n: torch.zeros_like(p) if g is None else g for (n, p), g in pairs}
@@ -260,7 +260,7 @@ def _gradient(model: LanguageModel, params: Parameters, lesson: Lesson) -> tuple
 def _line(
     model: LanguageModel,
     now: Parameters,
-    lesson: Lesson,
+    pair: PromptAnswer,
     tolerance: float,
     most: int,
     least: float,
@@ -272,7 +272,7 @@ def _line(
         return None
     kind = next(iter(now.values())).dtype
     start = parameters_of(history[first], dtype=kind, shared=True)
-    reading = _loss(model, lesson)
+    reading = _loss(model, pair)
 
     def loss(params: Parameters) -> float:
         nats = reading(params).loss[0]
@@ -333,10 +333,10 @@ def _unknown(like: dict) -> dict:
 
 @torch.no_grad()
 def _without(
-    model: LanguageModel, params: Parameters, lesson: Lesson, weights: list[Weight], loss: float
+    model: LanguageModel, params: Parameters, pair: PromptAnswer, weights: list[Weight], loss: float
 ) -> Float[Tensor, " n"]:
     """The true change of the loss when each weight alone is set to zero, on a copy."""
-    reading, changes = _loss(model, lesson), []
+    reading, changes = _loss(model, pair), []
     for weight in weights:
         changed = params[weight.tensor].detach().clone()
         changed.view(-1)[weight.place] = 0

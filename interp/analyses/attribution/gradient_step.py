@@ -21,7 +21,7 @@ from interp.analyses.attribution._gradient_steps import (
 from interp.analyses.attribution._part_contributions import parts_moved
 from interp.core.errors import ConfigError
 from interp.core.protocols import LanguageModel, Prompt
-from interp.methods.data.answer_loss import Lesson, Reading, held_out_lessons, read
+from interp.methods.data.answer_loss import AnswerLoss, PromptAnswer, answer_loss, held_out_pairs
 from interp.methods.parameters import Parameters, parameters_of, shell_of
 from interp.methods.prompts import displayed
 from interp.results.provenance import provenance
@@ -263,30 +263,30 @@ def gradient_step(
     """
     call = dict(locals())
     _check(lr, steps, k, n_random)
-    lesson = Lesson.of(model, prompt, answer, rank=1)
-    texts, others = _others(model, lesson, untouched, untouched_answers, world, seed)
+    pair = PromptAnswer.of(model, prompt, answer, rank=1)
+    texts, others = _others(model, pair, untouched, untouched_answers, world, seed)
     shell, start = shell_of(model), parameters_of(model, dtype=_precision(model), shared=True)
 
     def loss(params: Parameters) -> Tensor:
-        return read(shell, params, [lesson]).loss[0]
+        return answer_loss(shell, params, [pair]).loss[0]
 
     walk = descend(loss, start, optimizer, lr, max(steps, 1))
     end = walk.end if steps else plus(start, walk.first, 0.0)
     update = {name: end[name] - start[name].detach() for name in end} if steps else walk.first
     with torch.no_grad():
-        before, after = (read(shell, params, [lesson, *others]) for params in (start, end))
+        before, after = (answer_loss(shell, params, [pair, *others]) for params in (start, end))
         tried = _tried(loss, start, walk, lr)
         lots = range(n_random if steps else 0)
         randoms = [_moved_at_random(start, update, seed + i) for i in lots]
         strayed = [float(loss(params)) - walk.losses[0] for params in randoms]
     parts = parts_moved(model, update, walk.gain)
     return GradientStep(
-        tokens=displayed(model.tokenizer, lesson.prompt),
-        answer="".join(displayed(model.tokenizer, lesson.answer)),
+        tokens=displayed(model.tokenizer, pair.prompt),
+        answer="".join(displayed(model.tokenizer, pair.answer)),
         optimizer=optimizer,
         lr=lr,
         steps=steps,
-        **_candidates(model, lesson, before, after, k),
+        **_candidates(model, pair, before, after, k),
         losses=walk.losses[: steps + 1],
         predicted=walk.predicted,
         **tried,
@@ -327,34 +327,34 @@ def _precision(model: LanguageModel) -> torch.dtype:
 
 def _others(
     model: LanguageModel,
-    lesson: Lesson,
+    pair: PromptAnswer,
     untouched: Sequence[str],
     answers: Sequence[str],
     world: World | None,
     seed: int,
-) -> tuple[list[str], list[Lesson]]:
+) -> tuple[list[str], list[PromptAnswer]]:
     """The untouched prompts: those given, or held-out questions of the world, or none."""
     if not untouched and world is not None:
-        return held_out_lessons(model, world, N_UNTOUCHED, seed=seed, without=[lesson.prompt])
+        return held_out_pairs(model, world, N_UNTOUCHED, seed=seed, without=[pair.prompt])
     if answers and len(answers) != len(untouched):
         raise ConfigError(
             f"Each untouched prompt needs its right answer, or none of them; {len(untouched)} "
             f"prompts and {len(answers)} answers came."
         )
     pairs = zip(untouched, answers or [""] * len(untouched), strict=True)
-    return list(untouched), [Lesson.of(model, text, answer) for text, answer in pairs]
+    return list(untouched), [PromptAnswer.of(model, text, answer) for text, answer in pairs]
 
 
 def _candidates(
-    model: LanguageModel, lesson: Lesson, before: Reading, after: Reading, k: int
+    model: LanguageModel, pair: PromptAnswer, before: AnswerLoss, after: AnswerLoss, k: int
 ) -> dict[str, object]:
     """The best tokens before, then those that became it; the answer's among them."""
     k = min(k, before.log_probs.shape[1])
     best = [reading.log_probs[0].topk(k).indices.tolist() for reading in (before, after)]
-    ids = list(dict.fromkeys([*best[0], lesson.answer[0], *best[1][: max(k // 2, 1)]]))
+    ids = list(dict.fromkeys([*best[0], pair.answer[0], *best[1][: max(k // 2, 1)]]))
     return {
         "candidates": displayed(model.tokenizer, ids),
-        "right": ids.index(lesson.answer[0]),
+        "right": ids.index(pair.answer[0]),
         "before": before.log_probs[0, ids].exp(),
         "after": after.log_probs[0, ids].exp(),
     }
@@ -398,20 +398,20 @@ def _moved_at_random(start: Parameters, update: Parameters, seed: int) -> Parame
     return plus(start, drawn, length)
 
 
-def _kl(before: Reading, after: Reading) -> Float[Tensor, " lesson"]:
+def _kl(before: AnswerLoss, after: AnswerLoss) -> Float[Tensor, " pair"]:
     """KL(before || after) of each next token, nats."""
     return (before.log_probs.exp() * (before.log_probs - after.log_probs)).sum(-1).clamp(min=0)
 
 
 def _elsewhere(
-    model: LanguageModel, others: Sequence[Lesson], before: Reading, after: Reading
+    model: LanguageModel, others: Sequence[PromptAnswer], before: AnswerLoss, after: AnswerLoss
 ) -> dict[str, object]:
     """What the untouched prompts say before and after."""
     best = torch.stack([r.log_probs[1:].max(-1).indices for r in (before, after)], 1)
     chances = torch.stack([r.log_probs[1:].max(-1).values for r in (before, after)], 1)
     return {
         "untouched_answers": tuple(
-            "".join(displayed(model.tokenizer, lesson.answer)) for lesson in others
+            "".join(displayed(model.tokenizer, pair.answer)) for pair in others
         ),
         "untouched_loss": torch.stack([before.loss[1:], after.loss[1:]], 1),
         "untouched_tops": tuple(displayed(model.tokenizer, pair) for pair in best.tolist()),

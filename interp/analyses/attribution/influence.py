@@ -14,7 +14,7 @@ from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel, Prompt
 from interp.core.statistics.association import spearman
 from interp.methods.batches import Batch, batches, rows_of, texts_of
-from interp.methods.data.answer_loss import Lesson
+from interp.methods.data.answer_loss import PromptAnswer
 from interp.methods.data.hardest_questions import mistake_of
 from interp.methods.prompts import displayed
 from interp.methods.untrained import untrained_twins
@@ -172,7 +172,7 @@ def influence(
         Theirs works on the last layers' gradients; ours on all parameters, exactly.
     """
     call = dict(locals())
-    lesson = mistake_of(model, prompt, answer, world, seed)
+    pair = mistake_of(model, prompt, answer, world, seed)
     chosen = _steps(model, steps, most_steps)
     weights = torch.tensor(rates or [1.0] * max(1, len(chosen)))
     if len(weights) != max(1, len(chosen)):
@@ -183,7 +183,7 @@ def influence(
     for i, step in enumerate(chosen or (None,)):
         report_progress(f"step {step}" if chosen else "the texts", i, last + 2)
         at = model if step is None else model.history[step]
-        tokens, loss = _per_token(at, lesson, rows)
+        tokens, loss = _per_token(at, pair, rows)
         found.append(tokens)
         losses.append(loss)
     by_step = torch.stack([torch.stack([row.sum() for row in each]) for each in found])
@@ -193,19 +193,19 @@ def influence(
     strongest = _strongest(scores, k)
     report_progress("controls", last + 1, last + 2)
     twins = untrained_twins(model, untrained, seed)
-    bare = [_scores(twin, lesson, rows) for twin in twins]
+    bare = [_scores(twin, pair, rows) for twin in twins]
     return Influence(
-        tokens=displayed(model.tokenizer, lesson.prompt),
-        answer="".join(displayed(model.tokenizer, lesson.answer)),
+        tokens=displayed(model.tokenizer, pair.prompt),
+        answer="".join(displayed(model.tokenizer, pair.answer)),
         steps=chosen,
         losses=torch.tensor(losses),
         texts=read,
         weights=weights,
         scores=scores,
         by_step=by_step,
-        overlap=overlap(rows, (*lesson.prompt, *lesson.answer)),
+        overlap=overlap(rows, (*pair.prompt, *pair.answer)),
         untrained=torch.stack(bare) if bare else scores[None][:0],
-        shuffled=_scores(at, lesson, _shuffled(rows[:SHUFFLED], seed)),
+        shuffled=_scores(at, pair, _shuffled(rows[:SHUFFLED], seed)),
         strongest=strongest,
         parts=tuple(
             (
@@ -214,7 +214,7 @@ def influence(
             )
             for i in strongest
         ),
-        provenance=provenance(influence, call, prompt=model.tokenizer.decode(list(lesson.prompt))),
+        provenance=provenance(influence, call, prompt=model.tokenizer.decode(list(pair.prompt))),
     )
 
 
@@ -227,10 +227,10 @@ def _steps(model: LanguageModel, steps: Sequence[int], most: int) -> tuple[int, 
 
 
 def _per_token(
-    model: LanguageModel, lesson: Lesson, rows: Sequence[Sequence[int]]
+    model: LanguageModel, pair: PromptAnswer, rows: Sequence[Sequence[int]]
 ) -> tuple[list[Float[Tensor, " pos"]], float]:
     """What each predicted token of each text adds to its score; the mistake's loss."""
-    direction, loss = gradient_of(model, lesson)
+    direction, loss = gradient_of(model, pair)
     found: list[Tensor] = [torch.empty(0)] * len(rows)
     batch: Batch
     for batch in batches(rows, model.device):
@@ -240,9 +240,9 @@ def _per_token(
 
 
 def _scores(
-    model: LanguageModel, lesson: Lesson, rows: Sequence[Sequence[int]]
+    model: LanguageModel, pair: PromptAnswer, rows: Sequence[Sequence[int]]
 ) -> Float[Tensor, " text"]:
-    return torch.stack([row.sum() for row in _per_token(model, lesson, rows)[0]])
+    return torch.stack([row.sum() for row in _per_token(model, pair, rows)[0]])
 
 
 def _strongest(scores: Float[Tensor, " text"], k: int) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from interp.analyses.interventions._component_scaling import Kind
 from interp.core.edits import Call, Edit
 from interp.core.protocols import LanguageModel
-from interp.methods.data.answer_loss import Lesson, read
+from interp.methods.data.answer_loss import PromptAnswer, answer_loss
 from interp.methods.parameters import parameters_of, shell_of, weight_name
 
 Pull = tuple[Kind, str, float]
@@ -69,8 +69,8 @@ def _of_weights(
     model: LanguageModel, tokens: Tensor, pair: tuple[int, int], count: int
 ) -> list[Pull]:
     params = parameters_of(model, shared=True)
-    lesson = Lesson(prompt=tuple(tokens[0].tolist()), answer=pair[:1])
-    log_probs = read(shell_of(model), params, [lesson]).log_probs[0]
+    prompt_answer = PromptAnswer(prompt=tuple(tokens[0].tolist()), answer=pair[:1])
+    log_probs = answer_loss(shell_of(model), params, [prompt_answer]).log_probs[0]
     lead = log_probs[pair[0]] - log_probs[pair[1]]
     grads = torch.autograd.grad(lead, list(params.values()), allow_unused=True)
     best: list[tuple[float, str, int]] = []

@@ -13,7 +13,7 @@ from interp.analyses.interventions._component_scaling import Dial, own_tensor, r
 from interp.analyses.interventions._sensitivity import Pull, pulls
 from interp.core.errors import ConfigError
 from interp.core.protocols import LanguageModel, Prompt
-from interp.methods.data.answer_loss import Lesson
+from interp.methods.data.answer_loss import PromptAnswer
 from interp.methods.parameters import shell_of
 from interp.methods.prompts import displayed, one_row
 from interp.results.provenance import provenance
@@ -170,7 +170,7 @@ def component_scaling(
         )
     tokens = one_row(model, prompt)
     read = [read_dial(model, text) for text in turns]
-    (followed,) = Lesson.of(model, prompt, answer).answer[:1]
+    (followed,) = PromptAnswer.of(model, prompt, answer).answer[:1]
     before, after = (_log_probs(model, tokens, each)[0] for each in ((), read))
     ids = _followed(before, after, followed, k)
     rival = next(i for i in before.topk(min(2, len(before))).indices.tolist() if i != followed)

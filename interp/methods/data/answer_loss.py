@@ -18,7 +18,7 @@ MOST_STORIES = 400
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lesson:
+class PromptAnswer:
     """One prompt and its right answer, as ids."""
 
     prompt: tuple[int, ...]
@@ -51,49 +51,51 @@ class Lesson:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
-    """What a model says of lessons.
+class AnswerLoss:
+    """What a model says of prompt-answer pairs.
 
     Attributes:
         loss: nats of each whole answer, its tokens summed.
         log_probs: of each prompt's next token, in nats.
     """
 
-    loss: Float[Tensor, " lesson"]
-    log_probs: Float[Tensor, "lesson d_vocab"]
+    loss: Float[Tensor, " pair"]
+    log_probs: Float[Tensor, "pair d_vocab"]
 
 
-def read(shell: nn.Module, params: Mapping[str, Tensor], lessons: Sequence[Lesson]) -> Reading:
+def answer_loss(
+    shell: nn.Module, params: Mapping[str, Tensor], pairs: Sequence[PromptAnswer]
+) -> AnswerLoss:
     """Losses and next-token log-probabilities under other weights.
 
     Args:
         shell: of the model, see `_parameters.shell_of`.
         params: all its parameters.
-        lessons: at least one.
+        pairs: at least one.
     """
-    rows = [(*lesson.prompt, *lesson.answer[:-1]) for lesson in lessons]
+    rows = [(*pair.prompt, *pair.answer[:-1]) for pair in pairs]
     width = max(map(len, rows))
     device = next(iter(params.values())).device
     tokens = torch.tensor([[*row, *[0] * (width - len(row))] for row in rows], device=device)
     logits = functional_call(shell, dict(params), (tokens,))
     losses, firsts = [], []
-    for row, lesson in zip(logits, lessons, strict=True):
-        start = len(lesson.prompt) - 1
-        told = row[start : start + len(lesson.answer)].log_softmax(-1)
-        answer = torch.tensor(lesson.answer, device=device)
+    for row, pair in zip(logits, pairs, strict=True):
+        start = len(pair.prompt) - 1
+        told = row[start : start + len(pair.answer)].log_softmax(-1)
+        answer = torch.tensor(pair.answer, device=device)
         losses.append(-told.gather(-1, answer[:, None]).sum())
         firsts.append(told[0])
-    return Reading(loss=torch.stack(losses), log_probs=torch.stack(firsts))
+    return AnswerLoss(loss=torch.stack(losses), log_probs=torch.stack(firsts))
 
 
-def held_out_lessons(
+def held_out_pairs(
     model: LanguageModel,
     world: World,
     count: int,
     *,
     seed: int = 0,
     without: Sequence[tuple[int, ...]] = (),
-) -> tuple[list[str], list[Lesson]]:
+) -> tuple[list[str], list[PromptAnswer]]:
     """A world's questions that no model was trained on, each of another story.
 
     Args:
@@ -103,31 +105,31 @@ def held_out_lessons(
         seed: of the first story.
         without: prompts, as ids, that are not taken.
     Returns:
-        The texts before the answers, and the lessons.
+        The texts before the answers, and the pairs.
     Raises:
         NotEnoughDataError: the world asks too little that the model can read.
     """
     texts: list[str] = []
-    found: list[Lesson] = []
+    found: list[PromptAnswer] = []
     for number in range(seed, seed + MOST_STORIES):
         if len(found) == count:
             return texts, found
-        asked = asked_by(model, world, number)
+        asked = questions_of(model, world, number)
         if not asked:
             continue
-        text, _, lesson = asked[number % len(asked)]
-        if lesson.prompt not in without:
+        text, _, pair = asked[number % len(asked)]
+        if pair.prompt not in without:
             texts.append(text)
-            found.append(lesson)
+            found.append(pair)
     raise NotEnoughDataError(
         f"{count} held-out questions were needed; {MOST_STORIES} stories of the world "
         f"{world.name!r} have {len(found)} that fit. Give prompts of your own, or another world."
     )
 
 
-def asked_by(
+def questions_of(
     model: LanguageModel, world: World, number: int, *, split: str = "held_out"
-) -> list[tuple[str, str, Lesson]]:
+) -> list[tuple[str, str, PromptAnswer]]:
     """The questions of one story that fit into the context.
 
     Args:
@@ -144,5 +146,5 @@ def asked_by(
         text = story.text[: question.start].rstrip()
         answer = story.text[len(text) : question.start] + question.answer
         if len(model.tokenizer.encode(text + answer)) <= model.cfg.n_ctx:
-            found.append((text, answer, Lesson.of(model, text, answer)))
+            found.append((text, answer, PromptAnswer.of(model, text, answer)))
     return found

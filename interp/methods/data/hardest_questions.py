@@ -6,7 +6,7 @@ import torch
 
 from interp.core.errors import ConfigError
 from interp.core.protocols import LanguageModel, Prompt
-from interp.methods.data.answer_loss import Lesson, held_out_lessons, read
+from interp.methods.data.answer_loss import PromptAnswer, answer_loss, held_out_pairs
 from interp.methods.parameters import parameters_of, shell_of
 from interp.worlds.world import World
 
@@ -16,7 +16,7 @@ TOGETHER = 16
 
 def mistake_of(
     model: LanguageModel, prompt: Prompt, answer: str, world: World | None, seed: int = 0
-) -> Lesson:
+) -> PromptAnswer:
     """The prompt and its right answer, or the held-out question that costs the model most.
 
     Without an answer it is the model's own second choice.
@@ -25,7 +25,7 @@ def mistake_of(
         ConfigError: no prompt and no world.
     """
     if len(prompt):
-        return Lesson.of(model, prompt, answer, rank=1)
+        return PromptAnswer.of(model, prompt, answer, rank=1)
     if world is None:
         raise ConfigError(
             "A prompt with its right answer, or a world that asks questions, was needed; "
@@ -36,7 +36,7 @@ def mistake_of(
 
 def worst_questions(
     model: LanguageModel, world: World, count: int, *, seed: int = 0
-) -> list[tuple[str, Lesson, float]]:
+) -> list[tuple[str, PromptAnswer, float]]:
     """Held-out questions by the loss of the right answer, the worst first.
 
     Args:
@@ -47,16 +47,16 @@ def worst_questions(
     Returns:
         The text before the answer, prompt and answer as ids, and the answer's loss in nats.
     """
-    texts, lessons = held_out_lessons(model, world, ASKED, seed=seed)
-    losses = losses_on(model, lessons)
-    order = sorted(range(len(lessons)), key=lambda i: -losses[i])[:count]
-    return [(texts[i], lessons[i], losses[i]) for i in order]
+    texts, pairs = held_out_pairs(model, world, ASKED, seed=seed)
+    losses = losses_on(model, pairs)
+    order = sorted(range(len(pairs)), key=lambda i: -losses[i])[:count]
+    return [(texts[i], pairs[i], losses[i]) for i in order]
 
 
-def losses_on(model: LanguageModel, lessons: Sequence[Lesson]) -> list[float]:
+def losses_on(model: LanguageModel, pairs: Sequence[PromptAnswer]) -> list[float]:
     """Nats of each right answer."""
     shell, params, found = shell_of(model), parameters_of(model, shared=True), []
     with torch.no_grad():
-        for start in range(0, len(lessons), TOGETHER):
-            found += read(shell, params, lessons[start : start + TOGETHER]).loss.tolist()
+        for start in range(0, len(pairs), TOGETHER):
+            found += answer_loss(shell, params, pairs[start : start + TOGETHER]).loss.tolist()
     return found

@@ -5,7 +5,7 @@ import torch
 
 from interp.analyses.attribution.blame import Blame, blame
 from interp.core.errors import ConfigError
-from interp.methods.data.answer_loss import held_out_lessons
+from interp.methods.data.answer_loss import held_out_pairs
 from interp.methods.data.hardest_questions import ASKED, losses_on
 from interp.methods.parameters import parameters_of, weight_name
 from interp.plots.attribution.blame import MEASURES, VIEWS, figure
@@ -108,8 +108,8 @@ def test_tokens_of_the_prompt_lead_the_vocabulary(result):
 def test_a_world_gives_the_question_that_costs_most():
     model, world = short_history(), TinyWorld()
     found = blame(model, world=world, untrained=0)
-    _, lessons = held_out_lessons(model, world, ASKED)
-    assert found.loss_nats == pytest.approx(max(losses_on(model, lessons)), rel=1e-5)
+    _, pairs = held_out_pairs(model, world, ASKED)
+    assert found.loss_nats == pytest.approx(max(losses_on(model, pairs)), rel=1e-5)
     assert "no control" in found.finding()
 
 
