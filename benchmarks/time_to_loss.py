@@ -21,7 +21,7 @@ from interp.models.io.presets import get_preset
 from interp.training.data.batches import Batches, fixed_batch
 from interp.training.data.corpus import Corpus
 from interp.training.data.sources import write_text_corpus
-from interp.training.distributed import World
+from interp.training.distributed import ProcessGroup
 from interp.training.loop.evaluate import HeldOut
 from interp.training.loop.update import Updater
 from interp.training.recipe.config import TrainConfig
@@ -82,11 +82,11 @@ class Contender:
         batches = Batches(
             self.corpus, batch_size=config.batch_size, context=config.context, seed=config.seed
         )
-        self.updater = Updater(config, self.model, batches, World(), "ddp")
+        self.updater = Updater(config, self.model, batches, ProcessGroup(), "ddp")
         rows = fixed_batch(
             self.corpus, n_rows=config.eval_tokens // config.context, context=config.context
         )
-        self.held_out = HeldOut(rows, 64, World())
+        self.held_out = HeldOut(rows, 64, ProcessGroup())
 
     def train_to(self, steps: int) -> None:
         """Take turns up to `steps` updates, then evaluate."""

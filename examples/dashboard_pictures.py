@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from dashboards.launch import HOST, free_port, is_up, start
 from dashboards.page import navigation
 from interp.training.jobs import jobs
-from interp.training.recipe.choices import Plan
+from interp.training.recipe.choices import TrainingPlan
 
 ROOT = Path(__file__).resolve().parents[1]
 GOAL = ROOT / "docs" / "pictures" / "dashboard"
@@ -28,7 +28,7 @@ WIDTHS = {"wide": (1440, 1000), "narrow": (390, 844)}
 COLOURS = 128
 LONGEST = 2200
 """Pixels: below them a picture is cut, so that a page fits a page."""
-SMALL = Plan(world="stories", documents=400, layers=2, steps=400, batch_size=16)
+SMALL = TrainingPlan(world="stories", documents=400, layers=2, steps=400, batch_size=16)
 PRESSED = {
     "comprehension": "Ask",
     "curriculum": "Compare",

@@ -73,7 +73,7 @@ class Ingredient:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class SteeringRecipe:
     """What to steer with, and the text it was made for.
 
     Attributes:
@@ -91,7 +91,7 @@ class Recipe:
     @classmethod
     def of(
         cls, model: LanguageModel, concepts: Sequence[Ingredient], prompt: str = "", **sampling: Any
-    ) -> "Recipe":
+    ) -> "SteeringRecipe":
         """A recipe for this model.
 
         Raises:
@@ -153,7 +153,7 @@ class Recipe:
         return json.dumps({**told, "sha256": _digest(told)}, indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> "Recipe":
+    def from_json(cls, text: str) -> "SteeringRecipe":
         """The recipe that `to_json` wrote.
 
         Raises:
@@ -183,7 +183,7 @@ class Recipe:
         return Path(path)
 
 
-def load_recipe(path: str | Path) -> Recipe:
+def load_recipe(path: str | Path) -> SteeringRecipe:
     """The recipe of a file.
 
     Raises:
@@ -192,7 +192,7 @@ def load_recipe(path: str | Path) -> Recipe:
         >>> recipe = load_recipe("happy.recipe.json")  # doctest: +SKIP
         >>> model.generate(recipe.prompt, edits=recipe.edits(model))  # doctest: +SKIP
     """
-    return Recipe.from_json(read_text(path))
+    return SteeringRecipe.from_json(read_text(path))
 
 
 def _plain(each: Ingredient) -> dict[str, Any]:
@@ -222,7 +222,7 @@ def _is_direction(edit: Edit) -> bool:
     )
 
 
-def _check(recipe: Recipe) -> None:
+def _check(recipe: SteeringRecipe) -> None:
     if not 0 < len(recipe.concepts) <= MOST_CONCEPTS:
         raise ConfigError(
             f"A recipe holds one to {MOST_CONCEPTS} concepts; {len(recipe.concepts)} came."

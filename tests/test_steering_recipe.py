@@ -15,7 +15,7 @@ from interp.models.config import GPTConfig
 from interp.models.gpt import GPT
 from interp.models.io.checkpoint import save_model
 from interp.models.tokenizer import Tokenizer
-from interp.steering_recipe import MOST_CONCEPTS, Ingredient, Recipe, load_recipe
+from interp.steering_recipe import MOST_CONCEPTS, Ingredient, SteeringRecipe, load_recipe
 
 TEXT = "Anna saw Ben in the hall ; then Anna sang to Ben ."
 SIZES = {"n_layers": 2, "d_model": 8, "n_heads": 2, "n_ctx": 32}
@@ -42,7 +42,7 @@ def recipe(model):
     ]
     named = zip(("<b>one", "two"), (1.1, -0.7), edits, strict=True)
     concepts = [Ingredient(name=name, dose=dose, edit=edit) for name, dose, edit in named]
-    return Recipe.of(model, concepts, "Anna saw", **SAMPLING)
+    return SteeringRecipe.of(model, concepts, "Anna saw", **SAMPLING)
 
 
 def test_a_saved_recipe_writes_the_same_text(model, recipe, tmp_path):
@@ -63,7 +63,7 @@ def test_a_concept_brings_how_it_was_found(model):
     found = interp.concept(model, *texts, site=("resid_post", 1), seed=3)
     each = Ingredient.of(found, 0.5, name="singing", words=("sang",))
     assert torch.equal(each.add().vector, found.add(0.5).vector) and each.add().scale == 0.5
-    recipe = Recipe.from_json(Recipe.of(model, [each]).to_json())
+    recipe = SteeringRecipe.from_json(SteeringRecipe.of(model, [each]).to_json())
     how = recipe.concepts[0].how
     assert list(how["positive"]) == texts[0]
     assert (how["method"], how["seed"]) == ("mean_difference", 3)
@@ -125,15 +125,15 @@ def test_a_file_made_by_hand_that_makes_no_sense_is_refused(recipe, change):
     change(told)
     text = json.dumps({**told, "sha256": _digest(told)})
     with pytest.raises(CheckpointError, match="cannot be used"):
-        Recipe.from_json(text)
+        SteeringRecipe.from_json(text)
 
 
 def test_a_recipe_holds_six_concepts_at_most(model, recipe):
     with pytest.raises(ConfigError, match="one to 6 concepts; 7 came"):
-        Recipe.of(model, recipe.concepts[:1] * 7)
+        SteeringRecipe.of(model, recipe.concepts[:1] * 7)
     with pytest.raises(ConfigError, match="not as wide"):
         narrow = replace(recipe.concepts[0], edit=Add(hook=("z", 0), vector=torch.ones(3)))
-        Recipe.of(model, [narrow])
+        SteeringRecipe.of(model, [narrow])
 
 
 def test_the_command_line_steers_with_it(model, recipe, tmp_path):

@@ -12,7 +12,7 @@ Data = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Stage:
+class PassStage:
     """One stage.
 
     Attributes:
@@ -28,17 +28,19 @@ class Stage:
     tell: Callable[[Prediction, str], Data]
 
 
-def stages(n_layers: int) -> list[Stage]:
+def stages(n_layers: int) -> list[PassStage]:
     """Every stage in order, a block a stage."""
-    blocks = [Stage(f"Block {n}", "through the layers", "path", _block(n)) for n in range(n_layers)]
+    blocks = [
+        PassStage(f"Block {n}", "through the layers", "path", _block(n)) for n in range(n_layers)
+    ]
     return [
-        Stage("Tokens", "through the layers", "path", _tokens),
-        Stage("Vectors", "through the layers", "path", _vectors),
+        PassStage("Tokens", "through the layers", "path", _tokens),
+        PassStage("Vectors", "through the layers", "path", _vectors),
         *blocks,
-        Stage("Scores", "what adds up to its score", "contributions", _scores),
-        Stage("Odds", "its candidates", "candidates", _odds),
-        Stage("Draw", "the draw", "draw", _draw),
-        Stage("Append", "its candidates", "candidates", _append),
+        PassStage("Scores", "what adds up to its score", "contributions", _scores),
+        PassStage("Odds", "its candidates", "candidates", _odds),
+        PassStage("Draw", "the draw", "draw", _draw),
+        PassStage("Append", "its candidates", "candidates", _append),
     ]
 
 

@@ -12,7 +12,7 @@ from dashboards.steering.dose_zones import HIGHEST, LOWEST
 from interp.core.edits import Where
 from interp.core.errors import CheckpointError, InterpError
 from interp.core.protocols import LanguageModel
-from interp.steering_recipe import MOST_BYTES, Ingredient, Recipe
+from interp.steering_recipe import MOST_BYTES, Ingredient, SteeringRecipe
 
 TOLD = "recipe_told"
 KEYS = {"max_new_tokens": "length", "temperature": "temperature", "seed": "seed"}
@@ -38,7 +38,7 @@ def recipe_box(
 def _saving(
     model: LanguageModel, held: Sequence[Held], prompt: str, options: dict[str, Any]
 ) -> None:
-    made = Recipe.of(model, [each.ingredient() for each in held], prompt, **options)
+    made = SteeringRecipe.of(model, [each.ingredient() for each in held], prompt, **options)
     st.download_button(
         "Save recipe",
         data=made.to_json(),
@@ -73,7 +73,7 @@ def take(model: LanguageModel, known: Known, content: bytes) -> tuple[tuple[str,
         ModelMismatchError: its directions do not fit the model.
     """
     try:
-        recipe = Recipe.from_json(content.decode("utf-8"))
+        recipe = SteeringRecipe.from_json(content.decode("utf-8"))
     except UnicodeDecodeError:
         raise CheckpointError(
             "A steering recipe was needed, as Save recipe writes it; this file is no text. Save "

@@ -14,7 +14,7 @@ from interp.models.io.presets import PRESETS
 from interp.training.data.text_files import text_files
 from interp.training.jobs import jobs
 from interp.training.loop.estimate import Estimate, Speed, estimate, measured_speed
-from interp.training.recipe.choices import Plan
+from interp.training.recipe.choices import TrainingPlan
 from interp.training.recipe.config import TrainConfig
 from interp.worlds import world_names
 
@@ -66,16 +66,16 @@ def form(runs: Path) -> None:
         st.toast(plain(f"{job.name} was started."))
 
 
-def _choices(world: str | None, preset: str, tokenizer: str) -> Plan:
+def _choices(world: str | None, preset: str, tokenizer: str) -> TrainingPlan:
     """The sliders, each at the recipe's own value at first."""
-    known = Plan(world=world, preset=preset, tokenizer=tokenizer).config()
+    known = TrainingPlan(world=world, preset=preset, tokenizer=tokenizer).config()
     with st.expander("Shape and recipe", icon=":material/tune:", key="shape_and_recipe"):
         left, right = st.columns(2)
         with left:
             shape = _shape(known, f"{preset}_{world}")
         with right:
             recipe = _recipe(known, world, f"{preset}_{world}")
-    return Plan(
+    return TrainingPlan(
         world=world,
         preset=preset,
         tokenizer=tokenizer,
@@ -126,7 +126,7 @@ def _slider(name: str, offered: Sequence[float], value: float, key: str) -> floa
     return st.select_slider(name, options, value, key=key, **KEPT)
 
 
-def _costs(plan: Plan, cost: Estimate) -> None:
+def _costs(plan: TrainingPlan, cost: Estimate) -> None:
     speed = _speed(_threads())
     telling = plan.n_documents() * _seconds_a_document(plan.world) if plan.world else 0.0
     with st.container(horizontal=True, key="costs"):

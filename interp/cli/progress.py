@@ -54,7 +54,7 @@ class TrainingProgress:
         if self._bar is not None:
             self._bar.stop()
 
-    def __call__(self, progress: "pretrain.Progress") -> None:
+    def __call__(self, progress: "pretrain.RunProgress") -> None:
         """Show one reading: `interp.train(..., progress=this)`."""
         if self._bar is not None:
             self._bar.update(self._task, completed=progress.step, description=numbers(progress))
@@ -65,7 +65,7 @@ class TrainingProgress:
                 err=True,
             )
 
-    def _is_news(self, progress: "pretrain.Progress") -> bool:
+    def _is_news(self, progress: "pretrain.RunProgress") -> bool:
         """Whether there is a new evaluation, or the end: a line each."""
         told = (progress.evaluation or {}).get("step")
         news = told != self._told or progress.step == progress.steps
@@ -73,7 +73,7 @@ class TrainingProgress:
         return news
 
 
-def numbers(progress: "pretrain.Progress") -> str:
+def numbers(progress: "pretrain.RunProgress") -> str:
     """The reading in words: loss, the newest evaluation against its floor, speed."""
     parts = [f"loss {progress.loss_nats_per_token:.3f}"]
     found = progress.evaluation or {}
@@ -81,7 +81,7 @@ def numbers(progress: "pretrain.Progress") -> str:
     return "  ".join([*parts, f"{progress.tokens_per_second:,.0f} tokens/s"])
 
 
-def seconds_left(progress: "pretrain.Progress") -> float:
+def seconds_left(progress: "pretrain.RunProgress") -> float:
     """By the pace since the run began or was resumed; the bar has its own estimate."""
     fraction = progress.step / progress.steps
     return progress.seconds * (1 - fraction) / fraction if fraction else 0.0

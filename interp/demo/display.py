@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
-from interp.training.loop.pretrain import Report
+from interp.training.loop.pretrain import ProgressCallback
 
 
 class Display(Protocol):
@@ -12,7 +12,7 @@ class Display(Protocol):
     def say(self, text: str) -> None:
         """One line that stays."""
 
-    def training(self, steps: int) -> AbstractContextManager[Report]:
+    def training(self, steps: int) -> AbstractContextManager[ProgressCallback]:
         """Shows the training while the block runs; gives what the trainer reports to."""
 
     def busy(self, what: str) -> AbstractContextManager[None]:
@@ -25,7 +25,7 @@ class Quiet:
     def say(self, text: str) -> None:
         """Nothing."""
 
-    def training(self, steps: int) -> AbstractContextManager[Report]:
+    def training(self, steps: int) -> AbstractContextManager[ProgressCallback]:
         """Nothing."""
         return nullcontext(lambda progress: None)
 

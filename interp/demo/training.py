@@ -11,7 +11,7 @@ from interp.models.gpt import GPT
 from interp.models.io.load import load_model
 from interp.training.data.corpus import Corpus
 from interp.training.loop.pretrain import train
-from interp.training.recipe.recipes import Recipe, demo_recipe
+from interp.training.recipe.recipes import TrainingRecipe, demo_recipe
 
 
 def train_demo(
@@ -40,7 +40,9 @@ def train_demo(
     return model, recipe.world
 
 
-def _corpus(recipe: Recipe, folder: Path, size: Size, ledger: Ledger, display: Display) -> Corpus:
+def _corpus(
+    recipe: TrainingRecipe, folder: Path, size: Size, ledger: Ledger, display: Display
+) -> Corpus:
     if (folder / "corpus.json").exists():
         return Corpus.open(folder)
     with ledger.stage("corpus"), display.busy("the world tells its stories"):

@@ -13,7 +13,7 @@ from interp.core.errors import ConfigError
 from interp.core.protocols import Generation, ModelConfig, Prompt, Step, Tokenizer
 from interp.models.kv_cache import KVCache
 from interp.models.prompts import with_mask
-from interp.models.sampling import Picked, Sampling, describe, pick, to_steps, uniforms
+from interp.models.sampling import SampledTokens, Sampling, describe, pick, to_steps, uniforms
 from interp.models.taps import RunTap
 
 Continue = Callable[[Int[Tensor, "batch new"]], Float[Tensor, "batch d_vocab"]]
@@ -142,7 +142,7 @@ class Sampler:
         draws = draws[:, how.written :]
         self.draws = draws.to(tokens.device, kind)
 
-    def picks(self) -> Iterator[Picked]:
+    def picks(self) -> Iterator[SampledTokens]:
         """Every row's token, step by step, until all rows have ended."""
         seen, column = None, self.tokens
         for step in range(self.how.max_new_tokens):

@@ -93,7 +93,7 @@ def _stream(seed: int, row: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=np.array([seed, row], dtype=np.uint64)))
 
 
-class Picked(NamedTuple):
+class SampledTokens(NamedTuple):
     """One drawn column, before anything is said about it.
 
     Attributes:
@@ -121,7 +121,7 @@ def pick(
     how: Sampling,
     draws: Float[Tensor, "batch"],
     seen: Bool[Tensor, "batch d_vocab"] | None = None,
-) -> Picked:
+) -> SampledTokens:
     """Draw a token a row by the inverse of the cumulative distribution, in the order of ids.
 
     Args:
@@ -139,10 +139,10 @@ def pick(
         sums = drawn.to(draws.dtype).cumsum(-1)
         token = torch.searchsorted(sums, draws[:, None] * sums[:, -1:], right=True)
         token = token.clamp(max=logits.shape[-1] - 1)
-    return Picked(logits, drawn, token, kept_mass)
+    return SampledTokens(logits, drawn, token, kept_mass)
 
 
-def describe(picked: Sequence[Picked], top: int) -> list[Column]:
+def describe(picked: Sequence[SampledTokens], top: int) -> list[Column]:
     """What there is to say of several columns, worked out at once."""
     if not picked:
         return []

@@ -51,7 +51,10 @@ class TransformerLensView(HookedRootModule):
         super().__init__()
         self.model, self.tokenizer = model, model.tokenizer
         self.cfg = _config(model)
-        self.embed, self.unembed = Part(model, ("W_E",)), Part(model, ("W_U", "b_U"))
+        self.embed, self.unembed = (
+            LensComponent(model, ("W_E",)),
+            LensComponent(model, ("W_U", "b_U")),
+        )
         self.blocks = nn.ModuleList(_block(model, layer) for layer in range(model.cfg.n_layers))
         self.ln_final = FinalNorm(model)
         for name in model.hook_names:
@@ -256,7 +259,7 @@ class TransformerLensView(HookedRootModule):
 
     def _weights(self) -> Iterator[tuple[str, Tensor]]:
         for path, part in self.named_modules():
-            if isinstance(part, Part) and not path.startswith("model."):
+            if isinstance(part, LensComponent) and not path.startswith("model."):
                 yield from ((f"{path}.{name}", getattr(part, name)) for name in part.names)
 
     @property
@@ -295,7 +298,7 @@ class HookTap:
         return x if point is None else point(x)
 
 
-class Part(nn.Module):
+class LensComponent(nn.Module):
     """A place in TransformerLens' tree: its hook points, and views of the model's weights.
 
     Args:
@@ -317,7 +320,7 @@ class Part(nn.Module):
         return super().__getattr__(name)
 
 
-class FinalNorm(Part):
+class FinalNorm(LensComponent):
     """`ln_final`: callable, as readouts need it."""
 
     def __init__(self, model: GPT) -> None:
@@ -329,7 +332,7 @@ class FinalNorm(Part):
         return self._norm(x)
 
 
-class LensBlock(Part):
+class LensBlock(LensComponent):
     """One layer."""
 
     hook_out_is_single_residual_stream = True
@@ -339,14 +342,14 @@ def _block(model: GPT, layer: int) -> LensBlock:
     cfg, block = model.cfg, LensBlock(model)
     norm = ("w", "b") if cfg.norm == "layer" else ("w",)
     gated = tuple(name for name in MLP if cfg.gated or "gate" not in name)
-    block.ln1 = Part(model, norm, layer, "ln1.")
-    block.attn = Part(model, ATTENTION, layer)
+    block.ln1 = LensComponent(model, norm, layer, "ln1.")
+    block.attn = LensComponent(model, ATTENTION, layer)
     if not cfg.attn_only:
-        block.ln2 = Part(model, norm, layer, "ln2.")
-        block.mlp = Part(model, gated, layer)
+        block.ln2 = LensComponent(model, norm, layer, "ln2.")
+        block.mlp = LensComponent(model, gated, layer)
     if cfg.qk_norm:
-        block.attn.q_norm = Part(model, ("w",), layer, "q_norm.")
-        block.attn.k_norm = Part(model, ("w",), layer, "k_norm.")
+        block.attn.q_norm = LensComponent(model, ("w",), layer, "q_norm.")
+        block.attn.k_norm = LensComponent(model, ("w",), layer, "k_norm.")
     return block
 
 

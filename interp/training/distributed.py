@@ -26,7 +26,7 @@ EXCHANGE_TIMEOUT = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
-class World:
+class ProcessGroup:
     """The processes that work on a run together; one process alone is a world of one."""
 
     rank: int = 0
@@ -77,7 +77,7 @@ class World:
 
 
 @contextmanager
-def join_world(device: str = "auto") -> Iterator[World]:
+def join_process_group(device: str = "auto") -> Iterator[ProcessGroup]:
     """Join the ranks that torchrun started, or be alone; leaves the group at the end.
 
     Args:
@@ -87,7 +87,7 @@ def join_world(device: str = "auto") -> Iterator[World]:
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1 or dist.is_initialized():
-        yield World() if size == 1 else World(dist.get_rank(), size, _local_rank())
+        yield ProcessGroup() if size == 1 else ProcessGroup(dist.get_rank(), size, _local_rank())
         return
     use_cuda = device != "cpu" and torch.cuda.is_available()
     try:
@@ -100,13 +100,13 @@ def join_world(device: str = "auto") -> Iterator[World]:
         ) from error
     _set_pg_timeout(EXCHANGE_TIMEOUT)
     try:
-        yield World(dist.get_rank(), size, _local_rank())
+        yield ProcessGroup(dist.get_rank(), size, _local_rank())
     finally:
         dist.destroy_process_group()
 
 
 @contextmanager
-def naming_lost_ranks(world: World) -> Iterator[None]:
+def explain_lost_ranks(world: ProcessGroup) -> Iterator[None]:
     """Say in plain words when an exchange failed because another rank is gone.
 
     Raises:
@@ -132,7 +132,7 @@ def _first_line(error: BaseException) -> str:
     return str(error).strip().splitlines()[0][:200]
 
 
-def wrap(objective: nn.Module, model: nn.Module, world: World, engine: Engine) -> nn.Module:
+def wrap(objective: nn.Module, model: nn.Module, world: ProcessGroup, engine: Engine) -> nn.Module:
     """The module to call in training: gradients come out averaged over the ranks.
 
     Args:
@@ -159,17 +159,17 @@ def wrap(objective: nn.Module, model: nn.Module, world: World, engine: Engine) -
     return objective
 
 
-def whole(tensor: Tensor) -> Tensor:
+def full_tensor(tensor: Tensor) -> Tensor:
     """The full tensor of a sharded one; all ranks must ask together."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
-def shard_of(tensor: Tensor) -> Tensor:
+def local_shard(tensor: Tensor) -> Tensor:
     """What this rank holds of a tensor."""
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
-def spread_like(tensor: Tensor, pattern: Tensor) -> Tensor:
+def shard_like(tensor: Tensor, pattern: Tensor) -> Tensor:
     """A full tensor, the same on every rank, sharded as `pattern` is; a copy where it is not."""
     if not isinstance(pattern, DTensor):
         return tensor.clone()

@@ -18,7 +18,7 @@ from interp.runs.metrics import METRICS, read_metrics
 from interp.training.data.corpus import Corpus
 from interp.training.data.curriculum import Stage
 from interp.training.loop.estimate import n_parameters
-from interp.training.loop.pretrain import Report, train
+from interp.training.loop.pretrain import ProgressCallback, train
 from interp.training.recipe.config import TrainConfig
 from interp.training.run.lock import run_lock
 
@@ -100,7 +100,7 @@ class Point:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class SweepRecipe:
     """What all runs of a sweep share.
 
     Attributes:
@@ -169,10 +169,10 @@ def sweep(
     corpus: Corpus,
     folder: str | Path,
     *,
-    recipe: Recipe | None = None,
+    recipe: SweepRecipe | None = None,
     device: str = "auto",
     threads: int | None = None,
-    progress: Callable[[Point], Report] = lambda point: lambda told: None,
+    progress: Callable[[Point], ProgressCallback] = lambda point: lambda told: None,
     done: Callable[[Finished], None] = lambda finished: None,
 ) -> list[Finished]:
     """Train every run of a grid, one after the other; the same call goes on where it was stopped.
@@ -192,7 +192,7 @@ def sweep(
         ConfigError: the folder holds a sweep of another recipe or corpus.
         TrainingError: a run diverged, the disk is full, or another process sweeps here.
     """
-    recipe, folder = recipe or Recipe(), Path(folder)
+    recipe, folder = recipe or SweepRecipe(), Path(folder)
     plan = [(point, recipe.config(point, corpus)) for point in grid.points()]
     folder.mkdir(parents=True, exist_ok=True)
     with run_lock(folder):
@@ -219,7 +219,7 @@ def runs_of(folder: str | Path) -> list[Path]:
     return sorted(place.parent for place in folder.glob("*/run.json") if _is_finished(place.parent))
 
 
-def _begin(folder: Path, grid: Grid, recipe: Recipe, corpus: Corpus) -> None:
+def _begin(folder: Path, grid: Grid, recipe: SweepRecipe, corpus: Corpus) -> None:
     """Keep what decides the runs; refuse a folder where it was something else."""
     path = folder / RECORD
     now = {

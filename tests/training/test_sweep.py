@@ -15,7 +15,7 @@ from interp.cli.commands.sweep import command
 from interp.core.errors import ConfigError
 from interp.models.io.load import load_model
 from interp.training.data.corpus import Corpus
-from interp.training.sweep import Finished, Grid, Point, Recipe, runs_of, sweep
+from interp.training.sweep import Finished, Grid, Point, SweepRecipe, runs_of, sweep
 from tests.training.tiny_run import write_tiny_corpus
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +29,7 @@ SMALL = {
     "model.n_layers": 1,
     "model.n_ctx": 16,
 }
-RECIPE = Recipe(settings=SMALL)
+RECIPE = SweepRecipe(settings=SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -66,12 +66,22 @@ def test_finished_runs_are_kept_and_a_grid_may_grow(corpus, tmp_path):
 def test_another_recipe_or_text_is_refused(corpus, tmp_path):
     run(Grid(sizes=(4,), steps=(2,)), corpus, tmp_path)
     with pytest.raises(ConfigError, match="settings was"):
-        run(Grid(sizes=(4,), steps=(2,)), corpus, tmp_path, Recipe(settings=SMALL | {"context": 8}))
+        run(
+            Grid(sizes=(4,), steps=(2,)),
+            corpus,
+            tmp_path,
+            SweepRecipe(settings=SMALL | {"context": 8}),
+        )
     with pytest.raises(ConfigError, match="preset was 'demo'"):
-        other = Recipe(settings=SMALL, preset="qwen3-tiny")
+        other = SweepRecipe(settings=SMALL, preset="qwen3-tiny")
         run(Grid(sizes=(4,), steps=(2,)), corpus, tmp_path, other)
     with pytest.raises(ConfigError, match="muon_lrr"):
-        run(Grid(sizes=(4,), steps=(2,)), corpus, tmp_path / "x", Recipe(settings={"muon_lrr": 1}))
+        run(
+            Grid(sizes=(4,), steps=(2,)),
+            corpus,
+            tmp_path / "x",
+            SweepRecipe(settings={"muon_lrr": 1}),
+        )
     assert not (tmp_path / "x").exists()
 
 

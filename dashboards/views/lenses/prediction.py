@@ -8,7 +8,7 @@ from dashboards.page import header, measurements, result_card
 from dashboards.pickers.sampling import odds
 from dashboards.prediction import stepper
 from dashboards.prediction.branches import Walk, link, walk
-from dashboards.prediction.stages import Stage, stages
+from dashboards.prediction.stages import PassStage, stages
 from dashboards.steering.full_text import whole_text
 from interp.analyses.lenses.prediction import Prediction
 from interp.core.protocols import LanguageModel
@@ -63,7 +63,7 @@ def _steps(model: LanguageModel, prompt: str, options: dict[str, Any], length: i
     _in_numbers(result, known[here.stage])
 
 
-def _in_numbers(result: Prediction, shown: Stage) -> None:
+def _in_numbers(result: Prediction, shown: PassStage) -> None:
     """The finding, the report and the downloads; the figure of print where it is wanted."""
     st.subheader("In numbers")
     as_figure = st.toggle("Draw as a figure", key="as_figure", persist_state="session")

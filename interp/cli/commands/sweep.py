@@ -10,7 +10,7 @@ from interp.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from interp.training.data.corpus import Corpus
-    from interp.training.loop.pretrain import Progress, Report
+    from interp.training.loop.pretrain import ProgressCallback, RunProgress
     from interp.training.sweep import Finished, Point
 
 
@@ -56,13 +56,13 @@ def command(
 ) -> None:
     """Train every size with every number of steps and every seed; the same command goes on."""
     from interp.cli.resumable import resumable
-    from interp.training.sweep import Grid, Recipe, sweep
+    from interp.training.sweep import Grid, SweepRecipe, sweep
 
     if data is not None and world_name is not None:
         raise ConfigError("A sweep needs either --data FILE_OR_FOLDER or --world NAME, not both.")
     world_name = world_name or (None if data else "stories")
     grid = Grid(sizes=sizes, steps=steps, seeds=seeds)
-    recipe = Recipe(preset=preset, settings=read_settings(settings))
+    recipe = SweepRecipe(preset=preset, settings=read_settings(settings))
     out = out or Path("runs") / f"{world_name or data.stem}-sweep"
     corpus = _corpus(out, data, world_name, documents)
     click.echo("parameters      tokens    loss  regret  run")
@@ -104,11 +104,11 @@ def _corpus(out: Path, data: Path | None, world_name: str | None, documents: int
     )
 
 
-def _told(point: "Point") -> "Report":
+def _told(point: "Point") -> "ProgressCallback":
     """Say on a terminal how far the run is; a file is left without it."""
     err = click.get_text_stream("stderr")
 
-    def report(progress: "Progress") -> None:
+    def report(progress: "RunProgress") -> None:
         if err.isatty():
             told = f"\r{point.name}  {progress.step}/{progress.steps}"
             err.write(f"{told}  {progress.loss_nats_per_token:.3f}\033[K\r")

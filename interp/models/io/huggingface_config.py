@@ -9,7 +9,7 @@ from typing import Any
 from interp.core.errors import ConfigError, near_misses
 from interp.models.config import GPTConfig
 
-Settings = Mapping[str, Any]
+HuggingFaceSettings = Mapping[str, Any]
 
 ACTIVATIONS = {
     "gelu": "gelu",
@@ -24,7 +24,7 @@ ACTIVATIONS = {
 }
 
 
-def read_config(settings: Settings) -> GPTConfig:
+def read_config(settings: HuggingFaceSettings) -> GPTConfig:
     """Our config for a Hugging Face one, given as the dictionary in `config.json`.
 
     Raises:
@@ -49,7 +49,7 @@ def write_config(cfg: GPTConfig) -> dict[str, Any]:
     return writer(cfg)
 
 
-def architecture_of(settings: Settings) -> str:
+def architecture_of(settings: HuggingFaceSettings) -> str:
     """`GPT2LMHeadModel`, `LlamaForCausalLM` or `Qwen3ForCausalLM`, or ConfigError."""
     named = settings.get("architectures") or []
     by_type = {"gpt2": "GPT2LMHeadModel", "llama": "LlamaForCausalLM", "qwen3": "Qwen3ForCausalLM"}
@@ -63,7 +63,7 @@ def architecture_of(settings: Settings) -> str:
     return architecture
 
 
-def _gpt2(settings: Settings) -> dict[str, Any]:
+def _gpt2(settings: HuggingFaceSettings) -> dict[str, Any]:
     _refuse(settings, "GPT2LMHeadModel", add_cross_attention=False)
     d_model, n_heads = settings.get("n_embd", 768), settings.get("n_head", 12)
     return {
@@ -87,7 +87,7 @@ def _gpt2(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _llama(settings: Settings) -> dict[str, Any]:
+def _llama(settings: HuggingFaceSettings) -> dict[str, Any]:
     d_model, n_heads = settings.get("hidden_size", 4096), settings.get("num_attention_heads", 32)
     theta, scaling = _rope(settings)
     return {
@@ -115,7 +115,7 @@ def _llama(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _qwen3(settings: Settings) -> dict[str, Any]:
+def _qwen3(settings: HuggingFaceSettings) -> dict[str, Any]:
     n_layers = settings.get("num_hidden_layers", 32)
     kinds = settings.get("layer_types") or ["full_attention"] * n_layers
     sliding = settings.get("use_sliding_window", False) and settings.get("sliding_window")
@@ -133,14 +133,14 @@ def _qwen3(settings: Settings) -> dict[str, Any]:
     return _llama(defaults | given | {"mlp_bias": False}) | {"qk_norm": True}
 
 
-READERS: dict[str, Callable[[Settings], dict[str, Any]]] = {
+READERS: dict[str, Callable[[HuggingFaceSettings], dict[str, Any]]] = {
     "GPT2LMHeadModel": _gpt2,
     "LlamaForCausalLM": _llama,
     "Qwen3ForCausalLM": _qwen3,
 }
 
 
-def _refuse(settings: Settings, architecture: str, **allowed: Any) -> None:
+def _refuse(settings: HuggingFaceSettings, architecture: str, **allowed: Any) -> None:
     for name, value in allowed.items():
         if settings.get(name, value) != value:
             raise ConfigError(
@@ -157,7 +157,7 @@ def _activation(name: str) -> str:
     return ACTIVATIONS[name]
 
 
-def _rope(settings: Settings) -> tuple[float, dict[str, Any] | None]:
+def _rope(settings: HuggingFaceSettings) -> tuple[float, dict[str, Any] | None]:
     """Base and scaling, from `rope_parameters` (transformers 5) or `rope_scaling` (earlier)."""
     rope = dict(settings.get("rope_parameters") or settings.get("rope_scaling") or {})
     theta = rope.pop("rope_theta", None) or settings.get("rope_theta") or 10000.0

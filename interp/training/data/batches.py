@@ -14,10 +14,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.core.errors import NotEnoughDataError
-from interp.training.data.corpus import Corpus, Part
+from interp.training.data.corpus import Corpus, CorpusPart
 from interp.training.data.curriculum import Stage, shares, stage_at
 
-Rows = Literal["window", "document"]
+RowKind = Literal["window", "document"]
 _MASK = 2**64 - 1
 _GOLDEN = 0x9E3779B97F4A7C15
 
@@ -61,7 +61,7 @@ class Batches:
         *,
         batch_size: int,
         context: int,
-        rows: Rows = "window",
+        rows: RowKind = "window",
         seed: int = 0,
         split: str = "train",
     ) -> None:
@@ -90,7 +90,7 @@ class Batches:
                 weights[mine] = part.weights(starts, self.length)
         return Batch(tokens=torch.from_numpy(tokens), weights=torch.from_numpy(weights))
 
-    def _starts(self, part: Part, where: np.ndarray) -> np.ndarray:
+    def _starts(self, part: CorpusPart, where: np.ndarray) -> np.ndarray:
         if self.kind == "document":
             return part.starts[(where * part.n_documents).astype(np.int64)].astype(np.int64)
         return (where * (part.n_tokens - self.length + 1)).astype(np.int64)
@@ -112,7 +112,7 @@ def fixed_batch(
     *,
     n_rows: int,
     context: int,
-    rows: Rows = "window",
+    rows: RowKind = "window",
     split: str = "held_out",
     level: str | None = None,
 ) -> Batch:
@@ -146,7 +146,7 @@ def fixed_batch(
     )
 
 
-def _check_length(part: Part, level: str, length: int) -> None:
+def _check_length(part: CorpusPart, level: str, length: int) -> None:
     if part.n_tokens < length:
         raise NotEnoughDataError(
             f"A row needs {length} tokens; the level {level!r} has {part.n_tokens} in "

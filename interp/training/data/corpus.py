@@ -64,7 +64,7 @@ class Corpus:
         """The tokenizer that gave the ids."""
         return Tokenizer.load(self.folder)
 
-    def part(self, split: str = "train", level: str | None = None) -> "Part":
+    def part(self, split: str = "train", level: str | None = None) -> "CorpusPart":
         """The part of that split and level; the level may be left out where there is one only.
 
         Raises:
@@ -78,7 +78,9 @@ class Corpus:
                 f"The {split} split has the levels {', '.join(levels)}; {level!r} is none of them."
                 f"{near_misses(str(level), levels)}"
             )
-        return Part(inside(self.folder, f"{split}/{level}"), self._manifest["parts"][split][level])
+        return CorpusPart(
+            inside(self.folder, f"{split}/{level}"), self._manifest["parts"][split][level]
+        )
 
     def levels(self, split: str = "train") -> tuple[str, ...]:
         """The levels of a split.
@@ -98,7 +100,7 @@ class Corpus:
         return {level: self.part(split, level).n_tokens for level in self.levels(split)}
 
 
-class Part:
+class CorpusPart:
     """One split of one level: a stream of tokens, and where its documents start."""
 
     def __init__(self, folder: Path, entry: Mapping[str, Any]) -> None:

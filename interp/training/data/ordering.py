@@ -12,18 +12,18 @@ from jaxtyping import Float, Int
 from interp.core.errors import ConfigError, NotEnoughDataError, TokenError
 from interp.core.files import replacing_folder, sha256_file
 from interp.core.protocols import LanguageModel
-from interp.training.data.corpus import Corpus, Part, write_manifest
+from interp.training.data.corpus import Corpus, CorpusPart, write_manifest
 from interp.training.data.packing import DTYPES
 from interp.worlds import load_world
 from interp.worlds.world import World
 
-Difficulty = Callable[[Corpus, Part], Float[np.ndarray, " document"]]
+Difficulty = Callable[[Corpus, CorpusPart], Float[np.ndarray, " document"]]
 """A number for each document of a part; the greater, the harder."""
 _BATCH = 32
 _PROBED = 40
 
 
-def length(corpus: Corpus, part: Part) -> Float[np.ndarray, " document"]:
+def length(corpus: Corpus, part: CorpusPart) -> Float[np.ndarray, " document"]:
     """Tokens of each document.
 
     Args:
@@ -46,7 +46,7 @@ def gap(owners: Sequence[str], values: Sequence[str]) -> Difficulty:
         'gap'
     """
 
-    def gap(corpus: Corpus, part: Part) -> Float[np.ndarray, " document"]:
+    def gap(corpus: Corpus, part: CorpusPart) -> Float[np.ndarray, " document"]:
         tokens = np.asarray(part.tokens, dtype=np.int64)
         places = np.arange(len(tokens))
         owner = np.isin(tokens, _ids(corpus, owners))
@@ -91,7 +91,7 @@ def loss(model: LanguageModel) -> Difficulty:
         A difficulty.
     """
 
-    def loss(corpus: Corpus, part: Part) -> Float[np.ndarray, " document"]:
+    def loss(corpus: Corpus, part: CorpusPart) -> Float[np.ndarray, " document"]:
         if model.tokenizer.hash != corpus.tokenizer.hash:
             raise TokenError(
                 f"To judge a corpus a model must share its tokenizer; {model.name} has another "
@@ -107,7 +107,7 @@ def loss(model: LanguageModel) -> Difficulty:
 def chance(seed: int) -> Difficulty:
     """No difficulty at all: the control that deals the same documents into levels by lot."""
 
-    def chance(corpus: Corpus, part: Part) -> Float[np.ndarray, " document"]:
+    def chance(corpus: Corpus, part: CorpusPart) -> Float[np.ndarray, " document"]:
         return np.random.default_rng([seed, part.n_documents]).random(part.n_documents)
 
     return chance

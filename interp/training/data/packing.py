@@ -18,7 +18,7 @@ from interp.core.errors import ConfigError, NotEnoughDataError
 from interp.core.files import sync
 from interp.models.tokenizer import Tokenizer
 
-Marks = tuple[tuple[int, int, float], ...]
+SpanValues = tuple[tuple[int, int, float], ...]
 WEIGHT_UNITS = 4
 DTYPES = {"u16": "<u2", "u32": "<u4", "u64": "<u8", "u8": "|u1", "f32": "<f4"}
 _GROUP_DOCUMENTS = 1024
@@ -27,7 +27,7 @@ _SPACES = [ord(character) for character in " \n\t\r"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Document:
+class CorpusDocument:
     """A text, and what is known about its characters.
 
     Attributes:
@@ -40,12 +40,14 @@ class Document:
     """
 
     text: str
-    weights: Marks | None = None
-    floor: Marks | None = None
+    weights: SpanValues | None = None
+    floor: SpanValues | None = None
     begins: bool = True
 
 
-def pack(documents: Iterable[Document], tokenizer: Tokenizer, folder: str | Path) -> dict[str, Any]:
+def pack(
+    documents: Iterable[CorpusDocument], tokenizer: Tokenizer, folder: str | Path
+) -> dict[str, Any]:
     """Write one part of a corpus into `folder`.
 
     A choice's nats stand at the token that holds its first character that is no space; those of an
@@ -64,7 +66,7 @@ def pack(documents: Iterable[Document], tokenizer: Tokenizer, folder: str | Path
         NotEnoughDataError: there is not one token.
     """
     documents = iter(documents)
-    first = next(documents, Document(text=""))
+    first = next(documents, CorpusDocument(text=""))
     counts = {"documents": 0, "tokens": 0, "bytes": 0}
     with ExitStack() as stack:
         paths = _paths(Path(folder), tokenizer, first)
@@ -109,7 +111,7 @@ class _Stream:
         sync(self._path)
 
 
-def _paths(folder: Path, tokenizer: Tokenizer, first: Document) -> list[Path]:
+def _paths(folder: Path, tokenizer: Tokenizer, first: CorpusDocument) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     names = ["tokens.u16" if tokenizer.d_vocab <= 2**16 else "tokens.u32", "starts.u64"]
     names += ["weights.u8"] * (first.weights is not None)
@@ -117,7 +119,7 @@ def _paths(folder: Path, tokenizer: Tokenizer, first: Document) -> list[Path]:
     return [folder / name for name in names]
 
 
-def _groups(documents: Iterable[Document]) -> Iterator[list[Document]]:
+def _groups(documents: Iterable[CorpusDocument]) -> Iterator[list[CorpusDocument]]:
     documents = iter(documents)
     while group := list(islice(documents, 1)):
         characters = len(group[0].text)
@@ -131,7 +133,7 @@ def _groups(documents: Iterable[Document]) -> Iterator[list[Document]]:
 
 
 def _arrays(
-    group: Sequence[Document], tokenizer: Tokenizer, stopping: float, wanted: set[str]
+    group: Sequence[CorpusDocument], tokenizer: Tokenizer, stopping: float, wanted: set[str]
 ) -> tuple[dict[str, np.ndarray], float]:
     """The arrays of a group, and the nats of the last document's stopping."""
     _check_alike(group, wanted)
@@ -157,7 +159,7 @@ def _arrays(
     return arrays, stopping
 
 
-def _check_alike(group: Sequence[Document], wanted: set[str]) -> None:
+def _check_alike(group: Sequence[CorpusDocument], wanted: set[str]) -> None:
     for name in ("weights", "floor"):
         if any((getattr(document, name) is not None) != (name in wanted) for document in group):
             raise ConfigError(
@@ -184,7 +186,7 @@ class _Places:
         shown = np.where(np.isin(codes, _SPACES), len(codes), np.arange(len(codes)))
         self._next_shown = np.minimum.accumulate(shown[::-1])[::-1]
 
-    def charge(self, marks: Sequence[Marks]) -> tuple[np.ndarray, np.ndarray]:
+    def charge(self, marks: Sequence[SpanValues]) -> tuple[np.ndarray, np.ndarray]:
         """Nats per token, and the nats of each text's stopping."""
         document, start, end, nats = self._flat(marks)
         stops = start == end
@@ -195,7 +197,7 @@ class _Places:
         charged = np.bincount(place, nats, minlength=self._n_tokens).astype(np.float64)
         return charged, stopping
 
-    def spread(self, marks: Sequence[Marks]) -> np.ndarray:
+    def spread(self, marks: Sequence[SpanValues]) -> np.ndarray:
         """Weight per token in quarters: that of the last mark which touches it."""
         units = np.full(self._n_tokens, WEIGHT_UNITS, dtype=np.uint8)
         _, start, end, weight = self._flat(marks)
@@ -212,7 +214,7 @@ class _Places:
         units[np.repeat(first, held) + within] = np.repeat(np.rint(weight * WEIGHT_UNITS), held)
         return units
 
-    def _flat(self, marks: Sequence[Marks]) -> tuple[np.ndarray, ...]:
+    def _flat(self, marks: Sequence[SpanValues]) -> tuple[np.ndarray, ...]:
         counts = [len(some) for some in marks]
         document = np.repeat(np.arange(len(marks)), counts)
         flat = np.array(list(chain.from_iterable(marks)), dtype=np.float64).reshape(-1, 3)

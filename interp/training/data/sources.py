@@ -8,12 +8,12 @@ from interp.core.errors import ConfigError
 from interp.core.files import replacing_folder
 from interp.models.tokenizer import Tokenizer
 from interp.training.data.corpus import Corpus, write_manifest
-from interp.training.data.packing import Document, pack
+from interp.training.data.packing import CorpusDocument, pack
 from interp.training.data.text_files import Cut, text_documents, text_files
 from interp.training.data.world_documents import tell_documents
 from interp.worlds.world import World
 
-Kind = Literal["words", "characters", "bpe"]
+TokenizerKind = Literal["words", "characters", "bpe"]
 _SPLITS = ("train", "held_out")
 
 
@@ -25,7 +25,7 @@ def write_world_corpus(
     n_held_out: int = 500,
     levels: Sequence[str] = (),
     splits: Sequence[str] = _SPLITS,
-    tokenizer: Tokenizer | Kind = "words",
+    tokenizer: Tokenizer | TokenizerKind = "words",
     d_vocab: int = 1024,
     seed: int = 0,
 ) -> Corpus:
@@ -48,7 +48,7 @@ def write_world_corpus(
     levels = tuple(levels) or tuple(world.levels)
     counts = n_documents if isinstance(n_documents, Mapping) else dict.fromkeys(levels, n_documents)
 
-    def told(split: str, level: str) -> Iterator[Document]:
+    def told(split: str, level: str) -> Iterator[CorpusDocument]:
         n = counts[level] if split == "train" else n_held_out
         numbers = range(seed * 2**32, seed * 2**32 + n)
         return tell_documents(world, numbers, level=level, split=split)
@@ -67,7 +67,7 @@ def write_text_corpus(
     source: str | Path,
     folder: str | Path,
     *,
-    tokenizer: Tokenizer | Kind = "bpe",
+    tokenizer: Tokenizer | TokenizerKind = "bpe",
     d_vocab: int = 1024,
     held_out: float = 0.1,
     by: Literal["auto", "document", "tail"] = "auto",
@@ -107,7 +107,7 @@ def write_text_corpus(
     return _write(folder, tokenizer, documents, about)
 
 
-def build_tokenizer(kind: Kind, texts: Iterable[str], d_vocab: int) -> Tokenizer:
+def build_tokenizer(kind: TokenizerKind, texts: Iterable[str], d_vocab: int) -> Tokenizer:
     """A tokenizer of that kind for the texts.
 
     Raises:
@@ -123,7 +123,7 @@ def build_tokenizer(kind: Kind, texts: Iterable[str], d_vocab: int) -> Tokenizer
 def _write(
     folder: str | Path,
     tokenizer: Tokenizer,
-    documents: Mapping[str, Mapping[str, Iterable[Document]]],
+    documents: Mapping[str, Mapping[str, Iterable[CorpusDocument]]],
     source: Mapping[str, object],
 ) -> Corpus:
     folder = Path(folder)

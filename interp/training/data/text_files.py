@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from interp.core.errors import ConfigError, NotEnoughDataError, TokenError
-from interp.training.data.packing import Document
+from interp.training.data.packing import CorpusDocument
 
 ENDINGS = (".txt", ".jsonl")
 _CHUNK_BYTES = 2**20
@@ -86,7 +86,7 @@ def text_files(source: str | Path) -> list[Path]:
     return files
 
 
-def text_documents(files: Iterable[Path], cut: Cut, split: str) -> Iterator[Document]:
+def text_documents(files: Iterable[Path], cut: Cut, split: str) -> Iterator[CorpusDocument]:
     """The documents of one split; a long one comes in several pieces.
 
     Raises:
@@ -121,7 +121,9 @@ def read_documents(source: str | Path, *, separator: str | None = "<|endoftext|>
     yield text
 
 
-def _file(path: Path, separator: str | None, span: tuple[int, int] | None) -> Iterator[Document]:
+def _file(
+    path: Path, separator: str | None, span: tuple[int, int] | None
+) -> Iterator[CorpusDocument]:
     start, end = span or (0, path.stat().st_size)
     if path.suffix == ".jsonl":
         return _lines(path, start, end)
@@ -145,31 +147,31 @@ def _chunks(path: Path, start: int, end: int) -> Iterator[str]:
                 return
 
 
-def _separated(chunks: Iterable[str], separator: str | None) -> Iterator[Document]:
+def _separated(chunks: Iterable[str], separator: str | None) -> Iterator[CorpusDocument]:
     text, begins = "", True
     for chunk in chunks:
         text += chunk
         *whole, text = text.split(separator) if separator else [text]
         for piece in whole:
             if piece.strip() or not begins:
-                yield Document(text=piece, begins=begins)
+                yield CorpusDocument(text=piece, begins=begins)
             begins = True
         if len(text) > _MOST_CHARACTERS:
             cut = _gap(text, spare=len(separator or ""))
-            yield Document(text=text[:cut], begins=begins)
+            yield CorpusDocument(text=text[:cut], begins=begins)
             text, begins = text[cut:], False
     if text.strip() or (text and not begins):
-        yield Document(text=text, begins=begins)
+        yield CorpusDocument(text=text, begins=begins)
 
 
-def _lines(path: Path, start: int, end: int) -> Iterator[Document]:
+def _lines(path: Path, start: int, end: int) -> Iterator[CorpusDocument]:
     with path.open("rb") as file:
         offset = 0
         for number, raw in enumerate(file, 1):
             if start <= offset < end and raw.strip():
                 text = _field(path, number, offset, raw)
                 if text:
-                    yield Document(text=text)
+                    yield CorpusDocument(text=text)
             offset += len(raw)
 
 

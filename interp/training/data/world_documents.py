@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from interp.training.data.packing import Document
+from interp.training.data.packing import CorpusDocument
 from interp.worlds.world import Story, World
 
 _CHUNK = 250
@@ -17,7 +17,7 @@ _teller: "_Teller"
 
 def tell_documents(
     world: World, numbers: Sequence[int], *, level: str, split: str, processes: int | None = None
-) -> Iterator[Document]:
+) -> Iterator[CorpusDocument]:
     """The world's stories of those numbers, as documents; the same for any count of processes.
 
     Args:
@@ -36,9 +36,9 @@ def tell_documents(
     return chain.from_iterable(_together(teller, chunks, processes))
 
 
-def story_document(story: Story) -> Document:
+def story_document(story: Story) -> CorpusDocument:
     """A world's story with the weights and the floor that its choices give."""
-    return Document(
+    return CorpusDocument(
         text=story.text,
         weights=tuple((*c.span, c.weight) for c in story.choices if c.weight != 1.0),
         floor=tuple((*c.span, c.surprisal_nats) for c in story.choices),
@@ -51,14 +51,14 @@ class _Teller:
     def __init__(self, world: World, level: str, split: str) -> None:
         self._world, self._level, self._split = world, level, split
 
-    def tell(self, numbers: Sequence[int]) -> list[Document]:
+    def tell(self, numbers: Sequence[int]) -> list[CorpusDocument]:
         sample, level, split = self._world.sample, self._level, self._split
         return [story_document(sample(n, level=level, split=split)) for n in numbers]
 
 
 def _together(
     teller: _Teller, chunks: Sequence[Sequence[int]], processes: int
-) -> Iterator[list[Document]]:
+) -> Iterator[list[CorpusDocument]]:
     fork = multiprocessing.get_context("fork")
     with fork.Pool(processes, _begin, (teller,)) as pool:
         yield from pool.imap(_tell, chunks)
@@ -71,7 +71,7 @@ def _begin(teller: _Teller) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for us
 
 
-def _tell(numbers: Sequence[int]) -> list[Document]:
+def _tell(numbers: Sequence[int]) -> list[CorpusDocument]:
     return _teller.tell(numbers)
 
 

@@ -21,7 +21,7 @@ from filelock import FileLock
 from interp.core.errors import ConfigError, TrainingError
 from interp.training.jobs.processes import birth, launch, python
 
-State = Literal[
+JobState = Literal[
     "queued", "running", "pausing", "paused", "stopping", "stopped",
     "interrupted", "failed", "finished",
 ]  # fmt: skip
@@ -33,8 +33,8 @@ LOG = "train.log"
 LONGEST_NAME = 48
 _JOB, _PROCESS = "job.json", "process.json"
 _BY_SIGNAL = (128 + signal.SIGINT, 128 + signal.SIGTERM)
-_WHILE_ALIVE: dict[str, State] = {"run": "running", "pause": "pausing", "stop": "stopping"}
-_AT_REST: dict[str, State] = {"pause": "paused", "stop": "stopped"}
+_WHILE_ALIVE: dict[str, JobState] = {"run": "running", "pause": "pausing", "stop": "stopping"}
+_AT_REST: dict[str, JobState] = {"pause": "paused", "stop": "stopped"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ class Job:
         return ["interp", "train", *self.arguments, "--out", str(self.folder)]
 
     @property
-    def state(self) -> State:
+    def state(self) -> JobState:
         """What it does now, as the files and the living processes tell."""
         process = _read(self.folder / _PROCESS)
         if is_alive(process):
@@ -251,7 +251,7 @@ def _leave(job: Job, wanted: Wanted) -> Job:
     return job
 
 
-def _ended(exit_code: int | None) -> State:
+def _ended(exit_code: int | None) -> JobState:
     if exit_code in _BY_SIGNAL:
         return "paused"
     return "interrupted" if exit_code is None or exit_code <= 0 else "failed"

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from interp.core.files import read_object, write_json
 from interp.runs.metrics import BASELINES
 from interp.training.data.batches import Batch, fixed_batch
-from interp.training.data.corpus import Corpus, Part
+from interp.training.data.corpus import Corpus, CorpusPart
 from interp.training.recipe.config import TrainConfig
 
 _CHUNK_TOKENS = 2**22
@@ -47,7 +47,7 @@ def write_baselines(run: Path, corpus: Corpus, config: TrainConfig) -> None:
         write_json(path, {"corpus": corpus.hash, **baselines(corpus, config)})
 
 
-def _counts(part: Part, d_vocab: int) -> Float[np.ndarray, "d_vocab"]:
+def _counts(part: CorpusPart, d_vocab: int) -> Float[np.ndarray, "d_vocab"]:
     """How often each token of the part counts as a prediction, and once more."""
     counts = np.ones(d_vocab)
     for start in range(0, part.n_tokens, _CHUNK_TOKENS):

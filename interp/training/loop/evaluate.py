@@ -9,7 +9,7 @@ from torch import Tensor
 
 from interp.models.gpt import GPT
 from interp.training.data.batches import Batch
-from interp.training.distributed import World
+from interp.training.distributed import ProcessGroup
 from interp.training.loop.objective import surprisal
 
 
@@ -22,7 +22,7 @@ class HeldOut:
         world: the ranks.
     """
 
-    def __init__(self, rows: Batch, batch_size: int, world: World) -> None:
+    def __init__(self, rows: Batch, batch_size: int, world: ProcessGroup) -> None:
         self._world = world
         self._per_rank = max(1, batch_size // world.size)
         counted = rows.weights[:, 1:] > 0

@@ -11,8 +11,8 @@ from interp.core.files import write_text
 from interp.runs.metrics import read_metrics
 from interp.training.run.lock import naming_refusals
 
-Record = Mapping[str, Any]
-Writer = Callable[[Record], None]
+MetricsRecord = Mapping[str, Any]
+Writer = Callable[[MetricsRecord], None]
 
 
 class MetricsLog:
@@ -34,7 +34,7 @@ class MetricsLog:
         self.path = path
         self.writers = tuple(writers)
 
-    def append(self, records: Iterable[Record]) -> None:
+    def append(self, records: Iterable[MetricsRecord]) -> None:
         """Write records and wait until they are on the disk.
 
         Raises:

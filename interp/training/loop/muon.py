@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.training.distributed import spread_like, whole
+from interp.training.distributed import full_tensor, shard_like
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
@@ -80,14 +80,14 @@ class Muon:
         updates = self._orthogonal(self._directions(parameters, momentum))
         if self.weight_decay:
             torch._foreach_mul_(parameters, 1 - lr * self.weight_decay)
-        spread = [spread_like(u, p) for u, p in zip(updates, parameters, strict=True)]
+        spread = [shard_like(u, p) for u, p in zip(updates, parameters, strict=True)]
         torch._foreach_add_(parameters, spread, alpha=-lr)
 
     def _directions(self, parameters: list[Tensor], momentum: float) -> list[Tensor]:
         gradients = [parameter.grad for parameter in parameters]
         momenta = list(self.momenta.values())
         torch._foreach_lerp_(momenta, gradients, 1 - momentum)
-        return [whole(x) for x in torch._foreach_lerp(gradients, momenta, momentum)]
+        return [full_tensor(x) for x in torch._foreach_lerp(gradients, momenta, momentum)]
 
     def _orthogonal(self, directions: list[Tensor]) -> list[Tensor]:
         """Each matrix made orthogonal part by part and scaled; all parts of a shape at once."""

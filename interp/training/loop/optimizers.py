@@ -9,16 +9,16 @@ from torch import Tensor, nn
 
 from interp.core.errors import CheckpointError
 from interp.models.gpt import Attention
-from interp.training.distributed import spread_like, whole
+from interp.training.distributed import full_tensor, shard_like
 from interp.training.loop.muon import Muon
 from interp.training.recipe.config import TrainConfig
 from interp.training.recipe.schedule import learning_rate_scale, momentum_at
 
-Kind = Literal["hidden", "embed", "head", "scalar"]
+ParameterGroup = Literal["hidden", "embed", "head", "scalar"]
 _ADAMW_BUFFERS = ("step", "exp_avg", "exp_avg_sq")
 
 
-def parameter_groups(model: nn.Module) -> dict[Kind, dict[str, Tensor]]:
+def parameter_groups(model: nn.Module) -> dict[ParameterGroup, dict[str, Tensor]]:
     """Every trainable parameter, by name, in exactly one of four groups.
 
     Args:
@@ -28,7 +28,12 @@ def parameter_groups(model: nn.Module) -> dict[Kind, dict[str, Tensor]]:
         `hidden`, `embed`, `head` and `scalar` (everything with fewer than two dimensions).
     """
     embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
-    groups: dict[Kind, dict[str, Tensor]] = {"hidden": {}, "embed": {}, "head": {}, "scalar": {}}
+    groups: dict[ParameterGroup, dict[str, Tensor]] = {
+        "hidden": {},
+        "embed": {},
+        "head": {},
+        "scalar": {},
+    }
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             groups[_kind(name, parameter, embeddings)][name] = parameter
@@ -36,7 +41,7 @@ def parameter_groups(model: nn.Module) -> dict[Kind, dict[str, Tensor]]:
     return groups
 
 
-def _kind(name: str, parameter: Tensor, embeddings: set[int]) -> Kind:
+def _kind(name: str, parameter: Tensor, embeddings: set[int]) -> ParameterGroup:
     if parameter.ndim < 2:
         return "scalar"
     if id(parameter) in embeddings:
@@ -44,7 +49,9 @@ def _kind(name: str, parameter: Tensor, embeddings: set[int]) -> Kind:
     return "hidden" if "blocks." in name and parameter.ndim == 2 else "head"
 
 
-def _assert_partition(model: nn.Module, groups: Mapping[Kind, Mapping[str, Tensor]]) -> None:
+def _assert_partition(
+    model: nn.Module, groups: Mapping[ParameterGroup, Mapping[str, Tensor]]
+) -> None:
     grouped = [id(p) for group in groups.values() for p in group.values()]
     trained = {id(p) for p in model.parameters() if p.requires_grad}
     assert len(grouped) == len(trained) and set(grouped) == trained, "a parameter is lost or twice"
@@ -89,13 +96,13 @@ class Optimizers:
     def tensors(self) -> dict[str, Tensor]:
         """Every buffer by name; whole tensors, also where the parameters are sharded."""
         state = {
-            f"adamw.{buffer}.{name}": whole(self.adamw.state[parameter][buffer])
+            f"adamw.{buffer}.{name}": full_tensor(self.adamw.state[parameter][buffer])
             for name, parameter in self.adamw_names.items()
             if self.adamw.state[parameter]
             for buffer in _ADAMW_BUFFERS
         }
         momenta = self.muon.momenta if self.muon else {}
-        return state | {f"muon.{name}": whole(x) for name, x in momenta.items()}
+        return state | {f"muon.{name}": full_tensor(x) for name, x in momenta.items()}
 
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Take buffers back that `tensors` gave.
@@ -173,4 +180,4 @@ def _like(tensor: Tensor, parameter: Tensor) -> Tensor:
             f"An optimizer buffer has shape {tuple(tensor.shape)}, its parameter "
             f"{tuple(parameter.shape)}. Resume with the recipe that wrote it."
         )
-    return spread_like(tensor, parameter) if tensor.ndim else tensor.clone()
+    return shard_like(tensor, parameter) if tensor.ndim else tensor.clone()

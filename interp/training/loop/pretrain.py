@@ -22,27 +22,27 @@ from interp.training.data.corpus import Corpus
 from interp.training.data.curriculum import stage_at
 from interp.training.distributed import (
     Engine,
-    World,
-    join_world,
-    naming_lost_ranks,
-    spread_like,
-    whole,
+    ProcessGroup,
+    explain_lost_ranks,
+    full_tensor,
+    join_process_group,
+    shard_like,
 )
 from interp.training.loop.evaluate import HeldOut
 from interp.training.loop.metrics import MetricsLog, Writer, finite_or_none
-from interp.training.loop.update import Reading, Updater
+from interp.training.loop.update import Updater, UpdateStatistics
 from interp.training.recipe.config import TrainConfig
 from interp.training.recipe.schedule import is_checkpoint_step, learning_rate_scale
 from interp.training.run.lock import run_lock
 from interp.training.run.run_folder import RunFolder
 from interp.training.run.signals import StopRequest, stop_on_signals
-from interp.training.run.state import Moment, State, load_state, save_state
+from interp.training.run.state import TrainingState, WriteCallback, load_state, save_state
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
+class RunProgress:
     """How far a run is, told after every reading of the loss.
 
     Attributes:
@@ -64,8 +64,8 @@ class Progress:
     tokens_per_second: float
 
 
-Report = Callable[[Progress], None]
-Watch = Callable[[GPT, int], None]
+ProgressCallback = Callable[[RunProgress], None]
+ModelCallback = Callable[[GPT, int], None]
 """Shown the model after so many updates; it may look, and must leave weights and numbers alone."""
 
 
@@ -77,10 +77,10 @@ def train(
     device: str = "auto",
     threads: int | None = None,
     engine: Engine = "ddp",
-    progress: Report = lambda progress: None,
+    progress: ProgressCallback = lambda progress: None,
     writers: Iterable[Writer] = (),
-    at: Moment = lambda moment: None,
-    watch: Watch = lambda model, step: None,
+    at: WriteCallback = lambda moment: None,
+    watch: ModelCallback = lambda model, step: None,
 ) -> GPT:
     """Train a model, or go on with a run that was stopped; the same call does both.
 
@@ -109,8 +109,8 @@ def train(
     """
     path = Path(run_folder)
     with ExitStack() as stack:
-        world = stack.enter_context(join_world(device))
-        stack.enter_context(naming_lost_ranks(world))
+        world = stack.enter_context(join_process_group(device))
+        stack.enter_context(explain_lost_ranks(world))
         stack.enter_context(run_lock(path) if world.is_main else nullcontext())
         stop = stack.enter_context(stop_on_signals())
         _set_up_cpu(threads)
@@ -122,13 +122,13 @@ def train(
         metrics = MetricsLog(folder.metrics, writers if world.is_main else ())
         model = GPT(config.model, corpus.tokenizer, seed=config.seed, name=path.name)
         model.to(world.device(device))
-        run = Run(config, folder, metrics, model, world, engine, stop, progress, at)
+        run = TrainingRun(config, folder, metrics, model, world, engine, stop, progress, at)
         if world.is_main and engine != "fsdp":
             run.watch = watch
         return run.go()
 
 
-class Run:
+class TrainingRun:
     """A training run in one process: the loop, and what is due after each step."""
 
     def __init__(
@@ -137,11 +137,11 @@ class Run:
         folder: RunFolder,
         metrics: MetricsLog,
         model: GPT,
-        world: World,
+        world: ProcessGroup,
         engine: Engine,
         stop: StopRequest,
-        report: Report,
-        at: Moment,
+        report: ProgressCallback,
+        at: WriteCallback,
     ) -> None:
         self.config, self.folder, self.metrics, self.model = config, folder, metrics, model
         self.world, self.stop, self.report, self.at = world, stop, report, at
@@ -160,7 +160,7 @@ class Run:
         self.held_out = HeldOut(slice_, config.batch_size, world)
         self.evaluation: dict[str, Any] | None = None
         self.first, self.began = 0, time.perf_counter()
-        self.watch: Watch = lambda model, step: None
+        self.watch: ModelCallback = lambda model, step: None
 
     def go(self) -> GPT:
         """Resume or start, run to the end, save the model."""
@@ -189,7 +189,7 @@ class Run:
         self._take(state)
         return state.step
 
-    def _take(self, state: State) -> None:
+    def _take(self, state: TrainingState) -> None:
         parameters = dict(self.model.named_parameters())
         if set(parameters) != set(state.model):
             odd = min(set(parameters) ^ set(state.model))
@@ -200,7 +200,7 @@ class Run:
         with torch.no_grad():
             for name, parameter in parameters.items():
                 value = state.model[name].to(parameter.device)
-                parameter.copy_(spread_like(value, parameter))
+                parameter.copy_(shard_like(value, parameter))
         self.updater.optimizers.load_tensors(state.optimizer)
 
     def _after(self, done: int) -> None:
@@ -265,7 +265,7 @@ class Run:
         self.world.barrier()
 
     def _weights(self) -> dict[str, Tensor]:
-        return {name: whole(p.detach()) for name, p in self.model.named_parameters()}
+        return {name: full_tensor(p.detach()) for name, p in self.model.named_parameters()}
 
     def _finish(self) -> GPT:
         model = GPT(self.config.model, self.model.tokenizer, name=self.model.name)
@@ -277,7 +277,7 @@ class Run:
         self.world.barrier()
         return model
 
-    def _train_records(self, reading: Reading, done: int) -> Iterable[dict[str, Any]]:
+    def _train_records(self, reading: UpdateStatistics, done: int) -> Iterable[dict[str, Any]]:
         first = done - len(reading.loss) + 1
         table = zip(reading.loss, reading.objective, reading.grad_norm, strict=True)
         for step, (loss, objective, norm) in enumerate(table, start=first):
@@ -317,9 +317,9 @@ class Run:
         tokens = (done - self.first) * self.config.batch_size * self.config.context
         return seconds, tokens / max(seconds, 1e-9)
 
-    def _progress(self, done: int, loss: float) -> Progress:
+    def _progress(self, done: int, loss: float) -> RunProgress:
         seconds, rate = self._pace(done)
-        return Progress(
+        return RunProgress(
             step=done,
             steps=self.config.steps,
             loss_nats_per_token=loss,
@@ -334,7 +334,7 @@ def _every(n: int, done: int) -> bool:
     return n > 0 and done % n == 0
 
 
-def _check_fit(config: TrainConfig, corpus: Corpus, world: World) -> None:
+def _check_fit(config: TrainConfig, corpus: Corpus, world: ProcessGroup) -> None:
     d_vocab = corpus.tokenizer.d_vocab
     if config.model.d_vocab != d_vocab:
         raise ConfigError(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from interp.core.errors import TrainingError
 from interp.models.gpt import GPT
 from interp.training.data.batches import Batches
-from interp.training.distributed import Engine, World, shard_of, whole, wrap
+from interp.training.distributed import Engine, ProcessGroup, full_tensor, local_shard, wrap
 from interp.training.loop.objective import Objective, counts
 from interp.training.loop.optimizers import build_optimizers
 from interp.training.recipe.config import TrainConfig
@@ -28,7 +28,7 @@ _SMALLEST_WEIGHT = 0.25
 
 
 @dataclass(frozen=True)
-class Reading:
+class UpdateStatistics:
     """What the updates since the last reading measured, one entry an update, in nats a token.
 
     Attributes:
@@ -54,7 +54,7 @@ class Updater:
     """
 
     def __init__(
-        self, config: TrainConfig, model: GPT, batches: Batches, world: World, engine: Engine
+        self, config: TrainConfig, model: GPT, batches: Batches, world: ProcessGroup, engine: Engine
     ) -> None:
         self.config, self.model, self.batches, self.world = config, model, batches, world
         self.device = model.device
@@ -110,22 +110,22 @@ class Updater:
             norm = nn.utils.get_total_norm([grad for grad in found if grad is not None])
         else:
             norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip)
-        return whole(norm).reshape(1)
+        return full_tensor(norm).reshape(1)
 
-    def read(self) -> Reading:
+    def read(self) -> UpdateStatistics:
         """Wait for the device and hand over what the updates since the last call measured.
 
         Raises:
             TrainingError: a loss is not finite, or far above a uniform guess's.
         """
         if not self._pending:
-            return Reading([], [], [])
+            return UpdateStatistics([], [], [])
         table = torch.stack(self._pending)
         self._pending.clear()
         objective, loss = self.world.sum(table[:, :2].contiguous()).T.tolist()
-        return Reading(loss, objective, table[:, 2].tolist())
+        return UpdateStatistics(loss, objective, table[:, 2].tolist())
 
-    def check(self, reading: Reading, step: int) -> None:
+    def check(self, reading: UpdateStatistics, step: int) -> None:
         """Refuse to go on from a reading that ends at `step` updates, if the run has diverged.
 
         Raises:
@@ -148,7 +148,7 @@ class Updater:
         Raises:
             TrainingError: a weight is not finite.
         """
-        shards = [shard_of(p.detach()) for p in self.model.parameters()]
+        shards = [local_shard(p.detach()) for p in self.model.parameters()]
         finite = torch.stack([shard.isfinite().all() for shard in shards]).all()
         if self.world.any(not finite, self.device):
             raise TrainingError(
@@ -157,7 +157,7 @@ class Updater:
             )
 
 
-def _wrapped(config: TrainConfig, model: GPT, world: World, engine: Engine) -> nn.Module:
+def _wrapped(config: TrainConfig, model: GPT, world: ProcessGroup, engine: Engine) -> nn.Module:
     objective = Objective(model)
     if _compiles(config, model.device):
         objective.compile()

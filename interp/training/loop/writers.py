@@ -5,7 +5,7 @@ from pathlib import Path
 from types import ModuleType
 
 from interp.core.errors import ConfigError
-from interp.training.loop.metrics import Record, Writer
+from interp.training.loop.metrics import MetricsRecord, Writer
 
 _NOT_A_METRIC = {"kind", "step"}
 
@@ -19,7 +19,7 @@ def tensorboard_writer(folder: Path | str) -> Writer:
     _need("tensorboard", "tensorboard")
     writer = _need("torch.utils.tensorboard", "tensorboard").SummaryWriter(str(folder))
 
-    def write(record: Record) -> None:
+    def write(record: MetricsRecord) -> None:
         for name, value in _numbers(record).items():
             writer.add_scalar(name, value, record["step"])
         writer.flush()
@@ -39,13 +39,13 @@ def wandb_writer(project: str, name: str | None = None, mode: str = "online") ->
     """
     run = _need("wandb", "wandb").init(project=project, name=name, mode=mode)
 
-    def write(record: Record) -> None:
+    def write(record: MetricsRecord) -> None:
         run.log(_numbers(record) | {"updates": record["step"]})
 
     return write
 
 
-def _numbers(record: Record) -> dict[str, float]:
+def _numbers(record: MetricsRecord) -> dict[str, float]:
     return {
         f"{record['kind']}/{name}": value
         for name, value in record.items()

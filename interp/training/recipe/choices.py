@@ -22,7 +22,7 @@ _RATES = ("muon_lr", "embed_lr", "head_lr", "scalar_lr", "adamw_lr")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class TrainingPlan:
     """What was chosen; None leaves it to the preset and its recipe.
 
     Attributes:

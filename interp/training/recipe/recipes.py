@@ -14,7 +14,7 @@ from interp.worlds import load_world
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class TrainingRecipe:
     """Everything that decides a run on a world.
 
     Attributes:
@@ -74,13 +74,13 @@ class Recipe:
         return (*lasting[:-1], Stage(mix=self.stages[-1][1]))
 
 
-def demo_recipe(seed: int = 0) -> Recipe:
+def demo_recipe(seed: int = 0) -> TrainingRecipe:
     """The demo's: values first stand beside their owners, then further and further away.
 
     Without the early levels a model of this size stays at shortcuts ("the most recent place").
     """
     words, phrases, clauses, full = ({level: 1.0} for level in _LEVELS[1:])
-    return Recipe(
+    return TrainingRecipe(
         world="stories",
         documents={
             "echo": 5_000,

@@ -11,7 +11,7 @@ from interp.core.errors import ConfigError
 if TYPE_CHECKING:
     from interp.training.data.corpus import Corpus
     from interp.training.recipe.config import TrainConfig
-    from interp.training.recipe.recipes import Recipe
+    from interp.training.recipe.recipes import TrainingRecipe
 
 TEXT_VOCABULARY = 1024
 
@@ -28,7 +28,7 @@ class TextSource:
 
     asked: Mapping[str, Any]
     write: "Callable[[Path], Corpus]"
-    recipe: "Recipe | None" = None
+    recipe: "TrainingRecipe | None" = None
 
     def config(self, d_vocab: int, preset: str, given: Mapping[str, Any]) -> "TrainConfig":
         """The run's settings: the recipe's where there is one, and over them what was given.

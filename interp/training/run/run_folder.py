@@ -18,10 +18,10 @@ from interp.models.gpt import GPT
 from interp.models.io.checkpoint import save_model, save_weights, write_settings
 from interp.runs.metrics import METRICS
 from interp.training.data.corpus import Corpus
-from interp.training.distributed import World
+from interp.training.distributed import ProcessGroup
 from interp.training.recipe.config import MAY_CHANGE, TrainConfig, differences
 from interp.training.run.lock import naming_refusals
-from interp.training.run.state import State, newest_state
+from interp.training.run.state import TrainingState, newest_state
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class RunFolder:
         self.metrics = path / METRICS
         self.record = path / "run.json"
 
-    def resume_point(self) -> tuple[State | None, list[str]]:
+    def resume_point(self) -> tuple[TrainingState | None, list[str]]:
         """The state to go on from, None for a fresh start, and warnings about damaged ones.
 
         Raises:
@@ -55,7 +55,7 @@ class RunFolder:
             self._check_same(state)
         return state, warnings
 
-    def _check_same(self, state: State) -> None:
+    def _check_same(self, state: TrainingState) -> None:
         old = TrainConfig.from_dict(state.meta["recipe"])
         changed = differences(old, self.config)
         refused = [
@@ -76,7 +76,7 @@ class RunFolder:
                 f"for. Ask for more, or train into another folder."
             )
 
-    def begin(self, state: State | None, world: World, warnings: list[str]) -> None:
+    def begin(self, state: TrainingState | None, world: ProcessGroup, warnings: list[str]) -> None:
         """Drop what was made after the resume point, and record this session."""
         step = state.step if state else 0
         for folder in self.checkpoints.glob("step-*"):
@@ -104,14 +104,14 @@ class RunFolder:
 
     def state(
         self, step: int, model: Mapping[str, Tensor], optimizer: Mapping[str, Tensor]
-    ) -> State:
+    ) -> TrainingState:
         """A full state to be saved."""
         meta = {
             "recipe": self.config.to_dict(),
             "corpus": self.corpus.hash,
             "torch": torch.__version__,
         }
-        return State(step=step, model=model, optimizer=optimizer, meta=meta)
+        return TrainingState(step=step, model=model, optimizer=optimizer, meta=meta)
 
     def state_folder(self, step: int) -> Path:
         """Where the state after `step` updates is."""
@@ -146,7 +146,7 @@ def _changed_surroundings(record: Mapping[str, Any], session: Mapping[str, Any])
     ]
 
 
-def _session(step: int, world: World, warnings: list[str]) -> dict[str, Any]:
+def _session(step: int, world: ProcessGroup, warnings: list[str]) -> dict[str, Any]:
     """What may differ between two stretches of one run."""
     return {
         "from_step": step,

@@ -22,12 +22,12 @@ from interp.training.run.lock import naming_refusals
 
 _FILES = ("model.safetensors", "optimizer.safetensors")
 _NAME = re.compile(r"step-(\d{6,})")
-Moment = Callable[[str], None]
+WriteCallback = Callable[[str], None]
 """Told `before`, `model written`, `written`, `renamed`, `pruned` in the course of a write."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class State:
+class TrainingState:
     """All that a run needs to go on after `step` updates; there is no random state and no loader's.
 
     Attributes:
@@ -43,7 +43,9 @@ class State:
     meta: Mapping[str, Any]
 
 
-def save_state(folder: Path, state: State, *, keep: int, at: Moment = lambda moment: None) -> Path:
+def save_state(
+    folder: Path, state: TrainingState, *, keep: int, at: WriteCallback = lambda moment: None
+) -> Path:
     """Write a state beside the older ones; those beyond the `keep` newest go when it is whole.
 
     Args:
@@ -70,7 +72,7 @@ def save_state(folder: Path, state: State, *, keep: int, at: Moment = lambda mom
     return target
 
 
-def newest_state(folder: Path) -> tuple[State | None, list[str]]:
+def newest_state(folder: Path) -> tuple[TrainingState | None, list[str]]:
     """The newest state that is whole, and a warning for each newer one that is not.
 
     Returns:
@@ -85,7 +87,7 @@ def newest_state(folder: Path) -> tuple[State | None, list[str]]:
     return None, warnings
 
 
-def load_state(folder: Path) -> State:
+def load_state(folder: Path) -> TrainingState:
     """One state by its folder.
 
     Raises:
@@ -93,10 +95,10 @@ def load_state(folder: Path) -> State:
     """
     meta = _read_meta(folder)
     model, optimizer = (_read_tensors(folder / name, meta["sha256"]) for name in _FILES)
-    return State(step=meta["step"], model=model, optimizer=optimizer, meta=meta["meta"])
+    return TrainingState(step=meta["step"], model=model, optimizer=optimizer, meta=meta["meta"])
 
 
-def _write(folder: Path, state: State, at: Moment) -> None:
+def _write(folder: Path, state: TrainingState, at: WriteCallback) -> None:
     hashes = {}
     for name, tensors in zip(_FILES, (state.model, state.optimizer), strict=True):
         write_safetensors(folder / name, tensors)

@@ -13,15 +13,15 @@ from interp.models.tokenizer import Tokenizer
 from interp.training.data.batches import Batches, fixed_batch
 from interp.training.data.corpus import Corpus, write_manifest
 from interp.training.data.curriculum import Stage
-from interp.training.data.packing import Document, pack
+from interp.training.data.packing import CorpusDocument, pack
 
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 TOKENIZER = Tokenizer.words([f"{word} {word}" for word in WORDS])
 
 
-def story(rng: np.random.Generator, words: list[str]) -> Document:
+def story(rng: np.random.Generator, words: list[str]) -> CorpusDocument:
     text = " ".join(rng.choice(words, size=rng.integers(3, 12)))
-    return Document(text=text, weights=((0, 3, 3.0),), floor=((0, 3, 1.5),))
+    return CorpusDocument(text=text, weights=((0, 3, 3.0),), floor=((0, 3, 1.5),))
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ from interp.core.alignment import nats_per_token
 from interp.core.errors import CheckpointError, ConfigError, NotEnoughDataError, TokenError
 from interp.models.tokenizer import Tokenizer
 from interp.training.data import text_files
-from interp.training.data.corpus import Corpus, Part
-from interp.training.data.packing import Document, pack
+from interp.training.data.corpus import Corpus, CorpusPart
+from interp.training.data.packing import CorpusDocument, pack
 from interp.training.data.sources import write_text_corpus, write_world_corpus
 from interp.training.data.text_files import read_documents
 from interp.worlds.world import Choice, Story
@@ -23,13 +23,13 @@ BPE = Tokenizer.bytes_bpe(["Anna is in the garden. Élodie naps ☃."] * 9, d_vo
 
 
 @st.composite
-def documents(draw) -> Document:
+def documents(draw) -> CorpusDocument:
     text = draw(st.text(alphabet="Anna is é☃👩\n", min_size=0, max_size=40))
     cuts = sorted(draw(st.lists(st.integers(0, len(text)), max_size=8, unique=True)))
     spans = list(pairwise(cuts))
     floor = tuple((a, b, draw(st.floats(0, 9, width=16))) for a, b in spans)
     weights = tuple((a, b, draw(st.integers(0, 255)) / 4) for a, b in spans)
-    return Document(text=text, floor=floor, weights=weights)
+    return CorpusDocument(text=text, floor=floor, weights=weights)
 
 
 @settings(max_examples=80, deadline=None)
@@ -40,7 +40,7 @@ def test_packing_agrees_with_the_slow_way(docs, tmp_path_factory):
         with pytest.raises(NotEnoughDataError):
             pack(docs, BPE, folder)
         return
-    part = Part(folder, pack(docs, BPE, folder))
+    part = CorpusPart(folder, pack(docs, BPE, folder))
     assert part.n_documents == len(docs)
     for i, document in enumerate(docs):
         ids, spans = BPE.encode_with_spans(document.text)
@@ -57,10 +57,10 @@ def test_packing_agrees_with_the_slow_way(docs, tmp_path_factory):
 def test_stopping_is_charged_to_the_next_beginning(tmp_path):
     texts = ["Anna is", "in the", "garden."]
     docs = [
-        Document(text=t, floor=((0, 4, 1.0), (len(t), len(t), 0.25 * i)))
+        CorpusDocument(text=t, floor=((0, 4, 1.0), (len(t), len(t), 0.25 * i)))
         for i, t in enumerate(texts, 1)
     ]
-    part = Part(tmp_path, pack(docs, BPE, tmp_path))
+    part = CorpusPart(tmp_path, pack(docs, BPE, tmp_path))
     at_start = part.floor(part.starts.astype(np.int64), 1)[:, 0]
     assert at_start.tolist() == [0.0, 0.25, 0.5]
 
@@ -68,10 +68,10 @@ def test_stopping_is_charged_to_the_next_beginning(tmp_path):
 @pytest.mark.parametrize(
     ("docs", "error", "said"),
     [
-        ([Document(text="a", floor=()), Document(text="b")], ConfigError, "floor"),
-        ([Document(text="a", weights=((0, 1, 64.0),))], ConfigError, "63.75"),
-        ([Document(text="a", floor=((0, 2, 1.0),))], ConfigError, "within"),
-        ([Document(text="a", floor=((0, 1, float("nan")),))], ConfigError, "finite"),
+        ([CorpusDocument(text="a", floor=()), CorpusDocument(text="b")], ConfigError, "floor"),
+        ([CorpusDocument(text="a", weights=((0, 1, 64.0),))], ConfigError, "63.75"),
+        ([CorpusDocument(text="a", floor=((0, 2, 1.0),))], ConfigError, "within"),
+        ([CorpusDocument(text="a", floor=((0, 1, float("nan")),))], ConfigError, "finite"),
         ([], NotEnoughDataError, "at least one"),
     ],
 )

@@ -20,17 +20,17 @@ from interp.training.data.ordering import (
     world_gap,
     write_ordered_corpus,
 )
-from interp.training.data.packing import Document, pack
+from interp.training.data.packing import CorpusDocument, pack
 from interp.worlds import load_world
 
 WORDS = ["one", "two", "three", "four", "five", "six"]
 TOKENIZER = Tokenizer.words([f"{word} {word}" for word in WORDS])
 
 
-def document(rng: np.random.Generator, n: int) -> Document:
+def document(rng: np.random.Generator, n: int) -> CorpusDocument:
     text = " ".join(rng.choice(WORDS, size=n))
     end = len(text)
-    return Document(
+    return CorpusDocument(
         text=text,
         weights=((0, 3, 3.0),),
         floor=((0, 3, float(n)), (end, end, n / 100)),
@@ -114,7 +114,7 @@ def test_the_gap_is_counted_from_the_last_owner(tmp_path):
     words = ["Anna is in the garden .", "Anna garden .", "the garden .", "Anna Ben is in garden ."]
     tokenizer = Tokenizer.words([f" {text}" for text in words] * 2)
 
-    texts = [Document(text=f" {text}") for text in words]
+    texts = [CorpusDocument(text=f" {text}") for text in words]
     parts = {"train": {"full": pack(texts, tokenizer, tmp_path / "train" / "full")}}
     write_manifest(tmp_path, tokenizer, parts, {"made": "by a test"})
     corpus = Corpus.open(tmp_path)

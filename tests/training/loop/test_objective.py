@@ -7,7 +7,7 @@ import torch
 
 from interp.models.gpt import GPT
 from interp.training.data.batches import Batch
-from interp.training.distributed import World
+from interp.training.distributed import ProcessGroup
 from interp.training.loop.evaluate import HeldOut
 from interp.training.loop.objective import Objective, counts
 from tests.training.tiny_run import tiny_config
@@ -54,7 +54,7 @@ def test_a_token_of_weight_zero_has_no_gradient(model):
 def test_evaluation_counts_each_token_once(model, batch_size):
     rows = _rows(7)
     counted = rows.weights[:, 1:] > 0
-    held_out = HeldOut(rows, batch_size, World())
+    held_out = HeldOut(rows, batch_size, ProcessGroup())
     record = held_out.evaluate(model, contextlib.nullcontext)
     loss = _surprisals(model, rows.tokens)[counted].mean().item()
     floor = rows.floor[:, 1:][counted].mean().item()
@@ -67,6 +67,6 @@ def test_evaluation_counts_each_token_once(model, batch_size):
 
 def test_ranks_share_the_rows_and_all_make_as_many_passes():
     rows = _rows(7)
-    shares = [HeldOut(rows, 4, World(rank, 3)) for rank in range(3)]
+    shares = [HeldOut(rows, 4, ProcessGroup(rank, 3)) for rank in range(3)]
     assert len({len(share._tokens) for share in shares}) == 1
     assert sum(int(share._counted.sum()) for share in shares) == (rows.weights[:, 1:] > 0).sum()

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from interp.core.errors import CheckpointError, TrainingError
-from interp.training.run.state import State, load_state, newest_state, save_state
+from interp.training.run.state import TrainingState, load_state, newest_state, save_state
 
 MOMENTS = ["before", "model written", "written", "renamed", "pruned"]
 
 
 def _state(step):
-    return State(
+    return TrainingState(
         step=step,
         model={"w": torch.full((64, 64), float(step))},
         optimizer={"m": torch.arange(10.0) * step, "step": torch.tensor(float(step))},

@@ -7,7 +7,7 @@ import pytest
 import interp
 from dashboards.pickers.own_concepts import OWN
 from dashboards.steering.concept_sliders import found_by
-from interp.steering_recipe import Ingredient, Recipe
+from interp.steering_recipe import Ingredient, SteeringRecipe
 
 SHORT = {"length": "8"}
 LINES = "\n".join(f"<script>alert({n})</script>" for n in range(12))
@@ -94,7 +94,7 @@ def recipe_of(shelf, sad, dose: float, **changes) -> bytes:
     parts = [Ingredient.of(sad, dose, where=sad.where_written)]
     sampling = {"max_new_tokens": 8, "temperature": 0.9, "top_k": 7, "seed": 3, **changes}
     prompt = world.sample(1, split="held_out").text.split(".")[0] + "."
-    return Recipe.of(model, parts, prompt, **sampling).to_json().encode()
+    return SteeringRecipe.of(model, parts, prompt, **sampling).to_json().encode()
 
 
 @pytest.mark.slow
@@ -106,7 +106,7 @@ def test_a_loaded_recipe_gives_its_texts(application, shelf, sad):
     assert test.multiselect(key="concepts").value == ["sad"]
     assert test.slider(key="dose_sad").value == -0.9 and test.slider(key="top_k").value == 7
     model = interp.load_model(str(shelf / "stories-demo"))
-    recipe = Recipe.from_json(content.decode())
+    recipe = SteeringRecipe.from_json(content.decode())
     made = model.generate(recipe.prompt, edits=recipe.edits(model), **recipe.sampling)
     shown = model.tokenizer.display(made.tokens[0])
     assert texts(test)["steered"] == shown
