@@ -1,6 +1,6 @@
 """What every simulated world offers: text, its truth, and the floor of any model's loss."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -107,21 +107,6 @@ class Parse:
 
     sentences: tuple[Sentence, ...]
 
-    @property
-    def well_formed_rate(self) -> float:
-        """Share of sentences that are of the grammar; nan when there are none."""
-        return _share([sentence.well_formed for sentence in self.sentences])
-
-    @property
-    def consistent_rate(self) -> float:
-        """Share of well-formed sentences that are true of the story so far; nan without any."""
-        return _share([bool(s.consistent) for s in self.sentences if s.well_formed])
-
-    def concept_rate(self, concept: str, among: Sequence[str]) -> float:
-        """Share of the mentions of the concepts `among` that are of `concept`; nan when none is."""
-        shown = [c for s in self.sentences for c in s.concepts if c in among]
-        return _share([c == concept for c in shown])
-
 
 @runtime_checkable
 class World(Protocol):
@@ -144,7 +129,3 @@ class World(Protocol):
         Raises:
             WorldError: the world cannot have told this text; says where it departs.
         """
-
-
-def _share(flags: Sequence[bool]) -> float:
-    return sum(flags) / len(flags) if flags else float("nan")

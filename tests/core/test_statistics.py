@@ -12,9 +12,12 @@ from interp.core.statistics.intervals import (
     bootstrap,
     bootstrap_mean,
     clopper_pearson,
+    group_draws,
+    mean_interval,
     paired_difference,
     rate,
 )
+from interp.core.statistics.rank_agreement import bootstrap_weights
 from interp.core.statistics.significance import holm, permutation_p, sign_flip_p
 
 
@@ -130,6 +133,23 @@ def test_one_group_cannot_be_resampled() -> None:
         bootstrap_mean([1.0, 2.0], ["a"])
 
 
+def test_a_mean_without_spread_has_no_ends() -> None:
+    assert mean_interval([1.0, 2.0, 4.0], seed=3) == bootstrap_mean([1.0, 2.0, 4.0], seed=3)
+    for values, groups, n in (([3.0], None, 1), ([2.0, 4.0], ["a", "a"], 1), ([], None, 0)):
+        alone = mean_interval(values, groups)
+        assert alone.n == n and math.isnan(alone.low) and math.isnan(alone.high)
+        assert alone.value == 3.0 if n else math.isnan(alone.value)
+    with pytest.raises(ShapeError, match="2 examples, 1 groups"):
+        mean_interval([1.0, 2.0], ["a"])
+
+
+def test_the_draws_of_all_intervals_are_the_same_ones() -> None:
+    weights = bootstrap_weights(5, 20, seed=4)
+    assert torch.equal(weights[0], torch.ones(5, dtype=torch.float64))
+    assert torch.equal(weights[1:], group_draws(5, 20, seed=4))
+    assert (weights.sum(1) == 5).all()
+
+
 def test_intervals_know_when_they_are_apart() -> None:
     low, high = (Interval(value=v, low=v - 0.1, high=v + 0.1, n=9) for v in (0.2, 0.5))
-    assert high.above(low) and not low.above(high) and not low.overlaps(high)
+    assert high.above(low) and not low.above(high) and not high.above(high)

@@ -73,6 +73,6 @@ def _share(part: Int[Tensor, " text"], whole: Int[Tensor, " text"]) -> Interval:
     if value in (0.0, 1.0):  # resampling would claim certainty
         return clopper_pearson(n * int(value), n)
     if n < 2:
-        return Interval(value=value, low=float("nan"), high=float("nan"), n=n)
+        return Interval.without_ends(value, n)
     kept = whole > 0
     return bootstrap_ratio(part[kept], whole[kept])

@@ -162,7 +162,7 @@ def _interval(statistic: Statistic, stories: Int[Tensor, " question"], seed: int
     if len(stories.unique()) >= 2:
         return bootstrap(statistic, len(stories), stories, seed=seed)
     value = float(statistic(torch.ones(1, len(stories), dtype=torch.float64))[0])
-    return Interval(value=value, low=float("nan"), high=float("nan"), n=1)
+    return Interval.without_ends(value, 1)
 
 
 def _right(told: Guesses, asked: Sequence[Asked]) -> Bool[Tensor, " question"]:

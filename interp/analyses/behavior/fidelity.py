@@ -20,7 +20,7 @@ from interp.core.statistics.intervals import (
     clopper_pearson,
     plain,
 )
-from interp.core.statistics.rank_agreement import N_BOOT, drawn, rank_agreement
+from interp.core.statistics.rank_agreement import N_BOOT, bootstrap_weights, rank_agreement
 from interp.methods.data.examples import sample_stories
 from interp.methods.probes.classifier import L2
 from interp.methods.probes.state_tracking import WHERE, state_variables
@@ -350,7 +350,7 @@ def _correlations(
     seed: int,
 ) -> dict[str, dict[str, Interval]]:
     """Over training, of the step alone, between models at equal steps, and at their ends."""
-    weights = drawn(len(sizes), N_BOOT, seed)
+    weights = bootstrap_weights(len(sizes), N_BOOT, seed)
     loss = (weights @ torch.stack([each.nats for each in seen], 1)) / (weights @ sizes)[:, None]
     clock = torch.tensor(steps, dtype=torch.float64).expand_as(loss)
     ends = [max(i for i, each in enumerate(run) if each == r) for r in dict.fromkeys(run)]

@@ -17,13 +17,18 @@ from interp.analyses.interventions._steered_generation import (
 from interp.core.edits import Where
 from interp.core.errors import ReadoutError
 from interp.core.protocols import LanguageModel
-from interp.core.statistics.intervals import Interval, bootstrap, bootstrap_ratio, clopper_pearson
+from interp.core.statistics.intervals import (
+    UNKNOWN,
+    Interval,
+    bootstrap,
+    bootstrap_ratio,
+    clopper_pearson,
+)
 
 Reader = Callable[[str, str], Marks]
 """Takes a prompt and the text that followed it."""
 
 LEAST_WELL_FORMED = 0.9
-NOTHING = Interval(value=float("nan"), low=float("nan"), high=float("nan"), n=0)
 MEASURES = {
     "rate": ("hits", "mentions"),
     "well_formed": ("well_formed", "sentences"),
@@ -203,7 +208,7 @@ def compare(
         moved = values - values[rest] + measures[name][rest].value
         drawn[name] = moved.clamp(0, 1) if name in SHARES else moved
     [best], others = best_dose(main, doses, graded), best_dose(control, doses, graded)
-    gain = main.gain(best, rest, seed) if best >= 0 else NOTHING
+    gain = main.gain(best, rest, seed) if best >= 0 else UNKNOWN
     rates = drawn["rate"]
     gains = [float(rates[i, k] - rates[rest, k]) if i >= 0 else 0.0 for k, i in enumerate(others)]
     as_much = sum(other >= gain.value for other in gains)

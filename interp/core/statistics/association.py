@@ -10,8 +10,8 @@ from interp.core.statistics.intervals import (
     Interval,
     Statistic,
     Values,
-    _difference,
     bootstrap,
+    paired_values,
 )
 
 
@@ -33,8 +33,8 @@ def spearman(
         >>> spearman([1, 2, 3, 4], [1, 8, 27, 64]).value
         1.0
     """
-    x, y = (torch.as_tensor(v, dtype=torch.float64).flatten() for v in (x, y))
-    _difference(x, y)
+    x, y = paired_values(x, y)
+    # Ranks are taken anew in each resample: an example drawn twice counts as two tied ones.
     ranks_x, ranks_y = _weighted_ranks(x), _weighted_ranks(y)
 
     def statistic(weights: Tensor) -> Tensor:
@@ -69,12 +69,12 @@ def auroc(
     positive = torch.as_tensor(positive).bool().flatten()
     if positive.all() or not positive.any():
         raise NotEnoughDataError("AUROC needs positive and negative examples; one kind is missing.")
-    _, place = scores.unique(return_inverse=True)
+    _, place = scores.unique(return_inverse=True)  # number of each distinct score, in order
 
     def statistic(weights: Tensor) -> Tensor:
         hits = _by_value(weights * positive, place)
         misses = _by_value(weights * ~positive, place)
-        below = misses.cumsum(1) - misses / 2
+        below = misses.cumsum(1) - misses / 2  # half of the tied ones count as below
         return (hits * below).sum(1) / (hits.sum(1) * misses.sum(1))
 
     return bootstrap(statistic, len(scores), groups, seed=seed, **options)
@@ -89,8 +89,10 @@ def _weighted_ranks(values: Tensor) -> Statistic:
     _, place = values.unique(return_inverse=True)
 
     def ranks(weights: Tensor) -> Tensor:
-        at = _by_value(weights, place)
-        return (at.cumsum(1) - at / 2)[:, place]
+        copies = _by_value(weights, place)
+        # Ties share their mean rank: all copies below, and half of the tied ones. Left out are the
+        # constant 1/2 and the scale, which a correlation does not see.
+        return (copies.cumsum(1) - copies / 2)[:, place]
 
     return ranks
 

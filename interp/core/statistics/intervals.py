@@ -1,5 +1,6 @@
 """Intervals and tests. The unit of chance is the story (a group of examples), never the token."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -42,37 +43,33 @@ class Interval:
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
 
-    def overlaps(self, other: "Interval") -> bool:
-        """Whether the two share a value."""
-        return self.low <= other.high and other.low <= self.high
-
     def above(self, other: "Interval") -> bool:
         """Whether all of this lies above all of the other: they do not overlap."""
         return self.low > other.high
 
+    @classmethod
+    def without_ends(cls, value: float, n: int, level: float = 0.95) -> "Interval":
+        """An estimate whose spread is unknown: its ends are nan."""
+        return cls(value=value, low=math.nan, high=math.nan, n=n, level=level)
 
-def group_index(groups: Groups | None, n: int) -> tuple[Int[Tensor, " example"], int]:
-    """Group numbers 0, 1, … in order of first appearance, and how many there are.
+
+UNKNOWN = Interval.without_ends(math.nan, 0)
+"""For what could not be measured at all."""
+
+
+def plain(interval: Interval, digits: int = 2) -> str:
+    """The interval in words without n: `0.93 [0.90, 0.95]`; the value alone without ends.
 
     Args:
-        groups: a name or number an example; None makes each example its own group.
-        n: examples.
-    Raises:
-        ShapeError: not one group an example.
-        NotEnoughDataError: fewer than two groups, so nothing can be resampled.
+        interval: to be written.
+        digits: after the point.
+    Example:
+        >>> plain(Interval(value=0.9, low=0.85, high=0.94, n=200))
+        '0.90 [0.85, 0.94]'
     """
-    if groups is None:
-        groups = range(n)
-    names = groups.tolist() if isinstance(groups, Tensor) else list(groups)
-    if len(names) != n:
-        raise ShapeError(f"One group an example is needed: {n} examples, {len(names)} groups.")
-    number = {name: i for i, name in enumerate(dict.fromkeys(names))}
-    if len(number) < 2:
-        raise NotEnoughDataError(
-            f"An interval needs two groups or more to resample; {len(number)} came. "
-            "Ask for more stories."
-        )
-    return torch.tensor([number[name] for name in names]), len(number)
+    if interval.low != interval.low:
+        return f"{interval.value:.{digits}f}"
+    return f"{interval.value:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
 
 
 def bootstrap(
@@ -108,11 +105,11 @@ def bootstrap(
         2.5
     """
     index, n_groups = group_index(groups, n)
-    draws = _group_draws(n_groups, n_boot, seed)
+    draws = group_draws(n_groups, n_boot, seed)
     rows = max(1, chunk // max(n, 1))
     parts = [statistic(draws[i : i + rows][:, index]) for i in range(0, n_boot, rows)]
     value = float(statistic(torch.ones(1, n, dtype=torch.float64))[0])
-    return _percentile(value, torch.cat(parts), n_groups, level)
+    return percentile_interval(value, torch.cat(parts), n_groups, level)
 
 
 def bootstrap_mean(
@@ -141,9 +138,32 @@ def bootstrap_mean(
     real = ~values.isnan()
     sums = torch.zeros(n_groups, dtype=torch.float64).index_add_(0, index, values.nan_to_num())
     counts = torch.zeros(n_groups, dtype=torch.float64).index_add_(0, index, real.double())
-    draws = _group_draws(n_groups, n_boot, seed)
+    draws = group_draws(n_groups, n_boot, seed)
     means = (draws @ sums) / (draws @ counts)
-    return _percentile(float(sums.sum() / counts.sum()), means, n_groups, level)
+    return percentile_interval(float(sums.sum() / counts.sum()), means, n_groups, level)
+
+
+def mean_interval(
+    values: Values, groups: Groups | None = None, seed: int = 0, **options: float
+) -> Interval:
+    """As `bootstrap_mean`, but one story (or none) still has a mean: then it comes without ends.
+
+    Args:
+        values: a number an example.
+        groups: the story of each example.
+        seed: of the resampling.
+        options: `n_boot`, `level`.
+    Returns:
+        Interval: its ends are nan with fewer than two groups.
+    Example:
+        >>> mean_interval([3.0]).value
+        3.0
+    """
+    try:
+        return bootstrap_mean(values, groups, seed=seed, **options)
+    except NotEnoughDataError:
+        values = torch.as_tensor(values, dtype=torch.float64).flatten()
+        return Interval.without_ends(float(values.nanmean()), min(len(values), 1))
 
 
 def bootstrap_ratio(
@@ -166,8 +186,7 @@ def bootstrap_ratio(
         >>> bootstrap_ratio([1, 0, 2], [2, 0, 2]).value
         0.75
     """
-    part, whole = (torch.as_tensor(x, dtype=torch.float64).flatten() for x in (part, whole))
-    _difference(part, whole)
+    part, whole = paired_values(part, whole)
     return bootstrap(lambda w: (w @ part) / (w @ whole), len(part), groups, seed=seed, **options)
 
 
@@ -241,52 +260,82 @@ def paired_difference(
     Raises:
         ShapeError: different lengths.
     """
-    return bootstrap_mean(_difference(first, second), groups, seed=seed, **options)
+    first, second = paired_values(first, second)
+    return bootstrap_mean(first - second, groups, seed=seed, **options)
 
 
-def _group_draws(n_groups: int, n_boot: int, seed: int) -> Float[Tensor, "boot group"]:
+def group_index(groups: Groups | None, n: int) -> tuple[Int[Tensor, " example"], int]:
+    """Group numbers 0, 1, … in order of first appearance, and how many there are.
+
+    Args:
+        groups: a name or number an example; None makes each example its own group.
+        n: examples.
+    Raises:
+        ShapeError: not one group an example.
+        NotEnoughDataError: fewer than two groups, so nothing can be resampled.
+    """
+    if groups is None:
+        groups = range(n)
+    names = groups.tolist() if isinstance(groups, Tensor) else list(groups)
+    if len(names) != n:
+        raise ShapeError(
+            f"Each example needs one group; got {n} examples, {len(names)} groups. Give as many."
+        )
+    number = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    if len(number) < 2:
+        raise NotEnoughDataError(
+            f"An interval needs two groups or more to resample; got {len(number)}. "
+            "Ask for more stories."
+        )
+    return torch.tensor([number[name] for name in names]), len(number)
+
+
+def group_draws(n_groups: int, n_boot: int, seed: int) -> Float[Tensor, "boot group"]:
+    """How often each group is drawn in each resample; every row sums to the number of groups.
+
+    Weighting sums by these counts is the same as copying the drawn groups, and one matrix product
+    does it for all resamples.
+
+    Args:
+        n_groups: how many there are, and are drawn each time, with replacement.
+        n_boot: resamples.
+        seed: of the draws.
+    """
     generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randint(0, n_groups, (n_boot, n_groups), generator=generator)
+    picks = torch.randint(0, n_groups, (n_boot, n_groups), generator=generator)
     counts = torch.zeros(n_boot, n_groups, dtype=torch.float64)
-    return counts.scatter_add_(1, drawn, torch.ones_like(drawn, dtype=torch.float64))
+    return counts.scatter_add_(1, picks, torch.ones_like(picks, dtype=torch.float64))
 
 
-def _percentile(value: float, resampled: Tensor, n: int, level: float) -> Interval:
+def percentile_interval(value: float, resampled: Tensor, n: int, level: float = 0.95) -> Interval:
+    """The interval that holds the middle share of the resampled values; nan among them is left out.
+
+    Args:
+        value: the estimate on all the data.
+        resampled: the estimate on each resample.
+        n: independent units.
+        level: of the interval.
+    """
     resampled = resampled[~resampled.isnan()]
     if not len(resampled) or value != value:
-        return Interval(value=value, low=float("nan"), high=float("nan"), n=n, level=level)
+        return Interval.without_ends(value, n, level)
     ends = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=resampled.dtype)
     low, high = torch.quantile(resampled, ends).tolist()
     return Interval(value=value, low=low, high=high, n=n, level=level)
 
 
-def _difference(first: Values, second: Values) -> Float[Tensor, " example"]:
+def paired_values(
+    first: Values, second: Values
+) -> tuple[Float[Tensor, " example"], Float[Tensor, " example"]]:
+    """Both in double precision, one number an example each.
+
+    Raises:
+        ShapeError: different lengths.
+    """
     first, second = (torch.as_tensor(x, dtype=torch.float64).flatten() for x in (first, second))
     if first.shape != second.shape:
         raise ShapeError(
-            f"Pairs are needed, one of each an example: {len(first)} and {len(second)} values came."
+            f"Pairs need one number of each an example; got {len(first)} and {len(second)}. Give "
+            "both for the same examples."
         )
-    return first - second
-
-
-UNKNOWN = Interval(value=float("nan"), low=float("nan"), high=float("nan"), n=0)
-
-
-def mean_interval(
-    values: Tensor | Sequence[float], groups: Sequence[int] | None = None, seed: int = 0
-) -> Interval:
-    """The mean with its bootstrap interval; without ends (nan) where there are under two groups."""
-    values = torch.as_tensor(values, dtype=torch.float64).flatten()
-    groups = list(range(len(values))) if groups is None else list(groups)
-    n = len(set(groups))
-    if n >= 2:
-        return bootstrap_mean(values, groups, seed=seed)
-    mean = float(values.nanmean()) if n else float("nan")
-    return Interval(value=mean, low=float("nan"), high=float("nan"), n=n)
-
-
-def plain(interval: Interval, digits: int = 2) -> str:
-    """`0.93 [0.90, 0.95]`, without n; without ends where there are none."""
-    if interval.low != interval.low:
-        return f"{interval.value:.{digits}f}"
-    return f"{interval.value:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
+    return first, second

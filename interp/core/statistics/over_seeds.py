@@ -23,17 +23,17 @@ def mean_over_seeds(values: Tensor | Sequence[float], level: float = LEVEL) -> I
         >>> print(mean_over_seeds([1.0, 2.0, 3.0]))
         2.00 [-0.48, 4.48], n = 3
     """
-    known = _known(values)
-    n = len(known)
+    numbers = _without_nan(values)
+    n = len(numbers)
     if n < 2:
-        return _bare(float(known.mean()) if n else math.nan, n)
-    return _around(float(known.mean()), float(known.var()) / n, n - 1, n, level)
+        return Interval.without_ends(float(numbers.mean()) if n else math.nan, n)
+    return _around(float(numbers.mean()), float(numbers.var()) / n, n - 1, n, level)
 
 
 def difference_over_seeds(
     first: Tensor | Sequence[float], second: Tensor | Sequence[float], level: float = LEVEL
 ) -> Interval:
-    """Mean of the first less mean of the second, with Welch's interval; `n` is of both.
+    """Mean of the first less mean of the second, with Welch's interval; `n` counts both.
 
     Args:
         first: a number a run.
@@ -46,13 +46,16 @@ def difference_over_seeds(
         >>> difference_over_seeds([1.0, 1.1, 1.2], [3.0, 3.1, 3.2]).high < 0
         True
     """
-    groups = [_known(first), _known(second)]
+    groups = [_without_nan(first), _without_nan(second)]
     n = sum(map(len, groups))
     if min(map(len, groups)) < 1:
-        return _bare(math.nan, n)
+        return Interval.without_ends(math.nan, n)
     value = float(groups[0].mean() - groups[1].mean())
     if min(map(len, groups)) < 2:
-        return _bare(value, n)
+        return Interval.without_ends(value, n)
+    # Welch-Satterthwaite: the variance of the difference is the sum of the means' variances, and
+    # behaves like one estimated with so many degrees of freedom. Two groups without any spread
+    # leave 0/0, and then Student's n - 2.
     parts = [float(group.var()) / len(group) for group in groups]
     total = sum(parts)
     spread = sum(part**2 / (len(group) - 1) for part, group in zip(parts, groups, strict=True))
@@ -66,10 +69,6 @@ def _around(value: float, variance: float, freedom: float, n: int, level: float)
     return Interval(value=value, low=value - reach, high=value + reach, n=n, level=level)
 
 
-def _bare(value: float, n: int) -> Interval:
-    return Interval(value=value, low=math.nan, high=math.nan, n=n)
-
-
-def _known(values: Tensor | Sequence[float]) -> Float[Tensor, " run"]:
+def _without_nan(values: Tensor | Sequence[float]) -> Float[Tensor, " run"]:
     values = torch.as_tensor(values, dtype=torch.float64).flatten()
     return values[~values.isnan()]

@@ -3,10 +3,16 @@
 from collections.abc import Sequence
 
 import torch
+from einops import einsum, rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from interp.core.statistics.intervals import UNKNOWN, Interval
+from interp.core.statistics.intervals import (
+    UNKNOWN,
+    Interval,
+    group_draws,
+    percentile_interval,
+)
 
 N_BOOT = 1000
 MOST_PAIRS = 8_000_000
@@ -14,13 +20,16 @@ FEWEST_FOR_ENDS = 5
 """Three models in perfect order would seem certain: chance alone orders them so one time in six."""
 
 
-def drawn(n: int, n_boot: int, seed: int) -> Float[Tensor, "draw unit"]:
-    """How often each unit was drawn; row 0 is the data as they are."""
-    generator = torch.Generator().manual_seed(seed)
-    picked = torch.randint(0, n, (n_boot, n), generator=generator)
-    counts = torch.zeros(n_boot, n, dtype=torch.float64)
-    counts.scatter_add_(1, picked, torch.ones_like(picked, dtype=torch.float64))
-    return torch.cat([torch.ones(1, n, dtype=torch.float64), counts])
+def bootstrap_weights(n: int, n_boot: int, seed: int) -> Float[Tensor, "draw unit"]:
+    """How often each unit counts: row 0 is the data as they are, then a row a resample.
+
+    Args:
+        n: units (stories, models).
+        n_boot: resamples.
+        seed: of the draws.
+    """
+    as_they_are = torch.ones(1, n, dtype=torch.float64)
+    return torch.cat([as_they_are, group_draws(n, n_boot, seed)])
 
 
 def rank_agreement(
@@ -38,29 +47,29 @@ def rank_agreement(
     share (a run; a step) has no say. With one stratum it is Spearman's own.
 
     Args:
-        x: values; row 0 as they are, then one row a resample of the stories.
-        y: the same of the other quantity.
-        strata: ranks are only taken among points of the same one.
-        units: what is drawn anew for each row: each point by itself, or the model it is of.
-        fewest: with fewer units nothing is told.
+        x: one quantity of each point; row 0 of the data as they are, then one row a resample of
+            the stories (`bootstrap_weights`).
+        y: the other quantity, of the same points and resamples.
+        strata: a number a point; ranks are taken only among points of one stratum.
+        units: a number a point, for what is drawn anew in each row: the point itself, or the model
+            it belongs to.
+        fewest: units that are needed; with fewer the interval is `UNKNOWN`.
         seed: of the draws of units.
+    Returns:
+        Interval: `n` counts units; without ends for fewer than five.
     """
     names = torch.tensor(list(dict.fromkeys(units)))
     of_unit = (torch.tensor(units)[:, None] == names).double().argmax(1)
     if len(names) < fewest:
         return UNKNOWN
-    weights = drawn(len(names), len(x) - 1, seed)[:, of_unit]
+    weights = bootstrap_weights(len(names), len(x) - 1, seed)[:, of_unit]
     same = torch.tensor(strata)[:, None] == torch.tensor(strata)
     rows = max(1, MOST_PAIRS // same.numel())
     parts = zip(*(each.split(rows) for each in (x, y, weights)), strict=True)
     values = torch.cat([_correlation(*part, same) for part in parts])
     if len(names) < FEWEST_FOR_ENDS:
-        return Interval(value=float(values[0]), low=float("nan"), high=float("nan"), n=len(names))
-    kept = values[1:][~values[1:].isnan()]
-    if not len(kept) or values[0].isnan():
-        return Interval(value=float(values[0]), low=float("nan"), high=float("nan"), n=len(names))
-    low, high = torch.quantile(kept, torch.tensor([0.025, 0.975], dtype=kept.dtype)).tolist()
-    return Interval(value=float(values[0]), low=low, high=high, n=len(names))
+        return Interval.without_ends(float(values[0]), len(names))
+    return percentile_interval(float(values[0]), values[1:], len(names))
 
 
 def _correlation(x: Tensor, y: Tensor, weights: Tensor, same: Tensor) -> Float[Tensor, " draw"]:
@@ -73,5 +82,11 @@ def _centred_ranks(
     values: Float[Tensor, "draw point"], weights: Tensor, same: Int[Tensor, "point point"]
 ) -> Float[Tensor, "draw point"]:
     """How many of the stratum lie below, less how many above, as a share of the stratum."""
-    signs = (values[:, :, None] - values[:, None]).sign() * same
-    return torch.einsum("bij,bj->bi", signs, weights) / (weights @ same.double()).clamp_min(1e-12)
+    # A mean rank is a constant plus half of (points below - points above). This difference is
+    # already centred: summed over the stratum with its weights it is 0, pair by pair.
+    differences = rearrange(values, "draw point -> draw point 1") - rearrange(
+        values, "draw other -> draw 1 other"
+    )
+    signs = differences.sign() * same
+    ranks = einsum(signs, weights, "draw point other, draw other -> draw point")
+    return ranks / (weights @ same.double()).clamp_min(1e-12)

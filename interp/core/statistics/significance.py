@@ -5,12 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from interp.core.statistics.intervals import (
-    Groups,
-    Values,
-    _difference,
-    group_index,
-)
+from interp.core.statistics.intervals import Groups, Values, group_index, paired_values
 
 
 def sign_flip_p(
@@ -30,8 +25,11 @@ def sign_flip_p(
         seed: of the permutations.
         n_permutations: the smallest p is 1 / (n_permutations + 1).
     """
-    difference = _difference(first, second)
+    first, second = paired_values(first, second)
+    difference = first - second
     index, n_groups = group_index(groups, len(difference))
+    # Were there no difference, first and second could be swapped within any story: its sum of
+    # differences would be as likely with the other sign.
     sums = torch.zeros(n_groups, dtype=torch.float64).index_add_(0, index, difference)
     generator = torch.Generator().manual_seed(seed)
     signs = torch.randint(0, 2, (n_permutations, n_groups), generator=generator).double() * 2 - 1
@@ -53,14 +51,18 @@ def permutation_p(
     pooled = torch.cat([first, second])
     generator = torch.Generator().manual_seed(seed)
     order = torch.rand(n_permutations, len(pooled), generator=generator).argsort(1)
-    drawn = pooled[order]
-    gaps = drawn[:, : len(first)].mean(1) - drawn[:, len(first) :].mean(1)
+    shuffled = pooled[order]
+    gaps = shuffled[:, : len(first)].mean(1) - shuffled[:, len(first) :].mean(1)
     return _p((first.mean() - second.mean()).abs(), gaps.abs())
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """P-values corrected for how many were asked: the chance of any false alarm stays in bounds.
 
+    Args:
+        p_values: of all that was tested, in any order.
+    Returns:
+        The corrected ones in the same order.
     Source:
         Holm 1979.
     Example:
@@ -69,13 +71,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
     corrected, highest = [0.0] * len(p_values), 0.0
-    for rank, i in enumerate(order):
+    for rank, i in enumerate(order):  # never below a smaller p's: it would be accepted before it
         highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[i]))
         corrected[i] = highest
     return corrected
 
 
 def _p(observed: Tensor, permuted: Tensor) -> float:
-    # The slack lets permutations that only differ by rounding count as ties.
+    # The slack lets permutations that only differ by rounding count as ties. The data are one of
+    # the arrangements, hence + 1 above and below: p is never 0.
     as_large = permuted >= observed - 1e-12 * (1 + observed.abs())
     return (int(as_large.sum()) + 1) / (len(permuted) + 1)

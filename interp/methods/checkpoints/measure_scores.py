@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.core.statistics.intervals import clopper_pearson
+from interp.core.statistics.intervals import clopper_pearson, group_draws
 from interp.methods.checkpoints.evaluation_set import Ground
 
 N_BOOT = 1000
@@ -93,14 +93,6 @@ class Curve:
                 [exact.value, exact.low, exact.high], dtype=found.dtype
             )
         return found
-
-
-def group_draws(n: int, n_boot: int, seed: int) -> Float[Tensor, "boot group"]:
-    """How often each story is drawn."""
-    generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randint(0, n, (n_boot, n), generator=generator)
-    counts = torch.zeros(n_boot, n, dtype=torch.float64)
-    return counts.scatter_add_(1, drawn, torch.ones_like(drawn, dtype=torch.float64))
 
 
 def curve_of(measure: str, name: str, scores: Sequence[Scores]) -> Curve:
