@@ -27,7 +27,7 @@ EXCHANGE_TIMEOUT = timedelta(minutes=10)
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """The processes that work on a run together; one process alone is a world of one."""
+    """The processes (ranks) that train one run together; a single process is a group of one."""
 
     rank: int = 0
     size: int = 1
@@ -62,7 +62,7 @@ class ProcessGroup:
             return flag
         return bool(self.sum(torch.tensor(float(flag), device=device)).item())
 
-    def tell(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         """The main rank's value, on every rank."""
         if self.size == 1:
             return value
@@ -106,7 +106,7 @@ def join_process_group(device: str = "auto") -> Iterator[ProcessGroup]:
 
 
 @contextmanager
-def explain_lost_ranks(world: ProcessGroup) -> Iterator[None]:
+def explain_lost_ranks(group: ProcessGroup) -> Iterator[None]:
     """Say in plain words when an exchange failed because another rank is gone.
 
     Raises:
@@ -115,10 +115,10 @@ def explain_lost_ranks(world: ProcessGroup) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if world.size == 1 or isinstance(error, InterpError) or not _is_lost_rank(error):
+        if group.size == 1 or isinstance(error, InterpError) or not _is_lost_rank(error):
             raise
         raise TrainingError(
-            f"Rank {world.rank} of {world.size} lost another rank ({_first_line(error)}). The job "
+            f"Rank {group.rank} of {group.size} lost another rank ({_first_line(error)}). The job "
             f"ends here; start the same command again: it resumes from the last whole state."
         ) from error
 
@@ -132,16 +132,16 @@ def _first_line(error: BaseException) -> str:
     return str(error).strip().splitlines()[0][:200]
 
 
-def wrap(objective: nn.Module, model: nn.Module, world: ProcessGroup, engine: Engine) -> nn.Module:
+def wrap(objective: nn.Module, model: nn.Module, group: ProcessGroup, engine: Engine) -> nn.Module:
     """The module to call in training: gradients come out averaged over the ranks.
 
     Args:
         objective: calls `model`, which is on its device already.
         model: its `blocks` are the units that `fsdp` shards.
-        world: the ranks.
+        group: the ranks that train together.
         engine: `ddp` = every rank holds all weights; `fsdp` = FSDP2, each rank holds a share.
     """
-    if world.size == 1:
+    if group.size == 1:
         return objective
     if engine == "ddp":
         # Buffers (rotary angles) are the same on every rank: nothing to send before each pass.
@@ -152,7 +152,7 @@ def wrap(objective: nn.Module, model: nn.Module, world: ProcessGroup, engine: En
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
-    mesh = init_device_mesh(next(model.parameters()).device.type, (world.size,))
+    mesh = init_device_mesh(next(model.parameters()).device.type, (group.size,))
     for block in model.blocks:
         fully_shard(block, mesh=mesh)
     fully_shard(model, mesh=mesh)

@@ -19,19 +19,19 @@ class HeldOut:
     Args:
         rows: of the held-out split; tokens whose weight is 0 are left out.
         batch_size: rows at once, over all ranks together.
-        world: the ranks.
+        group: the ranks that train together.
     """
 
-    def __init__(self, rows: Batch, batch_size: int, world: ProcessGroup) -> None:
-        self._world = world
-        self._per_rank = max(1, batch_size // world.size)
+    def __init__(self, rows: Batch, batch_size: int, group: ProcessGroup) -> None:
+        self._group = group
+        self._per_rank = max(1, batch_size // group.size)
         counted = rows.weights[:, 1:] > 0
         self._n_counted = int(counted.sum())
         self._floor = _mean(rows.floor[:, 1:], counted) if rows.floor is not None else None
         # Every rank makes as many forward passes as the others: FSDP's ranks must meet in each.
-        missing = -len(rows.tokens) % world.size
-        self._tokens = _padded(rows.tokens, missing)[world.rank :: world.size]
-        self._counted = _padded(counted, missing, False)[world.rank :: world.size]
+        missing = -len(rows.tokens) % group.size
+        self._tokens = _padded(rows.tokens, missing)[group.rank :: group.size]
+        self._counted = _padded(counted, missing, False)[group.rank :: group.size]
 
     @torch.no_grad()
     def evaluate(
@@ -54,7 +54,7 @@ class HeldOut:
             nats = surprisal(logits, some[:, 1:])
             total += (nats * mask).sum()
         model.train()
-        total = self._world.sum(total).item()
+        total = self._group.sum(total).item()
         return self._record(total / max(self._n_counted, 1))
 
     def _record(self, loss: float) -> dict[str, Any]:

@@ -43,16 +43,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class RunProgress:
-    """How far a run is, told after every reading of the loss.
+    """How far a run is, reported after every reading of the loss.
 
     Attributes:
-        step: updates done, of `steps`.
-        steps: of the whole run.
-        loss_nats_per_token: of the last update.
-        stage: number of the curriculum's stage.
-        evaluation: the newest `eval` record; None before the first.
-        seconds: of this session.
-        tokens_per_second: predicted tokens, of this session.
+        step: updates done.
+        steps: updates of the whole run.
+        loss_nats_per_token: loss of the last update.
+        stage: number of the curriculum's stage, counted from 0.
+        evaluation: the newest `eval` record; None before the first evaluation.
+        seconds: wall-clock time since this session of the run began.
+        tokens_per_second: predicted tokens a second, since this session of the run began.
     """
 
     step: int
@@ -66,7 +66,7 @@ class RunProgress:
 
 ProgressCallback = Callable[[RunProgress], None]
 ModelCallback = Callable[[GPT, int], None]
-"""Shown the model after so many updates; it may look, and must leave weights and numbers alone."""
+"""Called with the model and the updates done; it must change neither weights nor random state."""
 
 
 def train(
@@ -87,17 +87,18 @@ def train(
     Ctrl-C and SIGTERM save the state after the step at hand and leave; a second one leaves at once.
 
     Args:
-        config: the recipe.
-        corpus_folder: a packed corpus.
-        run_folder: new, or that of a run with the same recipe (its steps may have been changed).
+        config: the run's recipe.
+        corpus_folder: folder of a packed corpus.
+        run_folder: a new folder, or that of a run with the same recipe (its steps may differ).
         device: `auto`, `cuda`, `mps` or `cpu`.
-        threads: of the CPU; None = OMP_NUM_THREADS or, without it, torch's choice: physical cores.
+        threads: CPU threads; None = OMP_NUM_THREADS or, without it, torch's choice: physical cores.
         engine: `ddp` or `fsdp`, under torchrun.
         progress: called after every reading of the loss, by the main rank.
         writers: called with every record of `metrics.jsonl`.
-        at: told how far each write of a state is.
-        watch: shown the model before the first update of this session and after every reading of
-            the loss, by the main rank; not under `fsdp`, where no rank holds the whole model.
+        at: called with the name of each stage of the write of a state.
+        watch: called with the model and the updates done, before the first update of this session
+            and after every reading of the loss, by the main rank; not under `fsdp`, where no rank
+            holds the whole model.
     Returns:
         The trained model, also saved in `run_folder`.
     Raises:
@@ -109,21 +110,21 @@ def train(
     """
     path = Path(run_folder)
     with ExitStack() as stack:
-        world = stack.enter_context(join_process_group(device))
-        stack.enter_context(explain_lost_ranks(world))
-        stack.enter_context(run_lock(path) if world.is_main else nullcontext())
+        group = stack.enter_context(join_process_group(device))
+        stack.enter_context(explain_lost_ranks(group))
+        stack.enter_context(run_lock(path) if group.is_main else nullcontext())
         stop = stack.enter_context(stop_on_signals())
         _set_up_cpu(threads)
         stack.callback(torch.set_flush_denormal, False)
         stack.enter_context(torch.random.fork_rng())
         corpus = Corpus.open(corpus_folder)
-        _check_fit(config, corpus, world)
+        _check_fit(config, corpus, group)
         folder = RunFolder(path, config, corpus)
-        metrics = MetricsLog(folder.metrics, writers if world.is_main else ())
+        metrics = MetricsLog(folder.metrics, writers if group.is_main else ())
         model = GPT(config.model, corpus.tokenizer, seed=config.seed, name=path.name)
-        model.to(world.device(device))
-        run = TrainingRun(config, folder, metrics, model, world, engine, stop, progress, at)
-        if world.is_main and engine != "fsdp":
+        model.to(group.device(device))
+        run = TrainingRun(config, folder, metrics, model, group, engine, stop, progress, at)
+        if group.is_main and engine != "fsdp":
             run.watch = watch
         return run.go()
 
@@ -137,14 +138,14 @@ class TrainingRun:
         folder: RunFolder,
         metrics: MetricsLog,
         model: GPT,
-        world: ProcessGroup,
+        group: ProcessGroup,
         engine: Engine,
         stop: StopRequest,
         report: ProgressCallback,
         at: WriteCallback,
     ) -> None:
         self.config, self.folder, self.metrics, self.model = config, folder, metrics, model
-        self.world, self.stop, self.report, self.at = world, stop, report, at
+        self.group, self.stop, self.report, self.at = group, stop, report, at
         batches = Batches(
             folder.corpus,
             config.stages,
@@ -154,10 +155,10 @@ class TrainingRun:
             seed=config.seed,
         )
         self.stages = batches.stages
-        self.updater = Updater(config, model, batches, world, engine)
+        self.updater = Updater(config, model, batches, group, engine)
         rows = max(1, config.eval_tokens // config.context)
         slice_ = fixed_batch(folder.corpus, n_rows=rows, context=config.context, rows=config.rows)
-        self.held_out = HeldOut(slice_, config.batch_size, world)
+        self.held_out = HeldOut(slice_, config.batch_size, group)
         self.evaluation: dict[str, Any] | None = None
         self.first, self.began = 0, time.perf_counter()
         self.watch: ModelCallback = lambda model, step: None
@@ -175,14 +176,14 @@ class TrainingRun:
         return self._finish()
 
     def _resume(self) -> int:
-        state, warnings = self.folder.resume_point() if self.world.is_main else (None, [])
-        step = self.world.tell(state.step if state else None)
+        state, warnings = self.folder.resume_point() if self.group.is_main else (None, [])
+        step = self.group.broadcast(state.step if state else None)
         if step is not None and state is None:
             state = load_state(self.folder.state_folder(step))
         for warning in warnings:
             log.warning(warning)
-        if self.world.is_main:
-            self.folder.begin(state, self.world, warnings)
+        if self.group.is_main:
+            self.folder.begin(state, self.group, warnings)
             self.metrics.cut_back(step or 0)
         if state is None:
             return 0
@@ -210,12 +211,12 @@ class TrainingRun:
         reading = done % config.log_every == 0
         # The ranks agree on stopping only where they wait for each other anyway.
         asked = self.stop.signal is not None
-        stopping = self.world.any(asked, self.model.device) if self._meets(reading) else False
+        stopping = self.group.any(asked, self.model.device) if self._meets(reading) else False
         saving = last or stopping or _every(config.checkpoint_every, done)
         if reading or saving or self._evaluates(done) or self._keeps(done):
             loss = self._read(done)
             self._keep_what_is_due(done)
-            if self.world.is_main:
+            if self.group.is_main:
                 self.report(self._progress(done, loss))
             self.watch(self.model, done)
         if saving:
@@ -227,7 +228,7 @@ class TrainingRun:
             )
 
     def _meets(self, reading: bool) -> bool:
-        return self.world.size == 1 or reading
+        return self.group.size == 1 or reading
 
     def _evaluates(self, done: int) -> bool:
         return done == self.config.steps or _every(self.config.eval_every, done)
@@ -238,31 +239,31 @@ class TrainingRun:
 
     def _read(self, done: int) -> float:
         """Wait for the losses since the last reading; write and check them; gives the last one."""
-        reading = self.updater.read()
-        if self.world.is_main:
-            self.metrics.append([*self._train_records(reading, done), self._speed(done)])
-        self.updater.check(reading, done)
-        return reading.loss[-1]
+        statistics = self.updater.read()
+        if self.group.is_main:
+            self.metrics.append([*self._train_records(statistics, done), self._speed(done)])
+        self.updater.check(statistics, done)
+        return statistics.loss[-1]
 
     def _keep_what_is_due(self, done: int) -> None:
         """Evaluate and keep the weights where the recipe says so."""
         if self._evaluates(done):
             record = self.held_out.evaluate(self.model, self.updater.autocast)
             self.evaluation = {"kind": "eval", "step": done} | record
-            if self.world.is_main:
+            if self.group.is_main:
                 self.metrics.append([self.evaluation])
         if self._keeps(done):
             weights = self._weights()
-            if self.world.is_main:
+            if self.group.is_main:
                 self.folder.save_weights(done, weights)
 
     def _save(self, done: int) -> None:
         self.updater.assert_finite_weights(done)
         weights, buffers = self._weights(), self.updater.optimizers.tensors()
-        if self.world.is_main:
+        if self.group.is_main:
             state = self.folder.state(done, weights, buffers)
             save_state(self.folder.states, state, keep=self.config.keep_full, at=self.at)
-        self.world.barrier()
+        self.group.barrier()
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: full_tensor(p.detach()) for name, p in self.model.named_parameters()}
@@ -272,14 +273,15 @@ class TrainingRun:
         model.load_state_dict(self._weights())
         model.step = self.config.steps
         model.to(self.model.device).eval()
-        if self.world.is_main:
+        if self.group.is_main:
             self.folder.save_model(model)
-        self.world.barrier()
+        self.group.barrier()
         return model
 
-    def _train_records(self, reading: UpdateStatistics, done: int) -> Iterable[dict[str, Any]]:
-        first = done - len(reading.loss) + 1
-        table = zip(reading.loss, reading.objective, reading.grad_norm, strict=True)
+    def _train_records(self, statistics: UpdateStatistics, done: int) -> Iterable[dict[str, Any]]:
+        first = done - len(statistics.loss) + 1
+        columns = (statistics.loss, statistics.objective, statistics.grad_norm)
+        table = zip(*columns, strict=True)
         for step, (loss, objective, norm) in enumerate(table, start=first):
             record = {
                 "kind": "train",
@@ -334,17 +336,17 @@ def _every(n: int, done: int) -> bool:
     return n > 0 and done % n == 0
 
 
-def _check_fit(config: TrainConfig, corpus: Corpus, world: ProcessGroup) -> None:
+def _check_fit(config: TrainConfig, corpus: Corpus, group: ProcessGroup) -> None:
     d_vocab = corpus.tokenizer.d_vocab
     if config.model.d_vocab != d_vocab:
         raise ConfigError(
             f"The model must have as many tokens as the corpus; model d_vocab="
             f"{config.model.d_vocab}, the tokenizer of {corpus.folder} {d_vocab}. Set d_vocab."
         )
-    parts = world.size * config.accumulate
+    parts = group.size * config.accumulate
     if config.batch_size % parts:
         raise ConfigError(
-            f"batch_size must be a multiple of ranks times accumulate, {world.size} x "
+            f"batch_size must be a multiple of ranks times accumulate, {group.size} x "
             f"{config.accumulate}; got {config.batch_size}."
         )
 

@@ -29,12 +29,12 @@ _SMALLEST_WEIGHT = 0.25
 
 @dataclass(frozen=True)
 class UpdateStatistics:
-    """What the updates since the last reading measured, one entry an update, in nats a token.
+    """What the updates since the last `read` measured, one entry an update, in nats a token.
 
     Attributes:
-        loss: mean over the tokens that count.
-        objective: weighted mean: what is minimized.
-        grad_norm: of the whole gradient, before clipping.
+        loss: plain mean of the nats over the tokens that count.
+        objective: weighted mean of the nats, which is what the update minimizes.
+        grad_norm: norm of the whole gradient, before clipping.
     """
 
     loss: list[float]
@@ -46,30 +46,30 @@ class Updater:
     """Holds the model, its optimizers and the losses that were not read yet.
 
     Args:
-        config: the recipe.
-        model: on its device.
-        batches: the batch of every step.
-        world: the ranks that share each batch.
-        engine: how the model is spread over them.
+        config: the run's recipe.
+        model: the model to train, already on its device.
+        batches: gives the batch of every step.
+        group: the ranks that share each batch.
+        engine: how the model is spread over the ranks.
     """
 
     def __init__(
-        self, config: TrainConfig, model: GPT, batches: Batches, world: ProcessGroup, engine: Engine
+        self, config: TrainConfig, model: GPT, batches: Batches, group: ProcessGroup, engine: Engine
     ) -> None:
-        self.config, self.model, self.batches, self.world = config, model, batches, world
+        self.config, self.model, self.batches, self.group = config, model, batches, group
         self.device = model.device
         self.precision = _precision(config.precision, self.device)
-        self.forward = _wrapped(config, model, world, engine)
+        self.forward = _wrapped(config, model, group, engine)
         self.optimizers = build_optimizers(model, config)
         self._pending: list[Tensor] = []
 
     def update(self, step: int) -> None:
         """Draw the batch of `step` (counted from 0), and move the weights once."""
         if self.config.model.dropout:
-            torch.manual_seed(_mixed(self.config.seed, step, self.world.rank))
-        batch = self.batches.batch(step, self.world.rank, self.world.size)
+            torch.manual_seed(_mixed(self.config.seed, step, self.group.rank))
+        batch = self.batches.batch(step, self.group.rank, self.group.size)
         tokens, weights = self._sent(batch.tokens), self._sent(batch.weights)
-        totals = self.world.sum(counts(weights)).clamp(min=_SMALLEST_WEIGHT)
+        totals = self.group.sum(counts(weights)).clamp(min=_SMALLEST_WEIGHT)
         sums = self._backward(tokens, weights, totals[0])
         norm = self._clip()
         self.optimizers.step(step)
@@ -89,7 +89,7 @@ class Updater:
                 with self.autocast():
                     objective, plain = self.forward(some_tokens, some_weights)
                 # DDP and FSDP average over the ranks; the objective is a sum over all of them.
-                (objective * (self.world.size / total)).backward()
+                (objective * (self.group.size / total)).backward()
             sums += torch.stack([objective.detach(), plain])
         return sums
 
@@ -106,8 +106,8 @@ class Updater:
     def _clip(self) -> Tensor:
         """The norm of the whole gradient, before it is clipped where it is."""
         if self.config.grad_clip is None:
-            found = (p.grad for p in self.model.parameters())
-            norm = nn.utils.get_total_norm([grad for grad in found if grad is not None])
+            gradients = (p.grad for p in self.model.parameters())
+            norm = nn.utils.get_total_norm([grad for grad in gradients if grad is not None])
         else:
             norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip)
         return full_tensor(norm).reshape(1)
@@ -115,30 +115,28 @@ class Updater:
     def read(self) -> UpdateStatistics:
         """Wait for the device and hand over what the updates since the last call measured.
 
-        Raises:
-            TrainingError: a loss is not finite, or far above a uniform guess's.
+        Nothing is refused here: `check` does that, once the losses are in `metrics.jsonl`.
         """
         if not self._pending:
             return UpdateStatistics([], [], [])
         table = torch.stack(self._pending)
         self._pending.clear()
-        objective, loss = self.world.sum(table[:, :2].contiguous()).T.tolist()
+        objective, loss = self.group.sum(table[:, :2].contiguous()).T.tolist()
         return UpdateStatistics(loss, objective, table[:, 2].tolist())
 
-    def check(self, reading: UpdateStatistics, step: int) -> None:
-        """Refuse to go on from a reading that ends at `step` updates, if the run has diverged.
+    def check(self, statistics: UpdateStatistics, step: int) -> None:
+        """Refuse to go on if the updates up to number `step` show that the run has diverged.
 
         Raises:
-            TrainingError: a loss is not finite or far above a uniform guess's, or a weight is not
-                finite.
+            TrainingError: a loss is not finite, or far above a uniform guess's.
         """
         limit = DIVERGED_ABOVE * math.log(self.config.model.d_vocab)
-        for offset, loss in enumerate(reading.loss):
+        for offset, loss in enumerate(statistics.loss):
             if not loss <= limit:
-                at = step - len(reading.loss) + offset
+                update = step - len(statistics.loss) + offset
                 raise TrainingError(
                     f"The loss must stay finite and below {limit:.1f} nats; it was {loss:.4g} at "
-                    f"update {at} (batch of seed {self.config.seed}, step {at}). Lower the "
+                    f"update {update} (batch of seed {self.config.seed}, step {update}). Lower the "
                     f"learning rate or clip gradients; the last good state is kept."
                 )
 
@@ -150,18 +148,18 @@ class Updater:
         """
         shards = [local_shard(p.detach()) for p in self.model.parameters()]
         finite = torch.stack([shard.isfinite().all() for shard in shards]).all()
-        if self.world.any(not finite, self.device):
+        if self.group.any(not finite, self.device):
             raise TrainingError(
                 f"The weights must be finite; after update {step - 1} some are not. Lower the "
                 f"learning rate or clip gradients; the last good state is kept."
             )
 
 
-def _wrapped(config: TrainConfig, model: GPT, world: ProcessGroup, engine: Engine) -> nn.Module:
+def _wrapped(config: TrainConfig, model: GPT, group: ProcessGroup, engine: Engine) -> nn.Module:
     objective = Objective(model)
     if _compiles(config, model.device):
         objective.compile()
-    return wrap(objective, model, world, engine)
+    return wrap(objective, model, group, engine)
 
 
 def _compiles(config: TrainConfig, device: torch.device) -> bool:

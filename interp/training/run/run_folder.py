@@ -76,7 +76,7 @@ class RunFolder:
                 f"for. Ask for more, or train into another folder."
             )
 
-    def begin(self, state: TrainingState | None, world: ProcessGroup, warnings: list[str]) -> None:
+    def begin(self, state: TrainingState | None, group: ProcessGroup, warnings: list[str]) -> None:
         """Drop what was made after the resume point, and record this session."""
         step = state.step if state else 0
         for folder in self.checkpoints.glob("step-*"):
@@ -85,7 +85,7 @@ class RunFolder:
         record = read_object(self.record) if state and self.record.exists() else {}
         if step < self.config.steps:
             record = {name: value for name, value in record.items() if name not in _OF_A_FINISHED}
-        session = _session(step, world, warnings)
+        session = _session(step, group, warnings)
         for change in _changed_surroundings(record, session):
             log.warning("%s: the last bits may differ from an uninterrupted run's", change)
         if state:
@@ -146,7 +146,7 @@ def _changed_surroundings(record: Mapping[str, Any], session: Mapping[str, Any])
     ]
 
 
-def _session(step: int, world: ProcessGroup, warnings: list[str]) -> dict[str, Any]:
+def _session(step: int, group: ProcessGroup, warnings: list[str]) -> dict[str, Any]:
     """What may differ between two stretches of one run."""
     return {
         "from_step": step,
@@ -154,7 +154,7 @@ def _session(step: int, world: ProcessGroup, warnings: list[str]) -> dict[str, A
         "interp": __version__,
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "ranks": world.size,
+        "ranks": group.size,
         "threads": torch.get_num_threads(),
         "warnings": warnings,
     }

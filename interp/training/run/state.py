@@ -23,7 +23,7 @@ from interp.training.run.lock import naming_refusals
 _FILES = ("model.safetensors", "optimizer.safetensors")
 _NAME = re.compile(r"step-(\d{6,})")
 WriteCallback = Callable[[str], None]
-"""Told `before`, `model written`, `written`, `renamed`, `pruned` in the course of a write."""
+"""Called with `before`, `model written`, `written`, `renamed` and `pruned` during a write."""
 
 
 @dataclass(frozen=True, kw_only=True)
