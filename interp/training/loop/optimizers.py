@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from interp.core.errors import CheckpointError
-from interp.models.gpt import Attention
+from interp.models.gpt import SelfAttention
 from interp.training.distributed import full_tensor, shard_like
 from interp.training.loop.muon import Muon
 from interp.training.recipe.config import TrainConfig
@@ -168,7 +168,7 @@ def _splits(model: nn.Module, hidden: Mapping[str, Tensor]) -> dict[str, list[in
     return {
         f"{name}.qkv.weight": [heads * module.d_head for heads in module.sizes]
         for name, module in model.named_modules()
-        if isinstance(module, Attention) and f"{name}.qkv.weight" in hidden
+        if isinstance(module, SelfAttention) and f"{name}.qkv.weight" in hidden
     }
 
 

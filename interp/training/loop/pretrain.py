@@ -79,7 +79,7 @@ def train(
     engine: Engine = "ddp",
     progress: ProgressCallback = lambda progress: None,
     writers: Iterable[Writer] = (),
-    at: WriteCallback = lambda moment: None,
+    on_write: WriteCallback = lambda moment: None,
     watch: ModelCallback = lambda model, step: None,
 ) -> GPT:
     """Train a model, or go on with a run that was stopped; the same call does both.
@@ -95,7 +95,7 @@ def train(
         engine: `ddp` or `fsdp`, under torchrun.
         progress: called after every reading of the loss, by the main rank.
         writers: called with every record of `metrics.jsonl`.
-        at: called with the name of each stage of the write of a state.
+        on_write: called with the name of each stage of the write of a state.
         watch: called with the model and the updates done, before the first update of this session
             and after every reading of the loss, by the main rank; not under `fsdp`, where no rank
             holds the whole model.
@@ -123,7 +123,7 @@ def train(
         metrics = MetricsLog(folder.metrics, writers if group.is_main else ())
         model = GPT(config.model, corpus.tokenizer, seed=config.seed, name=path.name)
         model.to(group.device(device))
-        run = TrainingRun(config, folder, metrics, model, group, engine, stop, progress, at)
+        run = TrainingRun(config, folder, metrics, model, group, engine, stop, progress, on_write)
         if group.is_main and engine != "fsdp":
             run.watch = watch
         return run.go()
@@ -142,10 +142,10 @@ class TrainingRun:
         engine: Engine,
         stop: StopRequest,
         report: ProgressCallback,
-        at: WriteCallback,
+        on_write: WriteCallback,
     ) -> None:
         self.config, self.folder, self.metrics, self.model = config, folder, metrics, model
-        self.group, self.stop, self.report, self.at = group, stop, report, at
+        self.group, self.stop, self.report, self.on_write = group, stop, report, on_write
         batches = Batches(
             folder.corpus,
             config.stages,
@@ -262,7 +262,9 @@ class TrainingRun:
         weights, buffers = self._weights(), self.updater.optimizers.tensors()
         if self.group.is_main:
             state = self.folder.state(done, weights, buffers)
-            save_state(self.folder.states, state, keep=self.config.keep_full, at=self.at)
+            save_state(
+                self.folder.states, state, keep=self.config.keep_full, on_write=self.on_write
+            )
         self.group.barrier()
 
     def _weights(self) -> dict[str, Tensor]:

@@ -44,7 +44,7 @@ class TrainingState:
 
 
 def save_state(
-    folder: Path, state: TrainingState, *, keep: int, at: WriteCallback = lambda moment: None
+    folder: Path, state: TrainingState, *, keep: int, on_write: WriteCallback = lambda moment: None
 ) -> Path:
     """Write a state beside the older ones; those beyond the `keep` newest go when it is whole.
 
@@ -52,23 +52,23 @@ def save_state(
         folder: of all states of the run.
         state: tensors on any device.
         keep: how many to leave.
-        at: told how far the write is.
+        on_write: called with the name of each stage of the write.
     Returns:
         The state's own folder.
     Raises:
         TrainingError: the disk is full or refuses; older states are as they were.
     """
     target = folder / f"step-{state.step:06d}"
-    at("before")
+    on_write("before")
     with naming_refusals(f"state after step {state.step}", folder.parent):
         if not _is_valid(target):
             with replacing_folder(target) as temporary:
-                _write(temporary, state, at)
-        at("renamed")
+                _write(temporary, state, on_write)
+        on_write("renamed")
         _remove_leftovers(folder)
         for old in _folders(folder)[keep:]:
             shutil.rmtree(old)
-    at("pruned")
+    on_write("pruned")
     return target
 
 
@@ -98,16 +98,16 @@ def load_state(folder: Path) -> TrainingState:
     return TrainingState(step=meta["step"], model=model, optimizer=optimizer, meta=meta["meta"])
 
 
-def _write(folder: Path, state: TrainingState, at: WriteCallback) -> None:
+def _write(folder: Path, state: TrainingState, on_write: WriteCallback) -> None:
     hashes = {}
     for name, tensors in zip(_FILES, (state.model, state.optimizer), strict=True):
         write_safetensors(folder / name, tensors)
         hashes[name] = sha256_file(folder / name)
         if name == _FILES[0]:
-            at("model written")
+            on_write("model written")
     meta = {"step": state.step, "sha256": hashes, "meta": dict(state.meta)}
     write_json(folder / "meta.json", meta)
-    at("written")
+    on_write("written")
 
 
 def _read_meta(folder: Path) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def test_a_full_disk_stops_the_run_and_space_lets_it_go_on(whole_run, corpus, tm
         DiskFull(limit, nth_write=3) as disk,
         pytest.raises(TrainingError, match="could not be written"),
     ):
-        train(RECIPE, corpus, tmp_path / "run", device="cpu", at=disk)
+        train(RECIPE, corpus, tmp_path / "run", device="cpu", on_write=disk)
     state, warnings = newest_state(tmp_path / "run" / "states")
     assert state.step == 10 and not warnings
     assert not list((tmp_path / "run" / "states").glob(".*"))

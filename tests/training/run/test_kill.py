@@ -72,7 +72,7 @@ def test_killed_before_inside_and_after_a_write(corpus, tmp_path):
     whole.join()
     for nth, moment in enumerate(["before", "model written", "written", "renamed", "pruned"]):
         process = train_in_a_child(
-            recipe, corpus, tmp_path / "killed", at=KillAt(moment, 1 + nth % 2)
+            recipe, corpus, tmp_path / "killed", on_write=KillAt(moment, 1 + nth % 2)
         )
         process.start()
         process.join()

@@ -93,7 +93,7 @@ def _save_and_die(folder, moment):
         if reached == moment:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    save_state(folder, _state(2), keep=1, at=at)
+    save_state(folder, _state(2), keep=1, on_write=at)
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
