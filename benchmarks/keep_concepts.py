@@ -8,7 +8,7 @@ from pathlib import Path
 
 import interp
 from dashboards.page.measurements import save
-from dashboards.steering.concept_sliders import found_by
+from dashboards.steering.concept_sliders import concept_arguments
 from dashboards.steering.dose_zones import asked
 
 
@@ -17,7 +17,7 @@ def main(folder: str = "trained_models/stories-demo", *words: str) -> None:
     place = Path(folder)
     model, world = interp.load_model(place.name), interp.load_world("stories")
     for word in words or world.concepts["mood"]:
-        concept = interp.concept(model, **found_by(model, word, world))
+        concept = interp.concept(model, **concept_arguments(model, word, world))
         curve = interp.steering(model, **asked(concept, concept.where_written, world, ()))
         save(place, f"concept-{word}", concept)
         save(place, f"steering-{word}", curve)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboards.components.link import link
 from dashboards.page import navigation
-from dashboards.page.report_sidebar import report_shelf
+from dashboards.page.report_sidebar import report_summary
 
 ICON = Path(__file__).with_name("icon.svg")
 # A link in a narrow card goes on in a second line. Figures of many panels or words keep their width
@@ -28,7 +28,7 @@ def main() -> None:
     st.html(STYLE)
     chosen = st.navigation(navigation.pages(), expanded=True)
     chosen.run()
-    report_shelf()
+    report_summary()
     with st.sidebar:
         link()
 

@@ -17,7 +17,7 @@ LEVELS = 255
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class HeadSelection:
     """What is picked: a head or several, and the locked word; -1 = all, or no word."""
 
     layer: int = 0
@@ -26,7 +26,7 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class HeadNotes:
     """What the grid says of each head besides its picture.
 
     Attributes:
@@ -46,10 +46,10 @@ def draw(
     tokens: Sequence[str],
     weights: Float[Tensor, "layer head query key"],
     *,
-    place: Place,
+    place: HeadSelection,
     layers: Sequence[int],
     n_layers: int,
-    told: Told,
+    told: HeadNotes,
     look: Look = "from",
     combine: Combine = "mean",
     unit: str = "attention weight",

@@ -22,7 +22,7 @@ LED, AMONG = 2, 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class GridCell:
     """A place in the grid: row 0 = embedding, position 0 = the first token."""
 
     layer: int
@@ -34,7 +34,7 @@ def draw(
     *,
     beside: Sequence[LogitLens] = (),
     metric: Metric = "probability",
-    chosen: Cell,
+    chosen: GridCell,
     first: int = 0,
     count: int | None = None,
     key: str = "lens_grid",
@@ -74,7 +74,7 @@ def draw(
     return component("lens")(key=key, data=data, on_cell_change=on_change)
 
 
-def candidates(result: LogitLens, at: Cell) -> dict[str, Any]:
+def candidates(result: LogitLens, at: GridCell) -> dict[str, Any]:
     """The best tokens of a cell with their probabilities, and what else is known of it."""
     chances = result.top_log_probs[at.layer, at.pos].exp().tolist()
     about = [
@@ -94,7 +94,7 @@ def candidates(result: LogitLens, at: Cell) -> dict[str, Any]:
     }
 
 
-def _at(result: LogitLens, at: Cell) -> tuple[str, ...]:
+def _at(result: LogitLens, at: GridCell) -> tuple[str, ...]:
     return result.top_tokens[at.layer][at.pos]
 
 

@@ -87,7 +87,7 @@ def no_world() -> None:
     )
 
 
-def prompt_box(
+def prompt_input(
     model: LanguageModel, entry: Entry, *, key: str = "prompt", sentences: int | None = 2
 ) -> str:
     """A text, with its tokens as the model sees them.
@@ -136,7 +136,7 @@ def tokens_of(model: LanguageModel, text: str) -> None:
         st.code("│".join(model.tokenizer.display(ids)), language=None, wrap_lines=True)
 
 
-def seed_box() -> int:
+def seed_input() -> int:
     """The seed of everything that is drawn."""
     return st.sidebar.number_input(
         "Seed", 0, MOST_SEEDS, 0, key="seed", help="The same seed draws the same.", **LINK

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboards.page.markdown import plain
-from dashboards.page.model_list import import_place
+from dashboards.page.model_list import import_folder
 from interp.core.errors import CheckpointError
 from interp.models.io.importing import import_model
 
@@ -43,6 +43,6 @@ def _import(source: object, name: str) -> None:
     if not source:
         raise CheckpointError("A zip or a path was needed; none came. Give one of the two.")
     with st.spinner("Checking the model …"):
-        made = import_model(source, import_place(), name or None)
+        made = import_model(source, import_folder(), name or None)
     st.session_state["imported"] = made.name
     st.rerun()

@@ -11,11 +11,11 @@ from dashboards.launch import FOLDERS
 from interp.core.errors import CheckpointError
 from interp.core.files import read_object, safetensors_shapes
 from interp.models.io.checkpoint import checkpoint_steps
-from interp.models.io.load import SHELVES
+from interp.models.io.load import SHIPPED
 from interp.runs.metrics import METRICS, is_number, read_metrics
 
 RUNS = Path("runs")
-USUAL = (*SHELVES, RUNS, Path("demo-run"))
+USUAL = (*SHIPPED, RUNS, Path("demo-run"))
 FIRST = "stories-demo"
 NEWEST = "newest"
 
@@ -94,7 +94,7 @@ class Entry:
     @property
     def source(self) -> str:
         """What `load_model` takes: the shortest name that leads to the folder."""
-        if any(self.folder.parent.resolve() == shelf.resolve() for shelf in SHELVES):
+        if any(self.folder.parent.resolve() == root.resolve() for root in SHIPPED):
             return self.folder.name
         try:
             return str(self.folder.resolve().relative_to(Path.cwd()))
@@ -114,7 +114,7 @@ class Entry:
 
 def entries() -> list[Entry]:
     """Every model and run at hand, the shipped one first."""
-    roots = dict.fromkeys([*_roots(), import_place()])
+    roots = dict.fromkeys([*_roots(), import_folder()])
     places = {folder.resolve(): folder for root in roots for folder in (root, *_below(root))}
     found = [folder for folder in places.values() if (folder / "run.json").is_file()]
     names = [folder.resolve().name for folder in found]
@@ -131,12 +131,12 @@ def sweeps() -> list[Path]:
     return sorted(path for path in found if any(path.glob("*/model.safetensors")))
 
 
-def import_place() -> Path:
-    """The folder that gets new models: of those looked at, the first that is no model or shelf."""
-    shelves = {shelf.resolve() for shelf in SHELVES}
+def import_folder() -> Path:
+    """The folder that gets new models: the first given one that is no model or shipped folder."""
+    shipped = {root.resolve() for root in SHIPPED}
     told = _roots() if os.environ.get(FOLDERS) else ()
     free = (root for root in told if not (root / "run.json").exists())
-    return next((root for root in free if root.resolve() not in shelves), RUNS)
+    return next((root for root in free if root.resolve() not in shipped), RUNS)
 
 
 @lru_cache(maxsize=64)

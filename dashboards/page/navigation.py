@@ -11,7 +11,7 @@ from types import ModuleType
 import streamlit as st
 
 from dashboards import views
-from dashboards.page.error_box import guarded
+from dashboards.page.error_message import guarded
 from interp.results.registry import FORMER_NAMES
 
 GROUPS = ("Start", "Learn", "Look inside", "Change it", "Tell")

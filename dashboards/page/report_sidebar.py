@@ -13,7 +13,7 @@ MOST_LINES = 8
 LONGEST_LINE = 60
 
 
-def report_shelf() -> None:
+def report_summary() -> None:
     """What was added so far, in short; the page of the report changes and exports it."""
     kept = report_draft.parts()
     told, icon = f"Report ({len(kept)})", ":material/description:"

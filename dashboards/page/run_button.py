@@ -11,7 +11,7 @@ LONGEST_VALUE = 40
 Settings = Mapping[str, Any]
 
 
-def asked_for(name: str, pressed: bool, wanted: object) -> bool:
+def is_requested(name: str, pressed: bool, wanted: object) -> bool:
     """Whether what takes long was asked for: it was, until other settings are chosen.
 
     Args:
@@ -24,7 +24,9 @@ def asked_for(name: str, pressed: bool, wanted: object) -> bool:
     return st.session_state.get(f"asked_{name}") == wanted
 
 
-def in_force(name: str, weights: str, wanted: Settings, *, is_known: bool = False) -> Settings:
+def applied_settings(
+    name: str, weights: str, wanted: Settings, *, is_known: bool = False
+) -> Settings:
     """The settings that the page measures with: the chosen ones, or still those of before.
 
     The first settings of a model are measured at once. When they are changed, what was measured

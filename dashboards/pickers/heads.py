@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboards.components.attention import Place
+from dashboards.components.attention import HeadSelection
 from dashboards.page.header import LINK
 from interp.analyses.attention_heads.attention import Attention
 from interp.plots.attention_heads.attention import MOST_PANELS
@@ -27,13 +27,13 @@ MOST_BYTES = 4_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picked:
+class HeadChoice:
     """What is drawn: the view, the heads, the locked word, and the layers that are sent."""
 
     show: str
     look: str
     combine: str
-    place: Place
+    place: HeadSelection
     layers: tuple[int, ...]
 
     @property
@@ -57,7 +57,7 @@ class Picked:
         return told
 
 
-def pick(result: Attention) -> Picked:
+def pick(result: Attention) -> HeadChoice:
     """The row of widgets, and what it says."""
     n_layers, n_heads = result.pattern.shape[:2]
     options = {
@@ -79,8 +79,8 @@ def pick(result: Attention) -> Picked:
             **LINK,
         )  # fmt: skip
     layer, head, word = (-1 if each in (ALL, NONE) else int(each) for each in (layer, head, word))
-    layers, place = _sent(result, Place(layer=layer, head=head, word=word))
-    return Picked(show=show, look=look, combine=combine, place=place, layers=layers)
+    layers, place = _sent(result, HeadSelection(layer=layer, head=head, word=word))
+    return HeadChoice(show=show, look=look, combine=combine, place=place, layers=layers)
 
 
 def follow() -> None:
@@ -107,7 +107,7 @@ def _forget_what_is_gone(options: Mapping[str, list[str]]) -> None:
             del st.session_state[name]
 
 
-def _sent(result: Attention, place: Place) -> tuple[tuple[int, ...], Place]:
+def _sent(result: Attention, place: HeadSelection) -> tuple[tuple[int, ...], HeadSelection]:
     """The layers that go to the browser: all, or one where they are too large."""
     layers, heads, length, _ = result.pattern.shape
     size = layers * heads * length * (length + 1) // 2
@@ -121,4 +121,4 @@ def _sent(result: Attention, place: Place) -> tuple[tuple[int, ...], Place]:
     )
     if st.toggle("Draw all anyway", key="draw_all", **LINK):
         return tuple(range(layers)), place
-    return (layer,), Place(layer=layer, head=place.head, word=place.word)
+    return (layer,), HeadSelection(layer=layer, head=place.head, word=place.word)

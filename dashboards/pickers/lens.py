@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboards.components.lens import Cell
+from dashboards.components.lens import GridCell
 from dashboards.page.header import LINK
 from interp.analyses.lenses.logit_lens import LogitLens
 from interp.plots.lenses.logit_lens import Metric
@@ -33,7 +33,7 @@ def followed_word() -> str:
     )
 
 
-def metric_box(follows: bool) -> Metric:
+def metric_choice(follows: bool) -> Metric:
     """What colours the cells."""
     offered = METRICS | (FOLLOWED if follows else {})
     if st.session_state.get("lens_colour", "probability") not in offered:
@@ -41,7 +41,7 @@ def metric_box(follows: bool) -> Metric:
     return st.selectbox("Colour", list(offered), 0, offered.get, key="lens_colour", **LINK)
 
 
-def cell_boxes(result: LogitLens) -> Cell:
+def cell_choice(result: LogitLens) -> GridCell:
     """The chosen cell: the model's answer at the end of the text until another is picked."""
     # The last ones come first, for a first option as the default agrees with clicks and links.
     rows, places = range(len(result.kl))[::-1], range(len(result.tokens))[::-1]
@@ -52,7 +52,7 @@ def cell_boxes(result: LogitLens) -> Cell:
     pos = st.selectbox(
         "Position", places, 0, lambda at: f"{at}: {result.tokens[at]}", key=POS, **LINK
     )
-    return Cell(layer=layer, pos=pos)
+    return GridCell(layer=layer, pos=pos)
 
 
 def follow_click() -> None:
@@ -61,7 +61,7 @@ def follow_click() -> None:
     st.session_state[ROW], st.session_state[POS] = int(layer), int(pos)
 
 
-def window(result: LogitLens, chosen: Cell) -> tuple[int, int]:
+def window(result: LogitLens, chosen: GridCell) -> tuple[int, int]:
     """The first position that is drawn and how many: all, or, of a long text, a part to choose."""
     length, count = len(result.tokens), max(1, MOST_CELLS // len(result.kl))
     if length <= count:

@@ -21,7 +21,7 @@ NOTE = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
+class ConceptList:
     """Concepts that can be picked: the world's words, and the user's own by name."""
 
     world: World | None
@@ -38,12 +38,12 @@ class Known:
         return f"own{list(self.own).index(name)}" if name in self.own else name
 
 
-def known_concepts(world: World | None) -> Known:
+def concept_list(world: World | None) -> ConceptList:
     """The world's words and what this session made."""
-    return Known(world=world, own=st.session_state.setdefault(OWN, {}))
+    return ConceptList(world=world, own=st.session_state.setdefault(OWN, {}))
 
 
-def maker(model: LanguageModel, known: Known) -> None:
+def concept_form(model: LanguageModel, known: ConceptList) -> None:
     """The form that makes a concept from two lists of examples."""
     with st.expander("New concept from two lists of examples", icon=":material/add:"):
         st.caption(NOTE)
@@ -62,7 +62,7 @@ def maker(model: LanguageModel, known: Known) -> None:
             st.error(plain(message), icon=":material/error:")
 
 
-def _make(model: LanguageModel, known: Known) -> None:
+def _make(model: LanguageModel, known: ConceptList) -> None:
     """Keep what was typed as a concept and put it on the rack; else say why not."""
     state = st.session_state
     try:
@@ -74,7 +74,7 @@ def _make(model: LanguageModel, known: Known) -> None:
     state["concepts"] = [*state.get("concepts", []), name][-6:]
 
 
-def _typed(model: LanguageModel, known: Known) -> tuple[str, dict[str, Any]]:
+def _typed(model: LanguageModel, known: ConceptList) -> tuple[str, dict[str, Any]]:
     state = st.session_state
     name = state["own_name"].strip()
     if not name or name in known.words or name in known.own:

@@ -11,7 +11,7 @@ from interp.core.protocols import LanguageModel
 TAKEN = "taken"
 
 
-def lesson_box(model: LanguageModel, entry: Entry) -> tuple[str, str]:
+def question_inputs(model: LanguageModel, entry: Entry) -> tuple[str, str]:
     """The prompt and its right answer; by default what the model gets most wrong."""
     world = header.world_of(entry)
     known = {mistake.words: mistake for mistake in mistakes(model, world)}

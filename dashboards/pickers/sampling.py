@@ -38,7 +38,7 @@ def odds() -> dict[str, float | int | None]:
     }
 
 
-def opening(model: LanguageModel) -> str:
+def load_code(model: LanguageModel) -> str:
     """Python that opens this model."""
     told = describe_model(model)
     step = "" if told["step"] is None else f", step={told['step']}"

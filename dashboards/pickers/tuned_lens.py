@@ -14,7 +14,7 @@ SOURCES = {"world": "Stories of the world", "own": "Texts of your own"}
 LENSES = {"raw": "Raw", "tuned": "Tuned"}
 
 
-def tuned_lens_box(model: LanguageModel, world: World | None, seed: int) -> TunedLens | None:
+def tuned_lens_form(model: LanguageModel, world: World | None, seed: int) -> TunedLens | None:
     """Offer to train one; None until it is asked for.
 
     Raises:
@@ -32,7 +32,7 @@ def tuned_lens_box(model: LanguageModel, world: World | None, seed: int) -> Tune
         told = {"texts": texts} if source == "own" else {"world": world, "n_stories": STORIES}
         wanted = [model.hash, source, texts, seed]
         pressed = st.button("Train a tuned lens", icon=":material/model_training:")
-        if not run_button.asked_for("tuned_lens", pressed, wanted):
+        if not run_button.is_requested("tuned_lens", pressed, wanted):
             return None
     what = f"{len(texts)} texts" if source == "own" else f"{STORIES} stories"
     with st.spinner(f"Training a tuned lens on {what}: some seconds for a small model …"):
@@ -49,7 +49,7 @@ def _texts() -> tuple[str, ...]:
     return tuple(line.strip() for line in (pasted or "").splitlines() if line.strip())
 
 
-def lens_box(tuned: TunedLens | None) -> str:
+def lens_choice(tuned: TunedLens | None) -> str:
     """Which lens the grid shows."""
     if tuned is None and st.session_state.get("lens") == "tuned":
         st.info(

@@ -8,7 +8,7 @@ import streamlit as st
 from dashboards.page import header, measurements
 from dashboards.page.markdown import plain
 from dashboards.page.model_list import Entry
-from dashboards.pickers.own_concepts import Known
+from dashboards.pickers.own_concepts import ConceptList
 from dashboards.steering import dose_zones
 from dashboards.steering.dose_zones import HIGHEST, LOWEST
 from interp.analyses.interventions.steering import Steering
@@ -30,7 +30,7 @@ WRITTEN, EVERYWHERE = "where its words come next", "everywhere"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Held:
+class SteeredConcept:
     """A concept on the rack.
 
     Attributes:
@@ -61,7 +61,7 @@ class Held:
         return Ingredient.of(self.concept, self.dose, where=self.where, **told)
 
 
-def found_by(
+def concept_arguments(
     model: LanguageModel,
     word: str,
     world: World,
@@ -83,7 +83,7 @@ def _questions(world: World) -> set[str]:
     return {question.kind for story in stories for question in story.questions}
 
 
-def rack(model: LanguageModel, entry: Entry, known: Known) -> list[Held]:
+def rack(model: LanguageModel, entry: Entry, known: ConceptList) -> list[SteeredConcept]:
     """Pick concepts and their doses.
 
     Raises:
@@ -104,7 +104,7 @@ def rack(model: LanguageModel, entry: Entry, known: Known) -> list[Held]:
     return held
 
 
-def _row(model: LanguageModel, entry: Entry, known: Known, name: str) -> Held:
+def _row(model: LanguageModel, entry: Entry, known: ConceptList, name: str) -> SteeredConcept:
     """One concept: its dose, its zones, and how it is found."""
     slug = known.slug(name)
     dose = st.slider(
@@ -121,13 +121,13 @@ def _row(model: LanguageModel, entry: Entry, known: Known, name: str) -> Held:
         curve = dose_zones.curve(model, entry, concept, where, known.world, words, **told)
         if curve is not None:
             dose_zones.strip(curve, name, slug)
-    return Held(
+    return SteeredConcept(
         name=name, slug=slug, concept=concept, dose=dose, where=where, words=words, curve=curve
     )
 
 
 def _found(
-    model: LanguageModel, entry: Entry, known: Known, name: str, slug: str
+    model: LanguageModel, entry: Entry, known: ConceptList, name: str, slug: str
 ) -> tuple[Concept, Where]:
     """The concept by the method and at the layer that are picked, and where it is added."""
     own = known.own.get(name)
@@ -144,7 +144,7 @@ def _found(
         site = ("resid_post", layer)
         asked = {**texts, "site": site, "method": method, "seed": 0}
         return measurements.measured("concept", model, **asked), Where()
-    asked = found_by(model, name, known.world, method=method, layer=layer)
+    asked = concept_arguments(model, name, known.world, method=method, layer=layer)
     concept = measurements.measured("concept", model, **asked)
     places = [WRITTEN, EVERYWHERE] if concept.slots else [EVERYWHERE]
     where = st.selectbox("Added", places, key=f"where_{slug}", **header.LINK)

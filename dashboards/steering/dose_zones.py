@@ -46,7 +46,7 @@ def curve(
         type="tertiary",
         help="Writes several hundred texts, which takes some seconds.",
     )
-    if not run_button.asked_for(f"curve_{slug}", pressed, told):
+    if not run_button.is_requested(f"curve_{slug}", pressed, told):
         return None
     return measurements.measured("steering", model, **wanted)
 

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboards.page import measurements, result_card
-from dashboards.pickers.sampling import opening
+from dashboards.pickers.sampling import load_code
 from interp.core.protocols import Generation, LanguageModel
 
 ENDED = {
@@ -43,7 +43,7 @@ def whole_text(model: LanguageModel, prompt: str, options: dict[str, Any]) -> No
         as_code = st.toggle("Copy as Python", key="code_text")
     if as_code:
         told = ", ".join(f"{name}={value!r}" for name, value in options.items())
-        code = f"{opening(model)}print(model.generate({prompt!r}, {told}).text)\n"
+        code = f"{load_code(model)}print(model.generate({prompt!r}, {told}).text)\n"
         st.code(code, language="python")
 
 

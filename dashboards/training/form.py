@@ -79,7 +79,7 @@ def _choices(world: str | None, preset: str, tokenizer: str) -> TrainingPlan:
         world=world,
         preset=preset,
         tokenizer=tokenizer,
-        seed=header.seed_box(),
+        seed=header.seed_input(),
         threads=_threads(),
         **shape,
         **recipe,

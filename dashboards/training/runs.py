@@ -9,10 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from dashboards.page import header, navigation, result_card
-from dashboards.page.error_box import guarded
+from dashboards.page.error_message import guarded
 from dashboards.page.markdown import plain
 from dashboards.page.model_list import Entry, entries
-from dashboards.training.exhibit import training_exhibit
+from dashboards.training.curve_card import curve_card
 from dashboards.training.form import duration
 from dashboards.training.log import TrainingLog
 from interp.plots.learning import learning_curve
@@ -46,7 +46,7 @@ def watch(runs: Path) -> None:
     every = EVERY_SECONDS if any(job.state in jobs.ACTIVE for job in known) else None
     live = guarded(partial(_live, runs, job.folder, seen, log_x))
     st.fragment(live, run_every=every, key="live")()
-    guarded(partial(training_exhibit, job, log_x=log_x))()
+    guarded(partial(curve_card, job, log_x=log_x))()
     _afterwards(job)
     st.fragment(guarded(partial(_written, runs, job.folder)), run_every=every, key="written")()
 

@@ -5,7 +5,7 @@ from functools import partial
 import streamlit as st
 
 from dashboards.page import navigation, report_draft
-from dashboards.page.error_box import guarded
+from dashboards.page.error_message import guarded
 from dashboards.page.header import no_model
 from dashboards.page.markdown import plain
 from dashboards.page.model_list import entries

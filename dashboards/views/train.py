@@ -4,8 +4,8 @@ from functools import partial
 
 import streamlit as st
 
-from dashboards.page.error_box import guarded
-from dashboards.page.model_list import entries, import_place
+from dashboards.page.error_message import guarded
+from dashboards.page.model_list import entries, import_folder
 from dashboards.training.form import form
 from dashboards.training.runs import watch
 
@@ -19,7 +19,7 @@ def render() -> None:
         "From random weights to a model, in a process of its own: it goes on when this page is "
         "closed, and when the dashboard ends."
     )
-    runs = import_place()
+    runs = import_folder()
     if not entries():
         st.info(
             "There is no model on this machine yet: train one here, or see the whole tour with",

@@ -1,5 +1,6 @@
-"""What a person sees of a training run: a live bar on a terminal, plain lines anywhere else."""
+"""Progress of a run or the demo: bars and spinners on a terminal, plain lines anywhere else."""
 
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -71,6 +72,25 @@ class TrainingProgress:
         news = told != self._told or progress.step == progress.steps
         self._told = told
         return news
+
+
+class LineDisplay:
+    """The demo's display; what stays goes to stdout, what moves to stderr."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+
+    def say(self, text: str) -> None:
+        """One line on stdout."""
+        click.echo(text)
+
+    def training(self, steps: int) -> TrainingProgress:
+        """A bar with loss, floor and regret."""
+        return TrainingProgress(steps, self._console)
+
+    def busy(self, what: str) -> AbstractContextManager:
+        """A spinner, on a terminal."""
+        return self._console.status(what) if self._console.is_terminal else nullcontext()
 
 
 def numbers(progress: "pretrain.RunProgress") -> str:

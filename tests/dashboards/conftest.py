@@ -1,4 +1,4 @@
-"""Shelves of models, and the application: in Streamlit's own test runner and in a browser."""
+"""Folders of models, and the application: in Streamlit's own test runner and in a browser."""
 
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -12,7 +12,7 @@ from streamlit.util import calc_hash
 from dashboards import launch
 from dashboards.page import measurements
 from tests.dashboards import browsing
-from tests.dashboards.shelves import make_model
+from tests.dashboards.model_folders import make_model
 
 SECONDS = 300
 
@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def shelf(tmp_path_factory):
+def model_root(tmp_path_factory):
     """A model of words (of the stories world) and one of bytes."""
     root = tmp_path_factory.mktemp("models")
     make_model(root / "stories-demo")
@@ -52,10 +52,10 @@ def fresh_measurements() -> Iterator[None]:
 
 
 @pytest.fixture
-def application(monkeypatch, shelf) -> Callable[..., AppTest]:
+def application(monkeypatch, model_root) -> Callable[..., AppTest]:
     """Open a page of the application; query parameters are the keywords."""
 
-    def open_page(stem: str, folder=shelf, **query: str) -> AppTest:
+    def open_page(stem: str, folder=model_root, **query: str) -> AppTest:
         monkeypatch.setenv(launch.FOLDERS, str(folder))
         test = AppTest.from_file(str(launch.APP), default_timeout=SECONDS)
         for name, value in query.items():
@@ -92,9 +92,9 @@ def page(browser):
 
 
 @pytest.fixture(scope="session")
-def address(shelf):
-    """A running dashboard on the models of `shelf`; one for all tests of a process."""
-    with browsing.serving([shelf]) as running:
+def address(model_root):
+    """A running dashboard on the models of `model_root`; one for all tests of a process."""
+    with browsing.serving([model_root]) as running:
         yield running
 
 

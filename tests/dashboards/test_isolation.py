@@ -17,9 +17,9 @@ OPTIONS = {"max_new_tokens": 16, "temperature": 1.0, "top_k": None}
 
 
 @pytest.fixture(scope="module")
-def model(shelf):
+def model(model_root):
     """The one object that all sessions of a server share."""
-    return load_model(str(shelf / "stories-demo"))
+    return load_model(str(model_root / "stories-demo"))
 
 
 def edits_of(writer: int, turn: int) -> list[Add]:

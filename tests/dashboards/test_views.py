@@ -6,7 +6,7 @@ import re
 import pytest
 
 from dashboards.page.navigation import stems
-from tests.dashboards.shelves import make_model
+from tests.dashboards.model_folders import make_model
 
 HOSTILE = {
     "one token": "a",

@@ -95,10 +95,10 @@ def test_a_result_that_comes_with_the_shipped_model_is_measured_again(name):
     lines = saved.code().rstrip().splitlines()
     if name.startswith("steering"):
         pytest.importorskip("dashboards", reason="the curve's positions are the page's own choice")
-        from dashboards.steering.concept_sliders import found_by
+        from dashboards.steering.concept_sliders import concept_arguments
         from dashboards.steering.dose_zones import asked
 
-        concept = interp.concept(model, **found_by(model, saved.word, world))
+        concept = interp.concept(model, **concept_arguments(model, saved.word, world))
         again = interp.steering(model, **asked(concept, concept.where_written, world, ()))
     else:
         scope: dict = {}

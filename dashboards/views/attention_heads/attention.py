@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboards.components import attention as words
 from dashboards.page import header, measurements, result_card, run_button
-from dashboards.pickers.heads import COMPONENT, Picked, follow, pick
+from dashboards.pickers.heads import COMPONENT, HeadChoice, follow, pick
 from dashboards.stories import head_descriptions
 from interp.analyses.attention_heads.attention import Attention
 from interp.analyses.attention_heads.head_ablation import HeadAblation
@@ -22,8 +22,8 @@ def render() -> None:
     """Draw the page."""
     what = "Point at a word to see where it looks. Click to lock it; arrow keys move."
     model, entry = header.begin(TITLE, what)
-    seed = header.seed_box()
-    prompt = header.prompt_box(model, entry)
+    seed = header.seed_input()
+    prompt = header.prompt_input(model, entry)
     _ask_box(header.world_of(entry))
     result = measurements.measured("attention", model, prompt=prompt, seed=seed)
     picked = pick(result)
@@ -61,7 +61,7 @@ def _effect(model: LanguageModel, prompt: str, seed: int) -> HeadAblation | None
     count = model.cfg.n_layers * model.cfg.n_heads
     if count > MANY:
         pressed = st.button(f"Take each of {count} heads away in turn", type="primary")
-        if not run_button.asked_for("effect", pressed, [model.hash, prompt, answer, seed]):
+        if not run_button.is_requested("effect", pressed, [model.hash, prompt, answer, seed]):
             return None
     with st.spinner(f"Taking {count} heads away, one after the other …", show_time=True):
         return measurements.measured(
@@ -77,7 +77,7 @@ def _habits(model: LanguageModel) -> Heads | None:
     count = model.cfg.n_layers * model.cfg.n_heads
     if count > MANY:
         pressed = st.button(f"Score the habits of {count} heads", icon=":material/apps:")
-        if not run_button.asked_for("habits", pressed, [model.hash]):
+        if not run_button.is_requested("habits", pressed, [model.hash]):
             return None
     try:
         return measurements.measured("heads", model, ablation="none", untrained=3, seed=0)
@@ -86,11 +86,11 @@ def _habits(model: LanguageModel) -> Heads | None:
 
 
 def _draw(
-    result: Attention, picked: Picked, habits: Heads | None, effect: HeadAblation | None
+    result: Attention, picked: HeadChoice, habits: Heads | None, effect: HeadAblation | None
 ) -> None:
     values = result.written_share if picked.show == "written" else result.pattern
     n_layers, n_heads = values.shape[:2]
-    told = words.Told(
+    told = words.HeadNotes(
         badges=head_descriptions.badges(habits, n_layers, n_heads),
         words=head_descriptions.sentences(result, habits, effect),
         effect=[] if effect is None else effect.change.tolist(),

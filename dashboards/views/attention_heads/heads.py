@@ -24,14 +24,14 @@ def render() -> None:
         "worse the model gets without it."
     )
     model, entry = header.begin(TITLE, what)
-    seed = header.seed_box()
+    seed = header.seed_input()
     n = st.slider(
         "Sequences", 8, 64, 32, 8, key="sequences", help="More are more exact.", **header.LINK
     )
     count = model.cfg.n_layers * model.cfg.n_heads
     if count > MANY:
         pressed = st.button(f"Measure all {count} heads, one after the other", type="primary")
-        if not run_button.asked_for("heads", pressed, [model.hash, n, seed]):
+        if not run_button.is_requested("heads", pressed, [model.hash, n, seed]):
             return
     asked = _asked(model, _texts(header.world_of(entry)), n, seed)
     with st.spinner(f"Taking {count} heads away, one after the other …", show_time=True):
@@ -54,7 +54,7 @@ def _asked(model: LanguageModel, texts: list[str], n: int, seed: int) -> dict[st
 
     wanted = {"sequences": n, "seed": seed}
     known = measurements.knows("heads", model, **arguments(wanted))
-    return arguments(run_button.in_force("heads", model.hash, wanted, is_known=known))
+    return arguments(run_button.applied_settings("heads", model.hash, wanted, is_known=known))
 
 
 def _pick_one(result: Heads) -> None:

@@ -8,7 +8,7 @@ from dashboards.components.coloured_text import coloured_text
 from dashboards.page import header, measurements, result_card, run_button
 from dashboards.page.markdown import plain
 from dashboards.page.model_list import Entry
-from dashboards.pickers.question import lesson_box
+from dashboards.pickers.question import question_inputs
 from interp.analyses.attribution.influence import Influence
 from interp.core.protocols import LanguageModel
 
@@ -40,7 +40,7 @@ def render() -> None:
         "wrong answer, of the loss between checkpoints, and of the texts that were learned from."
     )
     model, entry = header.begin(TITLE, what)
-    seed = header.seed_box()
+    seed = header.seed_input()
     about = _choice("What for", list(ABOUT), "about", ABOUT)
     {"mistake": _mistake, "loss": _loss, "texts": _texts}[about](model, entry, seed)
 
@@ -54,14 +54,14 @@ def _choice(words: str, options: list[str], key: str, names: dict[str, str] | No
 
 
 def _mistake(model: LanguageModel, entry: Entry, seed: int) -> None:
-    text, answer = lesson_box(model, entry)
+    text, answer = question_inputs(model, entry)
     has_path = len(getattr(model, "history", None) or ()) > 1
     measures = [name for name in MEASURES if name != "path" or has_path]
     measure = _choice("Measure", measures, "measure", MEASURES)
     st.caption(TOLD[measure])
     told = {"prompt": text, "answer": answer, "path": measure == "path"}
     known = measurements.knows("blame", model, **told, seed=seed)
-    kept = run_button.in_force("blame", model.hash, {"seed": seed}, is_known=known)
+    kept = run_button.applied_settings("blame", model.hash, {"seed": seed}, is_known=known)
     result = measurements.measured("blame", model, **told, **kept)
     part = _choice("By", list(PARTS), "part")
     title = f"{MEASURES[measure]} of one mistake, by {part}"
@@ -83,7 +83,7 @@ def _loss(model: LanguageModel, entry: Entry, seed: int) -> None:
         st.info(f"{told}, or the shipped `stories-demo`.", icon=":material/info:")
         return
     world = header.world_of(entry)
-    text = "" if world else header.prompt_box(model, entry, key="story", sentences=None)
+    text = "" if world else header.prompt_input(model, entry, key="story", sentences=None)
     pairs = {f"{a}-{b}": (a, b) for a, b in pairwise(steps)}
     told = "Weights that were not neighbours in training are joined by a straight line."
     chosen = st.selectbox("Steps", [*pairs, ALL], key="stretch", help=told, **header.LINK)
@@ -107,7 +107,7 @@ def _texts(model: LanguageModel, entry: Entry, seed: int) -> None:
             icon=":material/info:",
         )
         return
-    text, answer = lesson_box(model, entry)
+    text, answer = question_inputs(model, entry)
     count = st.slider("Training stories", 20, 120, 40, 20, key="stories", **header.LINK)
     told = "The first gradients of a run are so large that they would decide alone."
     alike = st.toggle("Every checkpoint counts alike", True, key="alike", help=told, **header.LINK)
@@ -124,7 +124,9 @@ def _texts(model: LanguageModel, entry: Entry, seed: int) -> None:
 
 
 def _pressed(words: str, name: str, wanted: list) -> bool:
-    return run_button.asked_for(name, st.button(words, type="primary", key=f"ask_{name}"), wanted)
+    return run_button.is_requested(
+        name, st.button(words, type="primary", key=f"ask_{name}"), wanted
+    )
 
 
 def _one_text(result: Influence) -> None:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboards.page import header, measurements, result_card
 from dashboards.page.model_list import Entry
-from dashboards.pickers.question import TAKEN, lesson_box
+from dashboards.pickers.question import TAKEN, question_inputs
 from dashboards.stories.gradient_step import story
 from interp.analyses.attribution.gradient_step import GradientStep
 from interp.core.protocols import LanguageModel
@@ -45,8 +45,8 @@ def render() -> None:
         "It happens to a copy; the model stays as it is."
     )
     model, entry = header.begin(TITLE, what)
-    seed = header.seed_box()
-    text, answer = lesson_box(model, entry)
+    seed = header.seed_input()
+    text, answer = question_inputs(model, entry)
     method, size = _how()
     others = _others(model, entry)
     steps = _steps()

@@ -26,7 +26,7 @@ def render() -> None:
     """Draw the page."""
     what = "What the model holds about its world, against how well it predicts; and what it uses."
     model, entry = header.begin(TITLE, what)
-    seed = header.seed_box()
+    seed = header.seed_input()
     world = header.world_of(entry)
     if world is None:
         header.no_world()
@@ -69,7 +69,7 @@ def _map(model: LanguageModel, entry: Entry, world: World, seed: int) -> None:
     # The others are opened only when they are needed, so that a change of the choice costs nothing.
     key = [model.hash, str(wanted), compared]
     there = measurements.saved("fidelity", model, world=world, **wanted) if not compared else None
-    if there is None and not run_button.asked_for("fidelity", pressed, key):
+    if there is None and not run_button.is_requested("fidelity", pressed, key):
         st.caption("Probes are trained at every checkpoint first, which takes seconds for each.")
         return
     models = [model_cache.opened(by_name[name], None) for name in compared]
@@ -87,7 +87,7 @@ def _edit(model: LanguageModel, entry: Entry, world: World, seed: int) -> None:
     pressed = right.button("Measure the edit", type="primary", key="measure_edit")
     wanted = {"world": world, "variable": "place", "position": position, "seed": seed}
     there = measurements.saved("state_edit", model, **wanted)
-    if there is None and not run_button.asked_for("edit", pressed, [model.hash, position, seed]):
+    if there is None and not run_button.is_requested("edit", pressed, [model.hash, position, seed]):
         st.caption("Every layer and token is tried on one set of stories, then one on another.")
         return
     result: StateEdit = there or measurements.measured("state_edit", model, **wanted)

@@ -22,8 +22,8 @@ def render() -> None:
     """Draw the page."""
     what = "How much each word surprised the model, and how much it had to."
     model, entry = header.begin(TITLE, what)
-    seed = header.seed_box()
-    text = header.prompt_box(model, entry, key="story", sentences=None)
+    seed = header.seed_input()
+    text = header.prompt_input(model, entry, key="story", sentences=None)
     world = header.world_of(entry)
     try:
         result = measurements.measured("surprise", model, text=text, world=world, seed=seed)

@@ -25,8 +25,8 @@ def render() -> None:
         "next; the model itself stays as it is."
     )
     model, entry = header.begin(TITLE, what)
-    seed = header.seed_box()
-    prompt = header.prompt_box(model, entry)
+    seed = header.seed_input()
+    prompt = header.prompt_input(model, entry)
     unturned = measurements.measured("component_scaling", model, prompt=prompt, seed=seed)
     names = _pick(unturned)
     turns = _turn(model, prompt, names, unturned, seed) if names else []

@@ -10,9 +10,9 @@ from dashboards.page.markdown import plain
 from dashboards.pickers import own_concepts
 from dashboards.pickers.sampling import sampling
 from dashboards.steering import concept_sliders, side_by_side
-from dashboards.steering.concept_sliders import Held
+from dashboards.steering.concept_sliders import SteeredConcept
 from dashboards.steering.dose_zones import LEGEND
-from dashboards.steering.recipe_box import recipe_box
+from dashboards.steering.recipe_form import recipe_form
 from interp.core.errors import InterpError
 from interp.core.protocols import LanguageModel
 from interp.worlds.world import World
@@ -25,27 +25,27 @@ def render() -> None:
     """Draw the page."""
     what = "The same text with and without your concepts, drawn with the same random numbers."
     model, entry = header.begin(TITLE, what)
-    seed, world = header.seed_box(), header.world_of(entry)
-    known = own_concepts.known_concepts(world)
-    held: list[Held] = []
+    seed, world = header.seed_input(), header.world_of(entry)
+    known = own_concepts.concept_list(world)
+    held: list[SteeredConcept] = []
     try:
         held = concept_sliders.rack(model, entry, known)
     except InterpError as error:
         st.info(plain(str(error)), icon=":material/info:")
-    own_concepts.maker(model, known)
-    prompt = header.prompt_box(model, entry)
+    own_concepts.concept_form(model, known)
+    prompt = header.prompt_input(model, entry)
     with st.popover("How tokens are drawn", icon=":material/casino:"):
         options = {**sampling(), "seed": seed}
     if held:
         _steer(model, world, prompt, held, options)
-    recipe_box(model, known, held, prompt, options)
+    recipe_form(model, known, held, prompt, options)
 
 
 def _steer(
     model: LanguageModel,
     world: World | None,
     prompt: str,
-    held: Sequence[Held],
+    held: Sequence[SteeredConcept],
     options: dict[str, Any],
 ) -> None:
     edits = [each.edit() for each in held]
@@ -61,7 +61,7 @@ def _steer(
     _behind(held)
 
 
-def _behind(held: Sequence[Held]) -> None:
+def _behind(held: Sequence[SteeredConcept]) -> None:
     """What stands behind a concept: its check on held-out examples, and its dose curve."""
     asking = "Behind each concept: does it tell examples apart, and what does each dose do?"
     if not st.toggle(asking, key="show_behind", **header.LINK):

@@ -26,7 +26,7 @@ def render() -> None:
     """Draw the page."""
     what = "From noise to structure: every number at every checkpoint, and what was inside."
     model, entry = header.begin(TITLE, what)
-    seed = header.seed_box()
+    seed = header.seed_input()
     steps = tuple(getattr(model, "history", ()))
     if len(steps) < 2:
         _too_few(len(steps))
@@ -104,7 +104,7 @@ def _told(
     asked = arguments(slow)
     known = measurements.knows("checkpoint_metrics", model, **asked["watch"])
     known = known and measurements.knows("checkpoint_viewer", model, **asked["growth"])
-    return arguments(run_button.in_force("watch", model.hash, slow, is_known=known))
+    return arguments(run_button.applied_settings("watch", model.hash, slow, is_known=known))
 
 
 def _moving(grown: CheckpointViewer, curves: CheckpointMetrics) -> None:

@@ -30,7 +30,7 @@ def render() -> None:
         "order mattered: thin lines are seeds, `no effect shown` is an answer too."
     )
     model, entry = header.begin(TITLE, what)
-    seed = header.seed_box()
+    seed = header.seed_input()
     world = header.world_of(entry)
     if world is None:
         header.no_world()
@@ -61,7 +61,7 @@ def _compared(model: LanguageModel, entry: Entry, world: World, seed: int) -> Cu
     n = right.slider("Stories of each level", 10, 200, 40, 10, key="lessons", **header.LINK)
     pressed = st.button("Compare", type="primary", key="compare")
     wanted = [model.hash, *[each.name for each in others], baseline, n, seed]
-    if not run_button.asked_for("curriculum", pressed, wanted):
+    if not run_button.is_requested("curriculum", pressed, wanted):
         st.caption("Nothing is compared yet with these settings; it takes some seconds a run.")
         return None
     return measurements.measured(

@@ -20,7 +20,7 @@ def render() -> None:
         "control; `did not appear` is an answer too."
     )
     model, entry = header.begin(TITLE, what)
-    seed = header.seed_box()
+    seed = header.seed_input()
     steps = tuple(getattr(model, "history", ()))
     if len(steps) < FEWEST:
         st.info(
@@ -71,7 +71,7 @@ def _found(
         return there
     pressed = st.button("Measure every checkpoint", type="primary", key="measure_emergence")
     wanted = [model.hash, *[run.hash for run in runs], seed]
-    if not run_button.asked_for("emergence", pressed, wanted):
+    if not run_button.is_requested("emergence", pressed, wanted):
         st.caption(
             "Nothing is measured yet: about two seconds a checkpoint of a small model, once."
         )

@@ -18,7 +18,7 @@ def render() -> None:
     """Draw the page."""
     what = "How much it read, how long a person would take, and what more of it would do."
     model, entry = header.begin(TITLE, what)
-    seed = header.seed_box()
+    seed = header.seed_input()
     left, right = st.columns(2)
     speed = left.number_input(
         "Words a minute", 50, 1000, 238, key="words_per_minute",

@@ -7,13 +7,13 @@ from dashboards.page import header, measurements, result_card
 from dashboards.page.markdown import plain
 from dashboards.pickers.lens import (
     GRID,
-    cell_boxes,
+    cell_choice,
     follow_click,
     followed_word,
-    metric_box,
+    metric_choice,
     window,
 )
-from dashboards.pickers.tuned_lens import lens_box, tuned_lens_box
+from dashboards.pickers.tuned_lens import lens_choice, tuned_lens_form
 from interp.analyses.lenses.logit_lens import LogitLens
 from interp.analyses.lenses.tuned_lens import TunedLens
 from interp.plots.lenses.logit_lens import Metric
@@ -27,26 +27,28 @@ def render() -> None:
     """Draw the page."""
     what = "What the model would say next if it stopped at a layer; the last row is its answer."
     model, entry = header.begin(TITLE, what)
-    seed = header.seed_box()
-    prompt = header.prompt_box(model, entry)
+    seed = header.seed_input()
+    prompt = header.prompt_input(model, entry)
     choices = st.container(horizontal=True)
-    tuned = tuned_lens_box(model, header.world_of(entry), seed)
+    tuned = tuned_lens_form(model, header.world_of(entry), seed)
     with choices:
-        shown = lens_box(tuned)
+        shown = lens_choice(tuned)
         target = followed_word()
-        metric = metric_box(bool(target))
+        metric = metric_choice(bool(target))
     asked = {"prompt": prompt, "targets": [target] if target else [], "k": CANDIDATES, "seed": seed}
     readings = [measurements.measured("logit_lens", model, **asked)]
     if tuned is not None:
         readings.append(measurements.measured("logit_lens", model, **asked, lens=tuned))
     result = readings[-1] if shown == "tuned" else readings[0]
     with choices:
-        chosen = cell_boxes(result)
+        chosen = cell_choice(result)
     _show(result, readings, metric, chosen)
     _trust(result, tuned)
 
 
-def _show(result: LogitLens, readings: list[LogitLens], metric: Metric, chosen: grid.Cell) -> None:
+def _show(
+    result: LogitLens, readings: list[LogitLens], metric: Metric, chosen: grid.GridCell
+) -> None:
     """The grid with the candidates of the chosen cell, and the followed word below."""
 
     def picture() -> None:

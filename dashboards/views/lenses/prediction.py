@@ -21,8 +21,8 @@ WHAT = "How a language model writes: follow one token from letters to the draw, 
 def render() -> None:
     """Draw the page."""
     model, entry = header.begin(TITLE, WHAT)
-    seed = header.seed_box()
-    prompt = header.prompt_box(model, entry)
+    seed = header.seed_input()
+    prompt = header.prompt_input(model, entry)
     left, right = st.columns([1, 3])
     mode = left.segmented_control(
         "Show", [STEPS, WHOLE], default=STEPS, required=True, key="mode",

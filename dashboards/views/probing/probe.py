@@ -29,7 +29,7 @@ def render() -> None:
     """Draw the page."""
     what = "What can be read from the activations, beside controls that know nothing."
     model, entry = header.begin(TITLE, what)
-    seed = header.seed_box()
+    seed = header.seed_input()
     world = header.world_of(entry)
     if world is None:
         header.no_world()
@@ -60,7 +60,7 @@ def _by_layer(model: LanguageModel, world: World, seed: int) -> None:
         n = second.slider("Stories", 100, 2000, 300, 100, key="probe_stories", **header.LINK)
         asked = st.form_submit_button("Train the probe", type="primary")
     wanted = {"variable": variable, "at": at, "kind": kind, "n_stories": n, "seed": seed}
-    if not run_button.asked_for("probe", asked, [model.hash, wanted]):
+    if not run_button.is_requested("probe", asked, [model.hash, wanted]):
         st.caption("Nothing is trained yet with these settings.")
         return
     result = measurements.measured("probe", model, world=world, **wanted)
@@ -77,7 +77,7 @@ def _of_a_table(model: LanguageModel, world: World | None, seed: int) -> None:
     )
     wanted = {"labels": str(path), "kind": kind, "seed": seed}
     asked = right.button("Train the probe", type="primary", key="train_table")
-    if run_button.asked_for("table", asked, [model.hash, wanted]):
+    if run_button.is_requested("table", asked, [model.hash, wanted]):
         _shown(measurements.measured("probe", model, **wanted), "Where the label can be read")
 
 
@@ -93,7 +93,7 @@ def _along_a_story(model: LanguageModel, entry: Entry, world: World, seed: int) 
     base = {"world": world, **_what(model, world), "seed": seed}
     pressed = st.button("Train the decoder", type="primary", key="train_decoder")
     there = measurements.saved("state_decoding", model, **base)
-    if there is None and not run_button.asked_for("reading", pressed, [model.hash, str(base)]):
+    if there is None and not run_button.is_requested("reading", pressed, [model.hash, str(base)]):
         st.caption("A decoder is trained on other stories first; then any story is read at once.")
         return
     decoder = there or measurements.measured("state_decoding", model, **base)

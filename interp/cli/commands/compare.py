@@ -39,12 +39,12 @@ def command(
     Runs whose names differ only in a number at the end are seeds of one group.
     """
     from interp.analyses.learning.curriculum import curriculum
-    from interp.cli.shelf import find_model
+    from interp.cli.model_folders import model_source
     from interp.models.io.load import load_model
     from interp.worlds import load_world
 
-    models = [load_model(find_model(run)) for run in runs]
-    world = load_world(world_name or _world_of(Path(find_model(runs[0]))))
+    models = [load_model(model_source(run)) for run in runs]
+    world = load_world(world_name or _world_of(Path(model_source(runs[0]))))
     found = curriculum(
         models[0],
         models[1:],

@@ -18,7 +18,7 @@ import click
 @click.option("--dashboard/--no-dashboard", default=True, help="Open it at the end.")
 def command(out: Path, quick: bool, seed: int, dashboard: bool) -> None:
     """Train a small model here, probe it, steer it, and write report.html; resumes if stopped."""
-    from interp.cli.display import LineDisplay
+    from interp.cli.progress import LineDisplay
     from interp.cli.resumable import resumable
     from interp.demo.findings import FULL, QUICK
     from interp.demo.job import run_demo

@@ -128,9 +128,10 @@ def _writable() -> Check:
 
 
 def _shipped_model() -> Check:
-    from interp.cli.shelf import SHIPPED, model_folders
+    from interp.cli.model_folders import model_folders
+    from interp.models.io.load import SHIPPED
 
-    folders = [folder.name for folder in model_folders((SHIPPED,))]
+    folders = [folder.name for folder in model_folders(SHIPPED)]
     return Check(
         name="shipped model",
         ok=bool(folders),

@@ -39,11 +39,11 @@ def command(
     **options: Any,
 ) -> None:
     """Continue a text, token by token, as it is drawn."""
+    from interp.cli.model_folders import model_source
     from interp.cli.parameters import read_edits
-    from interp.cli.shelf import find_model
     from interp.models.io.load import load_model
 
-    model = load_model(find_model(source), step=step, device=device)
+    model = load_model(model_source(source), step=step, device=device)
     edits = read_edits(edits_file) if edits_file else []
     if recipe_file:
         edits += steer(model, recipe_file)

@@ -16,7 +16,7 @@ def command(folders: tuple[Path, ...]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from interp.cli.shelf import model_folders
+    from interp.cli.model_folders import model_folders
 
     rows = [row_of(folder) for folder in model_folders(folders)]
     if not rows:

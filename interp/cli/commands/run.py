@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from interp.cli.shelf import DEFAULT, find_model
+from interp.cli.model_folders import DEFAULT, model_source
 from interp.core.errors import ConfigError
 from interp.results.registry import get_instrument, instruments
 
@@ -62,7 +62,7 @@ def _run(
 ) -> None:
     from interp.models.io.load import load_model
 
-    model = load_model(find_model(subject), step=subject_step, device=subject_device)
+    model = load_model(model_source(subject), step=subject_step, device=subject_device)
     given = {key: value for key, value in arguments.items() if value is not None}
     result = get_instrument(name).function(model, **given)
     click.echo(str(result))

@@ -14,7 +14,7 @@ from interp.models.io.device import pick_device
 from interp.models.io.history import History
 
 _PACKAGE = Path(__file__).resolve().parents[2]
-SHELVES = (_PACKAGE.parent / "trained_models", _PACKAGE / "trained_models")
+SHIPPED = (_PACKAGE.parent / "trained_models", _PACKAGE / "trained_models")
 """Where the shipped models are: in a checkout, and in an installed wheel."""
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
@@ -74,19 +74,19 @@ def _history(
 
 def find_model(source: str | Path) -> Path | None:
     """The file or folder that `source` names: a path, or a shipped model by its bare name."""
-    shipped = [shelf / source for shelf in SHELVES if not Path(source).is_absolute()]
-    shipped += [shelf.parent / source for shelf in SHELVES if _below_shelf(source)]
+    shipped = [root / source for root in SHIPPED if not Path(source).is_absolute()]
+    shipped += [root.parent / source for root in SHIPPED if _is_below_shipped(source)]
     places = (Path(source).expanduser(), *shipped)
     return next((place for place in places if place.exists()), None)
 
 
 def shipped_models() -> list[str]:
     """The names of the models that come with interp."""
-    folders = (path.parent for shelf in SHELVES for path in shelf.glob("*/config.json"))
+    folders = (path.parent for root in SHIPPED for path in root.glob("*/config.json"))
     return sorted({folder.name for folder in folders})
 
 
-def _below_shelf(source: str | Path) -> bool:
+def _is_below_shipped(source: str | Path) -> bool:
     parts = Path(source).parts
     return len(parts) == 2 and parts[0] == "trained_models"
 

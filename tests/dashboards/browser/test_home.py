@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.dashboards.browsing import HOSTILE, PATIENCE, outside, serving, settle
-from tests.dashboards.shelves import make_model
+from tests.dashboards.model_folders import make_model
 
 
 def test_home_leads_to_a_figure_and_into_a_report_and_nobody_else_is_asked(page, address):
@@ -57,7 +57,7 @@ def test_a_link_that_is_copied_opens_what_was_seen(page, address):
 
 
 @pytest.fixture(scope="module")
-def own_shelf(tmp_path_factory):
+def own_root(tmp_path_factory):
     """A folder of models that a test may add to."""
     folder = tmp_path_factory.mktemp("own")
     make_model(folder / "bytes", world=None)
@@ -65,27 +65,27 @@ def own_shelf(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def own_address(own_shelf):
+def own_address(own_root):
     """A dashboard on it."""
-    with serving([own_shelf]) as running:
+    with serving([own_root]) as running:
         yield running
 
 
-def test_a_zip_becomes_a_model_and_a_hostile_one_a_sentence(page, own_address, own_shelf, tmp_path):
-    good = shutil.make_archive(str(tmp_path / "newcomer"), "zip", own_shelf, "bytes")
+def test_a_zip_becomes_a_model_and_a_hostile_one_a_sentence(page, own_address, own_root, tmp_path):
+    good = shutil.make_archive(str(tmp_path / "newcomer"), "zip", own_root, "bytes")
     page.goto(own_address)
     page.get_by_text("Add a model from elsewhere").click()
     upload(page, "evil.zip", climbing())
     page.get_by_text("must stay inside").wait_for()
     settle(page)
-    assert {path.name for path in own_shelf.iterdir()} == {"bytes"}
+    assert {path.name for path in own_root.iterdir()} == {"bytes"}
     page.reload()
     page.get_by_text("Add a model from elsewhere").click()
     with open(good, "rb") as file:
         upload(page, "newcomer.zip", file.read())
     page.get_by_text("is on the shelf").wait_for()
     settle(page)
-    assert {path.name for path in own_shelf.iterdir()} == {"bytes", "newcomer"}
+    assert {path.name for path in own_root.iterdir()} == {"bytes", "newcomer"}
     page.goto(f"{own_address}/logit_lens?model=newcomer&prompt=a")
     page.get_by_text("newcomer · ").wait_for()
     assert outside(page, own_address) == []
@@ -100,7 +100,7 @@ def upload(page, name: str, data: bytes) -> None:
 
 
 def climbing() -> bytes:
-    """A zip that would write beside the shelf."""
+    """A zip that would write outside its folder."""
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as parcel:
         parcel.writestr("../config.json", "{}")

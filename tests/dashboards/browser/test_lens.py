@@ -22,9 +22,9 @@ def cells(page, address):
 
 
 @pytest.fixture(scope="module")
-def result(shelf):
+def result(model_root):
     """The same, asked for directly."""
-    return logit_lens(load_model(str(shelf / "stories-demo")), TEXT, k=10, untrained=False)
+    return logit_lens(load_model(str(model_root / "stories-demo")), TEXT, k=10, untrained=False)
 
 
 def shown(page, title: str) -> list[str]:

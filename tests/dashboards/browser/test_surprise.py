@@ -8,7 +8,7 @@ from interp.worlds import load_world
 from tests.dashboards.browsing import HOSTILE, outside, settle
 
 
-def test_pointer_and_keys_tell_a_token_s_numbers(page, address, shelf):
+def test_pointer_and_keys_tell_a_token_s_numbers(page, address, model_root):
     world = load_world("stories")
     text = world.sample(0, split="held_out").text
     page.goto(f"{address}/surprise")
@@ -16,7 +16,7 @@ def test_pointer_and_keys_tell_a_token_s_numbers(page, address, shelf):
     tokens.first.wait_for()
     settle(page)
     assert "".join(tokens.all_text_contents()) == text
-    model = load_model(str(shelf / "stories-demo"))
+    model = load_model(str(model_root / "stories-demo"))
     own = surprise(model, text, world=world, untrained=False)
     tokens.nth(4).hover()
     tip = page.locator(".tip")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboards.components.lens import Cell, candidates
+from dashboards.components.lens import GridCell, candidates
 from interp.analyses.lenses.logit_lens import logit_lens
 from tests.analyses.handmade import induction_model
 
@@ -37,7 +37,7 @@ def numbers(told, name, kind):
 
 
 def test_every_cell_has_its_best_token_and_its_number(result):
-    told = drawn(result, chosen=Cell(layer=1, pos=2), metric="entropy")
+    told = drawn(result, chosen=GridCell(layer=1, pos=2), metric="entropy")
     assert told["columns"] == list(result.tokens) and told["rows"] == list(result.row_names)
     best = numbers(told, "best", "<u2")
     names = [[told["names"][number] for number in row] for row in best]
@@ -47,24 +47,24 @@ def test_every_cell_has_its_best_token_and_its_number(result):
 
 
 def test_a_rank_is_read_out_as_a_rank_and_a_followed_word_as_a_probability(result):
-    told = drawn(result, chosen=Cell(layer=0, pos=0), metric="answer_rank")
+    told = drawn(result, chosen=GridCell(layer=0, pos=0), metric="answer_rank")
     np.testing.assert_allclose(numbers(told, "numbers", "<f4"), result.answer_ranks)
     assert told["legend"]["high"] == str(result.answer_ranks.max().item())
-    told = drawn(result, chosen=Cell(layer=0, pos=0), metric="target")
+    told = drawn(result, chosen=GridCell(layer=0, pos=0), metric="target")
     np.testing.assert_allclose(
         numbers(told, "numbers", "<f4"), result.log_probs[:, :, 0].exp(), rtol=1e-5
     )
 
 
 def test_cells_are_marked_where_the_followed_word_leads_or_is_among_the_candidates(result):
-    told = drawn(result, chosen=Cell(layer=0, pos=0))
+    told = drawn(result, chosen=GridCell(layer=0, pos=0))
     marks, ranks = numbers(told, "marks", "u1"), result.ranks[:, :, 0].numpy()
     assert ((marks == 2) == (ranks == 0)).all() and marks[-1, -1] == 2
     assert ((marks == 1) == ((ranks > 0) & (ranks < 3))).all()
 
 
 def test_a_part_of_a_long_text_keeps_its_places(result):
-    told = drawn(result, chosen=Cell(layer=2, pos=3), first=2, count=2)
+    told = drawn(result, chosen=GridCell(layer=2, pos=3), first=2, count=2)
     assert told["first"] == 2 and told["columns"] == list(result.tokens[2:4])
     np.testing.assert_allclose(
         numbers(told, "numbers", "<f4"), result.top_log_probs[:, 2:4, 0].exp(), rtol=1e-5
@@ -72,7 +72,7 @@ def test_a_part_of_a_long_text_keeps_its_places(result):
 
 
 def test_the_candidates_are_those_of_the_cell(result):
-    told = candidates(result, Cell(layer=2, pos=5))
+    told = candidates(result, GridCell(layer=2, pos=5))
     assert [token for token, _ in told["rows"]] == list(result.top_tokens[2][5])
     chances = [chance for _, chance in told["rows"]]
     assert chances == pytest.approx(result.top_log_probs[2, 5].exp().tolist())

@@ -4,16 +4,16 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import torch
-from cachetools import LRUCache
 
 from dashboards.page import measurements, model_cache
 from dashboards.page.model_list import Entry
+from interp.core.cache import size_bytes
 from interp.core.edits import Add
-from interp.results.values import size_bytes
+from interp.results.cache import ResultCache
 
 
-def test_steered_and_plain_texts_of_two_readers_never_mix(shelf):
-    model = model_cache.opened(Entry("stories-demo", shelf / "stories-demo"), None)
+def test_steered_and_plain_texts_of_two_readers_never_mix(model_root):
+    model = model_cache.opened(Entry("stories-demo", model_root / "stories-demo"), None)
     push = Add(hook=("resid_post", 0), vector=torch.linspace(-1, 1, model.cfg.d_model))
 
     def text(seed: int, edits: tuple = ()) -> str:
@@ -30,16 +30,16 @@ def test_steered_and_plain_texts_of_two_readers_never_mix(shelf):
     assert alone[::2] != alone[1::2]
 
 
-def test_what_was_asked_before_is_remembered_and_other_seeds_are_not_it(shelf):
-    model = model_cache.opened(Entry("stories-demo", shelf / "stories-demo"), None)
+def test_what_was_asked_before_is_remembered_and_other_seeds_are_not_it(model_root):
+    model = model_cache.opened(Entry("stories-demo", model_root / "stories-demo"), None)
     ask = {"prompt": "It is a sunny morning. Anna", "untrained": 1}
     first = measurements.measured("attention", model, **ask, seed=0)
     assert measurements.measured("attention", model, **ask, seed=0) is first
     assert measurements.measured("attention", model, **ask, seed=1) is not first
 
 
-def test_two_who_ask_the_same_at_once_wait_for_one_measurement(shelf):
-    model = model_cache.opened(Entry("stories-demo", shelf / "stories-demo"), None)
+def test_two_who_ask_the_same_at_once_wait_for_one_measurement(model_root):
+    model = model_cache.opened(Entry("stories-demo", model_root / "stories-demo"), None)
     measurements.forget()
     ask = {"prompt": "It is a sunny morning. Anna", "untrained": 1, "seed": 7}
     start = Barrier(4)
@@ -55,8 +55,8 @@ def test_two_who_ask_the_same_at_once_wait_for_one_measurement(shelf):
     assert not measurements.knows("attention", model, **{**ask, "seed": 8})
 
 
-def test_memory_is_bounded_in_bytes_and_the_oldest_goes_first(shelf, monkeypatch):
-    model = model_cache.opened(Entry("stories-demo", shelf / "stories-demo"), None)
+def test_memory_is_bounded_in_bytes_and_the_oldest_goes_first(model_root, monkeypatch):
+    model = model_cache.opened(Entry("stories-demo", model_root / "stories-demo"), None)
     measurements.forget()
 
     def ask(seed: int):
@@ -64,18 +64,18 @@ def test_memory_is_bounded_in_bytes_and_the_oldest_goes_first(shelf, monkeypatch
         return measurements.measured("attention", model, prompt=prompt, untrained=1, seed=seed)
 
     size = size_bytes(ask(0))
-    memory = LRUCache(3.5 * size, getsizeof=size_bytes)
-    monkeypatch.setattr(measurements._measured, "cache", memory)
+    cache = ResultCache(int(3.5 * size))
+    monkeypatch.setattr(measurements, "_cache", cache)
     first = ask(0)
     for seed in range(1, 4):
         ask(seed)
-    assert memory.currsize <= memory.maxsize and len(memory) == 3
+    assert cache.memory.n_bytes <= 3.5 * size and len(cache.memory) == 3
     assert ask(3) is ask(3) and ask(0) is not first
 
 
-def test_a_result_too_large_to_remember_is_measured_all_the_same(shelf, monkeypatch):
-    model = model_cache.opened(Entry("stories-demo", shelf / "stories-demo"), None)
-    monkeypatch.setattr(measurements._measured, "cache", LRUCache(10, getsizeof=size_bytes))
+def test_a_result_too_large_to_remember_is_measured_all_the_same(model_root, monkeypatch):
+    model = model_cache.opened(Entry("stories-demo", model_root / "stories-demo"), None)
+    monkeypatch.setattr(measurements, "_cache", ResultCache(10))
     ask = {"prompt": "It is a sunny morning. Anna", "untrained": 1, "seed": 0}
     assert measurements.measured("attention", model, **ask) == measurements.measured(
         "attention", model, **ask

@@ -1,9 +1,9 @@
 """Models are found with what their folders say; a damaged one hides no other."""
 
 from dashboards import launch
-from dashboards.page.model_list import RUNS, entries, import_place
+from dashboards.page.model_list import RUNS, entries, import_folder
 from interp.models.io.load import load_model
-from tests.dashboards.shelves import make_model
+from tests.dashboards.model_folders import make_model
 
 
 def found(monkeypatch, *folders):
@@ -11,9 +11,11 @@ def found(monkeypatch, *folders):
     return entries()
 
 
-def test_the_shipped_model_comes_first_and_equal_names_stay_apart(tmp_path, monkeypatch, shelf):
+def test_the_shipped_model_comes_first_and_equal_names_stay_apart(
+    tmp_path, monkeypatch, model_root
+):
     make_model(tmp_path / "bytes")
-    known = found(monkeypatch, shelf, tmp_path)
+    known = found(monkeypatch, model_root, tmp_path)
     assert known[0].name == "stories-demo" and known[0].world == "stories"
     assert len({entry.name for entry in known}) == 3
     model = load_model(known[0].source)
@@ -35,14 +37,14 @@ def test_a_folder_may_be_a_model_itself(tmp_path, monkeypatch):
     assert entry.name == "one"
 
 
-def test_new_models_go_where_they_are_seen_and_never_to_a_shipped_shelf(tmp_path, monkeypatch):
+def test_new_models_go_where_they_are_seen_and_never_to_the_shipped_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").mkdir()
     found(monkeypatch, launch.APP.parents[1] / "trained_models", tmp_path / "mine")
-    assert import_place() == tmp_path / "mine"
+    assert import_folder() == tmp_path / "mine"
     found(monkeypatch, launch.APP.parents[1] / "trained_models")
-    make_model(import_place() / "new")
+    make_model(import_folder() / "new")
     assert (tmp_path / "runs" / "new").is_dir()
     assert {entry.name for entry in entries()} == {"stories-demo", "new"}
     monkeypatch.delenv(launch.FOLDERS)
-    assert import_place() == RUNS
+    assert import_folder() == RUNS

@@ -7,11 +7,11 @@ def page() -> None:
     """A page of two settings and the weights of a model."""
     import streamlit as st
 
-    from dashboards.page.run_button import in_force
+    from dashboards.page.run_button import applied_settings
 
     wanted = {"seed": st.number_input("Seed", 0), "words": st.text_input("Words", "<b>")}
     known = st.toggle("Known")
-    told = in_force("heads", st.text_input("Weights", "a"), wanted, is_known=known)
+    told = applied_settings("heads", st.text_input("Weights", "a"), wanted, is_known=known)
     st.code(f"{told['seed']} {told['words']}")
 
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from dashboards.training.exhibit import NAMES, SOON
+from dashboards.training.curve_card import NAMES, SOON
 from dashboards.training.form import duration
 from dashboards.training.log import TrainingLog
 from interp.models.config import GPTConfig
@@ -13,7 +13,7 @@ from interp.models.gpt import GPT
 from interp.models.io.checkpoint import save_weights, write_settings
 from interp.training.jobs import jobs
 from interp.training.jobs.processes import birth
-from tests.dashboards.shelves import SIZES, words
+from tests.dashboards.model_folders import SIZES, words
 
 HOSTILE = "<script>alert(1)</script> <b>b</b> :smile: ![](http://example.org/x.png)\n\n# \u202eאב"
 LOSSES = [4.0, 3.0, 2.5, 2.25]

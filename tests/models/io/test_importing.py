@@ -16,7 +16,7 @@ from interp.core.errors import CheckpointError, InterpError
 from interp.models.io.huggingface import save_huggingface
 from interp.models.io.importing import import_model
 from interp.models.io.load import load_model
-from tests.dashboards.shelves import letters, make_model
+from tests.dashboards.model_folders import letters, make_model
 from tests.families import tiny
 
 

@@ -19,8 +19,8 @@ def words(test) -> str:
     return "\n".join(each.value for each in (*test.markdown, *test.caption)).replace("\\", "")
 
 
-def test_steps_are_taken_by_ten_and_undone_and_stand_in_the_link(application, shelf):
-    before = interp.load_model(str(shelf / "stories-demo")).hash
+def test_steps_are_taken_by_ten_and_undone_and_stand_in_the_link(application, model_root):
+    before = interp.load_model(str(model_root / "stories-demo")).hash
     test = opened(application)
     assert "Nothing has moved yet" in words(test)
     test.button(key="one_step").click().run()
@@ -34,7 +34,7 @@ def test_steps_are_taken_by_ten_and_undone_and_stand_in_the_link(application, sh
     assert "11 SGD steps" in words(again)
 
 
-def test_the_python_on_the_page_gives_the_same_numbers(application, shelf):
+def test_the_python_on_the_page_gives_the_same_numbers(application, model_root):
     test = opened(application, taken="2", optimizer="AdamW", lr_adamw="0.002")
     test.toggle(key="code_gradient_step").set_value(True).run()
     again = run(test.code[-1].value)["result"]

@@ -17,12 +17,12 @@ def sent(test) -> dict:
     return json.loads(element.proto.json)
 
 
-def test_the_tokens_are_the_text_and_the_numbers_the_model_s(application, shelf):
+def test_the_tokens_are_the_text_and_the_numbers_the_model_s(application, model_root):
     test = application("surprise", story=TEXT)
     assert not test.exception and not test.error
     told = sent(test)
     assert "".join(told["tokens"]) == TEXT
-    model = load_model(str(shelf / "stories-demo"))
+    model = load_model(str(model_root / "stories-demo"))
     ids, _ = model.to_tokens(TEXT)
     logits = model(ids)[0, :-1]
     losses = F.cross_entropy(logits, ids[0, 1:], reduction="none").tolist()

@@ -24,8 +24,8 @@ def test_a_newcomer_finds_dials_that_count_and_a_turn_moves_the_answer(applicati
     assert not test.exception and "No dial is turned" in words(test)
 
 
-def test_a_link_brings_the_turn_back_and_the_python_gives_the_same(application, shelf):
-    before = interp.load_model(str(shelf / "stories-demo")).hash
+def test_a_link_brings_the_turn_back_and_the_python_gives_the_same(application, model_root):
+    before = interp.load_model(str(model_root / "stories-demo")).hash
     test = application("component_scaling", **HEAD, turn_head_1_0="0.0")
     assert not test.exception and "head 1.0 * 0:" in words(test)
     test.toggle(key="code_component_scaling").set_value(True).run()

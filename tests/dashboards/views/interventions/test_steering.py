@@ -6,7 +6,7 @@ import pytest
 
 import interp
 from dashboards.pickers.own_concepts import OWN
-from dashboards.steering.concept_sliders import found_by
+from dashboards.steering.concept_sliders import concept_arguments
 from interp.steering_recipe import Ingredient, SteeringRecipe
 
 SHORT = {"length": "8"}
@@ -82,15 +82,15 @@ def test_a_concept_of_ones_own_is_made_from_examples(application):
 
 
 @pytest.fixture(scope="module")
-def sad(shelf):
+def sad(model_root):
     """A concept of the words' model."""
-    model, world = interp.load_model(str(shelf / "stories-demo")), interp.load_world("stories")
-    return interp.concept(model, **found_by(model, "sad", world))
+    model, world = interp.load_model(str(model_root / "stories-demo")), interp.load_world("stories")
+    return interp.concept(model, **concept_arguments(model, "sad", world))
 
 
-def recipe_of(shelf, sad, dose: float, **changes) -> bytes:
+def recipe_of(model_root, sad, dose: float, **changes) -> bytes:
     """A recipe for the words' model, as a file's content."""
-    model, world = interp.load_model(str(shelf / "stories-demo")), interp.load_world("stories")
+    model, world = interp.load_model(str(model_root / "stories-demo")), interp.load_world("stories")
     parts = [Ingredient.of(sad, dose, where=sad.where_written)]
     sampling = {"max_new_tokens": 8, "temperature": 0.9, "top_k": 7, "seed": 3, **changes}
     prompt = world.sample(1, split="held_out").text.split(".")[0] + "."
@@ -98,28 +98,28 @@ def recipe_of(shelf, sad, dose: float, **changes) -> bytes:
 
 
 @pytest.mark.slow
-def test_a_loaded_recipe_gives_its_texts(application, shelf, sad):
-    content = recipe_of(shelf, sad, -0.9)
+def test_a_loaded_recipe_gives_its_texts(application, model_root, sad):
+    content = recipe_of(model_root, sad, -0.9)
     test = application("steering", **SHORT)
     test.file_uploader(key="recipe_file").set_value(("x.json", content, "application/json")).run()
     assert problems(test) == [] and "on the rack" in test.success[0].value
     assert test.multiselect(key="concepts").value == ["sad"]
     assert test.slider(key="dose_sad").value == -0.9 and test.slider(key="top_k").value == 7
-    model = interp.load_model(str(shelf / "stories-demo"))
+    model = interp.load_model(str(model_root / "stories-demo"))
     recipe = SteeringRecipe.from_json(content.decode())
     made = model.generate(recipe.prompt, edits=recipe.edits(model), **recipe.sampling)
     shown = model.tokenizer.display(made.tokens[0])
     assert texts(test)["steered"] == shown
 
 
-def test_a_foreign_recipe_is_a_sentence_and_changes_nothing(application, shelf, sad):
+def test_a_foreign_recipe_is_a_sentence_and_changes_nothing(application, model_root, sad):
     test = application("steering", **SHORT)
-    other = json.loads(recipe_of(shelf, sad, 0.5))
+    other = json.loads(recipe_of(model_root, sad, 0.5))
     other["model"]["d_model"] = 512
     for content in (b"\xff\xfe", b"{}", json.dumps(other).encode()):
         test.file_uploader(key="recipe_file").set_value(("<b>.json", content, "text/plain")).run()
         assert problems(test) == [] and "recipe was needed" in test.error[0].value
         assert test.multiselect(key="concepts").value == ["happy"]
-    far = recipe_of(shelf, sad, 7.0)
+    far = recipe_of(model_root, sad, 7.0)
     test.file_uploader(key="recipe_file").set_value(("far.json", far, "application/json")).run()
     assert "doses from" in test.error[0].value and OWN in test.session_state

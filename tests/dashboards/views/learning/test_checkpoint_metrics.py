@@ -14,7 +14,7 @@ from interp.models.gpt import GPT
 from interp.models.io.checkpoint import save_weights
 from tests.analyses.tiny_growing import STEPS, growing_model
 from tests.analyses.tiny_world import TinyWorld
-from tests.dashboards.shelves import make_model
+from tests.dashboards.model_folders import make_model
 
 WORLD = TinyWorld()
 
@@ -32,7 +32,7 @@ def add_history(folder, steps=(0, 1, 4, 16, 64)):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """A shelf of two runs with five checkpoints each."""
+    """A folder of two runs with five checkpoints each."""
     root = tmp_path_factory.mktemp("runs")
     for seed in range(2):
         add_history(make_model(root / f"run-{seed}", seed=seed))

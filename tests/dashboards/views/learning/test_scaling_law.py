@@ -9,7 +9,7 @@ from tests.dashboards.browsing import SHIPPED
 
 
 @pytest.fixture(scope="module")
-def shelf_with_a_sweep(tmp_path_factory):
+def folder_with_a_sweep(tmp_path_factory):
     """The shipped model, and a sweep of nine runs on a law."""
     root = tmp_path_factory.mktemp("runs")
     (root / "stories-demo").symlink_to(SHIPPED / "stories-demo")
@@ -35,8 +35,8 @@ def figure(test) -> dict:
     return json.loads(element.proto.spec)
 
 
-def test_the_speed_of_reading_is_the_reader_s_own(application, shelf_with_a_sweep):
-    test = application("scaling_law", folder=shelf_with_a_sweep, model="stories-demo")
+def test_the_speed_of_reading_is_the_reader_s_own(application, folder_with_a_sweep):
+    test = application("scaling_law", folder=folder_with_a_sweep, model="stories-demo")
     assert not test.exception and not test.error
     assert "238 words a minute" in words(test)
     names = [trace["name"] for trace in figure(test)["data"] if "name" in trace]
@@ -45,9 +45,9 @@ def test_the_speed_of_reading_is_the_reader_s_own(application, shelf_with_a_swee
     assert not test.exception and "476 words a minute" in words(test)
 
 
-def test_a_sweep_s_law_is_drawn_beside_the_exact_floor(application, shelf_with_a_sweep):
+def test_a_sweep_s_law_is_drawn_beside_the_exact_floor(application, folder_with_a_sweep):
     test = application(
-        "scaling_law", folder=shelf_with_a_sweep, model="stories-demo", scale_view=LAW
+        "scaling_law", folder=folder_with_a_sweep, model="stories-demo", scale_view=LAW
     )
     assert not test.exception and not test.error
     names = [trace.get("name") for trace in figure(test)["data"]]

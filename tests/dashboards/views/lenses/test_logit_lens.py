@@ -18,10 +18,10 @@ def sent(test) -> dict:
     return json.loads(element.proto.json)
 
 
-def test_the_last_row_is_the_model_s_own_softmax(application, shelf):
+def test_the_last_row_is_the_model_s_own_softmax(application, model_root):
     test = application("logit_lens", prompt=TEXT)
     assert not test.exception and not test.error
-    model = load_model(str(shelf / "stories-demo"))
+    model = load_model(str(model_root / "stories-demo"))
     own = model(model.to_tokens(TEXT)[0])[0, -1].softmax(-1).topk(10)
     rows = sent(test)["panel"][0]["rows"]
     assert [token for token, _ in rows] == model.tokenizer.display(own.indices.tolist())

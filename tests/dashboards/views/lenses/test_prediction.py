@@ -15,8 +15,8 @@ HOSTILE = "<script>alert(1)</script> <b>bold</b> :red[x] $x^2$ 🌱 \u202eשלו
 
 
 @pytest.fixture(scope="module")
-def model(shelf):
-    return load_model(shelf / "stories-demo")
+def model(model_root):
+    return load_model(model_root / "stories-demo")
 
 
 def here(test) -> Walk:
@@ -94,8 +94,8 @@ def test_the_python_of_a_step_gives_the_step(application, model):
     assert names["result"].chosen_id == own.chosen_id and names["result"].draw == own.draw
 
 
-def test_hostile_texts_stay_letters_at_every_stage(application, shelf):
-    model = load_model(shelf / "bytes")
+def test_hostile_texts_stay_letters_at_every_stage(application, model_root):
+    model = load_model(model_root / "bytes")
     result = prediction(model, HOSTILE, temperature=0.0)
     for at in range(len(stages(model.cfg.n_layers))):
         json.dumps(told(result, HOSTILE, at))

@@ -9,7 +9,7 @@ import pytest
 from dashboards.pickers.labelled_table import example, kept
 from interp.methods.data.labelled_table import read_labelled
 from interp.worlds import load_world
-from tests.dashboards.shelves import make_model
+from tests.dashboards.model_folders import make_model
 
 HOSTILE = "<script>alert(1)</script> **b** :smile: ![](http://example.org/x.png)"
 

@@ -1,8 +1,7 @@
-"""The models at hand: the shipped ones, and the runs of this folder."""
+"""Where the command line looks for models: the shipped ones, and the runs of this folder."""
 
 from pathlib import Path
 
-SHIPPED = Path(__file__).resolve().parents[2] / "trained_models"
 RUNS = Path("runs")
 DEFAULT = "stories-demo"
 
@@ -13,15 +12,17 @@ def model_folders(roots: tuple[Path, ...] = ()) -> list[Path]:
     Args:
         roots: where to look; by default the shipped models and `runs/` here.
     """
-    places = [place for root in roots or (SHIPPED, RUNS) for place in (root, *root.glob("*"))]
-    return sorted({place for place in places if (place / "run.json").is_file()})
+    from interp.models.io.load import SHIPPED  # Imports torch, which `--help` must not wait for.
+
+    folders = [folder for root in roots or (*SHIPPED, RUNS) for folder in (root, *root.glob("*"))]
+    return sorted({folder for folder in folders if (folder / "run.json").is_file()})
 
 
-def find_model(name: str | Path) -> str:
+def model_source(name: str | Path) -> str:
     """What `load_model` takes: a run of this folder by its bare name, else the name as it stands.
 
     Example:
-        >>> find_model("gpt2")
+        >>> model_source("gpt2")
         'gpt2'
     """
     run = RUNS / name

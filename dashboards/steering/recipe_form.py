@@ -6,8 +6,8 @@ from typing import Any
 import streamlit as st
 
 from dashboards.page.markdown import plain
-from dashboards.pickers.own_concepts import Known
-from dashboards.steering.concept_sliders import EVERYWHERE, METHODS, WRITTEN, Held
+from dashboards.pickers.own_concepts import ConceptList
+from dashboards.steering.concept_sliders import EVERYWHERE, METHODS, WRITTEN, SteeredConcept
 from dashboards.steering.dose_zones import HIGHEST, LOWEST
 from interp.core.edits import Where
 from interp.core.errors import CheckpointError, InterpError
@@ -18,8 +18,12 @@ TOLD = "recipe_told"
 KEYS = {"max_new_tokens": "length", "temperature": "temperature", "seed": "seed"}
 
 
-def recipe_box(
-    model: LanguageModel, known: Known, held: Sequence[Held], prompt: str, options: dict[str, Any]
+def recipe_form(
+    model: LanguageModel,
+    known: ConceptList,
+    held: Sequence[SteeredConcept],
+    prompt: str,
+    options: dict[str, Any],
 ) -> None:
     """A button that saves the recipe and a field that takes one."""
     st.subheader("Recipe", anchor=False)
@@ -36,7 +40,7 @@ def recipe_box(
 
 
 def _saving(
-    model: LanguageModel, held: Sequence[Held], prompt: str, options: dict[str, Any]
+    model: LanguageModel, held: Sequence[SteeredConcept], prompt: str, options: dict[str, Any]
 ) -> None:
     made = SteeringRecipe.of(model, [each.ingredient() for each in held], prompt, **options)
     st.download_button(
@@ -52,7 +56,7 @@ def _saving(
     )
 
 
-def _load(model: LanguageModel, known: Known) -> None:
+def _load(model: LanguageModel, known: ConceptList) -> None:
     """Put an uploaded recipe on the rack; what is wrong with it is told on the page."""
     state = st.session_state
     file = state.get("recipe_file")
@@ -65,7 +69,7 @@ def _load(model: LanguageModel, known: Known) -> None:
         state[TOLD] = (("error", str(error)),)
 
 
-def take(model: LanguageModel, known: Known, content: bytes) -> tuple[tuple[str, str], ...]:
+def take(model: LanguageModel, known: ConceptList, content: bytes) -> tuple[tuple[str, str], ...]:
     """Set every widget to what a recipe says; returns what to tell, each with its kind.
 
     Raises:
@@ -95,7 +99,7 @@ def take(model: LanguageModel, known: Known, content: bytes) -> tuple[tuple[str,
     return (("warning", f"{caution} Here they were found again, in this model."),)
 
 
-def _name(each: Ingredient, known: Known) -> str:
+def _name(each: Ingredient, known: ConceptList) -> str:
     """The concept's name, if this page can find it again."""
     how = each.how
     examples = all(isinstance(how.get(kind), list) for kind in ("positive", "negative"))

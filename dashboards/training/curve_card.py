@@ -22,7 +22,7 @@ SOON = (
 )
 
 
-def training_exhibit(job: Job, *, log_x: bool) -> None:
+def curve_card(job: Job, *, log_x: bool) -> None:
     """What can be taken home of the live curves, which are drawn above it.
 
     Args:
