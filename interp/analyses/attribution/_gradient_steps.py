@@ -1,4 +1,4 @@
-"""Steps down a loss on parameters of their own: what each should gain, and what it did."""
+"""Gradient steps on a copy of the parameters: what they are predicted to do, and what they do."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ BETAS = (0.9, 0.999)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Descent:
-    """What some steps did.
+class GradientSteps:
+    """Some gradient steps, one after the other.
 
     Attributes:
-        losses: before the first step and after each.
-        predicted: gradient times step of each step, the first-order change of the loss.
+        losses: the loss before the first step and after each step.
+        predicted: gradient times update of each step: the first-order change of the loss.
         end: the parameters after the last step.
-        first: what the first step added.
-        gradient: before the first step.
-        gain: of each weight, gradient times step summed over the steps, sign turned.
+        first: the update of the first step.
+        gradient: the gradient before the first step.
+        gain: each weight's part of the predicted decrease of the loss, summed over the steps.
     """
 
     losses: tuple[float, ...]
@@ -36,12 +36,14 @@ class Descent:
     gain: Parameters
 
 
-def descend(loss: Loss, start: Parameters, method: Optimizer, lr: float, steps: int) -> Descent:
+def gradient_steps(
+    loss: Loss, start: Parameters, method: Optimizer, lr: float, steps: int
+) -> GradientSteps:
     """Take steps on a copy of the parameters; the first begins with a fresh optimizer.
 
     Args:
-        loss: of parameters.
-        start: stay as they are.
+        loss: the loss as a function of the parameters.
+        start: the parameters to begin with; they stay as they are.
         method: stochastic gradient descent without momentum, or AdamW without weight decay.
         lr: learning rate.
         steps: one or more.
@@ -50,7 +52,7 @@ def descend(loss: Loss, start: Parameters, method: Optimizer, lr: float, steps: 
     """
     params = {name: p.detach().clone().requires_grad_() for name, p in start.items()}
     optimizer = _optimizer(method, params, lr)
-    losses, predicted, told = [], [], {}
+    losses, predicted, first = [], [], {}
     gain = {name: torch.zeros_like(p) for name, p in start.items()}
     for number in range(steps):
         value, grads = gradient(loss, params)
@@ -59,19 +61,23 @@ def descend(loss: Loss, start: Parameters, method: Optimizer, lr: float, steps: 
         for name, p in params.items():
             p.grad = grads[name]
         optimizer.step()
-        moved = {name: p.detach() - before[name] for name, p in params.items()}
+        # The update is read off the weights: AdamW's is not a multiple of the gradient.
+        update = {name: p.detach() - before[name] for name, p in params.items()}
         for name in gain:
-            gain[name] -= grads[name] * moved[name]
-        predicted.append(dot(grads, moved))
-        told = told or {"first": moved, "gradient": grads}
+            gain[name] -= grads[name] * update[name]
+        predicted.append(dot(grads, update))
+        first = first or {"first": update, "gradient": grads}
     with torch.no_grad():
         losses.append(_finite(float(loss(params)), steps, lr))
     end = {name: p.detach() for name, p in params.items()}
-    return Descent(losses=tuple(losses), predicted=tuple(predicted), end=end, gain=gain, **told)
+    return GradientSteps(
+        losses=tuple(losses), predicted=tuple(predicted), end=end, gain=gain, **first
+    )
 
 
 def gradient(loss: Loss, params: Parameters) -> tuple[float, Parameters]:
-    """The loss and its gradient."""
+    """The loss and its gradient at some parameters, on leaves that no one else holds."""
+
     leaves = {name: p.detach().requires_grad_() for name, p in params.items()}
     value = loss(leaves)
     # A tensor that takes no part (a cut-off position table) has a gradient of zero.
@@ -82,26 +88,30 @@ def gradient(loss: Loss, params: Parameters) -> tuple[float, Parameters]:
     }
 
 
-def curvature(loss: Loss, params: Parameters, along: Parameters, length: float) -> float:
+def curvature(loss: Loss, params: Parameters, direction: Parameters, length: float) -> float:
     """Direction times Hessian times direction, from two gradients a small way to either side.
 
     Args:
-        loss: of parameters.
-        params: where.
-        along: the direction.
-        length: of the small way.
+        loss: the loss as a function of the parameters.
+        params: the point at which the curvature is wanted.
+        direction: the direction, not normalised: its square scales the result.
+        length: distance of the two gradients from `params`.
     """
-    whole = dot(along, along) ** 0.5
-    if whole == 0:
+    norm = dot(direction, direction) ** 0.5
+    if norm == 0:
         return 0.0
-    share = length / whole
-    ahead, behind = (dot(gradient(loss, plus(params, along, s))[1], along) for s in (share, -share))
+    # Central difference of the slope s -> gradient(params + s * direction) . direction, whose
+    # derivative at 0 is d' H d; the terms of even order cancel, so the error falls as share ** 2.
+    share = length / norm
+    ahead, behind = (
+        dot(gradient(loss, plus(params, direction, s))[1], direction) for s in (share, -share)
+    )
     return (ahead - behind) / (2 * share)
 
 
-def plus(params: Parameters, along: Parameters, share: float = 1.0) -> Parameters:
+def plus(params: Parameters, direction: Parameters, share: float = 1.0) -> Parameters:
     """The parameters moved by a share of a direction."""
-    return {name: p.detach() + share * along[name] for name, p in params.items()}
+    return {name: p.detach() + share * direction[name] for name, p in params.items()}
 
 
 def dot(left: Parameters, right: Parameters) -> float:
@@ -114,7 +124,7 @@ def _optimizer(method: str, params: Parameters, lr: float) -> torch.optim.Optimi
         return torch.optim.SGD(params.values(), lr=lr)
     if method == "adamw":
         return torch.optim.AdamW(params.values(), lr=lr, betas=BETAS, weight_decay=0.0)
-    raise ConfigError(f"optimizer is sgd or adamw; {method!r} came.")
+    raise ConfigError(f"optimizer needs to be sgd or adamw; got {method!r}.")
 
 
 def _finite(value: float, number: int, lr: float) -> float:

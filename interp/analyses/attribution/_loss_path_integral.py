@@ -1,8 +1,9 @@
 """What each weight added to a change of the loss, along the straight line between two models.
 
-By the fundamental theorem the integral of gradient times displacement, summed over all weights, is
-the loss at the end less the loss at the start, whatever the function. Each weight's part of the sum
-is its share. The line is a choice: another way between the same ends gives other shares.
+With theta(t) = start + t * move, the chain rule gives dL/dt = sum_i g_i(theta(t)) * move_i, and by
+the fundamental theorem its integral over t from 0 to 1 is L(end) - L(start), whatever the function.
+Weight i's share is its own term, move_i * integral of g_i. The straight line is a choice: another
+path between the same ends gives other shares, with the same sum.
 """
 
 from collections import deque
@@ -20,27 +21,28 @@ Loss = Callable[[Parameters], float]
 
 MOST_POINTS = 96
 GAUSS = ((0.5 - 0.15**0.5, 5 / 18), (0.5, 8 / 18), (0.5 + 0.15**0.5, 5 / 18))
-"""Places and weights of Gauss' rule in [0, 1]: three gradients, two orders above Simpson's."""
+"""Points and weights of Gauss' rule in [0, 1]: three gradients integrate polynomials up to degree 5
+exactly (Simpson's three up to degree 3), and no point is an end, so none is shared or kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
-    """The shares along one line.
+class PathIntegral:
+    """The shares along one path.
 
     Attributes:
         shares: nats a weight, by PyTorch's names; below 0 = the weight's move lowered the loss.
         start: loss at the start.
         end: loss at the end.
         total: sum of the shares.
-        left: sum of the gradient at the start times the whole displacement: the usual estimate.
-        points: gradients taken.
+        first_order: gradient at the start times the whole displacement: the usual estimate.
+        points: how many gradients were taken.
     """
 
     shares: Parameters
     start: float
     end: float
     total: float
-    left: float
+    first_order: float
     points: int
 
     @property
@@ -50,7 +52,7 @@ class Line:
         return (self.total - change) / abs(change) if change else float("nan")
 
 
-def along(
+def path_integral(
     start: Mapping[str, Tensor],
     end: Mapping[str, Tensor],
     loss: Loss,
@@ -58,7 +60,7 @@ def along(
     tolerance: float,
     most: int = MOST_POINTS,
     least: float = 0.0,
-) -> Line:
+) -> PathIntegral:
     """Gauss' rule on intervals that are halved until each adds up to its own change of the loss.
 
     Memory: besides the two models their difference, one point's weights and gradients, and two
@@ -67,22 +69,25 @@ def along(
     Args:
         start: parameters at the start.
         end: parameters at the end.
-        loss: of the parameters; adds their gradients where gradients are on.
-        tolerance: as a share of the whole true change; the misses of all intervals stay below it.
-        least: a change smaller than this counts as this: one that is zero by chance has no share.
+        loss: the loss of some parameters; adds their gradients where gradients are on.
+        tolerance: largest sum of all intervals' errors, as a share of the whole true change.
         most: gradients at most; what is missed then is `residual`.
+        least: a change smaller than this counts as this: one that is zero by chance has no share.
     """
-    walk = _Walk(start, end, loss)
-    left = walk.dot(walk.gradients(0.0))
-    allowed = tolerance * max(abs(walk.loss(1.0) - walk.loss(0.0)), least)
-    sums = {name: torch.zeros_like(p) for name, p in walk.start.items()}
+    path = _StraightPath(start, end, loss)
+    first_order = path.dot(path.gradients(0.0))
+    allowed = tolerance * max(abs(path.loss(1.0) - path.loss(0.0)), least)
+    sums = {name: torch.zeros_like(p) for name, p in path.start.items()}
     open_, points, total = deque([(0.0, 1.0)]), 1, 0.0
     while open_:
         low, high = open_.popleft()
-        mean = walk.mean(low, high)
+        mean = path.mean(low, high)
         points += len(GAUSS)
-        amount = (high - low) * walk.dot(mean)
-        missed = abs(amount - (walk.loss(high) - walk.loss(low)))
+        amount = (high - low) * path.dot(mean)
+        # The true change of an interval costs two forward passes, so its error is known and need
+        # not be estimated. Errors allowed in proportion to length add up to `allowed` at most.
+        missed = abs(amount - (path.loss(high) - path.loss(low)))
+        # Halve only while both halves and all that is still open can be paid for.
         halving = points + len(GAUSS) * (len(open_) + 2) <= most
         if missed > allowed * (high - low) and halving:
             middle = (low + high) / 2
@@ -91,13 +96,14 @@ def along(
         total += amount
         for name, value in sums.items():
             value.add_(mean[name], alpha=high - low)
-    shares = {name: value.mul_(walk.move[name]) for name, value in sums.items()}
-    ends = dict(start=walk.loss(0.0), end=walk.loss(1.0))
-    return Line(shares=shares, **ends, total=total, left=left, points=points)
+    # The displacement is the same all along a straight line: it leaves the integral.
+    shares = {name: value.mul_(path.move[name]) for name, value in sums.items()}
+    ends = dict(start=path.loss(0.0), end=path.loss(1.0))
+    return PathIntegral(shares=shares, **ends, total=total, first_order=first_order, points=points)
 
 
-class _Walk:
-    """The points of a line between two sets of weights."""
+class _StraightPath:
+    """The points of the straight line between two sets of weights."""
 
     def __init__(self, start: Mapping[str, Tensor], end: Mapping[str, Tensor], loss: Loss) -> None:
         self.start = {name: p.detach() for name, p in start.items()}
@@ -114,7 +120,7 @@ class _Walk:
             return self._loss(self._at(t))
 
     def gradients(self, t: float) -> Parameters:
-        """Those at a share `t` of the line."""
+        """The gradient at a share `t` of the line."""
         leaves = {name: p.requires_grad_() for name, p in self._at(t).items()}
         self._loss(leaves)
         return {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in leaves.items()}
@@ -122,12 +128,16 @@ class _Walk:
     def mean(self, low: float, high: float) -> Parameters:
         """The mean of the gradients from `low` to `high`."""
         mean = {name: torch.zeros_like(p) for name, p in self.start.items()}
-        for place, weight in GAUSS:
-            for name, grad in self.gradients(low + place * (high - low)).items():
+        for point, weight in GAUSS:
+            for name, grad in self.gradients(low + point * (high - low)).items():
                 mean[name].add_(grad, alpha=weight)
         return mean
 
     def dot(self, grads: Parameters) -> float:
-        """The sum of gradient times displacement over all weights."""
+        """The sum of gradient times displacement over all weights.
+
+        In double precision: millions of terms of either sign nearly cancel.
+        """
+
         pairs = ((grads[name], move) for name, move in self.move.items())
         return sum(float((grad * move).sum(dtype=torch.float64)) for grad, move in pairs)

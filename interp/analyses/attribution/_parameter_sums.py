@@ -8,19 +8,32 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.core.protocols import LanguageModel
-from interp.methods.parameters import Index, slices, weight_name
+from interp.methods.parameters import Index, Parameters, parameters_of, slices, weight_name
+
+PRECISE_BELOW = 10_000_000
+
+
+def precise_parameters(model: LanguageModel) -> Parameters:
+    """A model's parameters as leaves, in double precision where that is cheap.
+
+    Small changes of a loss are lost in single precision.
+    """
+    params = parameters_of(model, shared=True)
+    small = sum(p.numel() for p in params.values()) <= PRECISE_BELOW
+    return parameters_of(model, dtype=torch.float64) if small else params
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shares:
+class ComponentSums:
     """Sums over weights, in double precision.
 
     Attributes:
-        tensors: a sum a tensor, by TransformerLens' names, in the order of the forward pass.
-        layers: embeddings, each layer, and the final norm with the unembedding.
-        heads: `W_Q W_K W_V W_O` and their biases; without keys and values that heads share.
-        neurons: `W_in W_gate W_out` and their biases; no column without MLPs.
-        tokens: embedding and unembedding of each token.
+        tensors: the sum of each tensor, by TransformerLens' names, in the forward pass' order.
+        layers: the sums of the embeddings, of each layer, and of final norm and unembedding.
+        heads: the sums of each head's `W_Q W_K W_V W_O` and biases; without keys and values that
+            heads share.
+        neurons: the sums of each neuron's `W_in W_gate W_out` and biases; no column without MLPs.
+        tokens: the sums of each token's embedding and unembedding.
     """
 
     tensors: dict[str, float]
@@ -30,12 +43,12 @@ class Shares:
     tokens: Float[Tensor, " d_vocab"]
 
 
-def shares_of(model: LanguageModel, numbers: Mapping[str, Tensor]) -> Shares:
+def component_sums(model: LanguageModel, numbers: Mapping[str, Tensor]) -> ComponentSums:
     """Add up by tensor, layer, head, neuron and token.
 
     Args:
         model: that the parameters are of.
-        numbers: one a parameter, by PyTorch's names, in its layout.
+        numbers: a number for each weight, by PyTorch's names, in the parameters' layout.
     """
     cfg = model.cfg
     tensors: dict[str, float] = {}
@@ -43,15 +56,15 @@ def shares_of(model: LanguageModel, numbers: Mapping[str, Tensor]) -> Shares:
     heads = [[0.0] * cfg.n_heads for _ in range(cfg.n_layers)]
     neurons = [[0.0] * cfg.d_mlp for _ in range(cfg.n_layers)]
     tokens = [0.0] * cfg.d_vocab
-    held = {"head": heads, "neuron": neurons, "token": [tokens]}
+    tables = {"head": heads, "neuron": neurons, "token": [tokens]}
     sums = {name: SliceSums.of(values) for name, values in numbers.items()}
-    for piece in slices(model):
-        amount = sums[piece.tensor].at(piece.index)
-        tensors[piece.matrix] = tensors.get(piece.matrix, 0.0) + amount
-        layers[_layer(piece.matrix, piece.layer)] += amount
-        if piece.kind in held:
-            held[piece.kind][piece.layer or 0][piece.number] += amount
-    return Shares(
+    for part in slices(model):
+        amount = sums[part.tensor].at(part.index)
+        tensors[part.matrix] = tensors.get(part.matrix, 0.0) + amount
+        layers[_layer(part.matrix, part.layer)] += amount
+        if part.kind in tables:
+            tables[part.kind][part.layer or 0][part.number] += amount
+    return ComponentSums(
         tensors=tensors,
         layers=_exact(layers),
         heads=_exact(heads),
@@ -72,19 +85,25 @@ def _layer(matrix: str, layer: int | None) -> int:
 
 
 def tensor_names(model: LanguageModel) -> tuple[str, ...]:
-    """The keys of `Shares.tensors`."""
-    return tuple(dict.fromkeys(piece.matrix for piece in slices(model)))
+    """The keys of `ComponentSums.tensors`."""
+    return tuple(dict.fromkeys(part.matrix for part in slices(model)))
 
 
 def layer_names(model: LanguageModel) -> tuple[str, ...]:
-    """The rows of `Shares.layers`."""
+    """The rows of `ComponentSums.layers`."""
     inner = (f"layer {layer}" for layer in range(model.cfg.n_layers))
     return ("embedding", *inner, "unembedding")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Weight:
-    """One weight and its number."""
+    """One weight and its number.
+
+    Attributes:
+        tensor: the parameter's name as PyTorch has it.
+        place: the weight's index in the flattened parameter.
+        value: the weight's number.
+    """
 
     tensor: str
     place: int
@@ -92,34 +111,39 @@ class Weight:
 
 
 def largest(numbers: Mapping[str, Tensor], k: int) -> list[Weight]:
-    """The `k` weights of the largest numbers by size, found tensor by tensor.
+    """The `k` weights whose numbers are largest in size, of either sign.
 
     Args:
-        numbers: one a parameter.
-        k: how many.
+        numbers: a number for each weight, by parameter.
+        k: how many weights.
     """
-    found: list[Weight] = []
+    # Tensor by tensor: one flat copy of all parameters would double the memory.
+    leaders: list[Weight] = []
     for name, values in numbers.items():
         flat = values.flatten()
         best = flat.abs().topk(min(k, flat.numel())).indices
         pairs = zip(best.tolist(), flat[best].tolist(), strict=True)
-        found += [Weight(tensor=name, place=place, value=value) for place, value in pairs]
-        found = sorted(found, key=lambda weight: -abs(weight.value))[:k]
-    return found
+        leaders += [Weight(tensor=name, place=place, value=value) for place, value in pairs]
+        leaders = sorted(leaders, key=lambda weight: -abs(weight.value))[:k]
+    return leaders
 
 
 def named(model: LanguageModel, weights: list[Weight]) -> tuple[str, ...]:
-    """Their names: `W_Q[2, 1][17, 3]`."""
+    """The weights' names: `W_Q[2, 1][17, 3]`."""
     return tuple(weight_name(model, weight.tensor, weight.place) for weight in weights)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SliceSums:
-    """Sums of a tensor's rows and columns, in double precision: a slice is some of either.
+    """Sums of a tensor's rows and columns, in double precision.
+
+    A head, a neuron or a token owns whole rows of some matrices and whole columns of others. Two
+    passes over a tensor give all of its rows' and columns' sums; a pass a slice would go over it
+    once for each of thousands of neurons.
 
     Attributes:
-        rows: a sum a row; of a vector, its numbers.
-        columns: a sum a column; of a vector, none.
+        rows: the sum of each row; a vector's own numbers.
+        columns: the sum of each column; empty for a vector.
     """
 
     rows: list[float]
@@ -134,7 +158,8 @@ class SliceSums:
         return cls(rows=exact.sum(1).tolist(), columns=exact.sum(0).tolist())
 
     def at(self, index: Index) -> float:
-        """Over the slice of this index (see `_parameters.Slice`): whole, rows, or columns."""
+        """The sum over a slice (see `methods.parameters.Slice`): all of it, rows, or columns."""
+
         if len(index) == 2:
             return _over(self.columns, index[1])
         return _over(self.rows, *index) if index else sum(self.rows)

@@ -1,7 +1,7 @@
 """Which parameters one mistake comes from: by gradient, gradient times weight, and history."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,19 +9,21 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.analyses.attribution._loss_path_integral import MOST_POINTS, Line, along
+from interp.analyses.attribution._gradient_steps import gradient
+from interp.analyses.attribution._loss_path_integral import MOST_POINTS, PathIntegral, path_integral
 from interp.analyses.attribution._parameter_sums import (
-    Shares,
+    ComponentSums,
     Weight,
+    component_sums,
     largest,
     layer_names,
     named,
-    shares_of,
+    precise_parameters,
     tensor_names,
 )
 from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel, Prompt
-from interp.methods.data.answer_loss import PromptAnswer, answer_loss
+from interp.methods.data.answer_loss import AnswerLoss, PromptAnswer, answer_loss
 from interp.methods.data.hardest_questions import mistake_of
 from interp.methods.parameters import Parameters, parameters_of, shell_of
 from interp.methods.prompts import displayed
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MEASURES = ("gradient", "gradient_times_weight", "path")
-PRECISE_BELOW = 10_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,26 +48,27 @@ class Blame(Result):
     raise the loss.
 
     Attributes:
-        tokens: of the prompt, for display.
-        answer: the right one, for display.
+        tokens: the prompt's tokens, for display.
+        answer: the right answer, for display.
         said: the model's own first choice, for display.
-        said_probability: its probability.
-        loss_nats: of the right answer.
-        first_step: of the first weights; None without checkpoints, or where no path was walked.
-        first_loss: of the right answer under them.
+        said_probability: the probability of `said`.
+        loss_nats: the loss of the right answer.
+        first_step: step of the first weights; None without checkpoints, or where no path was asked.
+        first_loss: the loss of the right answer under the first weights.
         totals: length of the whole gradient; the sum of gradient times weight; the sum of shares.
-        points: gradients taken along the line from the first weights.
-        tensors: names.
-        layers: names: embedding, each layer, unembedding (with the final norm).
-        by_tensor: in nats; the gradient in nats per unit of weight.
-        by_layer: likewise.
-        by_head: likewise; without keys and values that heads share.
-        by_neuron: likewise.
-        vocabulary: of each measure, the tokens whose embeddings count most.
-        by_vocabulary: theirs.
-        weights: of each measure, names of the single weights that count most.
-        by_weight: theirs.
-        without: of the second measure's weights, what truly happens to the loss without each.
+        points: how many gradients were taken along the line from the first weights.
+        tensors: the tensors' names.
+        layers: the layers' names: embedding, each layer, unembedding (with the final norm).
+        by_tensor: each tensor's number, in nats; the gradient in nats per unit of weight.
+        by_layer: each layer's number, in the units of `by_tensor`.
+        by_head: each head's number, in the units of `by_tensor`; without shared keys and values.
+        by_neuron: each neuron's number, in the units of `by_tensor`.
+        vocabulary: for each measure, the tokens whose embeddings count most.
+        by_vocabulary: the numbers of the tokens in `vocabulary`.
+        weights: for each measure, the names of the single weights that count most.
+        by_weight: the numbers of the weights in `weights`.
+        without: the true change of the loss when each of the weights that count most by gradient
+            times weight is set to zero.
         untrained: `by_tensor` of the gradient in untrained models of the same config.
     """
 
@@ -100,17 +102,17 @@ class Blame(Result):
 
     def finding(self) -> str:
         longest = int(self.by_tensor[0].argmax())
-        told = (
+        summary = (
             f"Blame: the right answer {self.answer!r} costs {self.loss_nats:.2f} nats; the model "
             f"says {self.said!r} ({self.said_probability:.0%}). {self.tensors[longest]} has the "
             f"longest gradient ({self.by_tensor[0, longest]:.3g} of {self.totals[0]:.3g} in all; "
             f"{self._beside(longest)})."
         )
         if self.first_step is None:
-            return f"{told} There is no path: no history, or none asked for."
+            return f"{summary} There is no path: no history, or none asked for."
         worst = int(self.by_tensor[2].argmax())
         return (
-            f"{told} Since step {self.first_step} its loss went from {self.first_loss:.2f}; "
+            f"{summary} Since step {self.first_step} its loss went from {self.first_loss:.2f}; "
             f"{self.tensors[worst]} raised it most ({self.by_tensor[2, worst]:+.2f}). These shares "
             f"add up to within {abs(self.residual):.2%} of the loss."
         )
@@ -180,7 +182,7 @@ def blame(
         path: whether to walk from the first weights to these, which takes longest.
         tolerance: how near the path's shares must add up to the true change, as a share of it (or
             of the loss, where that is larger).
-        most_points: gradients along the path at most, 4 or more; what is missed then is told.
+        most_points: gradients along the path at most, 4 or more; the result says what is missed.
         k: how many single weights and tokens to name.
         untrained: untrained models of the same config to compare with, where they can be made.
         seed: of the untrained models and the questions.
@@ -200,27 +202,27 @@ def blame(
     call = dict(locals())
     pair = mistake_of(model, prompt, answer, world, seed)
     report_progress("the gradient", 0, 3)
-    now = _precise(model)
-    reading, grads = _gradient(model, now, pair)
+    now = precise_parameters(model)
+    said, grads = _gradient(model, now, pair)
     times = {name: grad * now[name].detach() for name, grad in grads.items()}
     report_progress("the way from the first weights", 1, 3)
-    least = float(reading.loss[0])
-    line = _line(model, now, pair, tolerance, most_points, least) if path else None
+    loss = float(said.loss[0])
+    integral = _integral(model, now, pair, tolerance, most_points, loss) if path else None
     report_progress("controls", 2, 3)
     measures = [_lengths(model, grads, k), _sums(model, times, k)]
-    measures.append(_sums(model, line.shares, k) if line else _unknown(measures[1]))
+    measures.append(_sums(model, integral.shares, k) if integral else _unknown(measures[1]))
     twins = untrained_twins(model, untrained, seed)
-    alike = [_tensor_lengths(t, _gradient(t, _precise(t), pair)[1]) for t in twins]
-    best = int(reading.log_probs[0].argmax())
+    controls = [_tensor_lengths(t, _gradient(t, precise_parameters(t), pair)[1]) for t in twins]
+    best = int(said.log_probs[0].argmax())
     return Blame(
         tokens=displayed(model.tokenizer, pair.prompt),
         answer="".join(displayed(model.tokenizer, pair.answer)),
         said=displayed(model.tokenizer, [best])[0],
-        said_probability=float(reading.log_probs[0, best].exp()),
-        loss_nats=float(reading.loss[0]),
-        first_step=next(iter(model.history)) if line else None,
-        first_loss=line.start if line else math.nan,
-        points=line.points if line else 0,
+        said_probability=float(said.log_probs[0, best].exp()),
+        loss_nats=loss,
+        first_step=next(iter(model.history)) if integral else None,
+        first_loss=integral.start if integral else math.nan,
+        points=integral.points if integral else 0,
         tensors=tensor_names(model),
         layers=layer_names(model),
         **{
@@ -229,71 +231,65 @@ def blame(
             else tuple(each[name] for each in measures)
             for name in measures[0]
         },
-        without=_without(model, now, pair, largest(times, k), float(reading.loss[0])),
-        untrained=torch.stack(alike) if alike else measures[0]["by_tensor"][None][:0],
+        without=_without(model, now, pair, largest(times, k), loss),
+        untrained=torch.stack(controls) if controls else measures[0]["by_tensor"][None][:0],
         provenance=provenance(blame, call, prompt=model.tokenizer.decode(list(pair.prompt))),
     )
 
 
-def _precise(model: LanguageModel) -> Parameters:
-    """The parameters as leaves, in double precision where that is cheap."""
-    held = parameters_of(model, shared=True)
-    small = sum(p.numel() for p in held.values()) <= PRECISE_BELOW
-    return parameters_of(model, dtype=torch.float64) if small else held
-
-
-def _loss(model: LanguageModel, pair: PromptAnswer) -> Callable[[Mapping[str, Tensor]], Tensor]:
+def _loss(model: LanguageModel, pair: PromptAnswer) -> Callable[[Parameters], AnswerLoss]:
     shell = shell_of(model)
     return lambda params: answer_loss(shell, params, [pair])
 
 
-def _gradient(model: LanguageModel, params: Parameters, pair: PromptAnswer) -> tuple:
+def _gradient(
+    model: LanguageModel, params: Parameters, pair: PromptAnswer
+) -> tuple[AnswerLoss, Parameters]:
     """What the model says of the pair, and the gradient of the answer's loss."""
-    reading = _loss(model, pair)(params)
-    found = torch.autograd.grad(reading.loss[0], list(params.values()), allow_unused=True)
-    pairs = zip(params.items(), found, strict=True)
-    grads = {n: torch.zeros_like(p) if g is None else g for (n, p), g in pairs}
-    told = type(reading)(loss=reading.loss.detach(), log_probs=reading.log_probs.detach())
-    return told, {name: grad.detach() for name, grad in grads.items()}
+    says = _loss(model, pair)
+    with torch.no_grad():
+        said = says(params)
+    return said, gradient(lambda leaves: says(leaves).loss[0], params)[1]
 
 
-def _line(
+def _integral(
     model: LanguageModel,
     now: Parameters,
     pair: PromptAnswer,
     tolerance: float,
     most: int,
     least: float,
-) -> Line | None:
-    """The shares since the first checkpoint; None where there is no earlier one."""
+) -> PathIntegral | None:
+    """The path integral from the first checkpoint; None where there is no earlier one."""
     history = getattr(model, "history", None) or {}
     first = next(iter(history), None)
     if first is None or first == model.step:
         return None
-    kind = next(iter(now.values())).dtype
-    start = parameters_of(history[first], dtype=kind, shared=True)
-    reading = _loss(model, pair)
+    dtype = next(iter(now.values())).dtype
+    start = parameters_of(history[first], dtype=dtype, shared=True)
+    says = _loss(model, pair)
 
     def loss(params: Parameters) -> float:
-        nats = reading(params).loss[0]
+        nats = says(params).loss[0]
         if nats.requires_grad:
             nats.backward()
         return float(nats.detach())
 
-    return along(start, now, loss, tolerance=tolerance, most=most, least=least)
+    return path_integral(start, now, loss, tolerance=tolerance, most=most, least=least)
 
 
 def _sums(model: LanguageModel, numbers: Parameters, k: int) -> dict:
     """One measure's rows of the result's fields."""
-    shares = shares_of(model, numbers)
-    return _rows(model, shares, sum(shares.tensors.values()), largest(numbers, k), k)
+    sums = component_sums(model, numbers)
+    return _rows(model, sums, sum(sums.tensors.values()), largest(numbers, k), k)
 
 
 def _lengths(model: LanguageModel, grads: Parameters, k: int) -> dict:
     """As `_sums`, but the length of each part's gradient."""
-    squares = shares_of(model, {name: grad.square() for name, grad in grads.items()})
+    # Lengths do not add up over parts; their squares do, so the root comes last.
+    squares = component_sums(model, {name: grad.square() for name, grad in grads.items()})
     whole = math.sqrt(sum(squares.tensors.values()))
-    roots = Shares(
+    roots = ComponentSums(
         tensors={name: math.sqrt(value) for name, value in squares.tensors.items()},
         layers=squares.layers.sqrt(),
         heads=squares.heads.sqrt(),
@@ -304,20 +300,22 @@ def _lengths(model: LanguageModel, grads: Parameters, k: int) -> dict:
 
 
 def _tensor_lengths(model: LanguageModel, grads: Parameters) -> Float[Tensor, " tensor"]:
-    squares = shares_of(model, {name: grad.square() for name, grad in grads.items()})
+    squares = component_sums(model, {name: grad.square() for name, grad in grads.items()})
     return torch.tensor(list(squares.tensors.values())).sqrt()
 
 
-def _rows(model: LanguageModel, shares: Shares, whole: float, best: list[Weight], k: int) -> dict:
-    spoken = shares.tokens.abs().topk(min(k, len(shares.tokens))).indices
+def _rows(
+    model: LanguageModel, sums: ComponentSums, whole: float, best: list[Weight], k: int
+) -> dict:
+    tokens = sums.tokens.abs().topk(min(k, len(sums.tokens))).indices
     return {
         "totals": torch.tensor(whole),
-        "by_tensor": torch.tensor(list(shares.tensors.values())),
-        "by_layer": shares.layers,
-        "by_head": shares.heads,
-        "by_neuron": shares.neurons,
-        "vocabulary": displayed(model.tokenizer, spoken.tolist()),
-        "by_vocabulary": shares.tokens[spoken],
+        "by_tensor": torch.tensor(list(sums.tensors.values())),
+        "by_layer": sums.layers,
+        "by_head": sums.heads,
+        "by_neuron": sums.neurons,
+        "vocabulary": displayed(model.tokenizer, tokens.tolist()),
+        "by_vocabulary": sums.tokens[tokens],
         "weights": named(model, best),
         "by_weight": torch.tensor([weight.value for weight in best]),
     }
@@ -336,14 +334,14 @@ def _without(
     model: LanguageModel, params: Parameters, pair: PromptAnswer, weights: list[Weight], loss: float
 ) -> Float[Tensor, " n"]:
     """The true change of the loss when each weight alone is set to zero, on a copy."""
-    reading, changes = _loss(model, pair), []
+    says, changes = _loss(model, pair), []
     for weight in weights:
         changed = params[weight.tensor].detach().clone()
         changed.view(-1)[weight.place] = 0
-        changes.append(float(reading(params | {weight.tensor: changed}).loss[0]) - loss)
+        changes.append(float(says(params | {weight.tensor: changed}).loss[0]) - loss)
     return torch.tensor(changes)
 
 
 def _grid(values: Float[Tensor, "layer unit"]) -> list[tuple[str, float]]:
-    told = values.tolist()
-    return [(f"{row}.{i}", value) for row, line in enumerate(told) for i, value in enumerate(line)]
+    rows = enumerate(values.tolist())
+    return [(f"{layer}.{i}", value) for layer, row in rows for i, value in enumerate(row)]

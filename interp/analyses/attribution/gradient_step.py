@@ -10,15 +10,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.analyses.attribution._gradient_steps import (
-    Descent,
+    GradientSteps,
     Loss,
     Optimizer,
     curvature,
-    descend,
     dot,
+    gradient_steps,
     plus,
 )
-from interp.analyses.attribution._part_contributions import parts_moved
+from interp.analyses.attribution._part_contributions import part_contributions
 from interp.core.errors import ConfigError
 from interp.core.protocols import LanguageModel, Prompt
 from interp.methods.data.answer_loss import AnswerLoss, PromptAnswer, answer_loss, held_out_pairs
@@ -46,39 +46,39 @@ class GradientStep(Result):
     """What some steps towards one answer did to the model.
 
     Attributes:
-        tokens: of the prompt, for display.
-        answer: the right one, for display.
-        optimizer: that took the steps.
+        tokens: the prompt's tokens, for display.
+        answer: the right answer, for display.
+        optimizer: the optimizer that took the steps, `sgd` or `adamw`.
         lr: step size.
-        steps: that were taken; 0 = none yet.
+        steps: how many steps were taken; 0 = none yet.
         candidates: the best next tokens before and after, and the answer's first, for display.
-        right: the number of the answer's first token among them.
-        before: their probabilities.
-        after: theirs after the steps.
+        right: the number of the answer's first token among `candidates`.
+        before: the candidates' probabilities before the steps.
+        after: the candidates' probabilities after the steps.
         losses: nats of the whole answer, before and after each step.
-        predicted: gradient times step of each step: the first-order change of the loss. Without
+        predicted: gradient times update of each step: the first-order change of the loss. Without
             steps, that of the step to come.
-        curved: change by the first step with curvature, the second-order prediction.
-        sizes: step sizes that the first step was tried at.
-        tried: what each did to the loss.
-        tried_first: what first order predicted.
-        tried_second: what second order predicted.
+        curved: the change by the first step with curvature: the second-order prediction.
+        sizes: the step sizes that the first step was tried at.
+        tried: the change of the loss at each of the sizes.
+        tried_first: the first-order prediction at each of the sizes.
+        tried_second: the second-order prediction at each of the sizes.
         order: power of the step size with which the first-order error shrinks; nan where it is
             lost in rounding.
         gradient_norm: length of the gradient before the steps.
         update_norm: length of all steps together.
-        random_loss: changes of the loss by updates as long in random directions.
+        random_loss: changes of the loss by updates of equal length in random directions.
         part_kinds: kind of each part.
-        parts: the parts that moved most, by kind.
-        moved: their shares of the squared update (of the coming one while there is none).
-        gained: their shares of the predicted gain.
-        untouched: prompts that no step was for, and their right answers.
-        untouched_answers: for display.
-        untouched_loss: nats of these answers, before and after.
-        untouched_tops: the best next token before and after.
-        untouched_probabilities: theirs.
-        untouched_kl: KL(before || after) of the next token, nats.
-        computed: the kind of number that it was computed with.
+        parts: names of the parts that moved most, by kind.
+        moved: each part's share of the squared update (of the coming one while there is none).
+        gained: each part's share of the predicted gain.
+        untouched: prompts that no step was for.
+        untouched_answers: the right answers of the untouched prompts, for display.
+        untouched_loss: nats of the untouched prompts' answers, before and after.
+        untouched_tops: the untouched prompts' best next tokens, before and after.
+        untouched_probabilities: the probabilities of `untouched_tops`.
+        untouched_kl: KL(before || after) of the untouched prompts' next tokens, nats.
+        computed: the number format of the computation: `float64` or `float32`.
     """
 
     tokens: tuple[str, ...]
@@ -199,10 +199,10 @@ class GradientStep(Result):
         return rows
 
     def _part_rows(self) -> list[tuple]:
-        told = (("share_of_update", self.moved), ("share_of_predicted_gain", self.gained))
+        shares = (("share_of_update", self.moved), ("share_of_predicted_gain", self.gained))
         return [
             (name, part, kind, value)
-            for name, values in told
+            for name, values in shares
             for kind, part, value in zip(self.part_kinds, self.parts, values.tolist(), strict=True)
         ]
 
@@ -270,16 +270,16 @@ def gradient_step(
     def loss(params: Parameters) -> Tensor:
         return answer_loss(shell, params, [pair]).loss[0]
 
-    walk = descend(loss, start, optimizer, lr, max(steps, 1))
-    end = walk.end if steps else plus(start, walk.first, 0.0)
-    update = {name: end[name] - start[name].detach() for name in end} if steps else walk.first
+    trajectory = gradient_steps(loss, start, optimizer, lr, max(steps, 1))
+    end = trajectory.end if steps else plus(start, trajectory.first, 0.0)
+    update = {name: end[name] - start[name].detach() for name in end} if steps else trajectory.first
     with torch.no_grad():
         before, after = (answer_loss(shell, params, [pair, *others]) for params in (start, end))
-        tried = _tried(loss, start, walk, lr)
+        tried = _tried(loss, start, trajectory, lr)
         lots = range(n_random if steps else 0)
-        randoms = [_moved_at_random(start, update, seed + i) for i in lots]
-        strayed = [float(loss(params)) - walk.losses[0] for params in randoms]
-    parts = parts_moved(model, update, walk.gain)
+        controls = [_moved_at_random(start, update, seed + i) for i in lots]
+        random_loss = [float(loss(params)) - trajectory.losses[0] for params in controls]
+    parts = part_contributions(model, update, trajectory.gain)
     return GradientStep(
         tokens=displayed(model.tokenizer, pair.prompt),
         answer="".join(displayed(model.tokenizer, pair.answer)),
@@ -287,12 +287,12 @@ def gradient_step(
         lr=lr,
         steps=steps,
         **_candidates(model, pair, before, after, k),
-        losses=walk.losses[: steps + 1],
-        predicted=walk.predicted,
+        losses=trajectory.losses[: steps + 1],
+        predicted=trajectory.predicted,
         **tried,
-        gradient_norm=dot(walk.gradient, walk.gradient) ** 0.5,
+        gradient_norm=dot(trajectory.gradient, trajectory.gradient) ** 0.5,
         update_norm=dot(update, update) ** 0.5 if steps else 0.0,
-        random_loss=tuple(strayed),
+        random_loss=tuple(random_loss),
         part_kinds=tuple(part.kind for part in parts),
         parts=tuple(part.name for part in parts),
         moved=torch.tensor([part.moved for part in parts]),
@@ -314,7 +314,7 @@ def _check(lr: float, steps: int, k: int, n_random: int) -> None:
     if not (lr > 0 and math.isfinite(lr)) or steps < 0 or k < 1 or n_random < 0:
         raise ConfigError(
             "A step needs a size lr above 0, steps and n_random of 0 or more, and k of 1 or more; "
-            f"lr = {lr:g}, steps = {steps}, n_random = {n_random}, k = {k} came."
+            f"got lr = {lr:g}, steps = {steps}, n_random = {n_random}, k = {k}."
         )
 
 
@@ -338,8 +338,8 @@ def _others(
         return held_out_pairs(model, world, N_UNTOUCHED, seed=seed, without=[pair.prompt])
     if answers and len(answers) != len(untouched):
         raise ConfigError(
-            f"Each untouched prompt needs its right answer, or none of them; {len(untouched)} "
-            f"prompts and {len(answers)} answers came."
+            f"Each untouched prompt needs its right answer, or none of them; got {len(untouched)} "
+            f"prompts and {len(answers)} answers."
         )
     pairs = zip(untouched, answers or [""] * len(untouched), strict=True)
     return list(untouched), [PromptAnswer.of(model, text, answer) for text, answer in pairs]
@@ -360,13 +360,18 @@ def _candidates(
     }
 
 
-def _tried(loss: Loss, start: Parameters, walk: Descent, lr: float) -> dict[str, object]:
+def _tried(
+    loss: Loss, start: Parameters, trajectory: GradientSteps, lr: float
+) -> dict[str, object]:
     """The first step at other sizes: it is linear in the size, so only its length changes."""
     dtype = next(iter(start.values())).dtype
     with torch.enable_grad():
-        bend = curvature(loss, start, walk.first, 1e-3 if dtype == torch.float64 else 1e-2)
-    base, slope = walk.losses[0], walk.predicted[0]
-    tried = [float(loss(plus(start, walk.first, share))) - base for share in MULTIPLES]
+        # A short way keeps the difference's own error small, but loses digits to rounding: single
+        # precision needs a longer one.
+        bend = curvature(loss, start, trajectory.first, 1e-3 if dtype == torch.float64 else 1e-2)
+    # Taylor: loss(start + s * step) - loss(start) = s * gradient . step + s^2 / 2 * step' H step.
+    base, slope = trajectory.losses[0], trajectory.predicted[0]
+    tried = [float(loss(plus(start, trajectory.first, share))) - base for share in MULTIPLES]
     first = [share * slope for share in MULTIPLES]
     return {
         "curved": slope + bend / 2,
@@ -379,23 +384,28 @@ def _tried(loss: Loss, start: Parameters, walk: Descent, lr: float) -> dict[str,
 
 
 def _order(tried: Sequence[float], first: Sequence[float], noise: float) -> float:
-    """The power by which the error grows with the size, at the two smallest sizes above noise."""
+    """The power by which the error grows with the size, at the two smallest sizes above noise.
+
+    The first-order error is c * size^2 plus higher powers, so on a log-log plot its slope tends to
+    2 as the size shrinks, until rounding drowns it.
+    """
     errors = [abs(a - b) for a, b in zip(tried, first, strict=True)]
-    heard = [i for i, error in enumerate(errors) if error > noise and math.isfinite(error)][:2]
-    if len(heard) < 2:
+    clear = [i for i, error in enumerate(errors) if error > noise and math.isfinite(error)][:2]
+    if len(clear) < 2:
         return math.nan
-    low, high = heard
+    low, high = clear
     return math.log(errors[high] / errors[low]) / math.log(MULTIPLES[high] / MULTIPLES[low])
 
 
 def _moved_at_random(start: Parameters, update: Parameters, seed: int) -> Parameters:
     """The parameters after an update as long in a direction that nothing chose."""
     random = torch.Generator().manual_seed(seed)
-    drawn = {
+    # Independent normal numbers have no preferred direction: their length alone needs setting.
+    direction = {
         name: torch.randn(value.shape, generator=random).to(value) for name, value in update.items()
     }
-    length = (dot(update, update) / dot(drawn, drawn)) ** 0.5
-    return plus(start, drawn, length)
+    length = (dot(update, update) / dot(direction, direction)) ** 0.5
+    return plus(start, direction, length)
 
 
 def _kl(before: AnswerLoss, after: AnswerLoss) -> Float[Tensor, " pair"]:

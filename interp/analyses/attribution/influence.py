@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.analyses.attribution._tracin import gradient_of, overlap, products
+from interp.analyses.attribution._tracin import gradient_of, gradient_products, word_overlap
 from interp.core.errors import ConfigError
 from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel, Prompt
@@ -34,19 +34,19 @@ class Influence(Result):
     """TracIn's scores: above zero = training on the text lowered the mistake's loss.
 
     Attributes:
-        tokens: the prompt's, for display.
-        answer: the right one, for display.
+        tokens: the prompt's tokens, for display.
+        answer: the right answer, for display.
         steps: checkpoints that were summed over; empty = the model as it is, once.
-        losses: nats of the right answer at each.
-        texts: that were asked about.
-        scores: of each text, summed over the checkpoints.
-        by_step: of each checkpoint.
+        losses: nats of the right answer at each checkpoint.
+        texts: the training texts that are scored.
+        scores: each text's score, summed over the checkpoints.
+        by_step: each text's score at each checkpoint, before weighting.
         weights: what each checkpoint's scores were multiplied with: its learning rate.
-        overlap: of the text's words with the mistake's, in [0, 1].
-        untrained: scores under an untrained model of the same config.
+        overlap: cosine of each text's words with the mistake's, in [0, 1].
+        untrained: each text's score under untrained models of the same config.
         shuffled: scores of the first texts at the last checkpoint, their words in random order.
-        strongest: the texts with the largest and the smallest scores, by number.
-        parts: tokens of each of the strongest, for display, and what each token adds.
+        strongest: numbers of the texts with the largest and the smallest scores.
+        parts: tokens of each of the strongest texts, for display, and what each token adds.
     """
 
     tokens: tuple[str, ...]
@@ -75,24 +75,26 @@ class Influence(Result):
 
     def finding(self) -> str:
         lexical = _rank_correlation(self.scores, self.overlap)
-        bare = ", ".join(f"{_rank_correlation(self.scores, row):.2f}" for row in self.untrained)
+        controls = ", ".join(f"{_rank_correlation(self.scores, row):.2f}" for row in self.untrained)
         helped = float((self.scores > 0).float().mean())
         return (
             f"Influence: {helped:.0%} of {len(self.texts)} training texts pushed towards the right "
             f"answer {self.answer!r} (loss {self.losses[-1]:.2f} nats), the rest away; "
             f"scores {self.scores.min():+.3g} to {self.scores.max():+.3g}. Rank correlation with "
-            f"shared words {lexical:.2f}, with an untrained model's scores {bare or 'not known'}."
+            f"shared words {lexical:.2f}, with an untrained model's scores {controls or 'not known'}."
         )
 
     def caption(self) -> str:
-        at = f"steps {', '.join(map(str, self.steps))}" if self.steps else "the newest weights only"
+        where = (
+            f"steps {', '.join(map(str, self.steps))}" if self.steps else "the newest weights only"
+        )
         spreads = self.weights * self.by_step.std(1, correction=0)
         strongest = int(spreads.argmax())
         if self.steps:
-            at += (
+            where += (
                 f" (step {self.steps[strongest]} makes up {spreads[strongest] / spreads.sum():.0%}"
             )
-            at += " of their spread)"
+            where += " of their spread)"
         spread = ""
         if len(self.shuffled):
             real = self.by_step[-1, : len(self.shuffled)]
@@ -103,7 +105,7 @@ class Influence(Result):
             )
         return (
             f"{self.finding()} TracIn: learning rate times the gradient of the text's loss times "
-            f"that of the mistake, summed over {at}. Above zero, a small plain step on the text "
+            f"that of the mistake, summed over {where}. Above zero, a small plain step on the text "
             f"would lower the mistake's loss.{spread} One mistake, so no interval. It is a "
             "first-order guess, and training used another optimizer than plain steps: see the "
             "retraining test in the documentation."
@@ -176,41 +178,43 @@ def influence(
     chosen = _steps(model, steps, most_steps)
     weights = torch.tensor(rates or [1.0] * max(1, len(chosen)))
     if len(weights) != max(1, len(chosen)):
-        raise ConfigError(f"{len(chosen)} rates were needed, one a step; {len(weights)} came.")
-    read = texts_of(texts, world, n_stories, "train")
-    rows = rows_of(model, read)
-    found, losses, last = [], [], max(1, len(chosen)) - 1
+        raise ConfigError(
+            f"Influence needs one rate a step, {max(1, len(chosen))} in all; got {len(weights)}."
+        )
+    texts = texts_of(texts, world, n_stories, "train")
+    rows = rows_of(model, texts)
+    scores_by_token, losses, last = [], [], max(1, len(chosen)) - 1
     for i, step in enumerate(chosen or (None,)):
         report_progress(f"step {step}" if chosen else "the texts", i, last + 2)
-        at = model if step is None else model.history[step]
-        tokens, loss = _per_token(at, pair, rows)
-        found.append(tokens)
+        checkpoint = model if step is None else model.history[step]
+        tokens, loss = _per_token(checkpoint, pair, rows)
+        scores_by_token.append(tokens)
         losses.append(loss)
-    by_step = torch.stack([torch.stack([row.sum() for row in each]) for each in found])
+    by_step = torch.stack([torch.stack([row.sum() for row in own]) for own in scores_by_token])
     if alike:
         weights = weights / by_step.std(1, correction=0).clamp(min=1e-30)
     scores = weights @ by_step
     strongest = _strongest(scores, k)
     report_progress("controls", last + 1, last + 2)
     twins = untrained_twins(model, untrained, seed)
-    bare = [_scores(twin, pair, rows) for twin in twins]
+    controls = [_scores(twin, pair, rows) for twin in twins]
     return Influence(
         tokens=displayed(model.tokenizer, pair.prompt),
         answer="".join(displayed(model.tokenizer, pair.answer)),
         steps=chosen,
         losses=torch.tensor(losses),
-        texts=read,
+        texts=texts,
         weights=weights,
         scores=scores,
         by_step=by_step,
-        overlap=overlap(rows, (*pair.prompt, *pair.answer)),
-        untrained=torch.stack(bare) if bare else scores[None][:0],
-        shuffled=_scores(at, pair, _shuffled(rows[:SHUFFLED], seed)),
+        overlap=word_overlap(rows, (*pair.prompt, *pair.answer)),
+        untrained=torch.stack(controls) if controls else scores[None][:0],
+        shuffled=_scores(checkpoint, pair, _shuffled(rows[:SHUFFLED], seed)),
         strongest=strongest,
         parts=tuple(
             (
                 displayed(model.tokenizer, rows[i][1:]),
-                sum(w * each[i] for w, each in zip(weights.tolist(), found, strict=True)),
+                sum(w * own[i] for w, own in zip(weights.tolist(), scores_by_token, strict=True)),
             )
             for i in strongest
         ),
@@ -231,12 +235,14 @@ def _per_token(
 ) -> tuple[list[Float[Tensor, " pos"]], float]:
     """What each predicted token of each text adds to its score; the mistake's loss."""
     direction, loss = gradient_of(model, pair)
-    found: list[Tensor] = [torch.empty(0)] * len(rows)
+    scores: list[Tensor] = [torch.empty(0)] * len(rows)
     batch: Batch
     for batch in batches(rows, model.device):
-        for number, row in zip(batch.numbers, products(model, direction, batch), strict=True):
-            found[number] = row[: len(rows[number]) - 1].float().cpu()
-    return found, loss
+        for number, row in zip(
+            batch.numbers, gradient_products(model, direction, batch), strict=True
+        ):
+            scores[number] = row[: len(rows[number]) - 1].float().cpu()
+    return scores, loss
 
 
 def _scores(

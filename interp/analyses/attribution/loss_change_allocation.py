@@ -2,19 +2,30 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from interp.analyses.attribution._loss_path_integral import MOST_POINTS, Line, Loss, along
-from interp.analyses.attribution._parameter_sums import largest, layer_names, named, shares_of
+from interp.analyses.attribution._loss_path_integral import (
+    MOST_POINTS,
+    Loss,
+    PathIntegral,
+    path_integral,
+)
+from interp.analyses.attribution._parameter_sums import (
+    component_sums,
+    largest,
+    layer_names,
+    named,
+    precise_parameters,
+)
 from interp.core.errors import ConfigError
 from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel
 from interp.methods.batches import Batch, batches, rows_of, texts_of
-from interp.methods.parameters import Parameters, losses_of, parameters_of
+from interp.methods.parameters import Parameters, losses_of
 from interp.results.provenance import provenance
 from interp.results.result import Result
 from interp.runs.checkpoints import chosen_steps, history_of
@@ -23,7 +34,6 @@ from interp.worlds.world import World
 if TYPE_CHECKING:
     import pandas as pd
 
-PRECISE_BELOW = 10_000_000
 PARTS = ("tensor", "layer", "head", "neuron")
 
 
@@ -34,31 +44,34 @@ class LossChangeAllocation(Result):
     A stretch is what lies between two neighbouring checkpoints.
 
     Attributes:
-        steps: of the checkpoints.
-        losses: at each, on the texts.
-        totals: of each stretch, the sum of all shares.
-        left: of each stretch, the sum of the gradient at its start times the whole move.
-        points: gradients taken in each stretch.
-        tensors: names.
-        layers: names: embedding, each layer, unembedding (with the final norm).
-        by_tensor: shares.
-        by_layer: shares.
-        by_head: shares; with keys and values that heads share left out.
-        by_neuron: shares.
-        lowered: of each stretch, the sum of the shares below zero.
-        raised: of each stretch, the sum of those above zero.
-        helping: of each stretch, how many of the weights that moved have a share below zero.
-        helping_in: the same a tensor.
-        top: of each stretch, names of the weights with the largest shares.
-        top_shares: theirs.
-        n_texts: that the loss was taken on.
-        n_tokens: predicted in them.
+        steps: the checkpoints' training steps.
+        losses: the loss on the texts at each checkpoint.
+        totals: for each stretch, the sum of all shares.
+        first_order: for each stretch, gradient at its start times the whole displacement.
+        points: for each stretch, how many gradients were taken.
+        tensors: the tensors' names.
+        layers: the layers' names: embedding, each layer, unembedding (with the final norm).
+        by_tensor: each tensor's share of each stretch.
+        by_layer: each layer's share of each stretch.
+        by_head: each head's share of each stretch, without keys and values that heads share.
+        by_neuron: each neuron's share of each stretch.
+        lowered: for each stretch, the sum of the shares below zero.
+        raised: for each stretch, the sum of the shares above zero.
+        helping: for each stretch, which part of the weights that moved have a share below zero.
+        helping_in: for each stretch and tensor, which part of its weights that moved have a share
+            below zero.
+        top: for each stretch, the names of the weights with the largest shares.
+        top_shares: the shares of the weights in `top`.
+        n_texts: how many texts the loss was taken on.
+        n_tokens: how many tokens are predicted in the texts.
     """
+
+    former_fields: ClassVar[Mapping[str, str]] = {"left": "first_order"}
 
     steps: tuple[int, ...]
     losses: Float[Tensor, " step"]
     totals: Float[Tensor, " stretch"]
-    left: Float[Tensor, " stretch"]
+    first_order: Float[Tensor, " stretch"]
     points: Int[Tensor, " stretch"]
     tensors: tuple[str, ...]
     layers: tuple[str, ...]
@@ -86,9 +99,9 @@ class LossChangeAllocation(Result):
         return (self.totals - self.changes) / self.changes.abs()
 
     @property
-    def left_off(self) -> Float[Tensor, " stretch"]:
+    def first_order_errors(self) -> Float[Tensor, " stretch"]:
         """What gradient times step misses of the true change, as a share of it."""
-        return (self.left - self.changes) / self.changes.abs()
+        return (self.first_order - self.changes) / self.changes.abs()
 
     @property
     def stretches(self) -> tuple[str, ...]:
@@ -109,7 +122,7 @@ class LossChangeAllocation(Result):
             f"lowered it most ({whole[most]:+.3f}). {_range(self.helping, '.0%')} of the weights "
             "helped in a stretch (chance: 50%). The shares add up to within "
             f"{self.residuals.abs().max():.2%}; gradient times step misses by "
-            f"{_range(self.left_off.abs(), '.0%')}."
+            f"{_range(self.first_order_errors.abs(), '.0%')}."
         )
 
     def caption(self) -> str:
@@ -164,7 +177,7 @@ def loss_change_allocation(
         steps: checkpoints to use; none = all, thinned to `most_steps`.
         most_steps: how many checkpoints at most, log-spaced.
         tolerance: how near the shares must add up to the true change, as a share of it.
-        most_points: gradients a stretch at most, 4 or more; what is missed then is told.
+        most_points: gradients a stretch at most, 4 or more; the result says what is missed.
         k: how many single weights to name.
     Returns:
         LossChangeAllocation: shares by tensor, layer, head and neuron, in nats per token.
@@ -182,37 +195,34 @@ def loss_change_allocation(
     chosen = chosen_steps(model, steps, most_steps)
     if len(chosen) < 2 or most_points < 4:
         raise ConfigError(
-            "Two steps or more, and four points or more a stretch, were needed; "
-            f"{len(chosen)} and {most_points} came."
+            "Loss change allocation needs two steps or more, and most_points of 4 or more; got "
+            f"{len(chosen)} steps and most_points = {most_points}."
         )
-    read = texts_of(texts, world, n_stories, "held_out")
-    rows = list(batches(rows_of(model, read), model.device))
+    texts = texts_of(texts, world, n_stories, "held_out")
+    rows = list(batches(rows_of(model, texts), model.device))
     loss = _loss(model, rows)
-    stretches, losses, params = [], [], _weights(model, chosen[0])
+    stretches, losses, params = [], [], _checkpoint(model, chosen[0])
     for i, step in enumerate(chosen[1:]):
         report_progress(f"steps {chosen[i]} to {step}", i, len(chosen) - 1)
-        after = _weights(model, step)
-        line = along(params, after, loss, tolerance=tolerance, most=most_points)
-        stretches.append(_stretch(model, line, k))
-        losses += [line.start] * (not losses) + [line.end]
+        after = _checkpoint(model, step)
+        integral = path_integral(params, after, loss, tolerance=tolerance, most=most_points)
+        stretches.append(_stretch(model, integral, k))
+        losses += [integral.start] * (not losses) + [integral.end]
         params = after
     return LossChangeAllocation(
         steps=chosen,
         losses=torch.tensor(losses),
         **{name: _together([each[name] for each in stretches]) for name in stretches[0]},
-        tensors=tuple(shares_of(model, params).tensors),
+        tensors=tuple(component_sums(model, params).tensors),
         layers=layer_names(model),
-        n_texts=len(read),
+        n_texts=len(texts),
         n_tokens=int(sum(batch.weights.sum() for batch in rows)),
         provenance=provenance(loss_change_allocation, call),
     )
 
 
-def _weights(model: LanguageModel, step: int) -> Parameters:
-    """A checkpoint's, in double precision where that is cheap: small changes need it."""
-    held = parameters_of(history_of(model)[step], shared=True)
-    small = sum(p.numel() for p in held.values()) <= PRECISE_BELOW
-    return {name: p.detach().to(torch.float64 if small else p.dtype) for name, p in held.items()}
+def _checkpoint(model: LanguageModel, step: int) -> Parameters:
+    return {n: p.detach() for n, p in precise_parameters(history_of(model)[step]).items()}
 
 
 def _loss(model: LanguageModel, rows: Sequence[Batch]) -> Loss:
@@ -224,6 +234,7 @@ def _loss(model: LanguageModel, rows: Sequence[Batch]) -> Loss:
         for batch in rows:
             nats = losses_of(model, params, batch.tokens).double()
             part = (nats * batch.weights[:, 1:]).sum() / whole
+            # Backward of each batch by itself: gradients add up, activations need not be kept.
             if part.requires_grad:
                 part.backward()
             total += float(part.detach())
@@ -232,24 +243,24 @@ def _loss(model: LanguageModel, rows: Sequence[Batch]) -> Loss:
     return loss
 
 
-def _stretch(model: LanguageModel, line: Line, k: int) -> dict[str, object]:
+def _stretch(model: LanguageModel, integral: PathIntegral, k: int) -> dict[str, object]:
     """One stretch's rows of the result's fields."""
-    shares = shares_of(model, line.shares)
-    negative = {name: -value.clamp(max=0) for name, value in line.shares.items()}
+    sums = component_sums(model, integral.shares)
+    negative = {name: -value.clamp(max=0) for name, value in integral.shares.items()}
     lowered = -sum(float(value.sum(dtype=torch.float64)) for value in negative.values())
-    helping, moved = _counts(model, line.shares)
-    best = largest(line.shares, k)
-    per_tensor = [helping[name] / max(moved[name], 1.0) for name in shares.tensors]
+    helping, moved = _counts(model, integral.shares)
+    best = largest(integral.shares, k)
+    per_tensor = [helping[name] / max(moved[name], 1.0) for name in sums.tensors]
     return {
-        "totals": torch.tensor(line.total),
-        "left": torch.tensor(line.left),
-        "points": torch.tensor(line.points),
-        "by_tensor": torch.tensor(list(shares.tensors.values())),
-        "by_layer": shares.layers,
-        "by_head": shares.heads,
-        "by_neuron": shares.neurons,
+        "totals": torch.tensor(integral.total),
+        "first_order": torch.tensor(integral.first_order),
+        "points": torch.tensor(integral.points),
+        "by_tensor": torch.tensor(list(sums.tensors.values())),
+        "by_layer": sums.layers,
+        "by_head": sums.heads,
+        "by_neuron": sums.neurons,
         "lowered": torch.tensor(lowered),
-        "raised": torch.tensor(line.total - lowered),
+        "raised": torch.tensor(integral.total - lowered),
         "helping": torch.tensor(sum(helping.values()) / max(sum(moved.values()), 1.0)),
         "helping_in": torch.tensor(per_tensor),
         "top": named(model, best),
@@ -261,8 +272,9 @@ def _counts(
     model: LanguageModel, shares: Mapping[str, Tensor]
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Weights a tensor whose share is below zero, and those whose share is not zero."""
+    # A weight that did not move has a share of exactly zero, whatever its gradient.
     signs = ({n: s < 0 for n, s in shares.items()}, {n: s != 0 for n, s in shares.items()})
-    below, moved = (shares_of(model, sign).tensors for sign in signs)
+    below, moved = (component_sums(model, sign).tensors for sign in signs)
     return below, moved
 
 
@@ -276,5 +288,5 @@ def _range(values: Tensor, form: str) -> str:
 
 
 def _grid(values: Float[Tensor, "layer unit"]) -> list[tuple[str, float]]:
-    told = values.tolist()
-    return [(f"{row}.{i}", share) for row, line in enumerate(told) for i, share in enumerate(line)]
+    rows = enumerate(values.tolist())
+    return [(f"{layer}.{i}", share) for layer, row in rows for i, share in enumerate(row)]

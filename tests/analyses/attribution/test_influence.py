@@ -109,5 +109,5 @@ def test_a_world_gives_texts_and_mistake_and_what_is_missing_is_a_sentence():
     assert found.texts[3] == TinyWorld().sample(3).text and 0 not in found.steps
     with pytest.raises(NotEnoughDataError, match="Texts, or a world"):
         influence(short_history(), prompt=PROMPT, answer=ANSWER)
-    with pytest.raises(ConfigError, match="one a step"):
+    with pytest.raises(ConfigError, match="one rate a step, 2 in all; got 1"):
         influence(short_history(), TEXTS, prompt=PROMPT, answer=ANSWER, steps=(1, 2), rates=[1])

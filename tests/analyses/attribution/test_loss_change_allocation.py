@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from interp.analyses.attribution._loss_path_integral import along
+from interp.analyses.attribution._loss_path_integral import path_integral
 from interp.analyses.attribution.loss_change_allocation import (
     LossChangeAllocation,
     loss_change_allocation,
@@ -52,7 +52,7 @@ def test_the_usual_estimate_is_the_gradient_times_the_move(result):
     grads = torch.autograd.grad(true_loss(start), list(start.values()))
     pairs = zip(grads, start, strict=True)
     expected = sum(((end[name] - start[name]) * grad).sum() for grad, name in pairs)
-    assert float(result.left[0]) == pytest.approx(float(expected.detach()), rel=1e-5)
+    assert float(result.first_order[0]) == pytest.approx(float(expected.detach()), rel=1e-5)
 
 
 def test_each_share_is_what_many_small_pieces_of_the_line_say(result):
@@ -97,9 +97,14 @@ def test_on_a_parabola_gauss_is_exact_and_nothing_is_halved():
             value.backward()
         return float(value.detach())
 
-    line = along(start, end, loss, tolerance=1e-12)
-    torch.testing.assert_close(line.shares["x"], torch.tensor([1.0, 9.0]).double())
-    assert line.points == 4 and line.left == 0 and line.start == 0 and line.end == 10
+    integral = path_integral(start, end, loss, tolerance=1e-12)
+    torch.testing.assert_close(integral.shares["x"], torch.tensor([1.0, 9.0]).double())
+    assert (
+        integral.points == 4
+        and integral.first_order == 0
+        and integral.start == 0
+        and integral.end == 10
+    )
 
 
 def test_a_real_run_that_keeps_every_step_is_accounted_for_step_by_step(tmp_path):
