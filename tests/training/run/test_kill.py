@@ -7,16 +7,29 @@ from random import Random
 
 import pytest
 
+from interp.runs.metrics import read_metrics
 from interp.training.run.state import newest_state
 from tests.training.tiny_run import tiny_config, trace, train_in_a_child
 
 KILLS, EARLY_KILLS = 12, 3
-STEPS = 150
+LEASH = 20
+STEPS = KILLS * LEASH
 RECIPE = tiny_config(steps=STEPS, eval_every=50)
 
 
-def _train(corpus, folder):
-    process = train_in_a_child(RECIPE, corpus, folder)
+class Leash:
+    """Lets a run go so far and no further, so that no machine is done before it is killed."""
+
+    def __init__(self, last_step):
+        self.last_step = last_step
+
+    def __call__(self, model, step):
+        if step >= self.last_step:
+            time.sleep(60)
+
+
+def _train(corpus, folder, **options):
+    process = train_in_a_child(RECIPE, corpus, folder, **options)
     process.start()
     return process
 
@@ -30,15 +43,20 @@ def _wait_for_a_state_after(step, folder, process):
         time.sleep(0.002)
 
 
+def _seconds_per_step(folder):
+    return read_metrics(folder / "metrics.jsonl", "speed")[-1]["seconds"] / STEPS
+
+
 @pytest.mark.slow
 def test_killed_at_random_moments_the_weights_are_the_same_to_the_bit(corpus, tmp_path):
     whole, folder, random, steps = tmp_path / "whole", tmp_path / "killed", Random(0), [0]
     _train(corpus, whole).join()
+    stretch = LEASH / 2 * _seconds_per_step(whole)
     for kill in range(KILLS):
-        process = _train(corpus, folder)
+        process = _train(corpus, folder, watch=Leash(steps[-1] + LEASH))
         if kill >= EARLY_KILLS:
             _wait_for_a_state_after(steps[-1] + random.randrange(10), folder, process)
-        time.sleep(random.uniform(0, 0.1))
+        time.sleep(random.uniform(0, stretch if kill >= EARLY_KILLS else 0.1))
         os.kill(process.pid, signal.SIGKILL)
         process.join()
         assert process.exitcode == -signal.SIGKILL, "it finished before it was killed"
