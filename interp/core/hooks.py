@@ -90,6 +90,19 @@ def resolve(name: Name, hook_names: Sequence[str]) -> list[str]:
     return found
 
 
+def resolve_all(names: Names, hook_names: Sequence[str]) -> list[str]:
+    """Full names that several names stand for; `"all"` leaves the expensive points out.
+
+    Raises:
+        HookNameError: one matches nothing.
+    """
+    if names == "all":
+        return everything(hook_names)
+    # One name, or one (short name, layer), in place of a sequence of them is meant as such.
+    single = isinstance(names, str) or (len(names) == 2 and isinstance(names[1], int))
+    return [full for name in ([names] if single else names) for full in resolve(name, hook_names)]
+
+
 def everything(hook_names: Iterable[str]) -> list[str]:
     """All names but the expensive ones: what `cache="all"` means."""
     return [name for name in hook_names if short_name(name) not in EXPENSIVE]

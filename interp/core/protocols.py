@@ -51,13 +51,13 @@ class Run:
     Attributes:
         tokens: ids, left-padded where rows differ in length.
         mask: True at real tokens.
-        logits: next-token logits.
+        logits: next-token logits; None for a run with `logits=False`.
         cache: full hook name to activation (TransformerLens' names and axis orders).
     """
 
     tokens: Int[Tensor, "batch pos"]
     mask: Bool[Tensor, "batch pos"]
-    logits: Float[Tensor, "batch pos d_vocab"]
+    logits: Float[Tensor, "batch pos d_vocab"] | None
     cache: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __getitem__(self, name: "Name | tuple[str]") -> Tensor:
@@ -173,8 +173,13 @@ class LanguageModel(Protocol):
         grad: bool = False,
         mask: Tensor | None = None,
         prompt_lengths: Sequence[int] | None = None,
+        logits: bool = True,
     ) -> Run:
         """One forward pass; caches the named points, applies the edits, keeps gradients if asked.
+
+        With `logits=False` the unembedding is left out, which for a large vocabulary is most of
+        the time and memory of a pass, and so are layers behind the last point that is cached or
+        edited: what reads activations alone asks for no logits.
 
         Raises:
             HookNameError: a name matches no hook point.

@@ -35,11 +35,11 @@ class Decodable(Protocol):
     def to_tokens(self, prompt: Prompt) -> tuple[Tensor, Tensor]:
         """Ids and mask, "batch pos"."""
 
-    def hidden(self, tokens: Tensor, tap: RunTap | None, **options: Any) -> Tensor:
-        """The stream after the last layer, "batch pos d_model"."""
+    def last_hidden_state(self, tokens: Tensor, tap: RunTap | None, **options: Any) -> Tensor:
+        """What the final norm gives, "batch pos d_model"."""
 
-    def to_logits(self, hidden: Tensor) -> Tensor:
-        """Final norm and unembedding."""
+    def to_logits(self, normalized: Tensor) -> Tensor:
+        """The unembedding alone."""
 
 
 def generate(
@@ -96,17 +96,19 @@ class Decoder:
         self.seen += new.shape[1]
         if self.kv is None:
             new = self.ids = torch.cat([self.ids, new], 1)
-        tap = mask = positions = None
+        tap = mask = position_ids = None
         if self.points:
             context = EditContext.of(new, self.mask[:, : self.seen], self.lengths)
             tap = RunTap(frozenset(), self.points, context)
         if self.padded:
             mask = self.mask[:, : self.seen]
-            positions = (mask.long().cumsum(1) - 1)[:, self.seen - new.shape[1] :]
+            position_ids = (mask.long().cumsum(1) - 1)[:, self.seen - new.shape[1] :]
             # Rows that ended are fed on beside the others, past their context.
-            positions = positions.clamp(0, self.model.cfg.n_ctx - 1)
-        hidden = self.model.hidden(new, tap, mask=mask, positions=positions, kv=self.kv)
-        return self.model.to_logits(hidden[:, -1])
+            position_ids = position_ids.clamp(0, self.model.cfg.n_ctx - 1)
+        normalized = self.model.last_hidden_state(
+            new, tap, mask=mask, position_ids=position_ids, kv=self.kv
+        )
+        return self.model.to_logits(normalized[:, -1])
 
 
 class Sampler:

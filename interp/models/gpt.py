@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
+from itertools import islice
 from typing import Any
 
 import torch
@@ -19,8 +20,9 @@ from interp.core.edits import Edit
 from interp.core.errors import TokenError
 from interp.core.hooks import Name, Names, Tap
 from interp.core.protocols import Generation, Prompt, Run, Step, Tokenizer
+from interp.core.surprisal import surprisal, weighted_mean
 from interp.models import generation, prompts
-from interp.models.attention_mask import Frame, who_sees_whom
+from interp.models.attention_mask import ForwardContext, causal_mask
 from interp.models.config import ACTIVATIONS, GPTConfig
 from interp.models.kv_cache import KVCache
 from interp.models.rotary import rotary_tables, rotate
@@ -48,10 +50,10 @@ class Norm(nn.Module):
             nn.init.zeros_(self.bias)
 
     def forward(
-        self, x: Float[Tensor, "... d"], tap: Tap | None = None, at: str = ""
+        self, x: Float[Tensor, "... d"], tap: Tap | None = None, path: str = ""
     ) -> Float[Tensor, "... d"]:
-        if tap and (tap.wants(f"{at}.hook_scale") or tap.wants(f"{at}.hook_normalized")):
-            return self._exact(x, tap, at)
+        if tap and (tap.wants(f"{path}.hook_scale") or tap.wants(f"{path}.hook_normalized")):
+            return self._exact(x, tap, path)
         if self.kind == "none":
             return x
         if self.kind == "layer":
@@ -59,11 +61,11 @@ class Norm(nn.Module):
         # Under autocast queries and keys come in half precision; the fused norm wants one kind.
         return F.rms_norm(x, self.weight.shape, self.weight.to(x.dtype), self.eps)
 
-    def _exact(self, x: Tensor, tap: Tap, at: str) -> Tensor:
+    def _exact(self, x: Tensor, tap: Tap, path: str) -> Tensor:
         if self.kind == "layer":
             x = x - x.mean(-1, keepdim=True)
-        scale = tap(f"{at}.hook_scale", self._scale(x))
-        x = tap(f"{at}.hook_normalized", x / scale) * self.weight
+        scale = tap(f"{path}.hook_scale", self._scale(x))
+        x = tap(f"{path}.hook_normalized", x / scale) * self.weight
         return x if self.bias is None else x + self.bias
 
     def _scale(self, x: Float[Tensor, "... d"]) -> Float[Tensor, "... 1"]:
@@ -72,12 +74,12 @@ class Norm(nn.Module):
         return (x.square().mean(-1, keepdim=True) + self.eps).sqrt()
 
 
-class Attention(nn.Module):
+class SelfAttention(nn.Module):
     """Causal self-attention; `qkv` holds the rows of all queries, then keys, then values."""
 
     def __init__(self, cfg: GPTConfig, layer: int) -> None:
         super().__init__()
-        self.layer, self.at, self.d_head = layer, f"blocks.{layer}.attn", cfg.d_head
+        self.layer, self.path, self.d_head = layer, f"blocks.{layer}.attn", cfg.d_head
         self.sizes = [cfg.n_heads, cfg.n_key_value_heads, cfg.n_key_value_heads]
         self.qkv = nn.Linear(cfg.d_model, sum(self.sizes) * cfg.d_head, bias=cfg.attn_bias)
         self.q_norm = Norm(cfg.d_head, cfg, "rms") if cfg.qk_norm else None
@@ -85,63 +87,65 @@ class Attention(nn.Module):
         self.out = nn.Linear(cfg.n_heads * cfg.d_head, cfg.d_model, bias=cfg.attn_bias)
 
     def forward(
-        self, resid: Float[Tensor, "batch pos d_model"], norm: Norm, frame: Frame
+        self, resid: Float[Tensor, "batch pos d_model"], norm: Norm, context: ForwardContext
     ) -> Float[Tensor, "batch pos d_model"]:
-        tap, at = frame.tap, self.at
-        q, k, v = self._project(resid, norm, frame).split_with_sizes(self.sizes, 2)
+        tap, path = context.tap, self.path
+        q, k, v = self._project(resid, norm, context).split_with_sizes(self.sizes, 2)
         if tap:
-            q, k, v = tap(f"{at}.hook_q", q), tap(f"{at}.hook_k", k), tap(f"{at}.hook_v", v)
+            q, k, v = tap(f"{path}.hook_q", q), tap(f"{path}.hook_k", k), tap(f"{path}.hook_v", v)
         if self.q_norm is not None:
-            q, k = self.q_norm(q, tap, f"{at}.q_norm"), self.k_norm(k, tap, f"{at}.k_norm")
-        if frame.turn is not None:
-            q, k = rotate(q, *frame.turn), rotate(k, *frame.turn)
+            q, k = self.q_norm(q, tap, f"{path}.q_norm"), self.k_norm(k, tap, f"{path}.k_norm")
+        if context.cos_sin is not None:
+            q, k = rotate(q, *context.cos_sin), rotate(k, *context.cos_sin)
             if tap:
-                q, k = tap(f"{at}.hook_rot_q", q), tap(f"{at}.hook_rot_k", k)
+                q, k = tap(f"{path}.hook_rot_q", q), tap(f"{path}.hook_rot_k", k)
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
-        if frame.kv is not None:
-            k, v = frame.kv.store(self.layer, k, v)
-        exact = tap and frame.live(f"{at}.hook_attn_scores", f"{at}.hook_pattern")
-        z = (self._exact if exact else self._fused)(q, k, v, frame).transpose(1, 2)
-        return self._combine(tap(f"{at}.hook_z", z) if tap else z, frame)
+        if context.kv is not None:
+            k, v = context.kv.store(self.layer, k, v)
+        exact = tap and context.wants(f"{path}.hook_attn_scores", f"{path}.hook_pattern")
+        z = (self._exact if exact else self._fused)(q, k, v, context).transpose(1, 2)
+        return self._combine(tap(f"{path}.hook_z", z) if tap else z, context)
 
-    def _project(self, resid: Tensor, norm: Norm, frame: Frame) -> Tensor:
+    def _project(self, resid: Tensor, norm: Norm, context: ForwardContext) -> Tensor:
         """Queries, keys and values side by side: batch pos heads d_head."""
-        ln1, tap = f"blocks.{self.layer}.ln1", frame.tap
-        points = [f"{self.at}.hook_{part}_input" for part in "qkv"]
-        if not frame.live(*points):
+        ln1, tap = f"blocks.{self.layer}.ln1", context.tap
+        points = [f"{self.path}.hook_{part}_input" for part in "qkv"]
+        if not context.wants(*points):
             rows = self.qkv(norm(resid, tap, ln1))
             return rows.view(*resid.shape[:2], -1, self.d_head)
-        parts = zip(points, self.sizes, strict=True)
-        inputs = [tap(at, resid[:, :, None].expand(-1, -1, heads, -1)) for at, heads in parts]
+        sized_points = zip(points, self.sizes, strict=True)
+        inputs = [tap(name, resid[:, :, None].expand(-1, -1, n, -1)) for name, n in sized_points]
         # One norm a head, so that an edit of the norm's own points reaches each of them.
-        each = torch.stack([norm(x, tap, ln1) for x in torch.cat(inputs, 2).unbind(2)], 2)
+        normed = torch.stack([norm(x, tap, ln1) for x in torch.cat(inputs, 2).unbind(2)], 2)
         norm(resid, tap, ln1)  # What a cache should hold of ln1 is the residual stream's.
         rows = self.qkv.weight.view(-1, self.d_head, resid.shape[-1])
-        out = torch.einsum("btnm,nhm->btnh", each, rows)
+        out = torch.einsum("btnm,nhm->btnh", normed, rows)
         return out if self.qkv.bias is None else out + self.qkv.bias.view(-1, self.d_head)
 
-    def _fused(self, q: Tensor, k: Tensor, v: Tensor, frame: Frame) -> Tensor:
+    def _fused(self, q: Tensor, k: Tensor, v: Tensor, context: ForwardContext) -> Tensor:
         grouped = self.sizes[0] != self.sizes[1]
-        settings = dict(is_causal=frame.causal, dropout_p=frame.dropout, enable_gqa=grouped)
-        return F.scaled_dot_product_attention(q, k, v, frame.allowed, **settings)
+        settings = dict(is_causal=context.is_causal, dropout_p=context.dropout, enable_gqa=grouped)
+        return F.scaled_dot_product_attention(q, k, v, context.attention_mask, **settings)
 
-    def _exact(self, q: Tensor, k: Tensor, v: Tensor, frame: Frame) -> Tensor:
+    def _exact(self, q: Tensor, k: Tensor, v: Tensor, context: ForwardContext) -> Tensor:
         groups = self.sizes[0] // self.sizes[1]
         k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
-        hidden = frame.hidden(q.shape[2], k.shape[2], q.device)
-        scores = (q @ k.mT / math.sqrt(self.d_head)).masked_fill(hidden, -math.inf)
-        scores = frame.tap(f"{self.at}.hook_attn_scores", scores)
+        unseen = context.unseen(q.shape[2], k.shape[2], q.device)
+        scores = (q @ k.mT / math.sqrt(self.d_head)).masked_fill(unseen, -math.inf)
+        scores = context.tap(f"{self.path}.hook_attn_scores", scores)
         # An edit must not let a token see the future, which a cached run does not even have.
-        pattern = scores.masked_fill(hidden, -math.inf).softmax(-1)
-        pattern = frame.tap(f"{self.at}.hook_pattern", pattern).masked_fill(hidden, 0.0)
-        return F.dropout(pattern, frame.dropout) @ v
+        pattern = scores.masked_fill(unseen, -math.inf).softmax(-1)
+        pattern = context.tap(f"{self.path}.hook_pattern", pattern).masked_fill(unseen, 0.0)
+        return F.dropout(pattern, context.dropout) @ v
 
-    def _combine(self, z: Float[Tensor, "batch pos head d_head"], frame: Frame) -> Tensor:
-        point = f"{self.at}.hook_result"
-        if not frame.live(point):
+    def _combine(
+        self, z: Float[Tensor, "batch pos head d_head"], context: ForwardContext
+    ) -> Tensor:
+        point = f"{self.path}.hook_result"
+        if not context.wants(point):
             return self.out(z.flatten(2))
         columns = self.out.weight.unflatten(1, (-1, self.d_head))
-        result = frame.tap(point, torch.einsum("btnh,mnh->btnm", z, columns)).sum(2)
+        result = context.tap(point, torch.einsum("btnh,mnh->btnm", z, columns)).sum(2)
         return result if self.out.bias is None else result + self.out.bias
 
 
@@ -150,7 +154,7 @@ class MLP(nn.Module):
 
     def __init__(self, cfg: GPTConfig, layer: int) -> None:
         super().__init__()
-        self.at, self.act = f"blocks.{layer}.mlp", ACTIVATIONS[cfg.act]
+        self.path, self.act = f"blocks.{layer}.mlp", ACTIVATIONS[cfg.act]
         self.gate = nn.Linear(cfg.d_model, cfg.d_mlp, bias=cfg.mlp_bias) if cfg.gated else None
         self.up = nn.Linear(cfg.d_model, cfg.d_mlp, bias=cfg.mlp_bias)
         self.down = nn.Linear(cfg.d_mlp, cfg.d_model, bias=cfg.mlp_bias)
@@ -160,12 +164,12 @@ class MLP(nn.Module):
     ) -> Float[Tensor, "batch pos d_model"]:
         pre = (self.gate or self.up)(x)
         if tap:
-            pre = tap(f"{self.at}.hook_pre", pre)
+            pre = tap(f"{self.path}.hook_pre", pre)
         post = self.act(pre)
         if self.gate is not None:
             linear = self.up(x)
-            post = post * (tap(f"{self.at}.hook_pre_linear", linear) if tap else linear)
-        return self.down(tap(f"{self.at}.hook_post", post) if tap else post)
+            post = post * (tap(f"{self.path}.hook_pre_linear", linear) if tap else linear)
+        return self.down(tap(f"{self.path}.hook_post", post) if tap else post)
 
 
 class Block(nn.Module):
@@ -173,31 +177,31 @@ class Block(nn.Module):
 
     def __init__(self, cfg: GPTConfig, layer: int) -> None:
         super().__init__()
-        self.at = f"blocks.{layer}"
-        self.ln1, self.attn = Norm(cfg.d_model, cfg), Attention(cfg, layer)
+        self.path = f"blocks.{layer}"
+        self.ln1, self.attn = Norm(cfg.d_model, cfg), SelfAttention(cfg, layer)
         self.ln2 = None if cfg.attn_only else Norm(cfg.d_model, cfg)
         self.mlp = None if cfg.attn_only else MLP(cfg, layer)
 
     def forward(
-        self, x: Float[Tensor, "batch pos d_model"], frame: Frame
+        self, x: Float[Tensor, "batch pos d_model"], context: ForwardContext
     ) -> Float[Tensor, "batch pos d_model"]:
-        tap, at = frame.tap, self.at
+        tap, path = context.tap, self.path
         if tap:
-            x = tap(f"{at}.hook_resid_pre", x)
-        out = dropout(self.attn(x, self.ln1, frame), frame)
-        x = x + (tap(f"{at}.hook_attn_out", out) if tap else out)
+            x = tap(f"{path}.hook_resid_pre", x)
+        out = dropout(self.attn(x, self.ln1, context), context)
+        x = x + (tap(f"{path}.hook_attn_out", out) if tap else out)
         if self.mlp is not None:
             if tap:
-                x = tap(f"{at}.hook_resid_mid", x)
-            entry = tap(f"{at}.hook_mlp_in", x) if tap else x
-            out = dropout(self.mlp(self.ln2(entry, tap, f"{at}.ln2"), tap), frame)
-            x = x + (tap(f"{at}.hook_mlp_out", out) if tap else out)
-        return tap(f"{at}.hook_resid_post", x) if tap else x
+                x = tap(f"{path}.hook_resid_mid", x)
+            entry = tap(f"{path}.hook_mlp_in", x) if tap else x
+            out = dropout(self.mlp(self.ln2(entry, tap, f"{path}.ln2"), tap), context)
+            x = x + (tap(f"{path}.hook_mlp_out", out) if tap else out)
+        return tap(f"{path}.hook_resid_post", x) if tap else x
 
 
-def dropout(x: Tensor, frame: Frame) -> Tensor:
+def dropout(x: Tensor, context: ForwardContext) -> Tensor:
     """Dropout at the pass' own rate: no call at all when it is 0."""
-    return F.dropout(x, frame.dropout) if frame.dropout else x
+    return F.dropout(x, context.dropout) if context.dropout else x
 
 
 class GPT(nn.Module):
@@ -241,7 +245,7 @@ class GPT(nn.Module):
         tap: Tap | None = None,
         *,
         mask: Bool[Tensor, "batch key"] | None = None,
-        positions: Int[Tensor, "batch pos"] | None = None,
+        position_ids: Int[Tensor, "batch pos"] | None = None,
         kv: KVCache | None = None,
     ) -> Float[Tensor, "batch pos d_vocab"]:
         """Next-token logits.
@@ -249,47 +253,60 @@ class GPT(nn.Module):
         Args:
             tap: called at every hook point; None = no point is live.
             mask: True at real tokens, of the cached columns and of `tokens`; None = all are real.
-            positions: of `tokens`, counted from the first real one; worked out when not given.
+            position_ids: of `tokens`, counted from the first real one; None = as `mask` says.
             kv: keys and values of earlier columns, to which those of `tokens` are added.
         """
         rate = self.cfg.dropout if self.training else 0.0
-        hidden = self.hidden(tokens, tap, mask=mask, positions=positions, kv=kv, rate=rate)
-        return self.to_logits(hidden)
+        return self.to_logits(
+            self.last_hidden_state(
+                tokens, tap, mask=mask, position_ids=position_ids, kv=kv, rate=rate
+            )
+        )
 
-    def hidden(
+    def last_hidden_state(
+        self, tokens: Int[Tensor, "batch pos"], tap: Tap | None = None, **options: Any
+    ) -> Float[Tensor, "batch pos d_model"]:
+        """What the final norm gives: `forward` up to the unembedding; options as in `residual`."""
+        return self.ln_final(self.residual(tokens, tap, **options), tap, "ln_final")
+
+    def residual(
         self,
         tokens: Int[Tensor, "batch pos"],
         tap: Tap | None = None,
         *,
         mask: Tensor | None = None,
-        positions: Tensor | None = None,
+        position_ids: Tensor | None = None,
         kv: KVCache | None = None,
         rate: float = 0.0,
+        stop_at_layer: int | None = None,
     ) -> Float[Tensor, "batch pos d_model"]:
-        """As `forward`, up to the final norm; `rate` is dropout's."""
+        """The residual stream before layer `stop_at_layer` (None = after the last).
+
+        The other arguments are those of `forward`; `rate` is dropout's.
+        """
         start = 0 if kv is None else kv.length
-        place = self._places(tokens, start, mask, positions)
+        rows = self._position_ids(tokens, start, mask, position_ids)
         x = self.embed(tokens)
         if tap:
             x = tap("hook_embed", x)
         if self.pos_embed is not None:
-            where = self.pos_embed.weight[place]
-            x = x + (tap("hook_pos_embed", where.expand(x.shape)) if tap else where)
-        allowed, causal = who_sees_whom(tokens.shape[1], start, mask, tokens.device)
-        turn = self._turn(place) if self.cfg.positions == "rotary" else None
-        frame = Frame(tap, allowed, causal, turn, kv, rate)
-        x = dropout(x, frame)
-        for block in self.blocks:
-            x = block(x, frame)
+            place = self.pos_embed.weight[rows]
+            x = x + (tap("hook_pos_embed", place.expand(x.shape)) if tap else place)
+        visible, is_causal = causal_mask(tokens.shape[1], start, mask, tokens.device)
+        cos_sin = self._cos_sin(rows) if self.cfg.positions == "rotary" else None
+        context = ForwardContext(tap, visible, is_causal, cos_sin, kv, rate)
+        x = dropout(x, context)
+        for block in islice(self.blocks, stop_at_layer):
+            x = block(x, context)
         if kv is not None:
             kv.length += tokens.shape[1]
-        return self.ln_final(x, tap, "ln_final")
+        return x
 
-    def _places(
-        self, tokens: Tensor, start: int, mask: Tensor | None, positions: Tensor | None
+    def _position_ids(
+        self, tokens: Tensor, start: int, mask: Tensor | None, position_ids: Tensor | None
     ) -> Tensor | slice:
-        if positions is not None:
-            return positions
+        if position_ids is not None:
+            return position_ids
         stop = start + tokens.shape[1]
         if mask is not None:
             return (mask.long().cumsum(1) - 1).clamp(min=0)[:, start:stop]
@@ -299,8 +316,8 @@ class GPT(nn.Module):
             )
         return slice(start, stop)
 
-    def _turn(self, place: Tensor | slice) -> tuple[Tensor, Tensor]:
-        return self.cos[place].unsqueeze(-2), self.sin[place].unsqueeze(-2)
+    def _cos_sin(self, position_ids: Tensor | slice) -> tuple[Tensor, Tensor]:
+        return self.cos[position_ids].unsqueeze(-2), self.sin[position_ids].unsqueeze(-2)
 
     def to_logits(self, normalized: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_vocab"]:
         """The unembedding alone, of what the final norm gave."""
@@ -310,11 +327,8 @@ class GPT(nn.Module):
         self, tokens: Int[Tensor, "batch pos"], weights: Float[Tensor, "batch pos"] | None = None
     ) -> Float[Tensor, ""]:
         """Mean nats per predicted token; `weights` says how much each token counts."""
-        logits, targets = self(tokens[:, :-1]).flatten(0, 1), tokens[:, 1:].flatten()
-        if weights is None:
-            return F.cross_entropy(logits, targets)
-        counts = weights[:, 1:].flatten().to(logits.dtype)
-        return F.cross_entropy(logits, targets, reduction="none") @ counts / counts.sum()
+        nats = surprisal(self(tokens[:, :-1]), tokens[:, 1:])
+        return weighted_mean(nats, None if weights is None else weights[:, 1:])
 
     @property
     def device(self) -> torch.device:
@@ -339,14 +353,28 @@ class GPT(nn.Module):
         grad: bool = False,
         mask: Tensor | None = None,
         prompt_lengths: Sequence[int] | None = None,
+        logits: bool = True,
     ) -> Run:
         """One forward pass without dropout; see `LanguageModel.run`."""
         ids, real = prompts.with_mask(self.to_tokens(tokens), mask, self.cfg.n_ctx)
         padded = None if bool(real.all()) else real
         tap = RunTap.of(self.hook_names, cache, edits, ids, real, prompt_lengths, grad)
         with torch.set_grad_enabled(grad):
-            logits = self.to_logits(self.hidden(ids, tap, mask=padded))
-        return Run(tokens=ids, mask=real, logits=logits, cache=tap.cache if tap else {})
+            scores = self._pass(ids, tap, padded, logits)
+        return Run(tokens=ids, mask=real, logits=scores, cache=tap.cache if tap else {})
+
+    def _pass(
+        self, tokens: Tensor, tap: RunTap | None, mask: Tensor | None, logits: bool
+    ) -> Tensor | None:
+        """The logits; or, where they are not asked for, as much of the pass as the tap needs."""
+        if logits:
+            return self.to_logits(self.last_hidden_state(tokens, tap, mask=mask))
+        stop = 0 if tap is None else tap.stop_at_layer()
+        if stop is None:
+            self.last_hidden_state(tokens, tap, mask=mask)
+        else:
+            self.residual(tokens, tap, mask=mask, stop_at_layer=stop)
+        return None
 
     def unembed(self, resid: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_vocab"]:
         """Final norm, recomputed for what is given, then the unembedding: logits."""

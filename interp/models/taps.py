@@ -1,4 +1,4 @@
-"""The tap of a run: it edits, then keeps."""
+"""The tap of a run: at each hook point it applies the edits, then keeps what was asked for."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from interp.core.edits import Edit, EditContext, by_point
-from interp.core.hooks import SHORT, Names, everything, resolve
+from interp.core.hooks import SHORT, Names, layer_of, resolve_all
 
 if TYPE_CHECKING:
     from interp.models.config import GPTConfig
@@ -41,12 +41,12 @@ class RunTap:
         prompt_lengths: Sequence[int] | None,
         grad: bool,
     ) -> "RunTap | None":
-        """The tap for these wishes; None when there are none.
+        """The tap of a run with these arguments; None when no point is edited or kept.
 
         Raises:
             HookNameError: a name matches no hook point.
         """
-        kept = kept_names(hook_names, cache)
+        kept = frozenset(resolve_all(cache, hook_names))
         points = by_point(edits, hook_names)
         if not kept and not points:
             return None
@@ -57,6 +57,13 @@ class RunTap:
         """Whether the point is edited or kept."""
         return name in self.kept or name in self.edits
 
+    def stop_at_layer(self) -> int | None:
+        """The first layer behind all edited and kept points; None = the final norm has one."""
+        names = self.kept | self.edits.keys()
+        if any(name.startswith("ln_final.") for name in names):
+            return None
+        return 1 + max((n for n in map(layer_of, names) if n is not None), default=-1)
+
     def __call__(self, name: str, x: Tensor) -> Tensor:
         for edit in self.edits.get(name, ()):
             x = edit.apply(name, x, self.context)
@@ -65,27 +72,18 @@ class RunTap:
         return x
 
 
-def kept_names(hook_names: Sequence[str], cache: Names) -> frozenset[str]:
-    """Full names of what `cache` asks for."""
-    if isinstance(cache, str):
-        return frozenset(everything(hook_names) if cache == "all" else resolve(cache, hook_names))
-    if isinstance(cache, tuple) and len(cache) == 2 and isinstance(cache[1], int):
-        return frozenset(resolve(cache, hook_names))
-    return frozenset(full for name in cache for full in resolve(name, hook_names))
-
-
 def hook_names(cfg: "GPTConfig") -> tuple[str, ...]:
     """Full names of all points a model with these settings has, as its forward pass meets them."""
-    gone = set() if cfg.positions == "learned" else {"pos_embed"}
+    missing = set() if cfg.positions == "learned" else {"pos_embed"}
     if cfg.positions != "rotary":
-        gone |= {"rot_q", "rot_k"}
+        missing |= {"rot_q", "rot_k"}
     if cfg.attn_only:
-        gone |= {"resid_mid", "mlp_in", "ln2_scale", "ln2_normalized", "pre", "post", "mlp_out"}
+        missing |= {"resid_mid", "mlp_in", "ln2_scale", "ln2_normalized", "pre", "post", "mlp_out"}
     if cfg.attn_only or not cfg.gated:
-        gone |= {"pre_linear"}
+        missing |= {"pre_linear"}
     if not cfg.qk_norm:
-        gone |= {f"{x}_norm_{y}" for x in "qk" for y in ("scale", "normalized")}
-    points = [full for short, full in SHORT.items() if short not in gone]
+        missing |= {f"{x}_norm_{y}" for x in "qk" for y in ("scale", "normalized")}
+    points = [full for short, full in SHORT.items() if short not in missing]
     inner = [full for full in points if "{}" in full]
     blocks = [full.format(layer) for layer in range(cfg.n_layers) for full in inner]
     first = [full for full in points if full.endswith("embed")]

@@ -10,6 +10,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
+from inspect import signature
 from typing import Any
 
 import torch
@@ -161,6 +163,7 @@ class BridgeModel:
         grad: bool = False,
         mask: Tensor | None = None,
         prompt_lengths: Sequence[int] | None = None,
+        logits: bool = True,
     ) -> Run:
         """One forward pass; see `LanguageModel.run`."""
         ids, real = prompts.with_mask(self.to_tokens(tokens), mask, self.cfg.n_ctx)
@@ -168,8 +171,18 @@ class BridgeModel:
             tap = RunTap.of(self.hook_names, cache, edits, ids, real, prompt_lengths, grad)
         padded = None if bool(real.all()) else real.long()
         with torch.set_grad_enabled(grad), self.hooked(tap):
-            logits = self.bridge(ids, attention_mask=padded)
-        return Run(tokens=ids, mask=real, logits=logits, cache=tap.cache if tap else {})
+            scores = self.bridge(ids, attention_mask=padded, **({} if logits else self._no_logits))
+        cached = tap.cache if tap else {}
+        return Run(tokens=ids, mask=real, logits=scores if logits else None, cache=cached)
+
+    @cached_property
+    def _no_logits(self) -> dict[str, int]:
+        """What spares the unembedding: `transformers` can give logits of the last position alone.
+
+        TransformerLens' own `return_type=None` drops them only after they were made.
+        """
+        spares = "logits_to_keep" in signature(self.bridge.original_model.forward).parameters
+        return {"logits_to_keep": 1} if spares else {}
 
     @contextmanager
     def hooked(self, tap: RunTap | None) -> Iterator[None]:

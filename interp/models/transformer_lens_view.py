@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformer_lens import ActivationCache, FactoredMatrix, HookedRootModule
@@ -16,6 +15,7 @@ from transformer_lens.hook_points import HookPoint
 
 from interp.core.errors import HookNameError, TokenError, near_misses
 from interp.core.hooks import EXPENSIVE, short_name
+from interp.core.surprisal import surprisal, weighted_mean
 from interp.models.gpt import GPT
 
 ATTENTION = tuple(f"{kind}_{part}" for kind in "Wb" for part in "QKVO")
@@ -92,10 +92,11 @@ class TransformerLensView(HookedRootModule):
         mask = mask if attention_mask is None else attention_mask.bool()
         live = {name: p for name, p in self.hook_dict.items() if _is_hooked(p)}
         rate = self.model.cfg.dropout if self.training else 0.0
-        hidden = self.model.hidden(tokens, HookTap(live) if live else None, mask=mask, rate=rate)
+        tap = HookTap(live) if live else None
+        normalized = self.model.last_hidden_state(tokens, tap, mask=mask, rate=rate)
         if return_type is None:
             return None
-        logits = self.model.to_logits(hidden)
+        logits = self.model.to_logits(normalized)
         if return_type == "logits":
             return logits
         loss = self.loss_fn(logits, tokens, mask, per_token=loss_per_token)
@@ -109,13 +110,11 @@ class TransformerLensView(HookedRootModule):
         per_token: bool = False,
     ) -> Tensor:
         """Nats of each next token (batch pos-1), or their mean over real tokens."""
-        losses = F.cross_entropy(logits[:, :-1].mT, tokens[:, 1:], reduction="none")
+        losses = surprisal(logits[:, :-1], tokens[:, 1:])
         if per_token:
             return losses
-        if attention_mask is None:
-            return losses.mean()
-        real = (attention_mask[:, :-1] & attention_mask[:, 1:]).to(losses.dtype)
-        return (losses * real).sum() / real.sum()
+        real = None if attention_mask is None else attention_mask[:, :-1] & attention_mask[:, 1:]
+        return weighted_mean(losses, real)
 
     def run_with_cache(
         self,

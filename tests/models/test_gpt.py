@@ -404,3 +404,29 @@ def test_a_gpu_agrees_with_the_cpu(any_model: GPT) -> None:
     for name, value in here.cache.items():
         torch.testing.assert_close(there.cache[name].cpu(), value, rtol=1e-3, atol=1e-3)
     assert any_model.generate(TOKENS, max_new_tokens=8, temperature=0).tokens == greedy
+
+
+@pytest.mark.parametrize("name", ["embed", ("resid_post", 0), ("pattern", 1), "final_normalized"])
+def test_a_run_without_logits_caches_the_same(any_model, name):
+    whole = any_model.run(TOKENS, cache=[name])
+    bare = any_model.run(TOKENS, cache=[name], logits=False)
+    assert bare.logits is None and list(bare.cache) == list(whole.cache)
+    for point, value in whole.cache.items():
+        assert torch.equal(bare.cache[point], value)
+
+
+def test_a_run_without_logits_stops_behind_the_last_point_it_needs(tiny_model):
+    layers = []
+    for number, block in enumerate(tiny_model.blocks):
+        block.register_forward_hook(lambda *_, number=number: layers.append(number))
+    tiny_model.run(TOKENS, cache=[("resid_pre", 0)], logits=False)
+    assert layers == [0]
+    edit = Add(hook=("resid_pre", 1), vector=torch.ones(16))
+    tiny_model.run(TOKENS, cache=[("resid_pre", 0)], edits=[edit], logits=False)
+    assert layers == [0, 0, 1]
+
+
+def test_gradients_flow_through_a_run_without_logits(tiny_model):
+    run = tiny_model.run(TOKENS, cache=[("resid_post", 0)], grad=True, logits=False)
+    run["resid_post", 0].sum().backward()
+    assert tiny_model.embed.weight.grad is not None

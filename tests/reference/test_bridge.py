@@ -88,6 +88,17 @@ def test_every_activation_is_that_of_our_own_model(pair):
             close(a[name], b[name])
 
 
+def test_a_run_without_logits_makes_those_of_one_position_and_caches_the_same(pair):
+    bridge, _ = pair
+    sizes = []
+    bridge.bridge.unembed.register_forward_hook(lambda _, __, out: sizes.append(out.shape[1]))
+    whole, bare = (bridge.run(ROWS, cache="all", logits=wanted) for wanted in (True, False))
+    assert bare.logits is None and sizes == [whole.tokens.shape[1], 1]
+    assert list(bare.cache) == list(whole.cache)
+    for name, value in whole.cache.items():
+        assert torch.equal(bare.cache[name], value), name
+
+
 def test_cache_all_leaves_the_expensive_points_out(pair):
     bridge, _ = pair
     cached = bridge.run(ROWS, cache="all").cache

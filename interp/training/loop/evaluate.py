@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from interp.core.surprisal import surprisal
 from interp.models.gpt import GPT
 from interp.training.data.batches import Batch
 from interp.training.distributed import ProcessGroup
-from interp.training.loop.objective import surprisal
 
 
 class HeldOut:

@@ -3,7 +3,8 @@
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from interp.core.surprisal import surprisal
 
 
 class Objective(nn.Module):
@@ -28,14 +29,6 @@ class Objective(nn.Module):
         nats = surprisal(self.model(tokens[:, :-1]), tokens[:, 1:])
         weights = weights[:, 1:]
         return (nats * weights).sum(), (nats.detach() * (weights > 0)).sum()
-
-
-def surprisal(
-    logits: Float[Tensor, "batch pos d_vocab"], targets: Int[Tensor, "batch pos"]
-) -> Float[Tensor, "batch pos"]:
-    """Negative log-probability of each target, in nats, in fp32."""
-    nats = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="none")
-    return nats.view(targets.shape)
 
 
 def counts(weights: Float[Tensor, "batch pos"]) -> Float[Tensor, "2"]:
