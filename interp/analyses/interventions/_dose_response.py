@@ -1,93 +1,42 @@
-"""Counts over doses, directions and prompts, and what follows from them."""
+"""A measure at many strengths of one direction, beside the same strengths of random ones."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
+from einops import repeat
 from jaxtyping import Float
 from torch import Tensor
 
 from interp.analyses.interventions._steered_generation import (
-    Marks,
-    Outcome,
-    Plan,
-    carry_out,
-    repetition,
+    GeneratedRows,
+    SteeredRows,
+    added_by_row,
+    generate_rows,
 )
+from interp.analyses.interventions._text_counts import Ratio, TextReader, text_ratios
 from interp.core.edits import Where
 from interp.core.errors import ReadoutError
 from interp.core.protocols import LanguageModel
-from interp.core.statistics.intervals import (
-    UNKNOWN,
-    Interval,
-    bootstrap,
-    bootstrap_ratio,
-    clopper_pearson,
-)
-
-Reader = Callable[[str, str], Marks]
-"""Takes a prompt and the text that followed it."""
+from interp.core.statistics.intervals import UNKNOWN
 
 LEAST_WELL_FORMED = 0.9
-MEASURES = {
-    "rate": ("hits", "mentions"),
-    "well_formed": ("well_formed", "sentences"),
-    "consistent": ("consistent", "well_formed"),
-    "loss_nats_per_token": ("loss", "tokens"),
-    "kl_nats_per_token": ("kl", "tokens"),
-    "repetition": ("repeated", "trigrams"),
-}
-SHARES = {"rate", "well_formed", "consistent", "repetition"}
+SHARES = ("rate", "well_formed", "consistent", "repetition")
+MEASURES = (*SHARES[:3], "loss_nats_per_token", "kl_nats_per_token", "repetition")
+TRIALS = SHARES[:3]
+
+Ratios = dict[str, Ratio]
+"""By measure, over "dose direction text"."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tally:
-    """Sums of each text: what `Marks` counts, and nats, tokens and repeated trigrams."""
-
-    hits: Float[Tensor, "dose direction prompt"]
-    mentions: Float[Tensor, "dose direction prompt"]
-    sentences: Float[Tensor, "dose direction prompt"]
-    well_formed: Float[Tensor, "dose direction prompt"]
-    consistent: Float[Tensor, "dose direction prompt"]
-    loss: Float[Tensor, "dose direction prompt"]
-    kl: Float[Tensor, "dose direction prompt"]
-    tokens: Float[Tensor, "dose direction prompt"]
-    repeated: Float[Tensor, "dose direction prompt"]
-    trigrams: Float[Tensor, "dose direction prompt"]
-
-    def ratio(self, part: str, whole: str) -> Float[Tensor, "dose direction"]:
-        """Sum over prompts of one count over another; nan where there is nothing."""
-        return getattr(self, part).sum(-1) / getattr(self, whole).sum(-1)
-
-    def interval(self, dose: int, part: str, whole: str, seed: int) -> Interval:
-        """The same for the first direction at one dose, with its interval over prompts."""
-        parts, wholes = getattr(self, part)[dose, 0], getattr(self, whole)[dose, 0]
-        found = bootstrap_ratio(parts, wholes, seed=seed)
-        bounded = part in ("hits", "well_formed", "consistent")
-        if bounded and found.value in (0.0, 1.0):
-            # Every prompt agreed; the bootstrap would call that certain.
-            return clopper_pearson(round(found.value * found.n), found.n)
-        return found
-
-    def gain(self, dose: int, base: int, seed: int) -> Interval:
-        """Rate at a dose less the rate at another, over the same prompts."""
-        hits, mentions = self.hits[:, 0], self.mentions[:, 0]
-
-        def difference(weights: Tensor) -> Tensor:
-            here, there = (weights @ hits[i] / (weights @ mentions[i]) for i in (dose, base))
-            return here - there
-
-        return bootstrap(difference, hits.shape[1], seed=seed)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bench:
+class DoseExperiment:
     """What stays the same while doses and directions change.
 
     Attributes:
         model: to steer.
         prompts: texts to continue.
-        read: counts what a text mentions.
+        read: counts what a text says: `rate`, `well_formed` and `consistent`.
         graded: whether `read` knows which sentences are well formed.
         where: positions that are edited.
         n_tokens: to generate.
@@ -97,14 +46,14 @@ class Bench:
 
     model: LanguageModel
     prompts: tuple[str, ...]
-    read: Reader
+    read: TextReader
     graded: bool
     where: Where
     n_tokens: int
     temperature: float
     seed: int
 
-    def sweep(
+    def measure(
         self,
         site: tuple[str, int],
         vectors: Float[Tensor, "direction d_model"],
@@ -112,55 +61,50 @@ class Bench:
         *,
         prompts: int | None = None,
         check: bool = False,
-    ) -> tuple[Tally, list[str]]:
+    ) -> tuple[Ratios, list[str]]:
         """Every dose of every vector on the first `prompts` prompts, and the texts in that order.
 
         Raises:
             ReadoutError: `check` is set and at dose 0 the tokens are not the unsteered ones.
         """
         texts = self.prompts[:prompts]
-        plan = Plan(
-            prompts=tuple(tuple(self.model.tokenizer.encode(text)) for text in texts),
-            **_grid(vectors, doses, len(texts)),
-            site=site,
-            where=self.where,
-            n_tokens=self.n_tokens,
-            temperature=self.temperature,
-            seed=self.seed,
-        )
-        outcome = carry_out(self.model, plan)
+        rows = self._rows(site, vectors, doses, texts)
+        generated = generate_rows(self.model, rows)
         if check:
-            check_rest(self.model, plan, outcome)
+            check_rest(self.model, rows, generated)
         shape = (len(doses), len(vectors), len(texts))
-        return tally(outcome, self.read, texts, shape), outcome.texts
+        return text_ratios(generated, self.read, texts, shape), generated.texts
+
+    def _rows(
+        self,
+        site: tuple[str, int],
+        vectors: Float[Tensor, "direction d_model"],
+        doses: Sequence[float],
+        texts: Sequence[str],
+    ) -> SteeredRows:
+        """A row for each dose, direction and prompt, in this order."""
+        sizes = {"dose": len(doses), "direction": len(vectors), "text": len(texts)}
+        rows = "(dose direction text)"
+        strengths = torch.tensor(doses, dtype=torch.float32)
+        edit = added_by_row(
+            site,
+            repeat(vectors, f"direction d_model -> {rows} d_model", **sizes),
+            repeat(strengths, f"dose -> {rows}", **sizes),
+            self.where,
+            self.model.cfg.n_ctx,
+        )
+        arms = len(doses) * len(vectors)
+        prompts = [self.model.tokenizer.encode(text) for text in texts]
+        return SteeredRows(
+            prompts=prompts * arms,
+            # By prompt alone: rows of one prompt share their random numbers.
+            seeds=[self.seed * 1_000_003 + i for i in range(len(texts))] * arms,
+            edits=[edit],
+            sampling={"max_new_tokens": self.n_tokens, "temperature": self.temperature},
+        )
 
 
-def _grid(
-    vectors: Float[Tensor, "direction d_model"], doses: Sequence[float], n_prompts: int
-) -> dict[str, Tensor]:
-    """A row for each dose, direction and prompt, in this order."""
-    sizes = (len(doses), len(vectors), n_prompts)
-    axes = torch.meshgrid(*map(torch.arange, sizes), indexing="ij")
-    dose, direction, prompt = (axis.flatten() for axis in axes)
-    strengths = torch.tensor(doses, dtype=torch.float32)
-    return {"prompt": prompt, "vectors": vectors[direction], "doses": strengths[dose]}
-
-
-def tally(
-    outcome: Outcome, read: Reader, prompts: Sequence[str], shape: tuple[int, int, int]
-) -> Tally:
-    """Read every text and sum."""
-    counts: dict[str, list[float]] = {}
-    for row, (tokens, text) in enumerate(zip(outcome.tokens, outcome.texts, strict=True)):
-        found = vars(read(prompts[row % len(prompts)], text)) | repetition(tokens)
-        for name, number in found.items():
-            counts.setdefault(name, []).append(number)
-    sums = {"loss": outcome.loss_nats, "kl": outcome.kl_nats, "tokens": outcome.lengths}
-    filled = {name: torch.tensor(rows) for name, rows in counts.items()} | sums
-    return Tally(**{name: rows.double().view(shape) for name, rows in filled.items()})
-
-
-def check_rest(model: LanguageModel, plan: Plan, outcome: Outcome) -> None:
+def check_rest(model: LanguageModel, rows: SteeredRows, generated: GeneratedRows) -> None:
     """Rows of dose 0 must be the very tokens of the unedited model.
 
     The unedited model gets the same batch, for another batch may round otherwise.
@@ -168,9 +112,10 @@ def check_rest(model: LanguageModel, plan: Plan, outcome: Outcome) -> None:
     Raises:
         ReadoutError: they are not, so the other doses cannot be trusted either.
     """
-    plain = carry_out(model, plan, edited=False)
-    at_rest = torch.nonzero(plan.doses == 0).flatten().tolist()
-    wrong = [row for row in at_rest if plain.tokens[row] != outcome.tokens[row]]
+    plain = generate_rows(model, replace(rows, edits=[]))
+    (edit,) = rows.edits
+    at_rest = torch.nonzero(edit.scale == 0).flatten().tolist()
+    wrong = [row for row in at_rest if plain.tokens[row] != generated.tokens[row]]
     if wrong:
         raise ReadoutError(
             f"At dose 0 the tokens must be those of the unsteered model; {len(wrong)} of "
@@ -179,49 +124,61 @@ def check_rest(model: LanguageModel, plan: Plan, outcome: Outcome) -> None:
         )
 
 
-def best_dose(counts: Tally, doses: Sequence[float], graded: bool) -> list[int]:
+def best_doses(ratios: Ratios, doses: Sequence[float], graded: bool) -> list[int]:
     """For each direction, the dose above 0 with the highest rate that leaves the text whole.
 
     Whole: 90 % of sentences well formed, where that is known. -1 where no dose raises the rate.
     """
-    rates = counts.ratio("hits", "mentions").nan_to_num(-1.0)
+    rates = ratios["rate"].value.nan_to_num(-1.0)
     allowed = torch.tensor(doses)[:, None].expand_as(rates) > 0
     if graded:
-        allowed = allowed & (counts.ratio("well_formed", "sentences") >= LEAST_WELL_FORMED)
+        allowed = allowed & (ratios["well_formed"].value >= LEAST_WELL_FORMED)
     allowed = allowed & (rates > rates[doses.index(0.0)])
-    highest, at = torch.where(allowed, rates, -1.0).max(0)
-    return torch.where(highest >= 0, at, -1).tolist()
+    highest, dose = torch.where(allowed, rates, -1.0).max(0)
+    return torch.where(highest >= 0, dose, -1).tolist()
 
 
-def compare(
-    main: Tally, control: Tally, doses: Sequence[float], graded: bool, seed: int
+def dose_response(
+    main: Ratios, control: Ratios, doses: Sequence[float], graded: bool, seed: int
 ) -> dict[str, object]:
-    """Measures, the random band, the best dose and how far it stands out.
+    """Measures, those of the random directions, the best dose and how far it stands out.
 
-    Random directions continue fewer prompts, so what is compared is the change from dose 0.
+    Returns:
+        Fields of `Steering`.
     """
     rest = doses.index(0.0)
-    measures, drawn = {}, {}
-    for name, ratio in MEASURES.items():
-        measures[name] = tuple(main.interval(dose, *ratio, seed) for dose in range(len(doses)))
-        values = control.ratio(*ratio)
-        moved = values - values[rest] + measures[name][rest].value
-        drawn[name] = moved.clamp(0, 1) if name in SHARES else moved
-    [best], others = best_dose(main, doses, graded), best_dose(control, doses, graded)
-    gain = main.gain(best, rest, seed) if best >= 0 else UNKNOWN
-    rates = drawn["rate"]
+    measures, random = {}, {}
+    for name in MEASURES:
+        intervals = [
+            main[name].interval(dose, 0, seed=seed, trials=name in TRIALS)
+            for dose in range(len(doses))
+        ]
+        measures[name] = tuple(intervals)
+        # Random directions continue fewer prompts, whose level may differ by chance; so only their
+        # change from dose 0 is taken, and added to where the direction itself starts.
+        values = control[name].value
+        moved = values - values[rest] + intervals[rest].value
+        random[name] = moved.clamp(0, 1) if name in SHARES else moved
+    [best], others = best_doses(main, doses, graded), best_doses(control, doses, graded)
+    rates = random["rate"]
+    fields = {"measures": measures, "random": random, "best": best}
+    if best < 0:
+        return fields | {"gain": UNKNOWN, "z": float("nan"), "p": 1.0}
+    gain = main["rate"].difference((best, 0), (rest, 0), seed)
     gains = [float(rates[i, k] - rates[rest, k]) if i >= 0 else 0.0 for k, i in enumerate(others)]
-    as_much = sum(other >= gain.value for other in gains)
-    return {
-        "measures": measures,
-        "random": drawn,
-        "best": best,
+    return fields | {
         "gain": gain,
-        "z": _z(measures["rate"][best].value, rates[best]) if best >= 0 else float("nan"),
-        "p": (as_much + 1) / (len(gains) + 1) if best >= 0 else 1.0,
+        "z": _z(measures["rate"][best].value, rates[best]),
+        "p": _p(gain.value, gains),
     }
 
 
-def _z(value: float, drawn: Float[Tensor, " direction"]) -> float:
-    known = drawn[~drawn.isnan()]
+def _z(value: float, random: Float[Tensor, " direction"]) -> float:
+    known = random[~random.isnan()]
     return float((value - known.mean()) / known.std()) if len(known) > 1 else float("nan")
+
+
+def _p(gain: float, gains: Sequence[float]) -> float:
+    # The direction had its pick of the doses, so each random one gets its own best dose too. It
+    # counts among the draws itself: by chance alone, it is as likely as any to be the largest.
+    return (sum(other >= gain for other in gains) + 1) / (len(gains) + 1)

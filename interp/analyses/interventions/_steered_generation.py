@@ -1,73 +1,52 @@
-"""Many doses and directions in one generation, and what each did to the text.
+"""Many runs in one generation, each row under an edit of its own, and what that cost the text.
 
-The dose stands on the batch axis: every row has its own vector and strength, and rows of one prompt
-share their random numbers, so that two doses differ by the dose alone.
+Every row has its own vector and strength at the same places, and rows that share a seed share their
+random numbers, so that two of them differ by the edit alone. One such batch is a dose-response
+curve (`steering`), or an edit beside random ones (`steering_metrics`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
+from einops import repeat
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.core.edits import Add, Where
+from interp.core.hooks import Name
 from interp.core.protocols import LanguageModel
-from interp.worlds.world import Sentence, World
+from interp.methods.distributions import kl_divergence
 
 MOST_ROWS, MOST_LOGITS = 1024, 2**25
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """Rows to generate: which prompt, along which vector, how strongly.
+class SteeredRows:
+    """Rows to generate.
 
     Attributes:
-        prompts: token ids, all of them real.
-        prompt: of each row, as a number.
-        vectors: a row's direction times the site's median norm.
-        doses: in shares of the site's median norm.
-        site: hook point.
-        where: positions that are edited.
-        n_tokens: to generate.
-        temperature: of the sampling; 0 is greedy.
-        seed: row draws are a function of this, of the prompt and of nothing else.
+        prompts: token ids of each row, all of them real.
+        seeds: of each row; its draws are a function of this and of nothing else.
+        edits: of the whole batch, each with a vector and a strength a row (`added_by_row`).
+        sampling: further options of `generate`, the same for all rows.
     """
 
-    prompts: tuple[tuple[int, ...], ...]
-    prompt: Int[Tensor, " batch"]
-    vectors: Float[Tensor, "batch d_model"]
-    doses: Float[Tensor, " batch"]
-    site: tuple[str, int]
-    where: Where
-    n_tokens: int
-    temperature: float
-    seed: int
-
-    def rows(self, part: slice) -> list[list[int]]:
-        """The prompts of these rows."""
-        return [list(self.prompts[i]) for i in self.prompt[part].tolist()]
-
-    def seeds(self, part: slice) -> list[int]:
-        """A seed a row: the same for all rows of one prompt."""
-        return [self.seed * 1_000_003 + i for i in self.prompt[part].tolist()]
-
-    def edit(self, part: slice, width: int) -> Add:
-        """The one edit that steers all these rows, each its own way."""
-        vectors = self.vectors[part]
-        # (batch, pos, d) without a copy: the same vector at every position.
-        spread = vectors[:, None].expand(-1, width, -1)
-        return Add(hook=self.site, vector=spread, scale=self.doses[part], where=self.where)
+    prompts: Sequence[Sequence[int]]
+    seeds: Sequence[int]
+    edits: Sequence[Add]
+    sampling: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class GeneratedRows:
     """What came of each row.
 
     Attributes:
         tokens: generated ids.
         texts: generated text.
-        loss_nats: summed over a row's generated tokens, under the model *without* the edit.
+        loss_nats: summed over a row's generated tokens, under the model *without* the edits.
         kl_nats: KL(edited || unedited), summed over the same positions.
         lengths: generated tokens of each row.
     """
@@ -79,14 +58,29 @@ class Outcome:
     lengths: Int[Tensor, " batch"]
 
 
-def carry_out(model: LanguageModel, plan: Plan, *, edited: bool = True) -> Outcome:
-    """Generate every row of the plan, then weigh what came under the unedited model.
+def added_by_row(
+    hook: Name,
+    vectors: Float[Tensor, "batch d_model"],
+    strengths: Float[Tensor, " batch"],
+    where: Where,
+    width: int,
+) -> Add:
+    """An edit that adds to each row of a batch its own vector, at each of `width` positions."""
+    # A view: the same memory stands for every position.
+    spread = repeat(vectors, "batch d_model -> batch pos d_model", pos=width)
+    return Add(hook=hook, vector=spread, scale=strengths, where=where)
 
-    Without `edited` the same rows are generated unsteered, in the same batches.
-    """
-    starts = range(0, len(plan.prompt), MOST_ROWS)
-    parts = [_carry_out(model, plan, slice(i, i + MOST_ROWS), edited) for i in starts]
-    return Outcome(
+
+def rows_of(edits: Sequence[Add], part: slice) -> list[Add]:
+    """The edits for some of the rows only."""
+    return [replace(edit, vector=edit.vector[part], scale=edit.scale[part]) for edit in edits]
+
+
+def generate_rows(model: LanguageModel, rows: SteeredRows) -> GeneratedRows:
+    """Generate every row, then weigh what came under the unedited model."""
+    starts = range(0, len(rows.prompts), MOST_ROWS)
+    parts = [_generate(model, rows, slice(start, start + MOST_ROWS)) for start in starts]
+    return GeneratedRows(
         tokens=[row for part in parts for row in part.tokens],
         texts=[text for part in parts for text in part.texts],
         loss_nats=torch.cat([part.loss_nats for part in parts]),
@@ -95,53 +89,47 @@ def carry_out(model: LanguageModel, plan: Plan, *, edited: bool = True) -> Outco
     )
 
 
-def _carry_out(model: LanguageModel, plan: Plan, part: slice, edited: bool) -> Outcome:
-    rows = plan.rows(part)
-    edits = [plan.edit(part, model.cfg.n_ctx)] if edited else []
-    made = model.generate(
-        rows,
-        edits=edits,
-        max_new_tokens=plan.n_tokens,
-        temperature=plan.temperature,
-        seed=plan.seeds(part),
-        top=0,
+def _generate(model: LanguageModel, rows: SteeredRows, part: slice) -> GeneratedRows:
+    prompts, edits = [list(row) for row in rows.prompts[part]], rows_of(rows.edits, part)
+    generation = model.generate(
+        prompts, edits=edits, seed=list(rows.seeds[part]), top=0, **rows.sampling
     )
-    loss, kl = damage(model, rows, made.tokens, edits)
-    lengths = torch.tensor([len(row) for row in made.tokens])
-    return Outcome(
-        tokens=made.tokens, texts=made.texts, loss_nats=loss, kl_nats=kl, lengths=lengths
+    loss, kl = _damage(model, prompts, generation.tokens, edits)
+    lengths = torch.tensor([len(row) for row in generation.tokens])
+    return GeneratedRows(
+        tokens=generation.tokens,
+        texts=generation.texts,
+        loss_nats=loss,
+        kl_nats=kl,
+        lengths=lengths,
     )
 
 
-def damage(
+def _damage(
     model: LanguageModel,
     prompts: Sequence[list[int]],
-    made: Sequence[list[int]],
+    generated: Sequence[list[int]],
     edits: Sequence[Add],
 ) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
     """Loss of the generated tokens under the unedited model, and KL(edited || unedited), summed."""
-    rows = [prompt + new for prompt, new in zip(prompts, made, strict=True)]
+    rows = [prompt + new for prompt, new in zip(prompts, generated, strict=True)]
     width = max(map(len, rows))
     device = model.device
     tokens = torch.tensor([[0] * (width - len(r)) + r for r in rows], device=device)
     mask = torch.tensor([[False] * (width - len(r)) + [True] * len(r) for r in rows], device=device)
     lengths = [len(prompt) for prompt in prompts]
-    new = torch.tensor([len(row) for row in made], device=device)
+    new = torch.tensor([len(row) for row in generated], device=device)
     # Whole vocabularies for all rows at once would not fit the memory for a large one.
     size = max(1, MOST_LOGITS // (width * model.cfg.d_vocab))
     parts = []
     for start in range(0, len(rows), size):
         part = slice(start, start + size)
-        known = {"mask": mask[part], "prompt_lengths": lengths[part]}
-        plain = model.run(tokens[part], **known).logits
-        few = [_rows_of(edit, part) for edit in edits]
-        edited = model.run(tokens[part], **known, edits=few).logits if few else plain
+        real = {"mask": mask[part], "prompt_lengths": lengths[part]}
+        plain = model.run(tokens[part], **real).logits
+        few = rows_of(edits, part)
+        edited = model.run(tokens[part], **real, edits=few).logits if few else plain
         parts.append(_sums(tokens[part], new[part], plain, edited))
     return tuple(torch.cat(sums).cpu() for sums in zip(*parts, strict=True))
-
-
-def _rows_of(edit: Add, part: slice) -> Add:
-    return replace(edit, vector=edit.vector[part], scale=edit.scale[part])
 
 
 def _sums(
@@ -150,60 +138,9 @@ def _sums(
     plain: Float[Tensor, "batch pos d_vocab"],
     edited: Float[Tensor, "batch pos d_vocab"],
 ) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
-    plain, edited = (x[:, :-1].float().log_softmax(-1) for x in (plain, edited))
+    plain, edited = (logits[:, :-1].float().log_softmax(-1) for logits in (plain, edited))
     width = tokens.shape[1]
     # The position that predicts token t is t - 1, so these are the last `new` of the width - 1.
     counted = torch.arange(width - 1, device=tokens.device) >= width - 1 - new[:, None]
     loss = -plain.gather(-1, tokens[:, 1:, None])[..., 0]
-    kl = (edited.exp() * (edited - plain)).sum(-1)
-    return (loss * counted).sum(1), (kl * counted).sum(1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Marks:
-    """What a world reads in one generated text.
-
-    Attributes:
-        hits: mentions of the concept.
-        mentions: mentions of any concept of its group.
-        sentences: whole sentences that were generated.
-        well_formed: of these, sentences of the grammar.
-        consistent: of the well-formed, true of the story so far.
-    """
-
-    hits: int
-    mentions: int
-    sentences: int
-    well_formed: int
-    consistent: int
-
-
-def mark(world: World, prompt: str, text: str, word: str, among: Sequence[str]) -> Marks:
-    """Read prompt and text as one story; count only sentences that begin in the text."""
-    new = [s for s in world.parse(prompt + text).sentences if s.span[1] > len(prompt)]
-    shown = [concept for sentence in new for concept in sentence.concepts if concept in among]
-    return Marks(
-        hits=shown.count(word),
-        mentions=len(shown),
-        sentences=len(new),
-        well_formed=sum(sentence.well_formed for sentence in new),
-        consistent=sum(_consistent(sentence) for sentence in new),
-    )
-
-
-def word_marks(text: str, words: Sequence[str]) -> Marks:
-    """Without a world: how many of the text's words are among `words`."""
-    said = [word.strip(".,;:!?\"'()").lower() for word in text.split()]
-    wanted = {word.lower() for word in words}
-    hits = sum(word in wanted for word in said)
-    return Marks(hits=hits, mentions=len(said), sentences=0, well_formed=0, consistent=0)
-
-
-def repetition(tokens: Sequence[int]) -> dict[str, int]:
-    """How many trigrams of a row stood in it before, and how many there are."""
-    grams = [tuple(tokens[i : i + 3]) for i in range(len(tokens) - 2)]
-    return {"repeated": len(grams) - len(set(grams)), "trigrams": len(grams)}
-
-
-def _consistent(sentence: Sentence) -> bool:
-    return bool(sentence.well_formed and sentence.consistent)
+    return (loss * counted).sum(1), (kl_divergence(edited, plain) * counted).sum(1)

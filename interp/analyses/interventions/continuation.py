@@ -1,9 +1,13 @@
-"""One prompt continued twice with the same random numbers: as the model is, and with edits."""
+"""One prompt continued twice with the same random numbers: as the model is, and with edits.
 
-import math
+Its question is where a text turns: any edits (not only those that add a vector), one pair of texts,
+every token of both with its alternatives. How often that happens is what `steering_metrics` and
+`steering` measure.
+"""
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -11,13 +15,12 @@ from torch import Tensor
 
 from interp.core.errors import TokenError
 from interp.core.protocols import LanguageModel
+from interp.methods.distributions import kl_divergence
 from interp.methods.prompts import displayed, one_row
 from interp.results.provenance import provenance
 from interp.results.result import Result
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from interp.core.edits import Edit
 
 Candidates = tuple[tuple[tuple[str, float], ...], ...]
@@ -31,16 +34,16 @@ class Continuation(Result):
     Attributes:
         base_text: what follows in the model as it is.
         steered_text: what follows under the edits, drawn with the same random numbers.
-        base_tokens: of the first, for display.
-        steered_tokens: of the second, for display.
+        base_tokens: of the base text, for display.
+        steered_tokens: of the steered text, for display.
         parted: number of the first token in which they differ; -1 when they are the same.
         kl_nats: KL(edited || unedited) before each steered token, after the steered text so far.
-        base_kl_nats: the same along the base text.
+        base_kl_nats: KL(edited || unedited) before each base token, after the base text so far.
         log_prob_nats: of each steered token under the unedited model.
         steered_log_prob_nats: of each steered token under the edits.
         base_log_prob_nats: of each base token under the unedited model.
         before: the most probable tokens before each steered token, unedited, with probabilities.
-        after: the same under the edits.
+        after: the most probable tokens before each steered token, edited, with probabilities.
     """
 
     base_text: str
@@ -55,6 +58,17 @@ class Continuation(Result):
     base_log_prob_nats: Float[Tensor, " base_pos"]
     before: Candidates
     after: Candidates
+    columns: ClassVar = {
+        "kl_nats": "kl_nats",
+        "log_prob_nats": "log_prob_nats",
+        "steered_log_prob_nats": "steered_log_prob_nats",
+        "base_kl_nats": "base_kl_nats",
+        "base_log_prob_nats": "base_log_prob_nats",
+    }
+    labels: ClassVar = {
+        "token": ("pos", "steered_tokens"),
+        "base_token": ("base_pos", "base_tokens"),
+    }
 
     @property
     def same(self) -> bool:
@@ -82,29 +96,8 @@ class Continuation(Result):
             f"{self.finding()}. KL(edited || unedited) before each token of the steered text, both "
             "models having read the same steered text so far. Control: the base text, written by "
             "the unedited model with the same random numbers. n = 1 pair of texts: how often "
-            "this happens, beside random directions, is what `steering_metrics` tells."
+            "this happens, beside random directions, is what `steering_metrics` measures."
         )
-
-    def frame(self) -> "pd.DataFrame":
-        """One row a token of either text."""
-        import pandas as pd
-
-        steered = {
-            "text": "steered",
-            "token": self.steered_tokens,
-            "kl_nats": self.kl_nats.tolist(),
-            "log_prob_nats": self.log_prob_nats.tolist(),
-            "steered_log_prob_nats": self.steered_log_prob_nats.tolist(),
-        }
-        base = {
-            "text": "base",
-            "token": self.base_tokens,
-            "kl_nats": self.base_kl_nats.tolist(),
-            "log_prob_nats": self.base_log_prob_nats.tolist(),
-            "steered_log_prob_nats": math.nan,
-        }
-        tables = [pd.DataFrame(rows).rename_axis("pos").reset_index() for rows in (base, steered)]
-        return pd.concat(tables, ignore_index=True)
 
 
 def continuation(
@@ -146,12 +139,12 @@ def continuation(
     steered = model.generate(prompt, edits=edits, **options, seed=seed, top=0)
     if not base.tokens[0] or not steered.tokens[0]:
         raise TokenError(
-            f"Room for one more token or more was needed; the prompt has {len(prompt_ids)} tokens "
-            f"and {max_new_tokens} are to be written in a context of {model.cfg.n_ctx}. Give a "
-            "shorter prompt."
+            f"A continuation needs room for one more token or more; got a prompt of "
+            f"{len(prompt_ids)} tokens and {max_new_tokens} to write in a context of "
+            f"{model.cfg.n_ctx}. Give a shorter prompt."
         )
-    along_base = _compared(model, prompt_ids, base.tokens[0], edits)
-    along_steered = _compared(model, prompt_ids, steered.tokens[0], edits)
+    along_base = _compare(model, prompt_ids, base.tokens[0], edits)
+    along_steered = _compare(model, prompt_ids, steered.tokens[0], edits)
     return Continuation(
         base_text=base.text,
         steered_text=steered.text,
@@ -172,8 +165,16 @@ def continuation(
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Compared:
-    """What the two models say of the same text."""
+class _Comparison:
+    """What the two models say of the same text.
+
+    Attributes:
+        kl: KL(edited || unedited) before each token.
+        plain: log-probability of each token, unedited.
+        edited: log-probability of each token under the edits.
+        before: the most probable tokens, unedited.
+        after: the most probable tokens under the edits.
+    """
 
     kl: Float[Tensor, " pos"]
     plain: Float[Tensor, " pos"]
@@ -183,24 +184,23 @@ class _Compared:
 
 
 @torch.no_grad()
-def _compared(
-    model: LanguageModel, prompt: list[int], made: list[int], edits: "Sequence[Edit]"
-) -> _Compared:
+def _compare(
+    model: LanguageModel, prompt: list[int], generated: list[int], edits: "Sequence[Edit]"
+) -> _Comparison:
     """KL, log-probabilities and candidates before each written token, both fed the same text."""
-    tokens = torch.tensor([prompt + made], device=model.device)
-    known = {"prompt_lengths": [len(prompt)]}
+    tokens = torch.tensor([prompt + generated], device=model.device)
+    # An edit may act on generated positions only, so the run must know where the prompt ends.
+    lengths = [len(prompt)]
     both = [
-        model.run(tokens, **known, edits=each).logits[0, len(prompt) - 1 : -1]
+        model.run(tokens, prompt_lengths=lengths, edits=each).logits[0, len(prompt) - 1 : -1]
         for each in ((), edits)
     ]
     plain, edited = (logits.double().cpu().log_softmax(-1) for logits in both)
-    at = torch.tensor(made)[:, None]
-    # A probability of 0 adds nothing, where its logarithm would make it nan.
-    terms = torch.where(edited.isneginf(), 0.0, edited.exp() * (edited - plain))
-    return _Compared(
-        kl=terms.sum(-1).clamp_min(0.0),
-        plain=plain.gather(-1, at)[:, 0],
-        edited=edited.gather(-1, at)[:, 0],
+    written = torch.tensor(generated)[:, None]
+    return _Comparison(
+        kl=kl_divergence(edited, plain).clamp_min(0.0),
+        plain=plain.gather(-1, written)[:, 0],
+        edited=edited.gather(-1, written)[:, 0],
         before=_best(model, plain),
         after=_best(model, edited),
     )

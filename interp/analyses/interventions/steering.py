@@ -1,18 +1,28 @@
-"""What a concept's direction does to generated text: gain and damage against dose."""
+"""What a concept's direction does to generated text: gain and damage against dose.
+
+Its question is how much: many doses of one direction, over many prompts, and the dose at which the
+gain is largest. `steering_metrics` asks what one dose (of any edits) does to one prompt over many
+seeds, `continuation` what it does to one text, token by token. All three write and weigh texts by
+the same code (`_steered_generation`).
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import log
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, ClassVar, Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.analyses.interventions._dose_response import Bench, compare
-from interp.analyses.interventions._site_search import candidates, screened
-from interp.analyses.interventions._steered_generation import Marks, mark, word_marks
+from interp.analyses.interventions._dose_response import (
+    LEAST_WELL_FORMED,
+    DoseExperiment,
+    dose_response,
+)
+from interp.analyses.interventions._random_controls import random_band
+from interp.analyses.interventions._site_search import candidate_concepts, search_sites
+from interp.analyses.interventions._text_counts import word_counts, world_counts
 from interp.analyses.probing.concept import Concept
 from interp.core.edits import Where
 from interp.core.errors import ConfigError, NotEnoughDataError
@@ -26,12 +36,9 @@ from interp.results.provenance import provenance
 from interp.results.result import Result
 from interp.worlds.world import World
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 DOSES = (-1.0, -0.5, 0.0, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0, 1.5, 2.0)
-SHOWN, SCREENED = 3, 24
-LEAST_WELL_FORMED, MOST_LOSS_RATIO = 0.9, 1.5
+N_EXAMPLE_TEXTS, N_SCREENING_PROMPTS, FIRST_SCREENING_STORY = 3, 24, 500_000
+MOST_LOSS_RATIO = 1.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +105,9 @@ class Steering(Result):
     screened: dict[str, float]
     prompts: tuple[str, ...]
     texts: tuple[tuple[str, ...], ...]
+    columns: ClassVar = {"value": "measures", "random": "random"}
+    axes: ClassVar = {"measures": "measure dose", "random": "measure dose direction"}
+    labels: ClassVar = {"dose": ("dose", "doses")}
 
     @property
     def base(self) -> Interval:
@@ -111,10 +121,7 @@ class Steering(Result):
 
     def band(self, name: str = "rate") -> tuple[Float[Tensor, " dose"], Float[Tensor, " dose"]]:
         """Lowest and highest of the random directions at each dose; nan where none has a value."""
-        drawn = self.random[name]
-        low, high = drawn.nan_to_num(torch.inf).amin(1), drawn.nan_to_num(-torch.inf).amax(1)
-        known = ~drawn.isnan().all(1)
-        return torch.where(known, low, torch.nan), torch.where(known, high, torch.nan)
+        return random_band(self.random[name])
 
     def zones(self) -> tuple[Zone, ...]:
         """The doses from lowest to highest as weak, useful and breaking stretches.
@@ -124,14 +131,14 @@ class Steering(Result):
         """
         kinds = [self._kind(i) for i in range(len(self.doses))]
         ends = [(a + b) / 2 for a, b in pairwise(self.doses)]
-        found: list[Zone] = []
+        zones: list[Zone] = []
         for kind, low, high in zip(
             kinds, [self.doses[0], *ends], [*ends, self.doses[-1]], strict=True
         ):
-            if found and found[-1].kind == kind:
-                low = found.pop().low
-            found.append(Zone(kind=kind, low=low, high=high))
-        return tuple(found)
+            if zones and zones[-1].kind == kind:
+                low = zones.pop().low
+            zones.append(Zone(kind=kind, low=low, high=high))
+        return tuple(zones)
 
     def _kind(self, dose: int) -> Literal["weak", "useful", "breaks"]:
         rest = self.doses.index(0.0)
@@ -205,19 +212,6 @@ class Steering(Result):
             )
         return "WARNING: it does not leave the random band: this is no evidence of steering."
 
-    def frame(self) -> "pd.DataFrame":
-        """One row a dose and measure, with the random directions' lowest and highest."""
-        import pandas as pd
-
-        rows = []
-        for name, intervals in self.measures.items():
-            columns = self.doses, intervals, *map(Tensor.tolist, self.band(name))
-            for dose, i, low, high in zip(*columns, strict=True):
-                spread = {"random_low": low, "random_high": high}
-                found = {"value": i.value, "low": i.low, "high": i.high, "prompts": i.n}
-                rows.append({"dose": dose, "measure": name} | found | spread)
-        return pd.DataFrame(rows)
-
 
 def steering(
     model: LanguageModel,
@@ -281,18 +275,19 @@ def steering(
     call = dict(locals())
     doses = tuple(sorted({0.0, *map(float, doses)}))
     word, among = _what(concept, world, words)
-    bench = _bench(model, call, word, among, n_prompts)
-    tried: dict[str, float] = {}
+    experiment = _experiment(model, call, word, among, n_prompts)
+    gains: dict[str, float] = {}
     if isinstance(concept, str):
-        chosen, place, tried = _screen(model, call, among)
-        bench = replace(bench, where=place)
+        chosen, where_written, gains = _screen(model, call, among)
+        experiment = replace(experiment, where=where_written)
     else:
         chosen = concept.on(model)
     unit = chosen.median_norm
-    main, texts = bench.sweep(chosen.site, chosen.direction[None] * unit, doses, check=True)
-    drawn = random_directions(n_random, len(chosen.direction), seed=seed) * unit
-    control, _ = bench.sweep(chosen.site, drawn, doses, prompts=n_random_prompts)
-    shown = [texts[i * len(bench.prompts) :][:SHOWN] for i in range(len(doses))]
+    main, texts = experiment.measure(chosen.site, chosen.direction[None] * unit, doses, check=True)
+    random = random_directions(n_random, len(chosen.direction), seed=seed) * unit
+    control, _ = experiment.measure(chosen.site, random, doses, prompts=n_random_prompts)
+    # Of one direction, all prompts at the first dose come first, then all at the second.
+    starts = range(0, len(texts), len(experiment.prompts))
     return Steering(
         word=word,
         among=among,
@@ -300,14 +295,14 @@ def steering(
         site=chosen.site,
         direction=chosen.direction,
         median_norm=unit,
-        where=_in_words(bench.where, chosen, model),
+        where=_in_words(experiment.where, chosen, model),
         doses=doses,
-        **compare(main, control, doses, bench.graded, seed),
-        screened=tried,
-        prompts=bench.prompts,
-        texts=tuple(map(tuple, shown)),
+        **dose_response(main, control, doses, experiment.graded, seed),
+        screened=gains,
+        prompts=experiment.prompts,
+        texts=tuple(tuple(texts[start:][:N_EXAMPLE_TEXTS]) for start in starts),
         provenance=provenance(
-            steering, call, hooks=(f"{chosen.site[0]} {chosen.site[1]}",), prompt=bench.prompts
+            steering, call, hooks=(f"{chosen.site[0]} {chosen.site[1]}",), prompt=experiment.prompts
         ),
     )
 
@@ -334,34 +329,32 @@ def _in_words(where: Where, concept: Concept, model: LanguageModel) -> str:
     if where == Where():
         return "at every position but the first"
     if where == concept.where_written:
-        shown = " ".join(model.tokenizer.display(concept.slots[:12]))
+        before = " ".join(model.tokenizer.display(concept.slots[:12]))
         more = " …" if len(concept.slots) > 12 else ""
-        return f"where the group's words come next in the world's text (after {shown}{more})"
+        return f"where the group's words come next in the world's text (after {before}{more})"
     return f"at {where}"
 
 
-def _bench(
+def _experiment(
     model: LanguageModel,
     call: Mapping[str, Any],
     word: str,
     among: tuple[str, ...],
     n_prompts: int,
     first: int = 0,
-) -> Bench:
+) -> DoseExperiment:
     """Prompts, how they are continued, and how what follows is read."""
     world, words = call["world"], tuple(call["words"])
 
-    def read(prompt: str, text: str) -> Marks:
-        if world is None:
-            return word_marks(text, words)
-        marks = mark(world, prompt, text, word, among)
-        if not words:
-            return marks
-        said = word_marks(text, words)
-        return replace(marks, hits=said.hits, mentions=said.mentions)
+    def read(prompt: str, text: str) -> dict[str, tuple[int, int]]:
+        # Without a world there are no sentences to count: 0 of 0, which is nan.
+        counts = {"well_formed": (0, 0), "consistent": (0, 0)}
+        if world is not None:
+            counts = world_counts(world, prompt, text, {"rate": (word, among)})
+        return counts | ({"rate": word_counts(text, words)} if words else {})
 
     prompts = tuple(call["prompts"] or ())
-    return Bench(
+    return DoseExperiment(
         model=model,
         prompts=prompts or _beginnings(call, n_prompts, first),
         read=read,
@@ -378,8 +371,8 @@ def _beginnings(call: Mapping[str, Any], n: int, first: int) -> tuple[str, ...]:
         raise ConfigError("Without a world, give `prompts` to continue.")
     if n < 2:
         raise NotEnoughDataError(f"An interval over prompts needs two or more; {n} asked for.")
-    drawn = {"seed": call["seed"], "level": call["level"], "split": "held_out"}
-    stories = sample_stories(world, n, first=first, **drawn)
+    options = {"seed": call["seed"], "level": call["level"], "split": "held_out"}
+    stories = sample_stories(world, n, first=first, **options)
     ends = [world.parse(story.text).sentences[sentences - 1].span[1] for story in stories]
     return tuple(story.text[:end] for story, end in zip(stories, ends, strict=True))
 
@@ -390,8 +383,8 @@ def _screen(
     """The best site, method and positions, by prompts that are not measured on again."""
     sites = call["sites"] or [("resid_post", layer) for layer in range(model.cfg.n_layers)]
     options = {name: call[name] for name in ("level", "seed")}
-    found = candidates(model, call["concept"], call["world"], sites, **options)
-    bench = _bench(
-        model, {**call, "prompts": None}, call["concept"], among, SCREENED, first=500_000
-    )
-    return screened(found, bench)
+    candidates = candidate_concepts(model, call["concept"], call["world"], sites, **options)
+    other_prompts = {**call, "prompts": None}
+    word, first = call["concept"], FIRST_SCREENING_STORY
+    experiment = _experiment(model, other_prompts, word, among, N_SCREENING_PROMPTS, first=first)
+    return search_sites(candidates, experiment)

@@ -1,9 +1,13 @@
-"""How often a steered model shows a concept and what it breaks, beside random directions."""
+"""How often a steered model shows a concept and what it breaks, beside random directions.
 
-import math
-from collections.abc import Callable, Sequence
+Its question is how sure: one dose of any edits that add a vector, one prompt, many seeds.
+`steering` asks how much (many doses of one direction, many prompts), `continuation` where one text
+turns.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -11,18 +15,25 @@ from torch import Tensor
 
 from interp.analyses.interventions._random_controls import (
     FIRST_RANDOM,
-    REST,
     STEERED,
+    UNEDITED,
     Arms,
-    arms_of,
-    read_loss,
-    written,
+    random_arms,
+    random_band,
+    reading_loss,
+    texts_of_arms,
 )
-from interp.analyses.interventions._steered_generation import Outcome, repetition, word_marks
+from interp.analyses.interventions._text_counts import (
+    Ratio,
+    TextReader,
+    text_ratios,
+    word_counts,
+    world_counts,
+)
 from interp.core.alignment import nats_per_token
 from interp.core.errors import ConfigError, NotEnoughDataError, TokenError
 from interp.core.protocols import LanguageModel
-from interp.core.statistics.intervals import Interval, bootstrap_ratio, clopper_pearson
+from interp.core.statistics.intervals import Interval
 from interp.methods.data.contrast_pairs import concept_group
 from interp.methods.prompts import one_row
 from interp.results.provenance import provenance
@@ -30,13 +41,10 @@ from interp.results.result import Result
 from interp.worlds.world import World
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from interp.core.edits import Edit
 
 RATE = "rate of "
-SHARES = ("well_formed", "consistent", "repetition")
-Counts = dict[str, tuple[Float[Tensor, "arm text"], Float[Tensor, "arm text"]]]
+NATS = "_nats_per_token"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +67,13 @@ class SteeringMetrics(Result):
     steered: dict[str, Interval]
     random: dict[str, Float[Tensor, " direction"]]
     n_texts: int
+    columns: ClassVar = {"base": "base", "steered": "steered", "random": "random"}
+    axes: ClassVar = {"base": "measure", "steered": "measure", "random": "measure direction"}
 
     def band(self, name: str) -> tuple[float, float]:
         """Lowest and highest of the random directions; nan where none has a value."""
-        known = [value for value in self.random[name].tolist() if value == value]
-        return (min(known), max(known)) if known else (math.nan, math.nan)
+        low, high = random_band(self.random[name])
+        return float(low), float(high)
 
     def outside(self, name: str) -> bool:
         """Whether the steered value lies outside the random directions' band."""
@@ -72,10 +82,10 @@ class SteeringMetrics(Result):
         return value < low or value > high
 
     def finding(self) -> str:
-        shown = [name for name in self.steered if name.startswith(RATE)]
-        shown += [name for name in ("well_formed",) if name in self.steered]
-        told = "; ".join(map(self._told, shown or ["kl_nats_per_token"]))
-        return f"{told} (n = {self.n_texts} texts)"
+        names = [name for name in self.steered if name.startswith(RATE)]
+        names += [name for name in ("well_formed",) if name in self.steered]
+        changes = "; ".join(map(self._change, names or ["kl_nats_per_token"]))
+        return f"{changes} (n = {self.n_texts} texts)"
 
     def caption(self) -> str:
         """What is drawn, the controls, n and the caveat."""
@@ -92,31 +102,7 @@ class SteeringMetrics(Result):
             f"{regret} A value inside the grey band is no evidence of steering."
         )
 
-    def frame(self) -> "pd.DataFrame":
-        """One row a measure."""
-        import pandas as pd
-
-        rows = []
-        for name, found in self.steered.items():
-            low, high = self.band(name)
-            rest = self.base[name]
-            rows.append(
-                {
-                    "measure": name,
-                    "base": rest.value,
-                    "base_low": rest.low,
-                    "base_high": rest.high,
-                    "steered": found.value,
-                    "steered_low": found.low,
-                    "steered_high": found.high,
-                    "random_low": low,
-                    "random_high": high,
-                    "texts": found.n,
-                }
-            )
-        return pd.DataFrame(rows)
-
-    def _told(self, name: str) -> str:
+    def _change(self, name: str) -> str:
         low, high = self.band(name)
         value = self.steered[name].value
         place = "above" if value > high else "below" if value < low else "inside"
@@ -184,29 +170,24 @@ def steering_metrics(
             f"Room to write was needed; the prompt fills the context of {model.cfg.n_ctx} tokens. "
             "Give a shorter prompt."
         )
-    arms = arms_of(edits, n_random, seed)
+    arms = random_arms(edits, n_random, seed)
     seeds = [seed * 1_000_003 + i for i in range(n_texts)]
     options = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_k": top_k}
-    outcome = written(model, arms, ids, seeds, **options)
-    groups = {word: _group(world, word) for word in concepts}
-    counts = _counts(outcome, (len(arms), n_texts), _reader(world, prompt, groups, words))
+    generated = texts_of_arms(model, arms, ids, seeds, **options)
+    rates = {RATE + word: (word, _group(world, word)) for word in concepts}
+    read = _reader(world, rates, words)
+    ratios = text_ratios(generated, read, [prompt], (len(arms), n_texts))
     if world is not None and n_stories:
-        counts["regret_nats_per_token"] = _regret(model, arms, world, n_stories, level, seed)
+        ratios[f"regret{NATS}"] = _regret(model, arms, world, n_stories, level, seed)
     return SteeringMetrics(
-        base={name: _interval(name, *pair, REST, seed) for name, pair in counts.items()},
-        steered={name: _interval(name, *pair, STEERED, seed) for name, pair in counts.items()},
-        random={
-            name: (part[FIRST_RANDOM:].sum(1) / whole[FIRST_RANDOM:].sum(1))
-            for name, (part, whole) in counts.items()
-        },
+        base=_intervals(ratios, UNEDITED, seed),
+        steered=_intervals(ratios, STEERED, seed),
+        random={name: ratio.value[FIRST_RANDOM:] for name, ratio in ratios.items()},
         n_texts=n_texts,
         provenance=provenance(
             steering_metrics, call, hooks=tuple(dict.fromkeys(str(edit.hook) for edit in edits))
         ),
     )
-
-
-Reader = Callable[[str], dict[str, tuple[int, int]]]
 
 
 def _group(world: World | None, word: str) -> tuple[str, ...]:
@@ -219,50 +200,19 @@ def _group(world: World | None, word: str) -> tuple[str, ...]:
 
 
 def _reader(
-    world: World | None, prompt: str, groups: dict[str, tuple[str, ...]], words: Sequence[str]
-) -> Reader:
-    """Takes a text; gives hits and tries of each measure that is read from it."""
+    world: World | None, rates: dict[str, tuple[str, tuple[str, ...]]], words: Sequence[str]
+) -> TextReader:
+    """Counts the concepts and sentences of a world, and words, as far as they were asked for."""
 
-    def read(text: str) -> dict[str, tuple[int, int]]:
-        found = {}
-        if world is not None:
-            new = [s for s in world.parse(prompt + text).sentences if s.span[1] > len(prompt)]
-            said = [concept for sentence in new for concept in sentence.concepts]
-            for word, among in groups.items():
-                found[RATE + word] = said.count(word), sum(each in among for each in said)
-            well = [sentence for sentence in new if sentence.well_formed]
-            found["well_formed"] = len(well), len(new)
-            found["consistent"] = sum(bool(s.consistent) for s in well), len(well)
-        if words:
-            marks = word_marks(text, words)
-            found[f"{RATE}{' / '.join(words)}"] = marks.hits, marks.mentions
-        return found
+    def read(prompt: str, text: str) -> dict[str, tuple[int, int]]:
+        counts = {} if world is None else world_counts(world, prompt, text, rates)
+        return counts | ({f"{RATE}{' / '.join(words)}": word_counts(text, words)} if words else {})
 
     return read
 
 
-def _counts(outcome: Outcome, shape: tuple[int, int], read: Reader) -> Counts:
-    """Parts and wholes of every measure, by arm and text."""
-    rows = []
-    for text, tokens in zip(outcome.texts, outcome.tokens, strict=True):
-        grams = repetition(tokens)
-        rows.append(read(text) | {"repetition": (grams["repeated"], grams["trigrams"])})
-    counts = {
-        name: tuple(
-            torch.tensor([row[name][i] for row in rows]).double().view(shape) for i in (0, 1)
-        )
-        for name in rows[0]
-    }
-    tokens = outcome.lengths.double().view(shape)
-    counts["loss_nats_per_token"] = outcome.loss_nats.double().view(shape), tokens
-    counts["kl_nats_per_token"] = outcome.kl_nats.double().view(shape), tokens
-    return counts
-
-
-def _regret(
-    model: LanguageModel, arms: Arms, world: World, n: int, level: str, seed: int
-) -> tuple[Float[Tensor, "arm text"], Float[Tensor, "arm text"]]:
-    """Nats above the floor that every arm pays on true stories, and their tokens."""
+def _regret(model: LanguageModel, arms: Arms, world: World, n: int, level: str, seed: int) -> Ratio:
+    """Nats above the floor that every arm pays on true stories, of their tokens."""
     texts, floors = [], []
     for i in range(n):
         story = world.sample(seed * 1_000_003 + i, level=level, split="held_out")
@@ -270,15 +220,14 @@ def _regret(
         costs = [(*choice.span, choice.surprisal_nats) for choice in story.choices]
         texts.append(ids[: model.cfg.n_ctx])
         floors.append(sum(nats_per_token(story.text, spans, costs)[1 : model.cfg.n_ctx]))
-    losses = read_loss(model, arms, texts).double()
+    losses = reading_loss(model, arms, texts).double()
     lengths = torch.tensor([len(ids) - 1 for ids in texts]).double()
-    return losses - torch.tensor(floors).double(), lengths.expand(len(arms), -1)
+    excess = losses - torch.tensor(floors).double()
+    return Ratio(part=excess, whole=lengths.expand(len(arms), -1))
 
 
-def _interval(name: str, part: Tensor, whole: Tensor, arm: int, seed: int) -> Interval:
-    found = bootstrap_ratio(part[arm], whole[arm], seed=seed)
-    bounded = name.startswith(RATE) or name in SHARES
-    if bounded and found.value in (0.0, 1.0):
-        # Every text agreed; the bootstrap would call that certain.
-        return clopper_pearson(round(found.value * found.n), found.n)
-    return found
+def _intervals(ratios: dict[str, Ratio], arm: int, seed: int) -> dict[str, Interval]:
+    return {
+        name: ratio.interval(arm, seed=seed, trials=not name.endswith(NATS))
+        for name, ratio in ratios.items()
+    }

@@ -93,5 +93,5 @@ def test_it_saves_draws_and_tells(pair, tmp_path):
 def test_a_prompt_that_fills_the_context_is_refused(model):
     full = "Anna sits in the den. " * 10 + "Anna feels glad"
     assert len(model.tokenizer.encode(full)) == model.cfg.n_ctx
-    with pytest.raises(TokenError, match="Room for one more token"):
+    with pytest.raises(TokenError, match="needs room for one more token"):
         continuation(model, full)

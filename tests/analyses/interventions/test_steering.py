@@ -1,19 +1,24 @@
 """Steering: dose 0 is the model itself, one batch is many runs, and gain is told from damage."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from interp.analyses.interventions._dose_response import Bench, check_rest
+from interp.analyses.interventions._dose_response import check_rest
 from interp.analyses.interventions._steered_generation import (
-    Outcome,
-    Plan,
-    carry_out,
-    mark,
+    GeneratedRows,
+    SteeredRows,
+    added_by_row,
+    generate_rows,
+)
+from interp.analyses.interventions._text_counts import (
     repetition,
-    word_marks,
+    text_ratios,
+    word_counts,
+    world_counts,
 )
 from interp.analyses.interventions.steering import Steering, steering
 from interp.analyses.probing.concept import Concept, concept
@@ -36,11 +41,11 @@ def model() -> GPT:
 @pytest.fixture(scope="module")
 def writes_glad(model: GPT) -> Concept:
     """What the last stream must hold for the next word to be 'glad' rather than its kin."""
-    found = concept(model, "glad", world=WORLD, at="stated", site=("resid_post", -1))
+    readable = concept(model, "glad", world=WORLD, at="stated", site=("resid_post", -1))
     ids = [model.tokenizer.encode(f" {mood}", bos=False)[0] for mood in MOODS]
     rows = model.weight("W_U").T[ids] * model.ln_final.weight
     direction = torch.nn.functional.normalize((rows[0] - rows[1:].mean(0)).detach(), dim=0)
-    return replace(found, direction=direction)
+    return replace(readable, direction=direction)
 
 
 @pytest.fixture(scope="module")
@@ -48,71 +53,65 @@ def swept(model: GPT, writes_glad: Concept) -> Steering:
     return steering(model, writes_glad, WORLD, **QUICK)
 
 
-def plan_of(model: GPT, doses: list[float], temperature: float, seed: int = 3) -> Plan:
+def rows_at_doses(model: GPT, doses: list[float], temperature: float, seed: int = 3) -> SteeredRows:
     texts = [WORLD.sample(i).text.split(".")[0] + "." for i in range(4)]
-    prompts = tuple(
-        tuple(model.tokenizer.encode(text)) for text in [*texts[:3], texts[3].split()[0]]
-    )
-    rows = torch.arange(4).repeat(len(doses))
+    prompts = [model.tokenizer.encode(text) for text in [*texts[:3], texts[3].split()[0]]]
     vector = torch.randn(32, generator=torch.Generator().manual_seed(seed))
-    return Plan(
-        prompts=prompts,
-        prompt=rows,
-        vectors=vector.expand(len(rows), -1),
-        doses=torch.tensor(doses).repeat_interleave(4),
-        site=("resid_post", 0),
-        where=Where(),
-        n_tokens=20,
-        temperature=temperature,
-        seed=seed,
+    vectors = vector.expand(4 * len(doses), -1)
+    strengths = torch.tensor(doses).repeat_interleave(4)
+    edit = added_by_row(("resid_post", 0), vectors, strengths, Where(), model.cfg.n_ctx)
+    return SteeredRows(
+        prompts=prompts * len(doses),
+        seeds=[seed * 1_000_003 + i for i in range(4)] * len(doses),
+        edits=[edit],
+        sampling={"max_new_tokens": 20, "temperature": temperature},
     )
+
+
+def edit_of(rows: SteeredRows, row: int) -> Add:
+    """The edit of one row, as it would be made for that row alone."""
+    (edit,) = rows.edits
+    return Add(hook=edit.hook, vector=edit.vector[row, 0], scale=float(edit.scale[row]))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_one_batch_of_doses_gives_the_tokens_of_a_loop(model: GPT, temperature: float) -> None:
     doses = [-1.0, 0.0, 0.5, 1.0]
-    plan = plan_of(model, doses, temperature)
-    together = carry_out(model, plan)
-    for row in range(len(plan.prompt)):
-        dose, number = float(plan.doses[row]), int(plan.prompt[row])
-        alone = model.generate(
-            [list(plan.prompts[number])],
-            edits=[Add(hook=plan.site, vector=plan.vectors[row], scale=dose)],
-            max_new_tokens=20,
-            temperature=temperature,
-            seed=plan.seeds(slice(row, row + 1)),
-        )
+    rows = rows_at_doses(model, doses, temperature)
+    together = generate_rows(model, rows)
+    for row, prompt in enumerate(rows.prompts):
+        edits, seed = [edit_of(rows, row)], [rows.seeds[row]]
+        alone = model.generate([prompt], edits=edits, seed=seed, **rows.sampling)
         assert together.tokens[row] == alone.tokens[0]
 
 
 @pytest.mark.slow
 def test_dose_zero_is_the_unsteered_model(model: GPT, swept: Steering) -> None:
-    plan = plan_of(model, [0.0, 1.0], 1.0)
-    outcome = carry_out(model, plan)
-    check_rest(model, plan, outcome)
-    moved = Outcome(**{**vars(outcome), "tokens": outcome.tokens[::-1]})
+    rows = rows_at_doses(model, [0.0, 1.0], 1.0)
+    generated = generate_rows(model, rows)
+    check_rest(model, rows, generated)
+    moved = replace(generated, tokens=generated.tokens[::-1])
     with pytest.raises(ReadoutError, match="At dose 0"):
-        check_rest(model, plan, moved)
+        check_rest(model, rows, moved)
     rest = swept.doses.index(0.0)
     assert swept.measures["kl_nats_per_token"][rest].value == 0.0
 
 
 @pytest.mark.slow
 def test_loss_and_kl_are_those_of_the_generated_tokens(model: GPT) -> None:
-    plan = plan_of(model, [0.8], 1.0)
-    outcome = carry_out(model, plan)
-    for row, made in enumerate(outcome.tokens):
-        prompt = list(plan.prompts[row])
-        edit = Add(hook=plan.site, vector=plan.vectors[row], scale=0.8)
-        ids = torch.tensor([prompt + made])
+    rows = rows_at_doses(model, [0.8], 1.0)
+    generated = generate_rows(model, rows)
+    for row, new in enumerate(generated.tokens):
+        prompt = rows.prompts[row]
+        ids = torch.tensor([prompt + new])
         plain = model.run(ids).logits[0].log_softmax(-1)
-        edited = model.run(ids, edits=[edit]).logits[0].log_softmax(-1)
-        at = torch.arange(len(prompt) - 1, len(prompt) + len(made) - 1)
+        edited = model.run(ids, edits=[edit_of(rows, row)]).logits[0].log_softmax(-1)
+        at = torch.arange(len(prompt) - 1, len(prompt) + len(new) - 1)
         loss = -plain[at, ids[0, at + 1]].sum()
         kl = (edited.exp() * (edited - plain))[at].sum()
-        assert float(outcome.loss_nats[row]) == pytest.approx(float(loss), rel=1e-4)
-        assert float(outcome.kl_nats[row]) == pytest.approx(float(kl), rel=1e-3)
+        assert float(generated.loss_nats[row]) == pytest.approx(float(loss), rel=1e-4)
+        assert float(generated.kl_nats[row]) == pytest.approx(float(kl), rel=1e-3)
 
 
 @pytest.mark.slow
@@ -138,22 +137,22 @@ def test_the_random_band_starts_where_the_unsteered_model_is(swept: Steering) ->
 
 @pytest.mark.slow
 def test_a_random_direction_is_not_called_steering(model: GPT, writes_glad: Concept) -> None:
-    drawn = torch.randn(32, generator=torch.Generator().manual_seed(11))
-    nothing = replace(writes_glad, direction=drawn / drawn.norm())
-    found = steering(model, nothing, WORLD, **QUICK, n_random=6)
-    assert not found.beats_random or found.p > 1 / 7 or found.gain.low <= 0.1
+    random = torch.randn(32, generator=torch.Generator().manual_seed(11))
+    nothing = replace(writes_glad, direction=random / random.norm())
+    result = steering(model, nothing, WORLD, **QUICK, n_random=6)
+    assert not result.beats_random or result.p > 1 / 7 or result.gain.low <= 0.1
 
 
 @pytest.mark.slow
 def test_a_word_is_screened_on_other_prompts(model: GPT) -> None:
     options = {**QUICK, "n_random": 2, "doses": (0.5,)}
-    found = steering(model, "glad", WORLD, **options, sites=[("resid_post", 0), ("resid_pre", 0)])
+    result = steering(model, "glad", WORLD, **options, sites=[("resid_post", 0), ("resid_pre", 0)])
     ways = ("mean difference, asked", "mean difference, stated", "gradient, asked")
     tried = {f"{way}, {short} 0" for way in ways for short in ("resid_post", "resid_pre")}
-    assert set(found.screened) == tried | {
+    assert set(result.screened) == tried | {
         f"gradient, asked, {short} 0, where written" for short in ("resid_post", "resid_pre")
     }
-    assert found.doses == (0.0, 0.5)
+    assert result.doses == (0.0, 0.5)
 
 
 @pytest.mark.slow
@@ -163,15 +162,14 @@ def test_it_saves_draws_and_tells(swept: Steering, tmp_path: Path) -> None:
     table = swept.frame()
     assert set(table["measure"]) == set(swept.measures)
     assert len(table) == len(swept.doses) * len(swept.measures)
-    drawn = swept.figure()
-    titles = [axis.title.text for axis in drawn.select_xaxes()]
+    titles = [axis.title.text for axis in swept.figure().select_xaxes()]
     assert all("median norm" in title for title in titles if title)
 
 
 @pytest.mark.slow
 def test_without_a_world_words_are_counted(model: GPT, writes_glad: Concept) -> None:
     prompts = ["Anna", "Ben sits in the den.", "Eve feels"]
-    found = steering(
+    result = steering(
         model,
         replace(writes_glad, among=()),
         words=["glad"],
@@ -181,9 +179,9 @@ def test_without_a_world_words_are_counted(model: GPT, writes_glad: Concept) -> 
         n_random_prompts=2,
         n_tokens=20,
     )
-    assert found.prompts == tuple(prompts)
-    assert 0 <= found.base.value < 0.5
-    assert found.measures["well_formed"][0].value != found.measures["well_formed"][0].value
+    assert result.prompts == tuple(prompts)
+    assert 0 <= result.base.value < 0.5
+    assert math.isnan(result.measures["well_formed"][0].value)
 
 
 @pytest.mark.slow
@@ -200,19 +198,15 @@ def test_what_cannot_be_steered_is_refused(model: GPT, writes_glad: Concept) -> 
 
 def test_marks_count_only_what_was_generated() -> None:
     prompt, text = "Anna sits in the den. Anna feels", " glad. Ben glad. Ben feels grim. Ben"
-    marks = mark(WORLD, prompt, text, "glad", MOODS)
-    assert (marks.hits, marks.mentions) == (1, 2)
-    assert (marks.sentences, marks.well_formed, marks.consistent) == (3, 2, 2)
-    assert word_marks("Glad, gladly glad!", ["glad"]).hits == 2
-    assert repetition([1, 2, 3, 1, 2, 3, 1]) == {"repeated": 2, "trigrams": 5}
+    counts = world_counts(WORLD, prompt, text, {"glad": ("glad", MOODS)})
+    assert counts == {"glad": (1, 2), "well_formed": (2, 3), "consistent": (2, 2)}
+    assert word_counts("Glad, gladly glad!", ["glad"]) == (2, 3)
+    assert repetition([1, 2, 3, 1, 2, 3, 1]) == (2, 5)
 
 
-def test_a_bench_reads_the_prompt_that_a_row_continues() -> None:
+def test_each_text_is_read_with_the_prompt_that_it_continues() -> None:
     """Rows run over doses, then directions, then prompts."""
-    from interp.analyses.interventions._dose_response import tally
-
-    shape = (2, 3, 4)
-    outcome = Outcome(
+    generated = GeneratedRows(
         tokens=[[1, 2, 3]] * 24,
         texts=[str(row) for row in range(24)],
         loss_nats=torch.arange(24.0),
@@ -220,15 +214,14 @@ def test_a_bench_reads_the_prompt_that_a_row_continues() -> None:
         lengths=torch.full((24,), 3),
     )
 
-    def read(prompt: str, text: str):
-        marks = word_marks("a", ["a"])
-        return replace(marks, hits=int(prompt), mentions=int(text))
+    def read(prompt: str, text: str) -> dict[str, tuple[int, int]]:
+        return {"rate": (int(prompt), int(text))}
 
-    counts = tally(outcome, read, ["0", "1", "2", "3"], shape)
-    assert counts.hits[1, 2].tolist() == [0, 1, 2, 3]
-    assert counts.mentions[1, 0].tolist() == [12, 13, 14, 15]
-    assert counts.ratio("loss", "tokens").shape == (2, 3)
-    assert Bench.__dataclass_fields__.keys() >= {"model", "prompts", "read"}
+    ratios = text_ratios(generated, read, ["0", "1", "2", "3"], (2, 3, 4))
+    assert ratios["rate"].part[1, 2].tolist() == [0, 1, 2, 3]
+    assert ratios["rate"].whole[1, 0].tolist() == [12, 13, 14, 15]
+    assert ratios["loss_nats_per_token"].value.shape == (2, 3)
+    assert ratios["rate"].interval(1, 2, seed=0, trials=True).n == 4
 
 
 def made_of(rates, band, well, loss, doses=(-1.0, 0.0, 0.5, 1.0, 2.0)) -> Steering:
@@ -268,9 +261,9 @@ BAND = [[0.2, 0.4], [0.3, 0.3], [0.2, 0.4], [0.2, 0.4], [0.1, 0.5]]
 
 
 def test_zones_are_weak_within_the_band_useful_outside_and_break_with_the_text() -> None:
-    found = made_of([0.3, 0.3, 0.35, 0.8, 0.9], BAND, [1, 1, 1, 1, 0.5], [0.5] * 5)
-    told = [(zone.kind, zone.low, zone.high) for zone in found.zones()]
-    assert told == [("weak", -1.0, 0.75), ("useful", 0.75, 1.5), ("breaks", 1.5, 2.0)]
+    result = made_of([0.3, 0.3, 0.35, 0.8, 0.9], BAND, [1, 1, 1, 1, 0.5], [0.5] * 5)
+    zones = [(zone.kind, zone.low, zone.high) for zone in result.zones()]
+    assert zones == [("weak", -1.0, 0.75), ("useful", 0.75, 1.5), ("breaks", 1.5, 2.0)]
     costly = made_of([0.3, 0.3, 0.8, 0.8, 0.9], BAND, [1] * 5, [0.5, 0.5, 0.5, 1.2, 1.2])
     assert [zone.kind for zone in costly.zones()] == ["weak", "useful", "breaks"]
 
@@ -295,9 +288,9 @@ def test_where_nothing_is_counted_no_dose_is_called_useful() -> None:
 def test_with_a_world_words_are_counted_and_sentences_read(
     model: GPT, writes_glad: Concept
 ) -> None:
-    found = steering(
+    result = steering(
         model, replace(writes_glad, among=()), WORLD, words=["glad"], doses=(0.5,), **QUICK,
         n_random=2,
     )  # fmt: skip
-    assert 0 < found.base.value < 0.5, "its share of all words, not of the moods"
-    assert found.measures["well_formed"][0].value > 0.5
+    assert 0 < result.base.value < 0.5, "its share of all words, not of the moods"
+    assert result.measures["well_formed"][0].value > 0.5

@@ -1,4 +1,4 @@
-"""Gauges: at no dose nothing moves, all arms share their draws, counts are those of the texts."""
+"""Steering metrics: no dose moves nothing, arms share their draws, counts are those of texts."""
 
 from dataclasses import replace
 
@@ -101,12 +101,12 @@ def test_it_saves_draws_and_tells(found, tmp_path):
     assert "from_json(" in found.code() and "concepts=" in found.code()
 
 
-def test_what_cannot_be_gauged_is_refused(model, writes_glad):
-    with pytest.raises(ConfigError, match="Project came"):
+def test_what_cannot_be_measured_is_refused(model, writes_glad):
+    with pytest.raises(ConfigError, match="got Project"):
         steering_metrics(
             model, PROMPT, [Project(hook=("resid_post", 0), directions=torch.ones(32))]
         )
-    with pytest.raises(ConfigError, match="nothing came"):
+    with pytest.raises(ConfigError, match="got nothing"):
         steering_metrics(model, PROMPT, [])
     with pytest.raises(ConfigError, match="no world"):
         steering_metrics(model, PROMPT, [writes_glad], concepts=["glad"])

@@ -1,0 +1,42 @@
+"""How far apart two distributions over the vocabulary are, and how spread out one is."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def kl_divergence(
+    log_p: Float[Tensor, "*some d_vocab"], log_q: Float[Tensor, "*some d_vocab"]
+) -> Float[Tensor, "*some"]:
+    """KL(p || q) in nats over the last axis: what reading p with the code of q costs.
+
+    Args:
+        log_p: log-probabilities of the distribution that is taken as true.
+        log_q: log-probabilities of the other.
+    Example:
+        >>> log_p, log_q = torch.tensor([1.0, 0.0]).log(), torch.tensor([0.5, 0.5]).log()
+        >>> f"{kl_divergence(log_p, log_q):.3f}"
+        '0.693'
+    """
+    return _expected(log_p, log_p - log_q)
+
+
+def entropy_bits(log_p: Float[Tensor, "*some d_vocab"]) -> Float[Tensor, "*some"]:
+    """Entropy in bits over the last axis: 0 = sure, log2(d_vocab) = uniform.
+
+    Args:
+        log_p: log-probabilities, in nats.
+    Example:
+        >>> float(entropy_bits(torch.full((8,), 1 / 8).log()))
+        3.0
+    """
+    return -_expected(log_p, log_p) / math.log(2)
+
+
+def _expected(
+    log_p: Float[Tensor, "*some d_vocab"], values: Float[Tensor, "*some d_vocab"]
+) -> Float[Tensor, "*some"]:
+    # A token of probability 0 (log-probability -inf) adds nothing; 0 * inf would be nan.
+    return torch.where(log_p.isneginf(), 0.0, log_p.exp() * values).sum(-1)
