@@ -11,7 +11,7 @@ from dashboards.page.markdown import plain
 from interp.core.protocols import LanguageModel
 from interp.methods.data.labelled_table import (
     MOST_BYTES,
-    Row,
+    LabelledText,
     check_labels,
     label_counts,
     place_rows,
@@ -56,15 +56,15 @@ def own_table(model: LanguageModel, world: World | None) -> Path | None:
     if uploaded is None:
         st.info("No table yet. It stays on this machine.", icon=":material/table:")
         return None
-    path = kept(uploaded.name, uploaded.getvalue())
+    path = saved_upload(uploaded.name, uploaded.getvalue())
     rows = read_labelled(path)
-    _told(rows)
+    _summary(rows)
     check_labels(rows)
     place_rows(rows, model.tokenizer, model.cfg.n_ctx)
     return path
 
 
-def kept(name: str, content: bytes) -> Path:
+def saved_upload(name: str, content: bytes) -> Path:
     """The file on this machine, so that the Python on the page finds it; same bytes, same place.
 
     Of a name only letters, digits, `-`, `_` and the ending remain: it never leads elsewhere.
@@ -72,9 +72,9 @@ def kept(name: str, content: bytes) -> Path:
     user = getattr(os, "getuid", lambda: 0)()
     folder = Path(tempfile.gettempdir(), f"interp-tables-{user}", sha256(content).hexdigest()[:16])
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    told = Path(name.replace("\\", "/"))
-    stem = "".join(c for c in told.stem if c.isascii() and (c.isalnum() or c in "-_"))[:60]
-    ending = told.suffix.lower().removeprefix(".")
+    digest = Path(name.replace("\\", "/"))
+    stem = "".join(c for c in digest.stem if c.isascii() and (c.isalnum() or c in "-_"))[:60]
+    ending = digest.suffix.lower().removeprefix(".")
     path = folder / f"{stem or 'table'}.{ending if ending in KINDS else 'txt'}"
     if not path.exists() or path.read_bytes() != content:
         path.write_bytes(content)
@@ -96,7 +96,7 @@ def example(world: World) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _told(rows: list[Row]) -> None:
+def _summary(rows: list[LabelledText]) -> None:
     """How many rows of which label, and the first of them."""
     counts = label_counts(rows)
     share = next(iter(counts.values())) / len(rows)
@@ -105,7 +105,7 @@ def _told(rows: list[Row]) -> None:
         + plain(f"right in {share:.0%} of them.")
     )
     left, right = st.columns([2, 1])
-    shown = [{"text": row.text, "label": row.label, "group": row.group} for row in rows[:HEAD]]
-    left.dataframe(shown, hide_index=True, alt="The first rows of the table", key="table_head")
+    head = [{"text": row.text, "label": row.label, "group": row.group} for row in rows[:HEAD]]
+    left.dataframe(head, hide_index=True, alt="The first rows of the table", key="table_head")
     balance = [{"label": label, "rows": count} for label, count in counts.items()]
     right.dataframe(balance, hide_index=True, alt="Rows of each label", key="table_balance")

@@ -81,7 +81,8 @@ class Influence(Result):
             f"Influence: {helped:.0%} of {len(self.texts)} training texts pushed towards the right "
             f"answer {self.answer!r} (loss {self.losses[-1]:.2f} nats), the rest away; "
             f"scores {self.scores.min():+.3g} to {self.scores.max():+.3g}. Rank correlation with "
-            f"shared words {lexical:.2f}, with an untrained model's scores {controls or 'not known'}."
+            f"shared words {lexical:.2f}, with an untrained model's scores "
+            f"{controls or 'not known'}."
         )
 
     def caption(self) -> str:

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from interp.analyses.behavior._shortcut_baselines import Guesses
 from interp.core.statistics.intervals import Interval, Statistic, bootstrap, clopper_pearson
-from interp.methods.data.questions import NEVER_SAID, Asked, table_rows
+from interp.methods.data.questions import NEVER_SAID, QuestionInContext, table_rows
 
 SAFE_BY = 0.10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class QuestionScore:
     """One kind of question in one split.
 
     Attributes:
@@ -56,17 +56,17 @@ class Answers:
 
 
 def score(
-    asked: Sequence[Asked],
+    questions: Sequence[QuestionInContext],
     model: Answers,
     shortcuts: dict[str, Guesses],
     split: str,
     order: Sequence[str],
     seed: int,
-) -> list[Row]:
+) -> list[QuestionScore]:
     """A row for each kind of question of a split.
 
     Args:
-        asked: its questions.
+        questions: its questions.
         model: the model's answers to them.
         shortcuts: every shortcut's.
         split: its name.
@@ -77,19 +77,21 @@ def score(
         _row(
             split,
             kind,
-            [asked[i] for i in found],
+            [questions[i] for i in found],
             Answers(right=model.right[found], unknown=model.unknown[found]),
             {name: told.at(found) for name, told in shortcuts.items()},
             seed,
         )
-        for kind, found in table_rows(asked, split, order).items()
+        for kind, found in table_rows(questions, split, order).items()
     ]
 
 
-def recalls(asked: Sequence[Asked], model: Answers, seed: int) -> dict[str, Interval]:
+def recalls(
+    questions: Sequence[QuestionInContext], model: Answers, seed: int
+) -> dict[str, Interval]:
     """How often the model says `unknown` where it should, and does not where it should not."""
-    unknown = torch.tensor([question.unknown for question in asked])
-    stories = torch.tensor([question.story for question in asked])
+    unknown = torch.tensor([question.unknown for question in questions])
+    stories = torch.tensor([question.story for question in questions])
     hits = model.unknown == unknown
     return {
         name: accuracy(hits[where], unknown[where], stories[where], seed)
@@ -120,27 +122,27 @@ def accuracy(
 def _row(
     split: str,
     kind: str,
-    asked: list[Asked],
+    questions: list[QuestionInContext],
     model: Answers,
     shortcuts: dict[str, Guesses],
     seed: int,
-) -> Row:
-    unknown = torch.tensor([question.unknown for question in asked])
-    stories = torch.tensor([question.story for question in asked])
+) -> QuestionScore:
+    unknown = torch.tensor([question.unknown for question in questions])
+    stories = torch.tensor([question.story for question in questions])
     never = kind == NEVER_SAID
     mine = model.unknown == unknown if never else model.right
     theirs = {
-        name: torch.tensor(told.unknown) == unknown if never else _right(told, asked)
+        name: torch.tensor(told.unknown) == unknown if never else _right(told, questions)
         for name, told in shortcuts.items()
         if any(told.applies)
     }
     found = {name: accuracy(hits, unknown, stories, seed) for name, hits in theirs.items()}
     best = max(found, key=lambda name: found[name].value)
     ours, other = _balanced(mine, unknown), _balanced(theirs[best], unknown)
-    return Row(
+    return QuestionScore(
         split=split,
         kind=kind,
-        n=len(asked),
+        n=len(questions),
         accuracy=accuracy(mine, unknown, stories, seed),
         shortcuts=found,
         best=best,
@@ -165,6 +167,6 @@ def _interval(statistic: Statistic, stories: Int[Tensor, " question"], seed: int
     return Interval.without_ends(value, 1)
 
 
-def _right(told: Guesses, asked: Sequence[Asked]) -> Bool[Tensor, " question"]:
-    pairs = zip(told.answers, asked, strict=True)
+def _right(told: Guesses, questions: Sequence[QuestionInContext]) -> Bool[Tensor, " question"]:
+    pairs = zip(told.answers, questions, strict=True)
     return torch.tensor([guess == question.answer for guess, question in pairs])

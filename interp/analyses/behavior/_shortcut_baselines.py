@@ -14,13 +14,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import cross_entropy, embedding_bag
 
-from interp.methods.data.questions import Asked, unknown_answers
+from interp.methods.data.questions import QuestionInContext, unknown_answers
 from interp.methods.probes.classifier import fit_linear
 
 LONGEST, WINDOW = 5, 8
 MOST_WORDS = 1000
 FITTED = ("majority", "bag_of_words", "n_gram", "no_attention")
-Predict = Callable[[Sequence[Asked]], Float[Tensor, "question answer"]]
+Predict = Callable[[Sequence[QuestionInContext]], Float[Tensor, "question answer"]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,13 +48,13 @@ class Guesses:
 
 
 def shortcut_guesses(
-    fitted: Sequence[Asked], asked: Sequence[Asked], seed: int
+    fitted: Sequence[QuestionInContext], questions: Sequence[QuestionInContext], seed: int
 ) -> dict[str, Guesses]:
-    """Every shortcut's answers to the questions `asked`.
+    """Every shortcut's answers to the questions asked.
 
     Args:
         fitted: questions of training stories, to fit on.
-        asked: the questions to answer.
+        questions: the questions to answer.
         seed: of the network's first weights and order.
     Returns:
         The world's own shortcuts by name, then `FITTED`.
@@ -65,11 +65,11 @@ def shortcut_guesses(
     share = 1 - said[targets].double().mean().item()
     makers = (_majority, _bag_of_words, _n_gram, lambda *told: _no_attention(*told, seed))
     found = {
-        name: _decide(make(fitted, targets, len(answers))(asked), answers, said, share)
+        name: _decide(make(fitted, targets, len(answers))(questions), answers, said, share)
         for name, make in zip(FITTED, makers, strict=True)
     }
     names = dict.fromkeys(chain.from_iterable(question.guesses for question in fitted))
-    own = {name: _own(name, fitted, asked, found["majority"]) for name in names}
+    own = {name: _own(name, fitted, questions, found["majority"]) for name in names}
     return own | found
 
 
@@ -87,12 +87,17 @@ def _decide(
     )
 
 
-def _own(name: str, fitted: Sequence[Asked], asked: Sequence[Asked], majority: Guesses) -> Guesses:
+def _own(
+    name: str,
+    fitted: Sequence[QuestionInContext],
+    questions: Sequence[QuestionInContext],
+    majority: Guesses,
+) -> Guesses:
     """The world's own shortcut. Where it finds nothing to say, it says that nothing was said."""
     kinds = {question.kind for question in fitted if name in question.guesses}
     never = unknown_answers(fitted)
-    applies = [question.kind in kinds for question in asked]
-    guesses = [question.guesses.get(name, "") for question in asked]
+    applies = [question.kind in kinds for question in questions]
+    guesses = [question.guesses.get(name, "") for question in questions]
     fallback = zip(majority.answers, majority.unknown, strict=True)
     both = [
         (guess, not guess or guess in never) if here else other
@@ -105,29 +110,35 @@ def _own(name: str, fitted: Sequence[Asked], asked: Sequence[Asked], majority: G
     )
 
 
-def _majority(fitted: Sequence[Asked], targets: Int[Tensor, " question"], n: int) -> Predict:
+def _majority(
+    fitted: Sequence[QuestionInContext], targets: Int[Tensor, " question"], n: int
+) -> Predict:
     """How often each answer is given to this kind of question."""
     counts: dict[str, Tensor] = defaultdict(lambda: torch.full((n,), 1e-6))
     for question, target in zip(fitted, targets.tolist(), strict=True):
         counts[question.kind][target] += 1
-    return lambda asked: torch.stack([counts[q.kind] / counts[q.kind].sum() for q in asked])
+    return lambda questions: torch.stack([counts[q.kind] / counts[q.kind].sum() for q in questions])
 
 
-def _bag_of_words(fitted: Sequence[Asked], targets: Int[Tensor, " question"], n: int) -> Predict:
+def _bag_of_words(
+    fitted: Sequence[QuestionInContext], targets: Int[Tensor, " question"], n: int
+) -> Predict:
     """Logistic regression on how often each word stands in the story and in the question."""
     before = _vocabulary(question.before for question in fitted)
     own = _vocabulary(question.words for question in fitted)
 
-    def counts(asked: Sequence[Asked]) -> Float[Tensor, "question word"]:
-        stories = _count((question.before for question in asked), before, len(asked))
-        questions = _count((question.words for question in asked), own, len(asked))
-        return torch.cat([stories, questions], 1)
+    def counts(questions: Sequence[QuestionInContext]) -> Float[Tensor, "question word"]:
+        stories = _count((question.before for question in questions), before, len(questions))
+        question_counts = _count((question.words for question in questions), own, len(questions))
+        return torch.cat([stories, question_counts], 1)
 
     found = fit_linear(counts(fitted), targets[None], n, tolerance=1e-3, max_steps=150)
-    return lambda asked: (counts(asked) @ found.weight[0].T + found.bias[0]).softmax(1)
+    return lambda questions: (counts(questions) @ found.weight[0].T + found.bias[0]).softmax(1)
 
 
-def _n_gram(fitted: Sequence[Asked], targets: Int[Tensor, " question"], n: int) -> Predict:
+def _n_gram(
+    fitted: Sequence[QuestionInContext], targets: Int[Tensor, " question"], n: int
+) -> Predict:
     """What followed the last words, from one to five of them; longer ones count as they are known.
 
     Source:
@@ -138,7 +149,7 @@ def _n_gram(fitted: Sequence[Asked], targets: Int[Tensor, " question"], n: int) 
         for context in _contexts(question):
             seen[context][target] += 1
 
-    def shares(question: Asked) -> Float[Tensor, " answer"]:
+    def shares(question: QuestionInContext) -> Float[Tensor, " answer"]:
         found = torch.full((n,), 1 / n)
         for context in _contexts(question):
             if context in seen:
@@ -146,36 +157,36 @@ def _n_gram(fitted: Sequence[Asked], targets: Int[Tensor, " question"], n: int) 
                 found = (seen[context] + kinds * found) / (seen[context].sum() + kinds)
         return found
 
-    return lambda asked: torch.stack([shares(question) for question in asked])
+    return lambda questions: torch.stack([shares(question) for question in questions])
 
 
-def _contexts(question: Asked) -> list[tuple[str, ...]]:
+def _contexts(question: QuestionInContext) -> list[tuple[str, ...]]:
     words = _ending(question, LONGEST)
     return [tuple(words[len(words) - size :]) for size in range(min(LONGEST, len(words)) + 1)]
 
 
-def _ending(question: Asked, size: int) -> tuple[str, ...]:
+def _ending(question: QuestionInContext, size: int) -> tuple[str, ...]:
     """The last words before the answer."""
     return (question.before + question.words)[-size:]
 
 
 def _no_attention(
-    fitted: Sequence[Asked], targets: Int[Tensor, " question"], n: int, seed: int
+    fitted: Sequence[QuestionInContext], targets: Int[Tensor, " question"], n: int, seed: int
 ) -> Predict:
     """A network that sees the last eight words in their order and nothing before them."""
     known = _vocabulary(_ending(question, WINDOW) for question in fitted)
 
-    def windows(asked: Sequence[Asked]) -> Int[Tensor, "question word"]:
+    def windows(questions: Sequence[QuestionInContext]) -> Int[Tensor, "question word"]:
         """One number for each word at each place; the last is for words never seen."""
         none, size = len(known), len(known) + 1
-        rows = [[known.get(word, none) for word in _ending(q, WINDOW)] for q in asked]
+        rows = [[known.get(word, none) for word in _ending(q, WINDOW)] for q in questions]
         padded = [[none] * (WINDOW - len(row)) + row for row in rows]
         return torch.tensor(padded) + size * torch.arange(WINDOW)
 
     generator = torch.Generator().manual_seed(seed)
     sizes = ((len(known) + 1) * WINDOW, 64, n)
     weights = _fit_network(windows(fitted), targets, sizes, generator)
-    return lambda asked: _network(windows(asked), weights).softmax(1).detach()
+    return lambda questions: _network(windows(questions), weights).softmax(1).detach()
 
 
 def _fit_network(

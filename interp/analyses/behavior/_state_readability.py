@@ -11,7 +11,7 @@ from interp.core.errors import NotEnoughDataError
 from interp.core.progress import progress_range, report_progress
 from interp.core.protocols import LanguageModel
 from interp.methods.activations import residual_sites, rows_at, site_label
-from interp.methods.data.answers import read_stories, regrets
+from interp.methods.data.answers import predict_stories, regrets
 from interp.methods.data.examples import Example
 from interp.methods.probes.classifier import fit_linear
 from interp.methods.probes.state_decoders import FEWEST_ROWS, STEPS
@@ -208,8 +208,8 @@ def by_story(task: Task, values: Float[Tensor, " cell"], n: int) -> Float[Tensor
 def _costs(
     model: LanguageModel, stories: Sequence[Story]
 ) -> tuple[Float[Tensor, " story"], Float[Tensor, " story"]]:
-    readings = read_stories(model, stories)
-    nats = torch.stack([reading.nats.double().sum() for reading in readings])
+    predictions = predict_stories(model, stories)
+    nats = torch.stack([prediction.nats.double().sum() for prediction in predictions])
     if not any(story.choices for story in stories):
         return nats, torch.full_like(nats, float("nan"))
-    return nats, regrets(stories, readings)[0].double()
+    return nats, regrets(stories, predictions)[0].double()

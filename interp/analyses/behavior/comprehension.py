@@ -3,26 +3,40 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 import torch
 
 from interp.analyses.behavior._continuations import continuations, openings, rates
-from interp.analyses.behavior._question_scores import SAFE_BY, Answers, Row, recalls, score
+from interp.analyses.behavior._question_scores import (
+    SAFE_BY,
+    Answers,
+    QuestionScore,
+    recalls,
+    score,
+)
 from interp.analyses.behavior._shortcut_baselines import shortcut_guesses
 from interp.core.errors import ConfigError, NotEnoughDataError
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import UNKNOWN, Interval, bootstrap_ratio, plain
-from interp.methods.data.answers import Reading, read_stories, regrets, right_answers, says_unknown
+from interp.methods.data.answers import (
+    StoryPrediction,
+    predict_stories,
+    regrets,
+    right_answers,
+    says_unknown,
+)
 from interp.methods.data.examples import sample_stories
-from interp.methods.data.questions import Asked, asked_in, need_questions, unknown_answers
+from interp.methods.data.questions import (
+    QuestionInContext,
+    need_questions,
+    questions_in,
+    unknown_answers,
+)
 from interp.methods.untrained import untrained_twins
 from interp.results.provenance import provenance
 from interp.results.result import Result
 from interp.worlds.world import Story, World
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 HELD_OUT, TRAIN = "held_out", "train"
 OWN_TEXT, UNTRAINED, MODEL = "world's own text", "untrained model", "model"
@@ -65,22 +79,42 @@ class Comprehension(Result):
     n_fitted: int
     n_generated: int
     beyond_context: int
+    columns: ClassVar = {
+        "accuracy": "accuracy",
+        "shortcut_accuracy": "shortcuts",
+        "margin": "margins",
+        "questions": "questions",
+        "recall": "recall",
+        "regret_nats_per_token": "regret",
+        "regret_nats_per_token_untrained": "untrained_regret",
+        "well_formed_sentences": "well_formed",
+        "consistent_sentences": "consistent",
+    }
+    axes: ClassVar = {
+        "accuracy": "split kind",
+        "shortcuts": "split kind shortcut",
+        "margins": "split kind",
+        "questions": "split kind",
+        "recall": "split answer",
+        "well_formed": "writer",
+        "consistent": "writer",
+    }
 
     @property
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[QuestionScore, ...]:
         """A row for each split and kind of question."""
         return tuple(
             self.row(kind, split) for split, kinds in self.accuracy.items() for kind in kinds
         )
 
-    def row(self, kind: str, split: str = HELD_OUT) -> Row:
+    def row(self, kind: str, split: str = HELD_OUT) -> QuestionScore:
         """One kind of question in one split.
 
         Raises:
             KeyError: there is none.
         """
         found = self.shortcuts[split][kind]
-        return Row(
+        return QuestionScore(
             split=split,
             kind=kind,
             n=self.questions[split][kind],
@@ -91,7 +125,7 @@ class Comprehension(Result):
         )
 
     @property
-    def unsafe(self) -> tuple[Row, ...]:
+    def unsafe(self) -> tuple[QuestionScore, ...]:
         """Rows where a shortcut comes within ten points of the model, or above it."""
         return tuple(row for row in self.rows if not row.safe)
 
@@ -153,31 +187,6 @@ class Comprehension(Result):
             f"a right answer is no evidence that the story was followed.{doubt}"
         )
 
-    def frame(self) -> "pd.DataFrame":
-        """One row a number: who reached what in which split; `margin` is model less shortcut."""
-        import pandas as pd
-
-        rows = [each for row in self.rows for each in self._accuracies(row)]
-        rows += [
-            (split, f"recall_{name}", MODEL, interval, self.questions[split].get("never_said", 0))
-            for split, found in self.recall.items()
-            for name, interval in found.items()
-        ]
-        rows.append((HELD_OUT, "regret_nats_per_token", MODEL, self.regret, 0))
-        untrained = Interval(value=self.untrained_regret, low=UNKNOWN.low, high=UNKNOWN.high, n=0)
-        rows.append((HELD_OUT, "regret_nats_per_token", UNTRAINED, untrained, 0))
-        for name in ("well_formed", "consistent"):
-            found = getattr(self, name).items()
-            rows += [(HELD_OUT, f"{name}_sentences", who, interval, 0) for who, interval in found]
-        table = [(*names, i.value, i.low, i.high, i.n, n) for *names, i, n in rows]
-        columns = ["split", "quantity", "who", "value", "low", "high", "groups", "questions"]
-        return pd.DataFrame(table, columns=columns)
-
-    @staticmethod
-    def _accuracies(row: Row) -> list[tuple[str, str, str, Interval, int]]:
-        readers = {MODEL: row.accuracy, **row.shortcuts, f"margin over {row.best}": row.margin}
-        return [(row.split, row.kind, who, interval, row.n) for who, interval in readers.items()]
-
 
 def comprehension(
     model: LanguageModel,
@@ -218,20 +227,20 @@ def comprehension(
     """
     call = dict(locals())
     _check(n_stories, splits, n_fitted)
-    fitted = asked_in(sample_stories(world, n_fitted, seed=seed, level=level, split=TRAIN))
+    fitted = questions_in(sample_stories(world, n_fitted, seed=seed, level=level, split=TRAIN))
     need_questions(fitted, world.name, TRAIN)
     sampled = _sample(world, splits, n_stories, level, seed)
-    read = {split: read_stories(model, stories) for split, stories in sampled.items()}
-    asked, beyond = _within(model, world, sampled, read, splits)
-    guesses = shortcut_guesses(fitted, [q for split in splits for q in asked[split]], seed)
-    never = unknown_answers([*fitted, *(q for found in asked.values() for q in found)])
+    read = {split: predict_stories(model, stories) for split, stories in sampled.items()}
+    questions, beyond = _within(model, world, sampled, read, splits)
+    guesses = shortcut_guesses(fitted, [q for split in splits for q in questions[split]], seed)
+    never = unknown_answers([*fitted, *(q for found in questions.values() for q in found)])
     rows, recall, first = [], {}, 0
     for split in splits:
-        mine = _answers(model, sampled[split], read[split], asked[split], never)
-        last = first + len(asked[split])
+        mine = _answers(model, sampled[split], read[split], questions[split], never)
+        last = first + len(questions[split])
         theirs = {name: told.at(range(first, last)) for name, told in guesses.items()}
-        rows += score(asked[split], mine, theirs, split, tuple(world.variables), seed)
-        recall[split], first = recalls(asked[split], mine, seed), last
+        rows += score(questions[split], mine, theirs, split, tuple(world.variables), seed)
+        recall[split], first = recalls(questions[split], mine, seed), last
     return Comprehension(
         **_tables(rows),
         recall=recall,
@@ -265,20 +274,20 @@ def _within(
     model: LanguageModel,
     world: World,
     sampled: dict[str, list[Story]],
-    read: dict[str, list[Reading]],
+    read: dict[str, list[StoryPrediction]],
     splits: Sequence[str],
-) -> tuple[dict[str, list[Asked]], int]:
+) -> tuple[dict[str, list[QuestionInContext]], int]:
     """Each split's questions inside the model's context, and how many are not."""
     found, beyond = {}, 0
     for split in splits:
-        asked = asked_in(sampled[split])
-        need_questions(asked, world.name, split)
-        marks = right_answers(read[split], asked)
-        found[split] = [q for q, mark in zip(asked, marks, strict=True) if mark is not None]
-        beyond += len(asked) - len(found[split])
+        questions = questions_in(sampled[split])
+        need_questions(questions, world.name, split)
+        marks = right_answers(read[split], questions)
+        found[split] = [q for q, mark in zip(questions, marks, strict=True) if mark is not None]
+        beyond += len(questions) - len(found[split])
         if not found[split]:
             raise NotEnoughDataError(
-                f"None of the {len(asked)} questions of the {split!r} stories lies within the "
+                f"None of the {len(questions)} questions of the {split!r} stories lies within the "
                 f"model's context of {model.cfg.n_ctx} tokens. Take a model with a longer one, or "
                 "an easier level."
             )
@@ -288,17 +297,17 @@ def _within(
 def _answers(
     model: LanguageModel,
     stories: Sequence[Story],
-    readings: Sequence[Reading],
-    asked: Sequence[Asked],
+    predictions: Sequence[StoryPrediction],
+    questions: Sequence[QuestionInContext],
     never: frozenset[str],
 ) -> Answers:
     return Answers(
-        right=torch.tensor(right_answers(readings, asked), dtype=torch.bool),
-        unknown=torch.tensor(says_unknown(model, stories, readings, asked, never)),
+        right=torch.tensor(right_answers(predictions, questions), dtype=torch.bool),
+        unknown=torch.tensor(says_unknown(model, stories, predictions, questions, never)),
     )
 
 
-def _tables(rows: Sequence[Row]) -> dict[str, dict]:
+def _tables(rows: Sequence[QuestionScore]) -> dict[str, dict]:
     """The result's dicts from its rows."""
     fields = {"accuracy": "accuracy", "shortcuts": "shortcuts", "margins": "margin"}
     tables: dict[str, dict] = {name: {} for name in (*fields, "questions")}
@@ -309,14 +318,17 @@ def _tables(rows: Sequence[Row]) -> dict[str, dict]:
 
 
 def _regrets(
-    model: LanguageModel, stories: Sequence[Story], readings: Sequence[Reading], seed: int
+    model: LanguageModel,
+    stories: Sequence[Story],
+    predictions: Sequence[StoryPrediction],
+    seed: int,
 ) -> dict[str, Interval | float]:
     if not any(story.choices for story in stories):
         return {"regret": UNKNOWN, "untrained_regret": UNKNOWN.value}
-    nats, tokens = regrets(stories, readings)
+    nats, tokens = regrets(stories, predictions)
     untrained = UNKNOWN.value
     for twin in untrained_twins(model, 1, seed):
-        theirs, _ = regrets(stories, read_stories(twin, stories))
+        theirs, _ = regrets(stories, predict_stories(twin, stories))
         untrained = float(theirs.sum() / tokens.sum())
     return {"regret": bootstrap_ratio(nats, tokens, seed=seed), "untrained_regret": untrained}
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -29,9 +29,6 @@ from interp.results.provenance import provenance
 from interp.results.result import Result
 from interp.runs.checkpoints import checkpoints, ids_of, same_split
 from interp.worlds.world import Story, World
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 TESTED_FROM = 500_000
 COMPARED = {
@@ -80,6 +77,34 @@ class Fidelity(Result):
     untrained_loss: float
     n_train: int
     n_test: int
+    columns: ClassVar = {
+        "accuracy": "accuracy",
+        "accuracy_shuffled": "shuffled",
+        "accuracy_untrained": "untrained",
+        "accuracy_majority": "majority",
+        "loss_nats_per_token": "loss",
+        "regret_nats_per_token": "regret",
+        "correlation": "correlations",
+    }
+    axes: ClassVar = {
+        "accuracy": "task point",
+        "shuffled": "task point",
+        "untrained": "task",
+        "majority": "task",
+        "loss": "point",
+        "regret": "point",
+        "correlations": "comparison task",
+    }
+    labels: ClassVar = {
+        "model": ("point", "models"),
+        "step": ("point", "steps"),
+        "site": ("task point", "sites"),
+    }
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The name of the model of each point."""
+        return tuple(self.runs[number] for number in self.run.tolist())
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -171,30 +196,6 @@ class Fidelity(Result):
             f"{warned}Beyond training time, models compared with one another (n = "
             f"{len(self.runs)}, whole models; under five there is no interval): {'; '.join(parts)}."
         )
-
-    def frame(self) -> "pd.DataFrame":
-        """One row a point and task."""
-        import pandas as pd
-
-        rows = [
-            {
-                "model": self.runs[int(self.run[i])],
-                "step": int(self.steps[i]),
-                "reading": task,
-                "site": self.sites[task][i],
-                "loss_nats_per_token": self.loss[i].value,
-                "regret_nats_per_token": self.regret[i].value,
-                "accuracy": mine.value,
-                "low": mine.low,
-                "high": mine.high,
-                "stories": mine.n,
-                "shuffled": self.shuffled[task][i].value,
-                "untrained": self.untrained[task].value,
-            }
-            for task in self.tasks
-            for i, mine in enumerate(self.accuracy[task])
-        ]
-        return pd.DataFrame(rows)
 
 
 def fidelity(

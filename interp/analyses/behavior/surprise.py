@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -20,8 +20,6 @@ from interp.results.result import Result
 from interp.worlds.world import World
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from interp.core.alignment import Span
     from interp.core.edits import Edit
 
@@ -63,6 +61,30 @@ class Surprise(Result):
     uniform_nats: float
     shuffled_nats: float
     untrained_nats: float
+    columns: ClassVar = {
+        "loss_nats": "loss_nats",
+        "floor_nats": "floor_nats",
+        "regret_nats": "regret_nats",
+        "rank": "ranks",
+        "entropy_bits": "entropy_bits",
+        "best_log_prob_nats": "best_log_probs",
+    }
+    labels: ClassVar = {
+        "token": ("pos", "tokens"),
+        "sentence": ("pos", "sentences"),
+        "kind": ("pos", "kinds"),
+        "best_token": ("pos", "best_tokens"),
+    }
+
+    @property
+    def best_tokens(self) -> tuple[str, ...]:
+        """The most probable token in each place, for display."""
+        return tuple(best[0] for best in self.top_tokens)
+
+    @property
+    def best_log_probs(self) -> Float[Tensor, " pos"]:
+        """Its log-probability, in nats."""
+        return self.top_log_probs[:, 0]
 
     @property
     def regret_nats(self) -> Float[Tensor, " pos"]:
@@ -115,25 +137,6 @@ class Surprise(Result):
             f"{self.shuffled_nats:.2f}, {untrained}, all tokens equally probable "
             f"{self.uniform_nats:.2f}. n = {len(self.tokens)} tokens in {self.loss.n} sentences of "
             "one text, 95 % bootstrap intervals over sentences."
-        )
-
-    def frame(self) -> "pd.DataFrame":
-        import pandas as pd
-
-        return pd.DataFrame(
-            {
-                "pos": range(len(self.tokens)),
-                "token": self.tokens,
-                "sentence": self.sentences,
-                "kind": self.kinds,
-                "loss_nats": self.loss_nats,
-                "floor_nats": self.floor_nats,
-                "regret_nats": self.regret_nats,
-                "rank": self.ranks,
-                "entropy_bits": self.entropy_bits,
-                "best_token": [best[0] for best in self.top_tokens],
-                "best_log_prob_nats": self.top_log_probs[:, 0],
-            }
         )
 
 

@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.core.protocols import LanguageModel
-from interp.methods.data.answers import read_stories, regrets, right_answers
+from interp.methods.data.answers import predict_stories, regrets, right_answers
 from interp.methods.data.examples import sample_stories
-from interp.methods.data.questions import NEVER_SAID, Asked, asked_in, table_rows
+from interp.methods.data.questions import NEVER_SAID, QuestionInContext, questions_in, table_rows
 from interp.worlds.world import Story, World
 
 HELD_OUT = "held_out"
@@ -22,23 +22,23 @@ class Lessons:
 
     Attributes:
         stories: of each level, easiest first.
-        asked: the questions of the last level.
+        questions: the questions of the last level.
         kinds: kinds of these questions, each with the numbers of its own.
     """
 
     stories: Mapping[str, Sequence[Story]]
-    asked: Sequence[Asked]
+    questions: Sequence[QuestionInContext]
     kinds: Mapping[str, Sequence[int]]
 
     def read(self, model: LanguageModel) -> tuple[Float[Tensor, " level"], Float[Tensor, " kind"]]:
         """Mean nats a token on each level, and the share of right answers to each kind."""
-        losses, readings = [], []
+        losses, predictions = [], []
         for stories in self.stories.values():
-            readings = read_stories(model, stories)
-            losses.append(torch.cat([each.nats for each in readings]).mean())
+            predictions = predict_stories(model, stories)
+            losses.append(torch.cat([each.nats for each in predictions]).mean())
         if not self.kinds:
             return torch.stack(losses), torch.zeros(0)
-        marks = right_answers(readings, self.asked)
+        marks = right_answers(predictions, self.questions)
         known = torch.tensor([float("nan") if mark is None else float(mark) for mark in marks])
         right = [known[list(own)].nanmean() for own in self.kinds.values()]
         return torch.stack(losses), torch.stack(right)
@@ -51,9 +51,9 @@ class Lessons:
         stories = self.stories[level]
         if not any(story.choices for story in stories):
             return torch.tensor(float("nan"))
-        readings = read_stories(model, stories)
-        above, tokens = regrets(stories, readings)
-        paid = sum(float(each.nats.sum()) for each in readings)
+        predictions = predict_stories(model, stories)
+        above, tokens = regrets(stories, predictions)
+        paid = sum(float(each.nats.sum()) for each in predictions)
         return torch.tensor((paid - float(above.sum())) / int(tokens.sum()))
 
 
@@ -69,7 +69,7 @@ def lessons_of(world: World, levels: Sequence[str], n: int, seed: int) -> Lesson
     stories = {
         level: sample_stories(world, n, seed=seed, level=level, split=HELD_OUT) for level in levels
     }
-    asked = asked_in(stories[levels[-1]])
-    rows = table_rows(asked, HELD_OUT, tuple(world.variables))
+    questions = questions_in(stories[levels[-1]])
+    rows = table_rows(questions, HELD_OUT, tuple(world.variables))
     kinds = {name: own for name, own in rows.items() if name != NEVER_SAID}
-    return Lessons(stories=stories, asked=asked, kinds=kinds)
+    return Lessons(stories=stories, questions=questions, kinds=kinds)

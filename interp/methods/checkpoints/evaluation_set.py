@@ -14,10 +14,10 @@ from torch import Tensor
 from interp.core.alignment import Span
 from interp.core.errors import InterpError
 from interp.core.protocols import LanguageModel
-from interp.methods.data.answers import BATCH, MOST_LOGITS, Reading, place_of
+from interp.methods.data.answers import BATCH, MOST_LOGITS, StoryPrediction, answer_tokens
 from interp.methods.data.examples import sample_stories
 from interp.methods.data.loss_floor import floor_by_token
-from interp.methods.data.questions import NEVER_SAID, Asked, asked_in, table_rows
+from interp.methods.data.questions import NEVER_SAID, QuestionInContext, questions_in, table_rows
 from interp.methods.head_scores import copy_length, head_scores, repeated_tokens
 from interp.methods.probes.probing import ProbeData, probe_data
 from interp.worlds.world import Story, World
@@ -27,7 +27,7 @@ PROBED_FROM = 500_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ground:
+class EvaluationSet:
     """Texts, questions and settings that every checkpoint of a run meets alike.
 
     Attributes:
@@ -77,34 +77,36 @@ class Ground:
         return found
 
     @cached_property
-    def asked(self) -> list[Asked]:
+    def questions(self) -> list[QuestionInContext]:
         """The questions within the model's context."""
-        return [q for q in asked_in(self.stories) if self._place(q) is not None]
+        return [q for q in questions_in(self.stories) if self._place(q) is not None]
 
     @cached_property
     def places(self) -> list[tuple[int, int]]:
         """First and last token of each question's answer."""
-        return [self._place(question) for question in self.asked]
+        return [self._place(question) for question in self.questions]
 
     @cached_property
     def kinds(self) -> dict[str, list[int]]:
         """Kinds of question to the numbers of theirs whose answer was said."""
-        rows = table_rows(self.asked, HELD_OUT, tuple(self.world.variables if self.world else ()))
+        rows = table_rows(
+            self.questions, HELD_OUT, tuple(self.world.variables if self.world else ())
+        )
         return {
             kind: kept
             for kind, found in rows.items()
-            if kind != NEVER_SAID and (kept := [i for i in found if not self.asked[i].unknown])
+            if kind != NEVER_SAID and (kept := [i for i in found if not self.questions[i].unknown])
         }
 
     @cached_property
     def wrong(self) -> list[int]:
         """For each question the first token of an answer to another story's; -1 without one."""
         random, first = Random(self.seed), self._first_tokens
-        found = [-1] * len(self.asked)
-        for i, question in enumerate(self.asked):
+        found = [-1] * len(self.questions)
+        for i, question in enumerate(self.questions):
             others = [
                 first[j]
-                for j, other in enumerate(self.asked)
+                for j, other in enumerate(self.questions)
                 if other.kind == question.kind and not other.unknown and first[j] != first[i]
             ]
             found[i] = random.choice(others) if others else -1
@@ -130,13 +132,13 @@ class Ground:
 
     @cached_property
     def _first_tokens(self) -> list[int]:
-        pairs = zip(self.asked, self.places, strict=True)
+        pairs = zip(self.questions, self.places, strict=True)
         return [self.encoded[question.story][0][place[0]] for question, place in pairs]
 
-    def _place(self, question: Asked) -> tuple[int, int] | None:
+    def _place(self, question: QuestionInContext) -> tuple[int, int] | None:
         ids, spans = self.encoded[question.story]
-        blank = Reading(ids=ids, spans=spans, best=[], nats=torch.zeros(0))
-        place = place_of(blank, question)
+        blank = StoryPrediction(ids=ids, spans=spans, best=[], nats=torch.zeros(0))
+        place = answer_tokens(blank, question)
         return place if place and place[0] > 0 else None
 
     def _story(self, number: int) -> Story:
@@ -144,43 +146,43 @@ class Ground:
         return sample_stories(self.world, 1, **options)[0]
 
 
-class Look:
+class Evaluator:
     """One checkpoint; what several measures need of it is computed once.
 
     Args:
         model: the checkpoint.
-        ground: what it is measured on.
+        data: what it is measured on.
     """
 
-    def __init__(self, model: LanguageModel, ground: Ground) -> None:
-        self.model, self.ground = model, ground
+    def __init__(self, model: LanguageModel, data: EvaluationSet) -> None:
+        self.model, self.data = model, data
 
     @cached_property
-    def readings(self) -> list[Reading]:
+    def predictions(self) -> list[StoryPrediction]:
         """Each story as this checkpoint reads it."""
         return self._read[0]
 
     @cached_property
     def wrong_nats(self) -> list[float]:
-        """What `Ground.wrong` would have cost in place of each answer; nan without one."""
+        """What `EvaluationSet.wrong` would have cost in place of each answer; nan without one."""
         return self._read[1]
 
     @cached_property
     def heads(self) -> Float[Tensor, "batch score layer head"]:
         """`SCORES` on each sequence of random tokens said twice."""
-        tokens, length = self.ground.repeated
+        tokens, length = self.data.repeated
         return head_scores(self.model, tokens, length)
 
     @cached_property
     @torch.no_grad()
-    def _read(self) -> tuple[list[Reading], list[float]]:
-        ground = self.ground
-        rows = [ids for ids, _ in ground.encoded]
+    def _read(self) -> tuple[list[StoryPrediction], list[float]]:
+        data = self.data
+        rows = [ids for ids, _ in data.encoded]
         size = max(1, min(BATCH, MOST_LOGITS // (max(map(len, rows)) * self.model.cfg.d_vocab)))
-        questions: dict[int, list[int]] = {}
-        for i, question in enumerate(ground.asked):
-            questions.setdefault(question.story, []).append(i)
-        readings, wrong = [], [float("nan")] * len(ground.asked)
+        by_story: dict[int, list[int]] = {}
+        for i, question in enumerate(data.questions):
+            by_story.setdefault(question.story, []).append(i)
+        predictions, wrong = [], [float("nan")] * len(data.questions)
         for start in range(0, len(rows), size):
             part = rows[start : start + size]
             width = max(map(len, part))
@@ -190,11 +192,13 @@ class Look:
             scale, best = logits.logsumexp(-1), logits.argmax(-1)
             nats = scale - logits.gather(-1, tokens[:, 1:, None])[..., 0]
             for row, ids in enumerate(part):
-                last, spans = len(ids) - 1, ground.encoded[start + row][1]
+                last, spans = len(ids) - 1, data.encoded[start + row][1]
                 first = best[row, :last].tolist()
-                readings.append(Reading(ids=ids, spans=spans, best=first, nats=nats[row, :last]))
-                for i in questions.get(start + row, ()):
-                    at = ground.places[i][0] - 1
-                    if ground.wrong[i] >= 0:
-                        wrong[i] = float(scale[row, at] - logits[row, at, ground.wrong[i]])
-        return readings, wrong
+                predictions.append(
+                    StoryPrediction(ids=ids, spans=spans, best=first, nats=nats[row, :last])
+                )
+                for i in by_story.get(start + row, ()):
+                    at = data.places[i][0] - 1
+                    if data.wrong[i] >= 0:
+                        wrong[i] = float(scale[row, at] - logits[row, at, data.wrong[i]])
+        return predictions, wrong

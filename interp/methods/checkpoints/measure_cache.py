@@ -1,7 +1,8 @@
 """What was measured of a checkpoint before: in memory, and beside the run where it was trained.
 
-A file is one measure of one checkpoint's weights on one ground. It counts only if it is whole and
-of this version; anything else is measured again.
+A file is one measure of one checkpoint's weights on one evaluation set. It counts only if it is
+whole and of this version; anything else is measured again. These are not saved results: a timeline
+is a result of many such numbers, so that one more checkpoint or measure costs its own pass alone.
 """
 
 import json
@@ -13,54 +14,63 @@ from pathlib import Path
 from typing import Any
 
 from interp import __version__
+from interp.core.cache import ByteBoundedCache
 from interp.core.errors import CheckpointError
 from interp.core.files import read_object, write_text
 from interp.methods.checkpoints.measure_scores import Scores
 
 FOLDER, LOCK = "measures", "run.lock"
-MOST_KEPT = 4096
+MOST_BYTES = 64 * 2**20
 FIELDS = ("part", "whole", "control")
-Found = Mapping[str, Scores]
+Curves = Mapping[str, Scores]
+"""The scores of one measure of one checkpoint, by the name of the curve."""
 
-_kept: dict[tuple[str, str, str], Found] = {}
+_memory = ByteBoundedCache(MOST_BYTES)
 
 
-def known(folder: Path | None, weights: str, measure: str, ground: str) -> Found | None:
+def known(folder: Path | None, weights: str, measure: str, ground: str) -> Curves | None:
     """What was measured of these weights; None when nothing was, or when it is damaged.
 
     Args:
         folder: of the run; None = look in memory only.
         weights: the model's hash.
-        measure: its name.
-        ground: its digest.
+        measure: name of the measure.
+        ground: digest of the evaluation set.
     """
     key = (weights, measure, ground)
-    if key not in _kept and folder is not None:
-        found = _read(_path(folder, key), key)
-        if found is not None:
-            _kept[key] = found
-    return _kept.get(key)
+    curves = _memory.get(key)
+    if curves is None and folder is not None:
+        curves = _read(_path(folder, key), key)
+        if curves is not None:
+            _memory.put(key, curves)
+    return curves
 
 
-def keep(folder: Path | None, weights: str, measure: str, ground: str, found: Found) -> None:
-    """Remember it; on disk only in a folder where a run was trained, so that a copied or shipped
-    model stays as it was."""
+def keep(folder: Path | None, weights: str, measure: str, ground: str, curves: Curves) -> None:
+    """Remember what was measured; on disk only in a folder where a run was trained, so that a
+    copied or shipped model stays as it was.
+
+    Args:
+        folder: of the run; None = in memory only.
+        weights: the model's hash.
+        measure: name of the measure.
+        ground: digest of the evaluation set.
+        curves: what was measured.
+    """
     key = (weights, measure, ground)
-    while len(_kept) >= MOST_KEPT:
-        _kept.pop(next(iter(_kept)))
-    _kept[key] = found
+    _memory.put(key, curves)
     if folder is None or not (folder / LOCK).exists():
         return
-    curves = {name: {f: getattr(scores, f) for f in FIELDS} for name, scores in found.items()}
-    told = {"key": [*key, __version__], "curves": curves}
+    numbers = {name: {f: getattr(scores, f) for f in FIELDS} for name, scores in curves.items()}
+    record = {"key": [*key, __version__], "curves": numbers}
     with suppress(OSError, ValueError):  # a full or read-only disk, or a number JSON has not
-        text = json.dumps(told | {"sha256": _digest(told)}, allow_nan=False)
+        text = json.dumps(record | {"sha256": _digest(record)}, allow_nan=False)
         write_text(_path(folder, key), text + "\n")
 
 
 def forget() -> None:
     """Empty the memory; files stay."""
-    _kept.clear()
+    _memory.clear()
 
 
 def _path(folder: Path, key: tuple[str, str, str]) -> Path:
@@ -68,13 +78,14 @@ def _path(folder: Path, key: tuple[str, str, str]) -> Path:
     return folder / FOLDER / weights / f"{measure}-{ground}.json"
 
 
-def _read(path: Path, key: tuple[str, str, str]) -> Found | None:
+def _read(path: Path, key: tuple[str, str, str]) -> Curves | None:
     try:
-        told = read_object(path)
+        record = read_object(path)
     except CheckpointError:
         return None
-    right = told.pop("sha256", None) == _digest(told) and told.get("key") == [*key, __version__]
-    curves = told.get("curves")
+    is_whole = record.pop("sha256", None) == _digest(record)
+    right = is_whole and record.get("key") == [*key, __version__]
+    curves = record.get("curves")
     if not right or not isinstance(curves, dict) or not all(map(_is_whole, curves.values())):
         return None
     return {name: Scores(**{f: tuple(c[f]) for f in FIELDS}) for name, c in curves.items()}
@@ -90,5 +101,5 @@ def _is_whole(curve: Any) -> bool:
     return fits and all(isinstance(x, int | float) and isfinite(x) for row in rows for x in row)
 
 
-def _digest(told: Mapping[str, Any]) -> str:
-    return sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+def _digest(record: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()

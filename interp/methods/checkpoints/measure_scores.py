@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.core.statistics.intervals import clopper_pearson, group_draws
-from interp.methods.checkpoints.evaluation_set import Ground
+from interp.methods.checkpoints.evaluation_set import EvaluationSet
 
 N_BOOT = 1000
 TAILS = (0.025, 0.975)
@@ -104,19 +104,21 @@ def curve_of(measure: str, name: str, scores: Sequence[Scores]) -> Curve:
     return Curve(measure=measure, name=name, part=part, whole=whole, control=control)
 
 
-def per_story(ground: Ground, right: Sequence[float], wrong: Sequence[float]) -> dict[str, Scores]:
+def per_story(
+    data: EvaluationSet, right: Sequence[float], wrong: Sequence[float]
+) -> dict[str, Scores]:
     """A curve a kind of question.
 
     Args:
-        ground: whose questions they are.
+        data: whose questions they are.
         right: a number a question.
         wrong: the control's, a number a question.
     """
     found = {}
-    for kind, members in ground.kinds.items():
-        sums = [[0.0] * len(ground.stories) for _ in range(3)]
+    for kind, members in data.kinds.items():
+        sums = [[0.0] * len(data.stories) for _ in range(3)]
         for i in members:
-            story = ground.asked[i].story
+            story = data.questions[i].story
             for row, value in zip(sums, (right[i], 1.0, wrong[i]), strict=True):
                 row[story] += value
         part, whole, control = map(tuple, sums)

@@ -8,7 +8,7 @@ from pathlib import Path
 from interp.core.errors import ConfigError
 from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel
-from interp.methods.checkpoints.evaluation_set import HELD_OUT, Ground, Look
+from interp.methods.checkpoints.evaluation_set import HELD_OUT, EvaluationSet, Evaluator
 from interp.methods.checkpoints.measure_cache import keep, known
 from interp.methods.checkpoints.measure_scores import Curve, Scores, curve_of
 from interp.methods.data.examples import sample_stories
@@ -64,27 +64,27 @@ def timeline(model: LanguageModel, world: World | None, settings: Settings) -> T
         NotEnoughDataError: under two checkpoints.
     """
     history, steps = history_of(model), chosen_steps(model, settings.steps, settings.most)
-    ground = _ground(history[next(iter(history))], world, settings)
-    chosen = _chosen(ground, settings.measures)
+    data = _evaluation_set(history[next(iter(history))], world, settings)
+    chosen = _chosen(data, settings.measures)
     folder = getattr(history, "folder", None)
     found, fresh = [], 0
     for number, step in enumerate(steps):
         report_progress(f"step {step:,}", number, len(steps) + 1)
-        scores, new = _measured(history[step], ground, chosen, folder)
+        scores, new = _measured(history[step], data, chosen, folder)
         found.append(scores)
         fresh += new
     report_progress("an untrained model", len(steps), len(steps) + 1)
     untrained: dict[str, float] = {}
     behavioural = [name for name in chosen if name not in OF_WEIGHTS]
     twin_seed = FRESH_SEED + settings.seed
-    for twin in untrained_twins(ground.first, 1, twin_seed) if behavioural else ():
-        scores, new = _measured(twin, ground, behavioural, folder)
+    for twin in untrained_twins(data.first, 1, twin_seed) if behavioural else ():
+        scores, new = _measured(twin, data, behavioural, folder)
         untrained = {c.label: float(c.values[0]) for c in _curves(behavioural, [scores])}
         fresh += new
     return Timeline(steps=steps, curves=_curves(chosen, found), untrained=untrained, measured=fresh)
 
 
-def _ground(first: LanguageModel, world: World | None, settings: Settings) -> Ground:
+def _evaluation_set(first: LanguageModel, world: World | None, settings: Settings) -> EvaluationSet:
     stories: list[Story] = []
     if settings.texts:
         stories = [Story(text=text, facts=(), choices=()) for text in settings.texts]
@@ -96,7 +96,7 @@ def _ground(first: LanguageModel, world: World | None, settings: Settings) -> Gr
             "Intervals need two texts or more and two sequences or more; "
             f"{len(stories)} and {settings.n_sequences} came."
         )
-    return Ground(
+    return EvaluationSet(
         first=first,
         world=world,
         stories=stories,
@@ -107,10 +107,10 @@ def _ground(first: LanguageModel, world: World | None, settings: Settings) -> Gr
     )
 
 
-def _chosen(ground: Ground, measures: Sequence[str]) -> list[str]:
+def _chosen(data: EvaluationSet, measures: Sequence[str]) -> list[str]:
     """The measures asked for; none = all that apply."""
     for name in measures:
-        if not get_measure(name).applies(ground):
+        if not get_measure(name).applies(data):
             raise ConfigError(
                 f"{name!r} cannot be measured here: it needs a world with such questions, "
                 "variables or costs, or texts, or a context that holds it. Give `world=` or "
@@ -120,20 +120,20 @@ def _chosen(ground: Ground, measures: Sequence[str]) -> list[str]:
     return [
         name
         for name in measure_names()
-        if name in asked or (not asked and get_measure(name).applies(ground))
+        if name in asked or (not asked and get_measure(name).applies(data))
     ]
 
 
 def _measured(
-    model: LanguageModel, ground: Ground, measures: Sequence[str], folder: Path | None
+    model: LanguageModel, data: EvaluationSet, measures: Sequence[str], folder: Path | None
 ) -> tuple[dict[str, Mapping[str, Scores]], int]:
     """Each measure of one checkpoint, and how many of them were not known before."""
-    look, found, fresh = Look(model, ground), {}, 0
+    evaluator, found, fresh = Evaluator(model, data), {}, 0
     for name in measures:
-        there = known(folder, model.hash, name, ground.digest)
+        there = known(folder, model.hash, name, data.digest)
         if there is None:
-            there = get_measure(name).of(look)
-            keep(folder, model.hash, name, ground.digest, there)
+            there = get_measure(name).of(evaluator)
+            keep(folder, model.hash, name, data.digest, there)
             fresh += 1
         found[name] = there
     return found, fresh

@@ -10,7 +10,7 @@ from torch.func import functional_call
 
 from interp.core.errors import NotEnoughDataError, TokenError
 from interp.core.protocols import LanguageModel, Prompt
-from interp.methods.data.questions import asked_in
+from interp.methods.data.questions import questions_in
 from interp.methods.prompts import one_row
 from interp.worlds.world import World
 
@@ -114,10 +114,10 @@ def held_out_pairs(
     for number in range(seed, seed + MOST_STORIES):
         if len(found) == count:
             return texts, found
-        asked = questions_of(model, world, number)
-        if not asked:
+        questions = questions_of(model, world, number)
+        if not questions:
             continue
-        text, _, pair = asked[number % len(asked)]
+        text, _, pair = questions[number % len(questions)]
         if pair.prompt not in without:
             texts.append(text)
             found.append(pair)
@@ -142,7 +142,7 @@ def questions_of(
     """
     story = world.sample(number, split=split)
     found = []
-    for question in asked_in([story]):
+    for question in questions_in([story]):
         text = story.text[: question.start].rstrip()
         answer = story.text[len(text) : question.start] + question.answer
         if len(model.tokenizer.encode(text + answer)) <= model.cfg.n_ctx:

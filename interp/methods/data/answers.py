@@ -13,7 +13,7 @@ from torch import Tensor
 
 from interp.core.alignment import Span, nats_per_token, token_range
 from interp.core.protocols import LanguageModel
-from interp.methods.data.questions import Asked
+from interp.methods.data.questions import QuestionInContext
 from interp.worlds.world import Story
 
 BATCH = 64
@@ -21,7 +21,7 @@ MOST_LOGITS = 2**25
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class StoryPrediction:
     """A story as the model read it, up to its context.
 
     Attributes:
@@ -37,27 +37,29 @@ class Reading:
     nats: Float[Tensor, " pos"]
 
 
-def read_stories(model: LanguageModel, stories: Sequence[Story]) -> list[Reading]:
+def predict_stories(model: LanguageModel, stories: Sequence[Story]) -> list[StoryPrediction]:
     """Each story in one forward pass."""
     encoded = [model.tokenizer.encode_with_spans(story.text) for story in stories]
     longest = model.cfg.n_ctx
     rows = [ids[:longest] for ids, _ in encoded]
     return [
-        Reading(ids=ids, spans=spans[:longest], best=best.tolist(), nats=nats)
+        StoryPrediction(ids=ids, spans=spans[:longest], best=best.tolist(), nats=nats)
         for ids, (_, spans), (best, nats) in zip(rows, encoded, _read(model, rows), strict=True)
     ]
 
 
-def right_answers(readings: Sequence[Reading], asked: Sequence[Asked]) -> list[bool | None]:
+def right_answers(
+    predictions: Sequence[StoryPrediction], questions: Sequence[QuestionInContext]
+) -> list[bool | None]:
     """Whether each whole answer is the model's first choice; None beyond the model's context."""
-    return [_right(readings[question.story], question) for question in asked]
+    return [_right(predictions[question.story], question) for question in questions]
 
 
 def says_unknown(
     model: LanguageModel,
     stories: Sequence[Story],
-    readings: Sequence[Reading],
-    asked: Sequence[Asked],
+    predictions: Sequence[StoryPrediction],
+    questions: Sequence[QuestionInContext],
     never: frozenset[str],
 ) -> list[bool]:
     """Whether greedy decoding would give one of the answers `never` to each question.
@@ -65,14 +67,15 @@ def says_unknown(
     Where the true text goes on in another way, such an answer is put in its place.
     """
     found = [
-        question.unknown and bool(_right(readings[question.story], question)) for question in asked
+        question.unknown and bool(_right(predictions[question.story], question))
+        for question in questions
     ]
     instead = [
         (i, *row)
-        for i, question in enumerate(asked)
+        for i, question in enumerate(questions)
         if not question.unknown
         for row in _instead(
-            model, stories[question.story].text, readings[question.story], question, never
+            model, stories[question.story].text, predictions[question.story], question, never
         )
     ]
     rows = [ids for _, ids, _ in instead]
@@ -82,46 +85,58 @@ def says_unknown(
 
 
 def regrets(
-    stories: Sequence[Story], readings: Sequence[Reading]
+    stories: Sequence[Story], predictions: Sequence[StoryPrediction]
 ) -> tuple[Float[Tensor, " story"], Int[Tensor, " story"]]:
     """Loss less floor of each story in nats, and its predicted tokens."""
     floors = []
-    for story, reading in zip(stories, readings, strict=True):
+    for story, prediction in zip(stories, predictions, strict=True):
         costs = [(*choice.span, choice.surprisal_nats) for choice in story.choices]
-        inside = [cost for cost in costs if cost[0] < reading.spans[-1][1]]
-        floors.append(sum(nats_per_token(story.text, reading.spans, inside)))
-    losses = torch.tensor([reading.nats.sum().item() for reading in readings], dtype=torch.float64)
-    return losses - torch.tensor(floors), torch.tensor([len(each.nats) for each in readings])
+        inside = [cost for cost in costs if cost[0] < prediction.spans[-1][1]]
+        floors.append(sum(nats_per_token(story.text, prediction.spans, inside)))
+    losses = torch.tensor(
+        [prediction.nats.sum().item() for prediction in predictions], dtype=torch.float64
+    )
+    return losses - torch.tensor(floors), torch.tensor([len(each.nats) for each in predictions])
 
 
-def place_of(reading: Reading, question: Asked) -> tuple[int, int] | None:
+def answer_tokens(
+    prediction: StoryPrediction, question: QuestionInContext
+) -> tuple[int, int] | None:
     """The first and the last token of the answer; None beyond the context."""
     end = question.start + len(question.answer)
-    if end > reading.spans[-1][1]:
+    if end > prediction.spans[-1][1]:
         return None
-    return token_range(reading.spans, (question.start, end))
+    return token_range(prediction.spans, (question.start, end))
 
 
-def _right(reading: Reading, question: Asked) -> bool | None:
-    place = place_of(reading, question)
+def _right(prediction: StoryPrediction, question: QuestionInContext) -> bool | None:
+    place = answer_tokens(prediction, question)
     if place is None:
         return None
     first, last = place
-    return reading.best[first - 1 : last] == reading.ids[first : last + 1]
+    return prediction.best[first - 1 : last] == prediction.ids[first : last + 1]
 
 
 def _instead(
-    model: LanguageModel, text: str, reading: Reading, question: Asked, never: frozenset[str]
+    model: LanguageModel,
+    text: str,
+    prediction: StoryPrediction,
+    question: QuestionInContext,
+    never: frozenset[str],
 ) -> Iterator[tuple[list[int], int]]:
     """Rows that end in an answer of `never`, where the model's first choice begins it."""
-    place = place_of(reading, question)
+    place = answer_tokens(prediction, question)
     if place is None:
         return
     first = place[0]
     for answer in sorted(never):
         ids = model.tokenizer.encode(text[: question.start] + answer)
         fits = first < len(ids) <= model.cfg.n_ctx
-        if fits and ids[:first] == reading.ids[:first] and ids[first] == reading.best[first - 1]:
+        if (
+            fits
+            and ids[:first] == prediction.ids[:first]
+            and ids[first] == prediction.best[first - 1]
+        ):
             yield ids, first
 
 

@@ -29,7 +29,7 @@ FORM = 'a header with "text" and "label" (and perhaps "word", or "start" and "en
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class LabelledText:
     """One labelled text.
 
     Attributes:
@@ -47,7 +47,7 @@ class Row:
     group: str = ""
 
 
-def read_labelled(path: str | Path) -> list[Row]:
+def read_labelled(path: str | Path) -> list[LabelledText]:
     """The rows of a file of labelled texts.
 
     Args:
@@ -65,17 +65,17 @@ def read_labelled(path: str | Path) -> list[Row]:
     return rows
 
 
-def label_counts(rows: Sequence[Row]) -> dict[str, int]:
+def label_counts(rows: Sequence[LabelledText]) -> dict[str, int]:
     """How many rows each label has, the commonest first.
 
     Example:
-        >>> label_counts([Row(number=1, text="a", label="x", span=(0, 1))])
+        >>> label_counts([LabelledText(number=1, text="a", label="x", span=(0, 1))])
         {'x': 1}
     """
     return dict(Counter(row.label for row in rows).most_common())
 
 
-def check_labels(rows: Sequence[Row]) -> None:
+def check_labels(rows: Sequence[LabelledText]) -> None:
     """Refuse a table that no classifier could be trained and tested on.
 
     Raises:
@@ -102,7 +102,7 @@ def check_labels(rows: Sequence[Row]) -> None:
 
 
 def place_rows(
-    rows: Sequence[Row], tokenizer: Tokenizer, max_tokens: int
+    rows: Sequence[LabelledText], tokenizer: Tokenizer, max_tokens: int
 ) -> list[tuple[list[int], int]]:
     """Each row's tokens, and which of them is read.
 
@@ -203,7 +203,7 @@ def _json_rows(content: str, path: Path) -> Iterator[tuple[int, Mapping]]:
         yield number, held
 
 
-def _row(held: Mapping, number: int, path: Path) -> Row:
+def _row(held: Mapping, number: int, path: Path) -> LabelledText:
     place = f"{path.name}, row {number}"
     if number > MOST_ROWS:
         raise ConfigError(f"{path.name}: at most {MOST_ROWS:,} rows can be read; there are more.")
@@ -221,7 +221,9 @@ def _row(held: Mapping, number: int, path: Path) -> Row:
             f"{len(text):,}. Shorten it, or leave the row out."
         )
     span, group = _span(held, text, place), _said(held.get("group")).strip()
-    return Row(number=number, text=text, label=_said(label).strip(), span=span, group=group)
+    return LabelledText(
+        number=number, text=text, label=_said(label).strip(), span=span, group=group
+    )
 
 
 def _said(value: object) -> str:

@@ -15,7 +15,7 @@ NEVER_SAID = "never_said"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class QuestionInContext:
     """One question, where its answer stands, and the words before it.
 
     Attributes:
@@ -41,10 +41,10 @@ class Asked:
     tags: tuple[str, ...]
 
 
-def asked_in(stories: Sequence[Story]) -> list[Asked]:
+def questions_in(stories: Sequence[Story]) -> list[QuestionInContext]:
     """Every question of the stories, in order."""
     return [
-        _asked(number, story.text, question)
+        _in_context(number, story.text, question)
         for number, story in enumerate(stories)
         for question in story.questions
     ]
@@ -60,13 +60,13 @@ def split_words(text: str) -> tuple[str, ...]:
     return tuple(re.findall(r"\w+|[^\w\s]", text))
 
 
-def unknown_answers(asked: Iterable[Asked]) -> frozenset[str]:
+def unknown_answers(questions: Iterable[QuestionInContext]) -> frozenset[str]:
     """The answers that say that something was never said."""
-    return frozenset(question.answer for question in asked if question.unknown)
+    return frozenset(question.answer for question in questions if question.unknown)
 
 
 def table_rows(
-    asked: Sequence[Asked], split: str, order: Sequence[str] = ()
+    questions: Sequence[QuestionInContext], split: str, order: Sequence[str] = ()
 ) -> dict[str, list[int]]:
     """Row names to the numbers of their questions; rows without questions are left out.
 
@@ -75,43 +75,43 @@ def table_rows(
     bear the split's own name as a tag, a row keeps only these: only they are new.
 
     Args:
-        asked: of one split.
+        questions: of one split.
         split: its name.
         order: kinds in the order of the rows; others follow as they come.
     """
-    kinds = [*order, *(question.kind for question in asked)]
-    with_carried = {question.kind for question in asked if "carried" in question.tags}
+    kinds = [*order, *(question.kind for question in questions)]
+    with_carried = {question.kind for question in questions if "carried" in question.tags}
     rows: dict[str, list[int]] = {}
     for kind in dict.fromkeys(kinds):
         names = ("carried", "carried_and_moved", "dropped") if kind in with_carried else (kind,)
         rows |= {name: rows.get(name, []) for name in names}
-        for i, question in enumerate(asked):
+        for i, question in enumerate(questions):
             if question.kind == kind and not question.unknown:
                 for name in _row_names(question, kind in with_carried):
                     rows[name].append(i)
-    rows = {name: _only_new(asked, found, split) for name, found in rows.items() if found}
-    if len({question.unknown for question in asked}) == 2:
-        rows[NEVER_SAID] = list(range(len(asked)))
+    rows = {name: _only_new(questions, found, split) for name, found in rows.items() if found}
+    if len({question.unknown for question in questions}) == 2:
+        rows[NEVER_SAID] = list(range(len(questions)))
     return rows
 
 
-def need_questions(asked: Sequence[Asked], world: str, split: str) -> None:
+def need_questions(questions: Sequence[QuestionInContext], world: str, split: str) -> None:
     """Refuse a world that asks nothing.
 
     Raises:
         NotEnoughDataError: there is no question.
     """
-    if not asked:
+    if not questions:
         raise NotEnoughDataError(
             f"Comprehension needs stories with questions; world {world!r} asks none in its "
             f"{split!r} stories. Take a world that asks (`stories`), or another level."
         )
 
 
-def _asked(number: int, text: str, question: Question) -> Asked:
+def _in_context(number: int, text: str, question: Question) -> QuestionInContext:
     start, end = question.span
     answer = question.answer.strip()
-    return Asked(
+    return QuestionInContext(
         story=number,
         start=text.index(answer, end),
         before=split_words(text[:start]),
@@ -124,7 +124,7 @@ def _asked(number: int, text: str, question: Question) -> Asked:
     )
 
 
-def _row_names(question: Asked, may_be_carried: bool) -> list[str]:
+def _row_names(question: QuestionInContext, may_be_carried: bool) -> list[str]:
     if not may_be_carried:
         return [question.kind]
     if "carried" not in question.tags:
@@ -132,5 +132,5 @@ def _row_names(question: Asked, may_be_carried: bool) -> list[str]:
     return ["carried"] + ["carried_and_moved"] * ("moved" in question.tags)
 
 
-def _only_new(asked: Sequence[Asked], found: list[int], split: str) -> list[int]:
-    return [i for i in found if split in asked[i].tags] or found
+def _only_new(questions: Sequence[QuestionInContext], found: list[int], split: str) -> list[int]:
+    return [i for i in found if split in questions[i].tags] or found

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from interp.core.errors import ConfigError, near_misses
-from interp.methods.checkpoints.evaluation_set import Ground, Look
+from interp.methods.checkpoints.evaluation_set import EvaluationSet, Evaluator
 from interp.methods.checkpoints.measure_scores import Scores
 
 Better = Literal["high", "low", ""]
@@ -34,8 +34,8 @@ class Measure:
 
     title: str
     unit: str
-    of: Callable[[Look], Mapping[str, Scores]]
-    applies: Callable[[Ground], bool]
+    of: Callable[[Evaluator], Mapping[str, Scores]]
+    applies: Callable[[EvaluationSet], bool]
     better: Better = ""
     control: str = ""
     is_share: bool = False

@@ -2,7 +2,7 @@
 
 import torch
 
-from interp.methods.checkpoints.evaluation_set import Look
+from interp.methods.checkpoints.evaluation_set import Evaluator
 from interp.methods.checkpoints.measure_scores import Scores, single
 from interp.methods.measures import Measure
 from interp.methods.measures.rank import matrices
@@ -15,9 +15,9 @@ PARTS = {
 }
 
 
-def distance(look: Look) -> dict[str, Scores]:
+def distance(evaluator: Evaluator) -> dict[str, Scores]:
     """Length of (weights - first weights) over length of the first weights, whole and by part."""
-    now, then = matrices(look.model), matrices(look.ground.first)
+    now, then = matrices(evaluator.model), matrices(evaluator.data.first)
     found = {"all": list(now)} | {
         part: [name for name in now if name[0] in names] for part, names in PARTS.items()
     }
@@ -36,6 +36,6 @@ MEASURE = Measure(
     title="Distance of the weights from the start",
     unit="share of their first length",
     of=distance,
-    applies=lambda ground: True,
+    applies=lambda data: True,
     place=8,
 )

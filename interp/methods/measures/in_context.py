@@ -1,6 +1,6 @@
 """How much the loss falls along a text: what was read before helps."""
 
-from interp.methods.checkpoints.evaluation_set import Ground, Look
+from interp.methods.checkpoints.evaluation_set import EvaluationSet, Evaluator
 from interp.methods.checkpoints.measure_scores import Scores
 from interp.methods.measures import Measure
 
@@ -8,15 +8,15 @@ EARLY, LATE = slice(2, 10), slice(-16, None)
 SHORTEST = 26
 
 
-def in_context(look: Look) -> dict[str, Scores]:
+def in_context(evaluator: Evaluator) -> dict[str, Scores]:
     """Loss of a text's last 16 tokens less that of its third to tenth; longer texts only.
 
     The control is the same difference of the exact floor: what comes late may be easier.
     """
-    nats = [reading.nats.double() for reading in look.readings]
+    nats = [prediction.nats.double() for prediction in evaluator.predictions]
     long = [len(each) >= SHORTEST for each in nats]
-    floors = [floor for floor, _ in look.ground.floors]
-    known = any(story.choices for story in look.ground.stories)
+    floors = [floor for floor, _ in evaluator.data.floors]
+    known = any(story.choices for story in evaluator.data.stories)
     gaps, least = (
         tuple(
             float(each[LATE].mean() - each[EARLY].mean()) if is_long else 0.0
@@ -28,9 +28,9 @@ def in_context(look: Look) -> dict[str, Scores]:
     return {"": Scores(part=gaps, whole=whole, control=least if known else ())}
 
 
-def applies(ground: Ground) -> bool:
+def applies(data: EvaluationSet) -> bool:
     """Whether two texts or more are long enough."""
-    return sum(len(ids) > SHORTEST for ids, _ in ground.encoded) >= 2
+    return sum(len(ids) > SHORTEST for ids, _ in data.encoded) >= 2
 
 
 MEASURE = Measure(

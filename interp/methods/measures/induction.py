@@ -1,14 +1,14 @@
 """How much the best head looks at what followed a token the last time."""
 
-from interp.methods.checkpoints.evaluation_set import Look
+from interp.methods.checkpoints.evaluation_set import Evaluator
 from interp.methods.checkpoints.measure_scores import Scores
 from interp.methods.head_scores import SCORES
 from interp.methods.measures import Measure
 
 
-def best_head(look: Look, score: str) -> dict[str, Scores]:
+def best_head(evaluator: Evaluator, score: str) -> dict[str, Scores]:
     """A score of the head that has most of it at this checkpoint, a number a sequence."""
-    heads = look.heads[:, SCORES.index(score)].flatten(1).double()
+    heads = evaluator.heads[:, SCORES.index(score)].flatten(1).double()
     best = heads[:, int(heads.mean(0).argmax())].tolist()
     return {"": Scores(part=tuple(best), whole=(1.0,) * len(best))}
 
@@ -16,8 +16,8 @@ def best_head(look: Look, score: str) -> dict[str, Scores]:
 MEASURE = Measure(
     title="Induction, best head",
     unit="attention weight",
-    of=lambda look: best_head(look, "induction"),
-    applies=lambda ground: ground.repeated is not None,
+    of=lambda evaluator: best_head(evaluator, "induction"),
+    applies=lambda data: data.repeated is not None,
     better="high",
     place=4,
 )

@@ -6,8 +6,8 @@ from interp.methods.measures.induction import best_head
 MEASURE = Measure(
     title="Previous token, best head",
     unit="attention weight",
-    of=lambda look: best_head(look, "previous_token"),
-    applies=lambda ground: ground.repeated is not None,
+    of=lambda evaluator: best_head(evaluator, "previous_token"),
+    applies=lambda data: data.repeated is not None,
     better="high",
     place=5,
 )

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.methods.activations import residual_sites, rows_at
-from interp.methods.checkpoints.evaluation_set import Ground, Look
+from interp.methods.checkpoints.evaluation_set import EvaluationSet, Evaluator
 from interp.methods.checkpoints.measure_scores import Scores
 from interp.methods.measures import Measure
 from interp.methods.probes.classifier import fit_linear
@@ -14,12 +14,12 @@ from interp.methods.probes.probing import ProbeData
 TASKS = ("probe", "shuffled")
 
 
-def probe_accuracy(look: Look) -> dict[str, Scores]:
+def probe_accuracy(evaluator: Evaluator) -> dict[str, Scores]:
     """Held-out accuracy by variable at the layer that validates best; the control's labels are
     shuffled, at the same layer."""
-    probes = look.ground.probes
+    probes = evaluator.data.probes
     examples = [example for data in probes.values() for example in data.examples]
-    rows = rows_at(look.model, examples, residual_sites(look.model)).float()
+    rows = rows_at(evaluator.model, examples, residual_sites(evaluator.model)).float()
     found, start = {}, 0
     for variable, data in probes.items():
         here = rows[:, start : start + len(data.examples)]
@@ -30,9 +30,9 @@ def probe_accuracy(look: Look) -> dict[str, Scores]:
     return found
 
 
-def applies(ground: Ground) -> bool:
+def applies(data: EvaluationSet) -> bool:
     """Whether the world has a variable with examples enough."""
-    return bool(ground.probes)
+    return bool(data.probes)
 
 
 def _right(x: Float[Tensor, "example d_model"], data: ProbeData) -> Float[Tensor, "task example"]:

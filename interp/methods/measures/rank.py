@@ -6,16 +6,16 @@ from torch import Tensor
 
 from interp.core.errors import HookNameError
 from interp.core.protocols import LanguageModel
-from interp.methods.checkpoints.evaluation_set import Look
+from interp.methods.checkpoints.evaluation_set import Evaluator
 from interp.methods.checkpoints.measure_scores import Scores, single
 from interp.methods.measures import Measure
 
 
-def rank(look: Look) -> dict[str, Scores]:
+def rank(evaluator: Evaluator) -> dict[str, Scores]:
     """Effective rank over the largest it could be, for each matrix."""
     return {
         " ".join(map(str, name)): single(effective_rank(matrix) / min(matrix.shape))
-        for name, matrix in matrices(look.model).items()
+        for name, matrix in matrices(evaluator.model).items()
     }
 
 
@@ -38,7 +38,7 @@ MEASURE = Measure(
     title="Effective rank of each matrix",
     unit="share of full rank",
     of=rank,
-    applies=lambda ground: True,
+    applies=lambda data: True,
     place=9,
 )
 

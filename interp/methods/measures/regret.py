@@ -2,20 +2,20 @@
 
 import torch
 
-from interp.methods.checkpoints.evaluation_set import Ground, Look
+from interp.methods.checkpoints.evaluation_set import EvaluationSet, Evaluator
 from interp.methods.checkpoints.measure_scores import Scores
 from interp.methods.measures import Measure
 
 FEWEST = 20
 
 
-def regret(look: Look) -> dict[str, Scores]:
+def regret(evaluator: Evaluator) -> dict[str, Scores]:
     """Nats per token above the floor: of all tokens, and of each kind."""
     gaps = [
-        reading.nats.double() - floor
-        for reading, (floor, _) in zip(look.readings, look.ground.floors, strict=True)
+        prediction.nats.double() - floor
+        for prediction, (floor, _) in zip(evaluator.predictions, evaluator.data.floors, strict=True)
     ]
-    kinds = [kinds for _, kinds in look.ground.floors]
+    kinds = [kinds for _, kinds in evaluator.data.floors]
     counts = {kind: sum(of.count(kind) for of in kinds) for kind in dict.fromkeys(sum(kinds, ()))}
     common = sorted((kind for kind, n in counts.items() if n >= FEWEST), key=lambda k: -counts[k])
     here = {"all": [torch.ones(len(gap), dtype=torch.bool) for gap in gaps]} | {
@@ -30,9 +30,9 @@ def regret(look: Look) -> dict[str, Scores]:
     }
 
 
-def applies(ground: Ground) -> bool:
+def applies(data: EvaluationSet) -> bool:
     """Whether the world tells what its choices cost."""
-    return any(story.choices for story in ground.stories)
+    return any(story.choices for story in data.stories)
 
 
 MEASURE = Measure(

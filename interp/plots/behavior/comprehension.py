@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from interp.analyses.behavior.comprehension import Comprehension, Row
+from interp.analyses.behavior.comprehension import Comprehension, QuestionScore
 from interp.core.errors import ConfigError
 from interp.core.statistics.intervals import Interval
 from interp.plots import theme
@@ -71,7 +71,7 @@ def figure(result: Comprehension, *, split: str = "") -> go.Figure:
     )
 
 
-def _panel(drawn: go.Figure, rows: Sequence[Row], kinds: Sequence[str], col: int) -> None:
+def _panel(drawn: go.Figure, rows: Sequence[QuestionScore], kinds: Sequence[str], col: int) -> None:
     """Lower marks first, so that the model lies on top."""
     places = [kinds.index(row.kind) for row in rows]
     for number, name in enumerate(dict.fromkeys(name for row in rows for name in row.shortcuts)):
@@ -144,14 +144,14 @@ def _dots(
     )
 
 
-def _words(row: Row, who: str, found: Interval) -> str:
+def _words(row: QuestionScore, who: str, found: Interval) -> str:
     return (
         f"{theme.label(_name(row.kind), 40)}: {theme.label(who, 60)}<br>{found.value:.2f} "
         f"[{found.low:.2f}, {found.high:.2f}]<br>{row.n} questions in {found.n} stories"
     )
 
 
-def _margin(row: Row) -> str:
+def _margin(row: QuestionScore) -> str:
     margin, verdict = row.margin, "" if row.safe else " (a shortcut comes within 10 points)"
     return (
         f"<br>{margin.value:+.2f} [{margin.low:+.2f}, {margin.high:+.2f}] over "

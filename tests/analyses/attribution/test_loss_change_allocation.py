@@ -136,5 +136,5 @@ def test_what_cannot_be_done_is_a_sentence():
         loss_change_allocation(short_history().history[0], TEXTS)
     with pytest.raises(NotEnoughDataError, match="none came"):
         loss_change_allocation(short_history())
-    with pytest.raises(ConfigError, match="four points or more"):
+    with pytest.raises(ConfigError, match="most_points of 4 or more; got 7"):
         loss_change_allocation(short_history(), TEXTS, most_points=2)

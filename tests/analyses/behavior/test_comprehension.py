@@ -16,9 +16,14 @@ from interp.analyses.behavior._question_scores import accuracy
 from interp.analyses.behavior._shortcut_baselines import FITTED, shortcut_guesses
 from interp.analyses.behavior.comprehension import OWN_TEXT, UNTRAINED, Comprehension, comprehension
 from interp.core.errors import ConfigError, InterpError, NotEnoughDataError
-from interp.methods.data.answers import read_stories, regrets, right_answers, says_unknown
+from interp.methods.data.answers import predict_stories, regrets, right_answers, says_unknown
 from interp.methods.data.examples import sample_stories
-from interp.methods.data.questions import Asked, asked_in, table_rows, unknown_answers
+from interp.methods.data.questions import (
+    QuestionInContext,
+    questions_in,
+    table_rows,
+    unknown_answers,
+)
 from interp.models.config import GPTConfig
 from interp.models.gpt import GPT
 from interp.models.tokenizer import Tokenizer
@@ -145,16 +150,18 @@ def test_an_answer_that_only_begins_like_another_is_told_apart() -> None:
     told = [story for story in stories() if any(q.answer == " Nobody." for q in story.questions)]
     if not told:
         told = [_nobody_story()]
-    asked = asked_in(told)
-    never, nobody = frozenset({"Nobody knows."}), [q.answer == "Nobody." for q in asked]
+    questions = questions_in(told)
+    never, nobody = frozenset({"Nobody knows."}), [q.answer == "Nobody." for q in questions]
     for said in (" Nobody.", " Nobody knows."):
         habit = {" Nobody.": said}
         reader = Reader(lambda q, habit=habit: habit.get(q.answer, q.answer), told)
-        readings = read_stories(reader, told)
-        found = says_unknown(reader, told, readings, asked, never)
-        wanted = [q.unknown or (n and "knows" in said) for q, n in zip(asked, nobody, strict=True)]
+        predictions = predict_stories(reader, told)
+        found = says_unknown(reader, told, predictions, questions, never)
+        wanted = [
+            q.unknown or (n and "knows" in said) for q, n in zip(questions, nobody, strict=True)
+        ]
         assert found == wanted
-        right = right_answers(readings, asked)
+        right = right_answers(predictions, questions)
         assert [not r for r in right] == [n and "knows" in said for n in nobody]
 
 
@@ -162,7 +169,7 @@ def _nobody_story() -> Story:
     text = (
         "Leo takes the map. Leo drops the map. Who has the map? Nobody. Where is Leo? Nobody knows."
     )
-    asked = [
+    questions = [
         ("Who has the map?", " Nobody.", ()),
         ("Where is Leo?", " Nobody knows.", ("unknown",)),
     ]
@@ -171,16 +178,16 @@ def _nobody_story() -> Story:
             span=(start := text.index(words), start + len(words)),
             kind="holder", answer=answer, about="", tags=tags,
         )
-        for words, answer, tags in asked
+        for words, answer, tags in questions
     )  # fmt: skip
     return Story(text=text, facts=(), choices=(), questions=questions)
 
 
 def test_batches_and_padding_change_nothing() -> None:
     model = random_model()
-    together, alone = read_stories(model, stories()), []
+    together, alone = predict_stories(model, stories()), []
     for story in stories():
-        alone += read_stories(model, [story])
+        alone += predict_stories(model, [story])
     for one, other in zip(together, alone, strict=True):
         assert one.best == other.best
         torch.testing.assert_close(one.nats, other.nats)
@@ -189,13 +196,13 @@ def test_batches_and_padding_change_nothing() -> None:
 def test_regret_is_loss_less_the_price_of_all_choices() -> None:
     """Also where the context cuts a story: then only what was read is priced."""
     told, model = stories()[:6], random_model()
-    nats, tokens = regrets(told, read_stories(model, told))
+    nats, tokens = regrets(told, predict_stories(model, told))
     for story, regret, n in zip(told, nats.tolist(), tokens.tolist(), strict=True):
         loss = model.loss(model.to_tokens(story.text)[0]).item() * n
         floor = sum(c.surprisal_nats for c in story.choices if c.span[0] < c.span[1])
         assert regret == pytest.approx(loss - floor, rel=1e-4)
     model.cfg = replace(model.cfg, n_ctx=30)
-    _, shorter = regrets(told, read_stories(model, told))
+    _, shorter = regrets(told, predict_stories(model, told))
     assert shorter.tolist() == [29] * 6
 
 
@@ -203,12 +210,12 @@ def test_answers_are_those_of_greedy_decoding() -> None:
     """Exact match under the true text is what the model would write if it were asked."""
     model = tiny_model(steps=60)
     told = [TinyWorld().sample(seed, split="held_out") for seed in range(12)]
-    asked, flags = asked_in(told), []
-    for question in asked:
+    questions, flags = questions_in(told), []
+    for question in questions:
         before = told[question.story].text[: question.start].rstrip()
         written = model.generate(before, temperature=0.0, max_new_tokens=1).text
         flags.append(written.strip() == question.answer)
-    found = right_answers(read_stories(model, told), asked)
+    found = right_answers(predict_stories(model, told), questions)
     assert found == flags and 0 < sum(flags) < len(flags)
 
 
@@ -280,16 +287,16 @@ def test_the_figure_has_a_panel_a_split_and_tells_on_hover(perfect: Comprehensio
 # Rows, scores and shortcuts by hand.
 
 
-def asked(
+def question(
     before: str = "",
     words: str = "Who ?",
     answer: str = "a",
     story: int = 0,
     kind: str = "k",
     **more,
-) -> Asked:
+) -> QuestionInContext:
     held = {"guesses": {}, "tags": (), "unknown": False} | more
-    return Asked(
+    return QuestionInContext(
         story=story, start=0, before=tuple(before.split()), words=tuple(words.split()), kind=kind,
         answer=answer, **held,
     )  # fmt: skip
@@ -297,12 +304,12 @@ def asked(
 
 def test_rows_part_what_is_carried_and_keep_what_is_new() -> None:
     questions = [
-        asked(kind="thing", tags=("carried", "moved")),
-        asked(kind="thing", tags=("carried",)),
-        asked(kind="thing"),
-        asked(kind="thing", tags=("unknown",), unknown=True),
-        asked(kind="place", tags=("new",)),
-        asked(kind="place"),
+        question(kind="thing", tags=("carried", "moved")),
+        question(kind="thing", tags=("carried",)),
+        question(kind="thing"),
+        question(kind="thing", tags=("unknown",), unknown=True),
+        question(kind="place", tags=("new",)),
+        question(kind="place"),
     ]
     told = table_rows(questions, "held_out", order=("place", "unused"))
     assert told == {
@@ -333,7 +340,7 @@ def _random_letters(n: int, length: int, seed: int) -> list[list[str]]:
     return [[LETTERS[i] for i in row] for row in draws]
 
 
-def _accuracies(make: Callable[[list[str]], Asked]) -> dict[str, float]:
+def _accuracies(make: Callable[[list[str]], QuestionInContext]) -> dict[str, float]:
     fitted, tested = (
         [make(row) for row in _random_letters(n, 12, seed)] for n, seed in ((1200, 0), (300, 1))
     )
@@ -345,15 +352,15 @@ def _accuracies(make: Callable[[list[str]], Asked]) -> dict[str, float]:
 
 
 def test_the_last_word_is_found_by_all_that_look_there() -> None:
-    found = _accuracies(lambda row: asked(before=" ".join(row), answer=row[-1]))
+    found = _accuracies(lambda row: question(before=" ".join(row), answer=row[-1]))
     assert found["n_gram"] > 0.95 and found["no_attention"] > 0.95
     assert found["majority"] < 0.4
 
 
 def test_a_word_out_of_the_window_is_found_by_counting_only() -> None:
-    def make(row: list[str]) -> Asked:
+    def make(row: list[str]) -> QuestionInContext:
         rest = "x " * 9
-        return asked(before=f"{row[0]} {rest}", answer=row[0])
+        return question(before=f"{row[0]} {rest}", answer=row[0])
 
     found = _accuracies(make)
     assert found["bag_of_words"] == 1
@@ -361,8 +368,8 @@ def test_a_word_out_of_the_window_is_found_by_counting_only() -> None:
 
 
 def test_the_commonest_answer_of_a_kind_is_found_by_all() -> None:
-    def make(row: list[str]) -> Asked:
-        return asked(words=f"Who {row[0]} ?", kind=row[0], answer=f"the {row[0]}")
+    def make(row: list[str]) -> QuestionInContext:
+        return question(words=f"Who {row[0]} ?", kind=row[0], answer=f"the {row[0]}")
 
     assert set(_accuracies(make).values()) == {1.0}
 
@@ -370,20 +377,20 @@ def test_the_commonest_answer_of_a_kind_is_found_by_all() -> None:
 def test_an_order_that_no_shortcut_sees_is_found_by_none() -> None:
     """The answer follows a mark, and all words are always there, out of the window's reach."""
 
-    def make(row: list[str]) -> Asked:
+    def make(row: list[str]) -> QuestionInContext:
         code = sum(LETTERS.index(letter) * 4**i for i, letter in enumerate(row[:6]))
         words, place = list(list(permutations(LETTERS))[code % 24]), LETTERS.index(row[-1])
         answer = words[place]
         words.insert(place, "!")
-        return asked(before=" ".join([*words, *"x" * 9]), answer=answer)
+        return question(before=" ".join([*words, *"x" * 9]), answer=answer)
 
     assert max(_accuracies(make).values()) < 0.4
 
 
 def test_shortcuts_are_told_what_is_known_and_say_unknown_by_the_best_rule() -> None:
-    def make(row: list[str]) -> Asked:
+    def make(row: list[str]) -> QuestionInContext:
         unknown = row[0] != "a" and row[1] != "a"
-        return asked(
+        return question(
             words=f"{row[0]} ?", answer="nobody knows" if unknown else row[2], unknown=unknown
         )
 
@@ -396,11 +403,11 @@ def test_shortcuts_are_told_what_is_known_and_say_unknown_by_the_best_rule() -> 
 
 
 def test_the_worlds_own_shortcut_says_unknown_where_it_has_nothing() -> None:
-    fitted = [asked(answer="a", guesses={"last": "a"})] * 3 + [
-        asked(answer="none", unknown=True),
-        asked(kind="other", answer="b"),
+    fitted = [question(answer="a", guesses={"last": "a"})] * 3 + [
+        question(answer="none", unknown=True),
+        question(kind="other", answer="b"),
     ]
-    tested = [asked(guesses={"last": "b"}), asked(), asked(kind="other")]
+    tested = [question(guesses={"last": "b"}), question(), question(kind="other")]
     told = shortcut_guesses(fitted, tested, seed=0)["last"]
     assert told.answers == ("b", "", "b")
     assert told.unknown[:2] == (False, True) and told.applies == (True, True, False)
