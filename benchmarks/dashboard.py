@@ -182,7 +182,7 @@ def main() -> None:
     asked = parser.parse_args()
     rounds, reruns = (1, 30) if asked.quick else (asked.rounds, LAST_RERUN)
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    titles = {stem: navigation.view(stem).TITLE for stem in navigation.stems()}
+    titles = {stem: navigation.entry(stem).title for stem in navigation.stems()}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
         starts = [seconds_to_first_page(browser) for _ in range(rounds)]

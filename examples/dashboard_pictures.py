@@ -9,7 +9,6 @@ import io
 import shutil
 import sys
 import time
-from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -116,7 +115,7 @@ def fill_report(page: Page, address: str) -> None:
     for stem in (*ADDED[1:], "report"):
         page.get_by_role("button", name="Add to report").first.click()
         settle(page)
-        follow(page, import_module(f"{views.__name__}.{stem}").TITLE)
+        follow(page, navigation.entry(stem).title)
 
 
 def follow(page: Page, title: str) -> None:

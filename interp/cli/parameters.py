@@ -1,42 +1,33 @@
 """Options of the command line, made from a function's signature and docstring.
 
-Knows nothing of single instruments: an annotation decides what a person types and what the function
-gets. What cannot be typed (a tensor, a function) is left out where it has a default.
+Knows nothing of single instruments: the kind of a parameter decides what a person types and what
+the function gets. What cannot be typed (a tensor, a function) is left out where it has a default.
 """
 
-import inspect
-import json
-import re
-import types
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any
 
 import click
 
 from interp.core.errors import ConfigError, InterpError
-
-FIELD = re.compile(r"^ {4}(\w+): (.*)$")
+from interp.results.signature import Kind, Parameter, parameters_of, read_hook, read_mapping
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
-    """How one annotation is typed and read.
+class TypedInput:
+    """How one kind of value is typed and read.
 
     Attributes:
         type: click's type.
         metavar: what the help shows.
         read: from what click gives to what the function takes.
-        many: may be given several times; the function gets a tuple.
-        alone: given once, the function gets the text itself.
     """
 
     type: click.ParamType | type = str
     metavar: str | None = None
     read: Callable[[Any], Any] = lambda value: value
-    many: bool = False
-    alone: bool = False
 
 
 def options_of(function: Callable[..., Any], skip: Iterable[str] = ()) -> list[click.Option]:
@@ -48,75 +39,55 @@ def options_of(function: Callable[..., Any], skip: Iterable[str] = ()) -> list[c
     Raises:
         ConfigError: a parameter without a default cannot be typed.
     """
-    told = arguments_told(function.__doc__ or "")
-    made = (
-        _option(parameter, kind_of(_annotation(function, parameter)), told.get(name, ""))
-        for name, parameter in inspect.signature(function).parameters.items()
-        if name not in skip
-    )
-    return [option for option in made if option is not None]
+    options = (_option(parameter) for parameter in parameters_of(function, skip))
+    return [option for option in options if option is not None]
 
 
-def arguments_told(docstring: str) -> dict[str, str]:
-    """The `Args:` section of a docstring: a parameter's name to its text.
-
-    Example:
-        >>> arguments_told("Do.\\n\\n    Args:\\n        k: how\\n            many.\\n    Returns:")
-        {'k': 'how many.'}
-    """
-    told: dict[str, str] = {}
-    body = inspect.cleandoc(docstring).partition("Args:\n")[2]
-    name = ""
-    for line in body.splitlines():
-        if not line.startswith(" "):
-            break
-        if start := FIELD.match(line):
-            name, told[start[1]] = start[1], start[2]
-        elif name:
-            told[name] += f" {line.strip()}"
-    return told
+def input_of(kind: Kind) -> TypedInput:
+    """How a value of this kind is typed."""
+    if kind.name == "choice":
+        by_name = {str(choice): choice for choice in kind.choices}
+        return TypedInput(type=click.Choice(list(by_name)), read=by_name.__getitem__)
+    if kind.name == "edit" and kind.is_sequence:
+        return TypedInput(metavar="FILE", read=read_edits)
+    if kind.name == "text" and kind.is_sequence:
+        return TypedInput(metavar="TEXT", read=read_text)
+    if kind.or_text:
+        return TypedInput(metavar="FOLDER|TEXT", read=_read_result_or_text)
+    return _INPUTS[kind.name]
 
 
-def kind_of(annotation: Any) -> Kind | None:
-    """How a value of this annotation is typed; None when it cannot be."""
-    if annotation in _SIMPLE:
-        return _SIMPLE[annotation]
-    if kind := _NAMED.get(getattr(annotation, "__name__", "")):
-        return kind
-    origin, inside = get_origin(annotation), get_args(annotation)
-    if origin is Literal:
-        return Kind(type=click.Choice([str(x) for x in inside]), read=_chosen(inside))
-    if origin in (Union, types.UnionType):
-        return _union(inside)
-    if inside and isinstance(origin, type) and issubclass(origin, Sequence):
-        return _several(kind_of(inside[0]))
-    if isinstance(annotation, type) and "Result" in (c.__name__ for c in annotation.__mro__):
-        return _RESULT
-    return None
-
-
-def _option(parameter: inspect.Parameter, kind: Kind | None, told: str) -> click.Option | None:
-    required = parameter.default is inspect.Parameter.empty
-    if kind is None and required:
+def _option(parameter: Parameter) -> click.Option | None:
+    kind = parameter.kind
+    if kind is None and parameter.is_required:
         raise ConfigError(
             f"{parameter.name} cannot be given on the command line: use this instrument in Python."
         )
     if kind is None:
         return None
-    flag = "--" + parameter.name.replace("_", "-")
-    names = [f"{flag}/--no-{flag[2:]}" if kind.type is bool else flag, parameter.name]
-    shown = isinstance(parameter.default, bool | int | float | str) and parameter.default != ""
-    help_text = told if not shown else f"{told.rstrip('.')}. [default: {parameter.default}]"
+    entry, flag = input_of(kind), "--" + parameter.name.replace("_", "-")
     return click.Option(
-        names,
-        type=kind.type,
-        metavar=None if kind.type is bool else kind.metavar,
-        multiple=kind.many,
-        required=required,
+        [f"{flag}/--no-{flag[2:]}" if kind.name == "flag" else flag, parameter.name],
+        type=entry.type,
+        metavar=entry.metavar,
+        multiple=_is_repeated(kind),
+        required=parameter.is_required,
         default=None,
-        help=help_text.lstrip(". "),
+        help=_help(parameter),
         callback=_reader(kind),
     )
+
+
+def _is_repeated(kind: Kind) -> bool:
+    """Whether the option may be given several times; a file of edits holds them all."""
+    return kind.is_sequence and kind.name != "edit"
+
+
+def _help(parameter: Parameter) -> str:
+    default = parameter.default
+    if not isinstance(default, bool | int | float | str) or default == "":
+        return parameter.help
+    return f"{parameter.help.rstrip('.')}. [default: {default}]".lstrip(". ")
 
 
 def _reader(kind: Kind) -> Callable[[click.Context, click.Parameter, Any], Any]:
@@ -136,80 +107,20 @@ def _reader(kind: Kind) -> Callable[[click.Context, click.Parameter, Any], Any]:
 
 
 def _read_all(kind: Kind, value: Any) -> Any:
-    if not kind.many:
-        return kind.read(value)
-    read = [kind.read(each) for each in value]
+    read = input_of(kind).read
+    if not _is_repeated(kind):
+        return read(value)
+    values = [read(each) for each in value]
     # What was read from a file may be several documents.
-    flat = tuple(item for each in read for item in (each if isinstance(each, list) else [each]))
-    return flat[0] if kind.alone and len(flat) == 1 and isinstance(flat[0], str) else flat
-
-
-def _annotation(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
-    """The annotation itself; one written as text is looked up where it can be."""
-    annotation = parameter.annotation
-    if not isinstance(annotation, str):
-        return annotation
-    try:
-        return eval(annotation, vars(inspect.getmodule(function)) | _deferred())
-    except NameError:
-        return None
-
-
-def _deferred() -> dict[str, Any]:
-    """What signatures import only for type checkers."""
-    from interp.core.edits import Edit
-    from interp.results.registry import class_name, instruments
-    from interp.results.result import Result
-
-    # A stand-in is enough: that a name is a result's is all that an option needs to know.
-    stand_ins = {(name := class_name(each)): type(name, (Result,), {}) for each in instruments()}
-    return {"Edit": Edit, "Path": Path, **stand_ins}
-
-
-def _union(annotations: Sequence[Any]) -> Kind | None:
-    """The first alternative that can be typed; several values, or one, where both are taken."""
-    if tuple[str, int] in annotations:
-        return _HOOK
-    kinds = [kind_of(each) for each in annotations if each is not type(None)]
-    if _RESULT in kinds and _SIMPLE[str] in kinds:
-        return Kind(metavar="FOLDER|TEXT", read=_read_result_or_text)
-    several = next((kind for kind in kinds if kind and kind.many), None)
-    one = next((kind for kind in kinds if kind and not kind.many), None)
-    if one is None or several is None:
-        return one or several
-    return replace(several, alone=True)
-
-
-def _several(kind: Kind | None) -> Kind | None:
-    if kind is None or kind.many:
-        return None
-    if kind.read is _read_edit:
-        return Kind(metavar="FILE", read=read_edits)
-    if kind is _SIMPLE[str]:
-        return Kind(metavar="TEXT", read=read_text, many=True)
-    return replace(kind, many=True)
-
-
-def _chosen(choices: Sequence[Any]) -> Callable[[str], Any]:
-    return {str(choice): choice for choice in choices}.__getitem__
-
-
-def read_hook(text: str) -> str | tuple[str, int]:
-    """A hook point as typed: `resid_post:2` is layer 2; anything else is a name as it stands.
-
-    Example:
-        >>> read_hook("resid_post:2"), read_hook("blocks.2.hook_resid_post")
-        (('resid_post', 2), 'blocks.2.hook_resid_post')
-    """
-    short = re.fullmatch(r"(\w+):(-?\d+)", text)
-    return (short[1], int(short[2])) if short else text
+    flat = tuple(item for each in values for item in (each if isinstance(each, list) else [each]))
+    return flat[0] if kind.or_one and len(flat) == 1 and isinstance(flat[0], str) else flat
 
 
 def _read_model(name: str) -> Any:
-    from interp.cli.shelf import find_model
+    from interp.cli.model_folders import model_source
     from interp.models.io.load import load_model
 
-    return load_model(find_model(name))
+    return load_model(model_source(name))
 
 
 def _read_world(name: str) -> Any:
@@ -232,7 +143,7 @@ def read_edits(path: str) -> Any:
 def _read_edit(path: str) -> Any:
     edits = read_edits(path)
     if len(edits) != 1:
-        raise ConfigError(f"One edit was needed; {path} holds {len(edits)}.")
+        raise ConfigError(f"Needs one edit; {path} holds {len(edits)}.")
     return edits[0]
 
 
@@ -261,33 +172,24 @@ def read_text(text: str) -> str | list[str]:
     return [d.text for d in text_documents(text_files(text[1:]), everything, "held_out")]
 
 
-def _read_json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"JSON was needed; {text!r} came ({error}).") from error
-
-
 def _text(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"A file of UTF-8 text was needed at {path}: {error}.") from error
+        raise ConfigError(f"Needs a file of UTF-8 text; {path} is none: {error}.") from error
 
 
-_RESULT = Kind(metavar="FOLDER", read=_read_result)
-_HOOK = Kind(metavar="HOOK", read=read_hook)
-_SIMPLE: dict[Any, Kind] = {
-    bool: Kind(type=bool),
-    int: Kind(type=int),
-    float: Kind(type=float),
-    str: Kind(metavar="TEXT"),
-    Path: Kind(metavar="PATH"),
-}
-_NAMED = {
-    "Edit": Kind(metavar="FILE", read=_read_edit),
-    "LanguageModel": Kind(metavar="MODEL", read=_read_model),
-    "World": Kind(metavar="WORLD", read=_read_world),
-    "Mapping": Kind(metavar="JSON", read=_read_json),
-    "dict": Kind(metavar="JSON", read=_read_json),
+_INPUTS: dict[str, TypedInput] = {
+    "flag": TypedInput(type=bool),
+    "integer": TypedInput(type=int),
+    "number": TypedInput(type=float),
+    "text": TypedInput(metavar="TEXT"),
+    "prompt": TypedInput(metavar="TEXT", read=read_text),
+    "path": TypedInput(metavar="PATH"),
+    "hook": TypedInput(metavar="HOOK", read=read_hook),
+    "edit": TypedInput(metavar="FILE", read=_read_edit),
+    "model": TypedInput(metavar="MODEL", read=_read_model),
+    "world": TypedInput(metavar="WORLD", read=_read_world),
+    "mapping": TypedInput(metavar="JSON", read=read_mapping),
+    "result": TypedInput(metavar="FOLDER", read=_read_result),
 }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 from interp.core.errors import ConfigError, near_misses
 
@@ -77,8 +77,12 @@ class Instrument:
     @property
     def takes(self) -> type:
         """The kind of model it measures: the annotation of its first parameter."""
-        first = next(iter(inspect.signature(self.function).parameters))
-        return get_type_hints(self.function)[first]
+        # Only this one is looked up: others may be names that exist for type checkers alone.
+        return next(iter(inspect.signature(self.function).parameters.values())).annotation
+
+    def accepts(self, model: Any) -> bool:
+        """Whether it can measure this model, by what the model offers."""
+        return isinstance(model, self.takes)
 
     @property
     def summary(self) -> str:

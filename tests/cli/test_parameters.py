@@ -9,12 +9,13 @@ import pytest
 from click.testing import CliRunner
 
 from interp.analyses.probing.concept import Concept
-from interp.cli.parameters import arguments_told, kind_of, options_of, read_hook
+from interp.cli.parameters import input_of, options_of
 from interp.core.edits import Add, Edit, to_json
 from interp.core.errors import ConfigError
 from interp.core.hooks import Name
 from interp.core.protocols import Prompt
 from interp.results.registry import instruments
+from interp.results.signature import kind_of
 
 
 def instrument(
@@ -48,12 +49,12 @@ def instrument(
 
 def typed(*arguments: str) -> dict:
     """What the function would be called with."""
-    got: dict = {}
+    values: dict = {}
     options = options_of(instrument, skip=["model"])
-    command = click.Command("x", params=options, callback=lambda **given: got.update(given))
+    command = click.Command("x", params=options, callback=lambda **typed: values.update(typed))
     result = CliRunner().invoke(command, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    return {name: value for name, value in got.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def test_what_is_not_typed_is_left_to_the_function():
@@ -107,17 +108,8 @@ def test_a_parameter_that_must_be_given_and_cannot_be_typed_is_refused():
 def test_edits_are_read_from_a_file(tmp_path):
     edits = [Add(hook=("resid_post", 0), vector=[1.0, 0.0])]
     (tmp_path / "edits.json").write_text(to_json(edits))
-    kind = kind_of(Sequence[Edit])
-    assert to_json(kind.read(str(tmp_path / "edits.json"))) == to_json(edits)
-
-
-def test_the_help_is_the_docstring():
-    told = arguments_told(instrument.__doc__)
-    assert told == {"model": "any.", "prompt": "one text, or several.", "k": "how many."}
-
-
-def test_a_hook_without_a_layer_is_a_name():
-    assert read_hook("hook_embed") == "hook_embed"
+    entry = input_of(kind_of(Sequence[Edit]))
+    assert to_json(entry.read(str(tmp_path / "edits.json"))) == to_json(edits)
 
 
 @pytest.mark.parametrize("name", instruments())

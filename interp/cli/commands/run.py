@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from interp.cli.model_folders import DEFAULT, model_source
-from interp.core.errors import ConfigError
+from interp.core.errors import ConfigError, ModelMismatchError
 from interp.results.registry import get_instrument, instruments
 
 
@@ -62,9 +62,14 @@ def _run(
 ) -> None:
     from interp.models.io.load import load_model
 
+    instrument = get_instrument(name)
     model = load_model(model_source(subject), step=subject_step, device=subject_device)
-    given = {key: value for key, value in arguments.items() if value is not None}
-    result = get_instrument(name).function(model, **given)
+    if not instrument.accepts(model):
+        raise ModelMismatchError(
+            f"{name} needs a {instrument.takes.__name__}; {subject} is none. Name another --model."
+        )
+    typed = {key: value for key, value in arguments.items() if value is not None}
+    result = instrument.function(model, **typed)
     click.echo(str(result))
     if save_to is not None:
         click.echo(f"saved  {result.save(save_to)}")
