@@ -1,10 +1,9 @@
 """Which instruments the demo points at its model, and with what: a section of the report each."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from interp.models.gpt import GPT
-from interp.results.result import Result
 from interp.worlds.world import Question, Story, World
 
 VARIABLE, MOOD = "place", "happy"
@@ -60,125 +59,126 @@ class Finding:
         name: of its folder below `results/`.
         title: the question that it answers.
         comment: what to look at.
-        make: computes it.
+        instrument: name of the instrument that answers it.
+        arguments: of the instrument, by name; the model is given to it by the job.
     """
 
     name: str
     title: str
     comment: str
-    make: Callable[[], Result]
+    instrument: str
+    arguments: Mapping[str, Any]
 
 
-def findings(model: GPT, world: World, size: Size) -> list[Finding]:
-    """Every section, in the order of the report; nothing is computed yet."""
+def findings(world: World, size: Size) -> list[Finding]:
+    """Every section, in the order of the report; nothing is computed yet.
+
+    Args:
+        world: that the model was trained on.
+        size: how much is computed.
+    """
     story, question = first_telling_question(world)
     prompt, answer = story.text[: question.span[1]], _first_word(question.answer)
-    return [
-        *_of_the_whole_world(model, world, size),
-        *_of_one_story(model, world, story.text, prompt, answer),
-    ]
+    return [*_of_the_whole_world(world, size), *_of_one_story(world, story.text, prompt, answer)]
 
 
-def _of_the_whole_world(model: GPT, world: World, size: Size) -> list[Finding]:
-    from interp.analyses.attention_heads.heads import heads
-    from interp.analyses.behavior.comprehension import comprehension
-    from interp.analyses.behavior.fidelity import fidelity
-    from interp.analyses.interventions.steering import steering
-    from interp.analyses.learning.checkpoint_metrics import checkpoint_metrics
-    from interp.analyses.probing.probe import probe
-
+def _of_the_whole_world(world: World, size: Size) -> list[Finding]:
     texts = [world.sample(number, split="held_out").text for number in range(size.n_texts)]
     return [
         Finding(
             name="comprehension",
             title="Does it answer questions about stories that it never saw?",
             comment="Beside each kind of question stands what each shortcut would score.",
-            make=lambda: comprehension(
-                model,
-                world,
-                n_stories=size.n_evaluated,
-                n_fitted=size.n_fitted,
-                n_generated=size.n_generated,
-            ),
+            instrument="comprehension",
+            arguments={
+                "world": world,
+                "n_stories": size.n_evaluated,
+                "n_fitted": size.n_fitted,
+                "n_generated": size.n_generated,
+            },
         ),
         Finding(
             name="watch",
             title="How did it learn this, step by step?",
             comment="A panel a measure; dashed: its control, dotted: a fresh model.",
-            make=lambda: checkpoint_metrics(
-                model,
-                world,
-                measures=WATCHED,
-                most=size.n_checkpoints,
-                n_stories=size.n_watched,
-            ),
+            instrument="checkpoint_metrics",
+            arguments={
+                "world": world,
+                "measures": WATCHED,
+                "most": size.n_checkpoints,
+                "n_stories": size.n_watched,
+            },
         ),
         Finding(
             name="probe",
             title=f"Where in the model can a person's {VARIABLE} be read?",
             comment="A probe counts only as far as it lies above its controls.",
-            make=lambda: probe(
-                model, world, VARIABLE, n_stories=size.n_probed, n_untrained=size.n_untrained
-            ),
+            instrument="probe",
+            arguments={
+                "world": world,
+                "variable": VARIABLE,
+                "n_stories": size.n_probed,
+                "n_untrained": size.n_untrained,
+            },
         ),
         Finding(
             name="fidelity",
             title="Does it hold a more faithful map of its world as it predicts better?",
             comment="A dot is a checkpoint; the loss falls to the right, the colour is the step.",
-            make=lambda: fidelity(
-                model,
-                world,
-                [VARIABLE, "holder"],
-                most=size.n_read_steps,
-                n_stories=size.n_read,
-                n_test=size.n_read // 2,
-            ),
+            instrument="fidelity",
+            arguments={
+                "world": world,
+                "variables": [VARIABLE, "holder"],
+                "most": size.n_read_steps,
+                "n_stories": size.n_read,
+                "n_test": size.n_read // 2,
+            },
         ),
         Finding(
             name="steering",
             title=f"Can it be made to write '{MOOD}' more often, and at what price?",
             comment="Gain and damage against the dose, with a band of random directions.",
-            make=lambda: steering(
-                model,
-                MOOD,
-                world,
-                n_prompts=size.n_prompts,
-                n_random=size.n_random,
-                n_random_prompts=min(8, size.n_prompts),
-            ),
+            instrument="steering",
+            arguments={
+                "concept": MOOD,
+                "world": world,
+                "n_prompts": size.n_prompts,
+                "n_random": size.n_random,
+                "n_random_prompts": min(8, size.n_prompts),
+            },
         ),
         Finding(
             name="heads",
             title="What does each attention head do?",
             comment="Scores on random tokens said twice, and what the loss does without the head.",
-            make=lambda: heads(model, texts, untrained=size.n_untrained),
+            instrument="heads",
+            arguments={"texts": texts, "untrained": size.n_untrained},
         ),
     ]
 
 
-def _of_one_story(model: GPT, world: World, text: str, prompt: str, answer: str) -> list[Finding]:
-    from interp.analyses.attention_heads.attention import attention
-    from interp.analyses.behavior.surprise import surprise
-    from interp.analyses.lenses.logit_lens import logit_lens
-
+def _of_one_story(world: World, text: str, prompt: str, answer: str) -> list[Finding]:
     return [
         Finding(
             name="logit_lens",
             title="At which layer does the answer to a question appear?",
             comment=f"The first held-out question that the last place does not answer: {prompt}",
-            make=lambda: logit_lens(model, prompt, targets=[answer]),
+            instrument="logit_lens",
+            arguments={"prompt": prompt, "targets": [answer]},
         ),
         Finding(
             name="attention",
             title="Where does each head look in the same story?",
             comment="Attention weights: where a head read, not why the model answered.",
-            make=lambda: attention(model, prompt),
+            instrument="attention",
+            arguments={"prompt": prompt},
         ),
         Finding(
             name="surprise",
             title="Which words of the story surprise it more than they must?",
             comment="Loss, the world's exact floor, and the difference, token by token.",
-            make=lambda: surprise(model, text, world=world),
+            instrument="surprise",
+            arguments={"text": text, "world": world},
         ),
     ]
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from interp.demo.display import Display, Quiet
 from interp.demo.findings import FULL, Finding, Size, findings
 from interp.demo.ledger import Ledger
-from interp.demo.shelf import kept_result
 from interp.demo.training import train_demo
 from interp.models.gpt import GPT
 from interp.report import Report
+from interp.results.cache import result_of_call, saved_results
+from interp.results.registry import get_instrument
 from interp.results.result import Result
 from interp.worlds import load_world
 
@@ -65,27 +66,34 @@ def run_demo(
     places, display = Places(folder=Path(folder)), display or Quiet()
     ledger = Ledger(places.times)
     model, world_name = train_demo(places.run, size, seed, ledger, display)
-    made = [
-        (finding, _result(finding, model, places.results / finding.name, ledger, display))
-        for finding in findings(model, load_world(world_name), size)
-    ]
+    before = saved_results(places.results, model.hash)
+    made = []
+    for finding in findings(load_world(world_name), size):
+        result = result_of_call(before, finding.instrument, finding.arguments)
+        if result is None:
+            with ledger.stage(finding.name), display.busy(finding.name):
+                result = _measured(finding, model, places.results)
+        display.say(f"{finding.name}  {result}")
+        made.append((finding, result))
     with ledger.stage("report"), display.busy("report"):
         write_report(model, made, places.report)
     return places
 
 
-def _result(finding: Finding, model: GPT, folder: Path, ledger: Ledger, display: Display) -> Result:
-    result = kept_result(folder, model.hash)
-    if result is None:
-        with ledger.stage(finding.name), display.busy(finding.name):
-            result = finding.make()
-            result.save(folder)
-    display.say(f"{finding.name}  {result}")
+def _measured(finding: Finding, model: GPT, folder: Path) -> Result:
+    result = get_instrument(finding.instrument).function(model, **finding.arguments)
+    result.save(folder / finding.name)
     return result
 
 
 def write_report(model: GPT, made: list[tuple[Finding, Result]], path: Path) -> Path:
-    """The page of all findings; the same results give the same bytes."""
+    """The page of all findings; the same results give the same bytes.
+
+    Args:
+        model: that was measured.
+        made: each finding with its result, in the order of the page.
+        path: of the HTML file.
+    """
     report = Report(TITLE)
     report.add_text(
         f"A model of {sum(p.numel() for p in model.parameters()):,} parameters was trained from "

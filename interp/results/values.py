@@ -5,7 +5,6 @@ small records of `interp.statistics`, are written as one-entry objects whose key
 """
 
 import math
-import sys
 import types
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -43,24 +42,6 @@ def normalize(value: Any) -> Any:
         f"A result holds tensors, numbers, text, tuples and dicts; {type(value)} came. "
         "Turn it into one of these (a model or tokenizer never belongs in a result)."
     )
-
-
-def size_bytes(value: Any) -> int:
-    """About how much memory a value fills: its tensors, text, numbers, and what holds them.
-
-    Args:
-        value: of a result, a result, or any other dataclass of such values.
-    """
-    if isinstance(value, Tensor):
-        return sys.getsizeof(value) + value.untyped_storage().nbytes()
-    inner: list[Any] = []
-    if isinstance(value, (list, tuple)):
-        inner = list(value)
-    elif isinstance(value, Mapping):
-        inner = [*value.keys(), *value.values()]
-    elif is_dataclass(value):
-        inner = [getattr(value, each.name) for each in fields(value)]
-    return sys.getsizeof(value) + sum(map(size_bytes, inner))
 
 
 def encode(value: Any, key: str, tensors: dict[str, Tensor]) -> Any:

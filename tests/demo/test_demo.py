@@ -80,6 +80,15 @@ def test_what_was_done_before_a_stop_is_not_done_again(demo):
 
 
 @pytest.mark.slow
+def test_a_demo_that_is_whole_measures_nothing_again(demo):
+    places, _, _ = demo
+    before = {path: path.stat().st_mtime_ns for path in places.results.rglob("result.json")}
+    assert len(before) == len(SECTIONS)
+    run_demo(places.folder, size=SMALL, display=Stop())
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+@pytest.mark.slow
 def test_every_stage_has_its_time(demo):
     places, _, _ = demo
     assert set(Ledger(places.times).done) == SECTIONS | {"corpus", "training", "report"}

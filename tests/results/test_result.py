@@ -9,11 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from interp.core.cache import size_bytes
 from interp.core.errors import CheckpointError
 from interp.results import values
 from interp.results.provenance import Provenance
 from interp.results.result import load_result
-from interp.results.values import size_bytes
 from tests.toy import Toy, make_toy, provenance_of_toy
 
 NUMBERS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()

@@ -1,18 +1,20 @@
 """What one checkpoint writes and shows on a prompt, kept so that another head is only a look."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from interp.core.cache import ByteBoundedCache
 from interp.core.protocols import LanguageModel
 from interp.methods.unembedding import residuals
 
-MOST_KEPT = 512
+MOST_BYTES = 128 * 2**20
 LARGEST = 2**20
 
-_kept: dict[tuple, "Sight"] = {}
+_memory = ByteBoundedCache(MOST_BYTES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,22 +49,24 @@ class Asked:
     seed: int
 
 
-def known(weights: str, step: int, asked: Asked) -> Sight | None:
-    """What this run's checkpoint showed before.
+def snapshot(
+    history: Mapping[int, LanguageModel],
+    weights: str,
+    step: int,
+    tokens: Int[Tensor, "1 pos"],
+    asked: Asked,
+) -> Sight:
+    """What a run's checkpoint shows, from memory if it was asked before.
 
     Args:
-        weights: hash of the run's newest weights: they stand for all its checkpoints.
+        history: the run's checkpoints by step; the one of `step` is opened if need be.
+        weights: hash of the run's newest weights: they stand for all its checkpoints, which need
+            not be opened to know their own.
         step: of the checkpoint.
-        asked: what it was asked for.
+        tokens: of the prompt.
+        asked: all else that it depends on.
     """
-    return _kept.get((weights, step, asked))
-
-
-def keep(weights: str, step: int, asked: Asked, seen: Sight) -> None:
-    """Remember it."""
-    while len(_kept) >= MOST_KEPT:
-        _kept.pop(next(iter(_kept)))
-    _kept[weights, step, asked] = seen
+    return _memory.get_or_make((weights, step, asked), lambda: look(history[step], tokens, asked))
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.analyses.learning._checkpoint_snapshot import Asked, keep, known, look
+from interp.analyses.learning._checkpoint_snapshot import Asked, snapshot
 from interp.analyses.learning._procrustes import plane, turned
 from interp.core.errors import ConfigError, TokenError
 from interp.core.progress import report_progress
@@ -169,10 +169,7 @@ def checkpoint_viewer(
     seen, patterns = [], []
     for number, step in enumerate(kept):
         report_progress(f"step {step:,}", number, len(kept))
-        there = known(model.hash, step, asked)
-        if there is None:
-            there = look(history[step], tokens, asked)
-            keep(model.hash, step, asked, there)
+        there = snapshot(history, model.hash, step, tokens, asked)
         seen.append(there)
         is_there = len(there.patterns) > 0
         patterns.append(

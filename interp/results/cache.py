@@ -1,0 +1,139 @@
+"""The results of "these weights, this call": in memory, and saved in folders.
+
+A result stands in for a measurement only if it is of the very same weights and of the very same
+call, what was left out of the call counted with its default.
+"""
+
+import inspect
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from interp.core.cache import ByteBoundedCache
+from interp.core.errors import CheckpointError
+from interp.core.protocols import Generation, LanguageModel
+from interp.results.provenance import describe_model, record
+from interp.results.registry import get_instrument
+from interp.results.result import JSON_NAME, Result, load_result
+from interp.results.values import normalize, same
+
+
+class ResultCache:
+    """Measurements and generated texts that are made once, for all who share this cache.
+
+    Models and results are never changed once they are made, so threads can share them.
+
+    Args:
+        most_bytes: of everything in memory; the least recently used goes first.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self.memory = ByteBoundedCache(most_bytes)
+
+    def measured(self, instrument: str, model: LanguageModel, /, **arguments: Any) -> Result:
+        """What an instrument finds: from memory, or measured now.
+
+        Args:
+            instrument: by its name.
+            model: to measure.
+            arguments: of the instrument, by name.
+        """
+        function = get_instrument(instrument).function
+        return self.memory.get_or_make(
+            _key(instrument, model, arguments), lambda: function(model, **arguments)
+        )
+
+    def generated(self, model: LanguageModel, prompt: str, /, **options: Any) -> Generation:
+        """The text that follows a prompt: from memory, or generated now.
+
+        Args:
+            model: that writes.
+            prompt: to go on from.
+            options: of `model.generate`, by name.
+        """
+        return self.memory.get_or_make(
+            _key("generate", model, {"prompt": prompt, **options}),
+            lambda: model.generate(prompt, **options),
+        )
+
+    def knows(self, instrument: str, model: LanguageModel, /, **arguments: Any) -> bool:
+        """Whether the result of this call is in memory."""
+        return _key(instrument, model, arguments) in self.memory
+
+    def saved(
+        self, folder: str | Path, instrument: str, model: LanguageModel, /, **arguments: Any
+    ) -> Result | None:
+        """The result of this call that is saved in a folder of results; None if none is.
+
+        Args:
+            folder: where each result is a folder.
+            instrument: by its name.
+            model: whose weights it must be of.
+            arguments: of the instrument, by name.
+        """
+        # What is on disk is read once, and again when a result is added, replaced or removed.
+        files = [(path.name, path.stat().st_mtime_ns) for path in _places(folder)]
+        results = self.memory.get_or_make(
+            (str(folder), model.hash, tuple(files)), lambda: saved_results(folder, model.hash)
+        )
+        return result_of_call(results, instrument, arguments)
+
+    def clear(self) -> None:
+        """Forget what is in memory; files stay."""
+        self.memory.clear()
+
+
+def saved_results(folder: str | Path, weights: str) -> list[Result]:
+    """The results of these weights that are saved in a folder; a damaged one counts as none.
+
+    Args:
+        folder: where each result is a folder; there may be no such folder.
+        weights: the model's hash.
+    """
+    results = []
+    for place in _places(folder):
+        try:
+            result = load_result(place)
+        except CheckpointError:
+            continue
+        if result.provenance.model_hash == weights:
+            results.append(result)
+    return results
+
+
+def result_of_call(
+    results: Iterable[Result], instrument: str, arguments: Mapping[str, Any]
+) -> Result | None:
+    """The first of the results that this very call would give again; None if none would.
+
+    Args:
+        results: of one model's weights.
+        instrument: by its name.
+        arguments: of the instrument, by name.
+    """
+    call = _whole_call(instrument, arguments)
+    for result in results:
+        origin = result.provenance
+        if origin.instrument == instrument and same(dict(origin.call), call):
+            return result
+    return None
+
+
+def _whole_call(instrument: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The call as a result records it, what was left out with its default."""
+    parameters = inspect.signature(get_instrument(instrument).function).parameters.values()
+    return {
+        parameter.name: normalize(record(arguments.get(parameter.name, parameter.default)))
+        for parameter in parameters
+        if parameter.name != "model"
+    }
+
+
+def _key(what: str, model: LanguageModel, arguments: Mapping[str, Any]) -> str:
+    # A result says the model's name and folder, so copies of one model have results of their own.
+    return json.dumps([what, describe_model(model), record(arguments)], sort_keys=True)
+
+
+def _places(folder: str | Path) -> list[Path]:
+    return sorted(path.parent for path in Path(folder).glob(f"*/{JSON_NAME}"))

@@ -1,0 +1,77 @@
+"""A result stands in for the very same call on the very same weights, and for nothing else."""
+
+import shutil
+
+import pytest
+
+from interp.core.edits import Scale
+from interp.results.cache import ResultCache, result_of_call, saved_results
+from tests.analyses.tiny_model import tiny_model
+from tests.analyses.tiny_world import TinyWorld
+
+TEXT = TinyWorld().sample(0).text
+ASK = {"prompt": TEXT, "untrained": 1}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_model(steps=2)
+
+
+@pytest.fixture
+def cache() -> ResultCache:
+    return ResultCache(2**24)
+
+
+@pytest.fixture
+def folder(tmp_path, model, cache):
+    """A folder with two results of the model."""
+    for seed in (0, 1):
+        cache.measured("attention", model, **ASK, seed=seed).save(tmp_path / f"seed-{seed}")
+    return tmp_path
+
+
+def test_the_same_call_is_measured_once_and_another_call_anew(model, cache):
+    first = cache.measured("attention", model, **ASK, seed=0)
+    assert cache.measured("attention", model, **ASK, seed=0) is first
+    assert cache.knows("attention", model, **ASK, seed=0)
+    assert not cache.knows("attention", model, **ASK, seed=1)
+    assert not cache.knows("attention", model.untrained(), **ASK, seed=0)
+    assert cache.measured("attention", model, **ASK, seed=1) is not first
+    cache.clear()
+    assert not cache.knows("attention", model, **ASK, seed=0)
+
+
+def test_a_text_is_remembered_by_its_edits_and_options(model, cache):
+    plain = cache.generated(model, TEXT, edits=[], max_new_tokens=4, seed=0)
+    assert cache.generated(model, TEXT, edits=[], max_new_tokens=4, seed=0) is plain
+    assert cache.generated(model, TEXT, edits=[], max_new_tokens=4, seed=1) is not plain
+    edits = [Scale(hook=("resid_post", 0), factor=0.0)]
+    assert cache.generated(model, TEXT, edits=edits, max_new_tokens=4, seed=0) is not plain
+
+
+def test_a_saved_result_is_of_the_very_same_call_and_weights(folder, model, cache):
+    saved = cache.saved(folder, "attention", model, **ASK)
+    assert saved.provenance.seed == 0 and saved == cache.measured("attention", model, **ASK, seed=0)
+    assert cache.saved(folder, "attention", model, **ASK, seed=1).provenance.seed == 1
+    assert cache.saved(folder, "attention", model, **ASK, seed=2) is None
+    assert cache.saved(folder, "attention", model, prompt=TEXT[: len(TEXT) // 2], untrained=1) is None
+    assert cache.saved(folder, "logit_lens", model, prompt=TEXT) is None
+    assert cache.saved(folder, "attention", model.untrained(), **ASK) is None
+    assert cache.saved(folder / "nowhere", "attention", model, **ASK) is None
+
+
+def test_a_damaged_result_counts_as_none(folder, model):
+    place = folder / "seed-0" / "result.json"
+    place.write_text(place.read_text()[:-9])
+    results = saved_results(folder, model.hash)
+    assert [result.provenance.seed for result in results] == [1]
+    assert result_of_call(results, "attention", ASK) is None
+
+
+def test_files_that_are_added_or_removed_are_seen(folder, model, cache):
+    assert cache.saved(folder, "attention", model, **ASK, seed=2) is None
+    cache.measured("attention", model, **ASK, seed=2).save(folder / "seed-2")
+    assert cache.saved(folder, "attention", model, **ASK, seed=2) is not None
+    shutil.rmtree(folder / "seed-2")
+    assert cache.saved(folder, "attention", model, **ASK, seed=2) is None
