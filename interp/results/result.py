@@ -6,10 +6,10 @@ An instrument `interp/analyses/x.py` defines a function `x(model, ...)` and a cl
     class X(Result):
         score: Float[Tensor, "layer pos"]
         tokens: tuple[str, ...]
+        labels = {"token": ("pos", "tokens")}  # for `frame()`, the tidy table
 
         def finding(self) -> str: ...   # one line: the number, its control, n
         def caption(self) -> str: ...   # what is drawn, the control, n, the interval, the caveat
-        def frame(self): ...            # tidy table, one row a value
 
     def x(model, prompt, *, seed=0):
         call = dict(locals())           # first line: what `code()` will repeat
@@ -18,7 +18,7 @@ An instrument `interp/analyses/x.py` defines a function `x(model, ...)` and a cl
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
@@ -38,6 +38,7 @@ from interp.results import values
 from interp.results.provenance import Provenance, provenance_from_json, provenance_to_json, show
 from interp.results.registry import class_name, current_name, get_instrument, instruments
 from interp.results.replay import code
+from interp.results.table import table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,6 +59,14 @@ class Result:
     provenance: Provenance
     former_fields: ClassVar[Mapping[str, str]] = {}
     """Names that fields had in earlier versions, to today's: saved results still say them."""
+    columns: ClassVar[Mapping[str, str]] = {}
+    """What `frame()` holds: names with their units, to fields or annotated properties. Left out,
+    every field with axes under its own name, but for vectors (`d_model`)."""
+    axes: ClassVar[Mapping[str, str]] = {}
+    """Axes of the table's tuples and dicts, outermost first; tensors are annotated with theirs."""
+    labels: ClassVar[Mapping[str, tuple[str, str | Sequence[Any]]]] = {}
+    """Columns of `frame()` that name places: to the axes that they depend on, and the names (or the
+    field or property that has them). A column called as the axis replaces its numbers."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -98,8 +107,13 @@ class Result:
         return self.finding()
 
     def frame(self) -> "pd.DataFrame":
-        """A tidy table, one row a value, units in the column names."""
-        raise NotImplementedError(f"{type(self).__name__} does not define frame().")
+        """A tidy table, from the axes of the fields; units in the names.
+
+        Fields of the same axes stand side by side, a row a place. Where the axes differ it has a
+        row a value, and `quantity` says of which field. Controls that are repeated (over untrained
+        models, random orders or directions) stand as their mean, lowest and highest value.
+        """
+        return table(self)
 
     def figure(self, **options: Any) -> "go.Figure":
         """The figure, drawn by `interp.plots.<instrument>`; never shown by itself."""

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -41,6 +41,8 @@ class Attention(Result):
     written: Float[Tensor, "layer head query key"]
     summary: Float[Tensor, "quantity layer head"]
     untrained: Float[Tensor, "seed quantity layer head"]
+    columns: ClassVar = {"attention": "pattern", "written_norm": "written"}
+    labels: ClassVar = {"query_token": ("query", "tokens"), "key_token": ("key", "tokens")}
 
     @property
     def written_share(self) -> Float[Tensor, "layer head query key"]:
@@ -75,25 +77,9 @@ class Attention(Result):
         )
 
     def frame(self) -> "pd.DataFrame":
-        import numpy as np
-        import pandas as pd
-
-        tokens = np.array(self.tokens, dtype=object)
-        layers, heads, length, _ = self.pattern.shape
-        seen = torch.ones(length, length).tril().bool().expand(layers, heads, -1, -1)
-        layer, head, query, key = seen.nonzero(as_tuple=True)
-        return pd.DataFrame(
-            {
-                "layer": layer,
-                "head": head,
-                "query": query,
-                "key": key,
-                "query_token": tokens[query],
-                "key_token": tokens[key],
-                "attention": self.pattern[seen],
-                "written_norm": self.written[seen],
-            }
-        )
+        """One row a query and key, without the keys that no query sees: those after it."""
+        whole = super().frame()
+        return whole[whole["key"] <= whole["query"]].reset_index(drop=True)
 
 
 def attention(

@@ -1,12 +1,19 @@
-"""What each head does for one answer: how much its loss grows when the head is taken away."""
+"""What each head does for one answer: how much its loss grows when the head is taken away.
+
+Its question is who matters for one answer of one prompt, fast enough to ask while reading; `heads`
+asks what each head is for, over many texts. Both replace a head by the same mean
+(`_head_ablation.later_sums`), of their own text.
+"""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import ClassVar, Literal
 
 import torch
+from einops import rearrange, repeat
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from interp.analyses.attention_heads._head_ablation import later_sums
 from interp.core.edits import Ablate
 from interp.core.errors import ConfigError, NotEnoughDataError
 from interp.core.protocols import LanguageModel, Prompt
@@ -14,9 +21,6 @@ from interp.methods.prompts import displayed, one_row, single_tokens
 from interp.methods.untrained import untrained_twins
 from interp.results.provenance import provenance
 from interp.results.result import Result
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MOST_LOGITS = 2**26
 Kind = Literal["mean", "zero"]
@@ -29,9 +33,10 @@ class HeadAblation(Result):
     Attributes:
         tokens: the prompt's tokens, for display.
         answer: the next token that is followed, for display.
-        log_prob_nats: of the answer, with every head in place.
-        change: the answer's loss in nats, ablated - clean.
-        untrained: the same answer's change in untrained models of the same config, one a seed.
+        log_prob_nats: log-probability of the answer, with every head in place.
+        change: change of the answer's loss in nats without each head, ablated - clean.
+        untrained: change of the same answer's loss in untrained models of the same config, one a
+            seed.
         shuffled: the change of the top token after the prompt's words in random order.
         kind: of ablation.
     """
@@ -43,6 +48,11 @@ class HeadAblation(Result):
     untrained: Float[Tensor, "seed layer head"]
     shuffled: Float[Tensor, "draw layer head"]
     kind: str
+    columns: ClassVar = {
+        "loss_change_nats": "change",
+        "untrained": "untrained",
+        "shuffled": "shuffled",
+    }
 
     @property
     def largest(self) -> tuple[int, int]:
@@ -53,10 +63,10 @@ class HeadAblation(Result):
         layer, head = self.largest
         clean = self.log_prob_nats
         without = clean - float(self.change[layer, head])
-        told = {"untrained": self.untrained, "shuffled words": self.shuffled[:, layer, head]}
+        controls = {"untrained": self.untrained, "shuffled words": self.shuffled[:, layer, head]}
         beside = ", ".join(
             f"{name} {_signed(values.min())} to {_signed(values.max())}"
-            for name, values in told.items()
+            for name, values in controls.items()
             if values.numel()
         )
         return (
@@ -76,16 +86,6 @@ class HeadAblation(Result):
             "the same job hide each other here."
         )
 
-    def frame(self) -> "pd.DataFrame":
-        import pandas as pd
-
-        layers, heads = self.change.shape
-        places = [(layer, head) for layer in range(layers) for head in range(heads)]
-        names = ["layer", "head", "loss_change_nats", "untrained", "shuffled"]
-        values = [self.change, self.untrained.mean(0), self.shuffled.mean(0)]
-        rows = [(*place, *(float(value[place]) for value in values)) for place in places]
-        return pd.DataFrame(rows, columns=names).assign(answer=self.answer)
-
 
 def head_ablation(
     model: LanguageModel,
@@ -104,7 +104,7 @@ def head_ablation(
         prompt: one text, or the ids of one row.
         answer: the next token to follow, which must be one token; empty = the most probable.
         kind: of ablation: `mean` puts the mean of the head's output over the prompt in its place,
-            `zero` nothing. The first position is never edited.
+            `zero` nothing. The first position is never edited nor in the mean.
         untrained: untrained models of the same config to compare with, where they can be made.
         shuffles: random orders of the prompt's words to compare with.
         seed: of the first untrained model and of the orders.
@@ -124,16 +124,16 @@ def head_ablation(
     tokens = one_row(model, prompt)
     _check(tokens, kind)
     named = torch.tensor(single_tokens(model.tokenizer, [answer] if answer else []))
-    chosen, clean, change = _changes(model, tokens, named, kind)
+    answers, clean, change = _changes(model, tokens, named, kind)
     rows = _orders(tokens, shuffles, seed)
     twins = untrained_twins(model, untrained, seed)
-    alike = [_changes(twin, tokens, chosen, kind)[2][0] for twin in twins]
+    untrained_changes = [_changes(twin, tokens, answers, kind)[2][0] for twin in twins]
     return HeadAblation(
         tokens=displayed(model.tokenizer, tokens[0].tolist()),
-        answer=displayed(model.tokenizer, chosen.tolist())[0],
+        answer=displayed(model.tokenizer, answers.tolist())[0],
         log_prob_nats=-float(clean[0]),
         change=change[0],
-        untrained=torch.stack(alike) if alike else change[:0],
+        untrained=torch.stack(untrained_changes) if untrained_changes else change[:0],
         shuffled=_changes(model, rows, named[:0], kind)[2] if len(rows) else change[:0],
         kind=kind,
         provenance=provenance(head_ablation, call, hooks=("z",)),
@@ -148,11 +148,11 @@ def _signed(value: Float[Tensor, ""]) -> str:
 
 def _check(tokens: Int[Tensor, "1 pos"], kind: str) -> None:
     if kind not in ("mean", "zero"):
-        raise ConfigError(f"kind is 'mean' or 'zero'; {kind!r} came.")
+        raise ConfigError(f"head_ablation needs kind 'mean' or 'zero'; got {kind!r}.")
     if tokens.shape[1] < 2:
         raise NotEnoughDataError(
-            "Heads are never taken away at the first position, so a prompt of two tokens was "
-            "needed; one came. Write a longer one."
+            "Heads are never taken away at the first position, so head_ablation needs a prompt of "
+            "two tokens; got one. Write a longer one."
         )
 
 
@@ -176,21 +176,25 @@ def _changes(
         for heads in torch.arange(model.cfg.n_heads).split(together):
             value = _without(run["z", layer], heads, kind)
             edit = Ablate(hook=("z", layer), kind="resample", value=value)
-            logits = model.run(rows.repeat(len(heads), 1), edits=[edit]).logits
-            loss = _loss(logits, answers.repeat(len(heads)))
-            change[:, layer, heads] = loss.view(len(heads), -1).T - clean[:, None]
+            copies = repeat(rows, "row pos -> (head row) pos", head=len(heads))
+            logits = model.run(copies, edits=[edit]).logits
+            loss = _loss(logits, repeat(answers, "row -> (head row)", head=len(heads)))
+            by_head = rearrange(loss, "(head row) -> row head", head=len(heads))
+            change[:, layer, heads] = by_head - clean[:, None]
     return answers, clean, change
 
 
 def _without(
-    z: Float[Tensor, "row pos head d_head"], heads: Int[Tensor, " some"], kind: Kind
-) -> Float[Tensor, "some_row pos head d_head"]:
+    z: Float[Tensor, "row pos head d_head"], heads: Int[Tensor, " chosen"], kind: Kind
+) -> Float[Tensor, "chosen_row pos head d_head"]:
     """The outputs with one of the heads replaced, all rows for the first head first."""
-    copies = z.repeat(len(heads), 1, 1, 1).unflatten(0, (len(heads), len(z)))
-    means = z[:, 1:].mean(1, keepdim=True)
+    copies = repeat(z, "row pos head d_head -> chosen row pos head d_head", chosen=len(heads))
+    copies = copies.clone()  # until here, one memory for all
+    sums, counts = later_sums(z, torch.ones(z.shape[:2], dtype=torch.bool, device=z.device))
+    means = sums / counts[:, None, None]
     for number, head in enumerate(heads.tolist()):
-        copies[number, :, :, head] = means[:, :, head] if kind == "mean" else 0.0
-    return copies.flatten(0, 1)
+        copies[number, :, :, head] = means[:, None, head] if kind == "mean" else 0.0
+    return rearrange(copies, "chosen row pos head d_head -> (chosen row) pos head d_head")
 
 
 def _loss(

@@ -1,8 +1,12 @@
-"""What each head does: looks back, finds a repetition, continues one, rests on the first token."""
+"""What each head does: looks back, finds a repetition, continues one, rests on the first token.
+
+Its question is what a head is for, over many texts; `head_ablation` asks who matters for one answer
+of one prompt. Both replace a head by the same mean (see `later_sums`), of their own text.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -11,8 +15,8 @@ from torch import Tensor
 from interp.analyses.attention_heads._head_ablation import (
     Kind,
     head_ablations,
+    mean_outputs,
     text_loss,
-    text_means,
 )
 from interp.core.errors import ConfigError, NotEnoughDataError
 from interp.core.protocols import LanguageModel
@@ -28,9 +32,6 @@ from interp.methods.untrained import untrained_twins
 from interp.results.provenance import provenance
 from interp.results.result import Result
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 REPEATED, TEXTS = "repeated tokens", "texts"
 
 
@@ -40,10 +41,10 @@ class Heads(Result):
 
     Attributes:
         scores: mean attention weight where each of `SCORES` says to look; bound = value, low, high.
-        untrained: the values in untrained models of the same config, one a seed.
+        untrained: scores in untrained models of the same config, one a seed.
         ablation: loss change in nats per token, ablated - clean, on each of `ablated_on`.
         ablated_on: `repeated tokens` (their second copy), `texts`.
-        clean_loss: nats per token without ablation, on each of these.
+        clean_loss: nats per token without ablation, on each of `ablated_on`.
         kind: of ablation.
         copy_length: tokens in each copy of a repeated sequence.
         n_sequences: repeated sequences.
@@ -57,6 +58,12 @@ class Heads(Result):
     kind: str
     copy_length: int
     n_sequences: int
+    columns: ClassVar = {
+        "score": "scores",
+        "untrained_score": "untrained",
+        "loss_change_nats": "ablation",
+    }
+    labels: ClassVar = {"score": ("score", tuple(SCORES)), "text": ("text", "ablated_on")}
 
     @property
     def untrained_best(self) -> Float[Tensor, " score"]:
@@ -105,32 +112,6 @@ class Heads(Result):
             f"n = {self.n_sequences} sequences, 95 % bootstrap intervals over them."
         )
 
-    def frame(self) -> "pd.DataFrame":
-        import pandas as pd
-
-        layers, heads = self.scores.shape[1:3]
-        rows = [
-            row
-            for layer in range(layers)
-            for head in range(heads)
-            for row in self._rows(layer, head)
-        ]
-        names = ["layer", "head", "quantity", "value", "low", "high", "untrained", "untrained_best"]
-        return pd.DataFrame(rows, columns=names)
-
-    def _rows(self, layer: int, head: int) -> list[tuple]:
-        rows = []
-        for i, score in enumerate(SCORES):
-            twins = self.untrained[:, i, layer, head]
-            mean = twins.mean().item() if len(twins) else float("nan")
-            control = (mean, self.untrained_best[i].item())
-            rows.append((layer, head, score, *self.scores[i, layer, head].tolist(), *control))
-        for i, where in enumerate(self.ablated_on):
-            quantity = f"loss_change_nats ({where})"
-            values = self.ablation[i, layer, head].tolist()
-            rows.append((layer, head, quantity, *values, float("nan"), float("nan")))
-        return rows
-
 
 def heads(
     model: LanguageModel,
@@ -149,7 +130,9 @@ def heads(
         texts: documents on which to measure ablations too, cut at the context.
         n_sequences: random sequences.
         length: tokens of each copy; 0 = as fits, at most 32.
-        ablation: `mean`, `zero`, or `none` to leave it out. The first position is never edited.
+        ablation: `mean` puts the mean of the head's output over the text in its place, `zero`
+            nothing, `none` leaves it out. The first position is never edited nor in the mean: many
+            heads rest on it (an attention sink), so what they write there is unlike the rest.
         untrained: untrained models of the same config to compare with, where they can be made.
         seed: of the sequences, the first untrained model and the resampling.
     Returns:
@@ -190,11 +173,12 @@ def heads(
 
 def _check(n_sequences: int, texts: Sequence[str], ablation: str) -> None:
     if ablation not in ("mean", "zero", "none"):
-        raise ConfigError(f"ablation is 'mean', 'zero' or 'none'; {ablation!r} came.")
+        raise ConfigError(f"heads needs ablation 'mean', 'zero' or 'none'; got {ablation!r}.")
     if n_sequences < 2 or len(texts) == 1 or isinstance(texts, str):
         raise NotEnoughDataError(
-            "Intervals need two sequences or more, and a list of two texts or more (or none); "
-            f"n_sequences = {n_sequences} and {type(texts).__name__} of {len(texts)} came."
+            "heads needs two sequences or more, and a list of two texts or more (or none), for its "
+            f"intervals; got n_sequences = {n_sequences} and a {type(texts).__name__} of "
+            f"{len(texts)}."
         )
 
 
@@ -209,10 +193,10 @@ def _ablations(
         logits = model.run(tokens, edits=edits).logits.cpu()
         return second_copy_loss(logits, tokens, length)
 
-    pairs = [head_ablations(model, kind, text_means(model, tokens.tolist()), repetition)]
+    pairs = [head_ablations(model, kind, mean_outputs(model, tokens.tolist()), repetition)]
     if texts:
         rows = [model.tokenizer.encode(text)[: model.cfg.n_ctx] for text in texts]
-        means = text_means(model, rows)
+        means = mean_outputs(model, rows)
         pairs.append(
             head_ablations(model, kind, means, lambda edits: text_loss(model, rows, edits))
         )

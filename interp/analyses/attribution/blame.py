@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -31,9 +31,6 @@ from interp.methods.untrained import untrained_twins
 from interp.results.provenance import provenance
 from interp.results.result import Result
 from interp.worlds.world import World
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MEASURES = ("gradient", "gradient_times_weight", "path")
 
@@ -90,9 +87,33 @@ class Blame(Result):
     vocabulary: tuple[tuple[str, ...], ...]
     by_vocabulary: Float[Tensor, "measure k"]
     weights: tuple[tuple[str, ...], ...]
-    by_weight: Float[Tensor, "measure n"]
-    without: Float[Tensor, " n"]
+    by_weight: Float[Tensor, "measure weight"]
+    without: Float[Tensor, " removed"]
     untrained: Float[Tensor, "seed tensor"]
+    columns: ClassVar = {
+        "total": "totals",
+        "tensor": "by_tensor",
+        "layer": "by_layer",
+        "head": "by_head",
+        "neuron": "by_neuron",
+        "token": "by_vocabulary",
+        "weight": "by_weight",
+        "change_without_weight": "without",
+        "tensor_untrained": "untrained",
+    }
+    labels: ClassVar = {
+        "measure": ("measure", MEASURES),
+        "tensor": ("tensor", "tensors"),
+        "part": ("part", "layers"),
+        "token": ("measure k", "vocabulary"),
+        "weight": ("measure weight", "weights"),
+        "removed": ("removed", "removed"),
+    }
+
+    @property
+    def removed(self) -> tuple[str, ...]:
+        """Names of the weights that `without` is about."""
+        return self.weights[MEASURES.index("gradient_times_weight")]
 
     @property
     def residual(self) -> float:
@@ -137,25 +158,6 @@ class Blame(Result):
             f"{path}Above zero, a part raises the loss of the right answer. n = one prompt of "
             f"{len(self.tokens)} tokens, so no interval."
         )
-
-    def frame(self) -> "pd.DataFrame":
-        import pandas as pd
-
-        rows = []
-        for i, measure in enumerate(MEASURES):
-            groups = {
-                "tensor": zip(self.tensors, self.by_tensor[i].tolist(), strict=True),
-                "layer": zip(self.layers, self.by_layer[i].tolist(), strict=True),
-                "head": _grid(self.by_head[i]),
-                "neuron": _grid(self.by_neuron[i]),
-                "token": zip(self.vocabulary[i], self.by_vocabulary[i].tolist(), strict=False),
-                "weight": zip(self.weights[i], self.by_weight[i].tolist(), strict=False),
-            }
-            for kind, pairs in groups.items():
-                rows += [(measure, kind, part, value) for part, value in pairs]
-        removed = zip(self.weights[1], self.without.tolist(), strict=True)
-        rows += [("true change without it", "weight", part, value) for part, value in removed]
-        return pd.DataFrame(rows, columns=["measure", "kind", "part", "value"])
 
 
 def blame(
@@ -340,8 +342,3 @@ def _without(
         changed.view(-1)[weight.place] = 0
         changes.append(float(says(params | {weight.tensor: changed}).loss[0]) - loss)
     return torch.tensor(changes)
-
-
-def _grid(values: Float[Tensor, "layer unit"]) -> list[tuple[str, float]]:
-    rows = enumerate(values.tolist())
-    return [(f"{layer}.{i}", value) for layer, row in rows for i, value in enumerate(row)]

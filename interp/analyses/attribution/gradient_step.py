@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -27,9 +27,6 @@ from interp.methods.prompts import displayed
 from interp.results.provenance import provenance
 from interp.results.result import Result
 from interp.worlds.world import World
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 EXACT_UP_TO = 5_000_000
 N_UNTOUCHED = 5
@@ -107,11 +104,43 @@ class GradientStep(Result):
     gained: Float[Tensor, " part"]
     untouched: tuple[str, ...]
     untouched_answers: tuple[str, ...]
-    untouched_loss: Float[Tensor, "prompt 2"]
+    untouched_loss: Float[Tensor, "prompt when=2"]
     untouched_tops: tuple[tuple[str, str], ...]
-    untouched_probabilities: Float[Tensor, "prompt 2"]
+    untouched_probabilities: Float[Tensor, "prompt when=2"]
     untouched_kl: Float[Tensor, " prompt"]
     computed: str
+    columns: ClassVar = {
+        "probability_before": "before",
+        "probability_after": "after",
+        "loss_nats": "losses",
+        "predicted_change_nats": "predicted",
+        "tried_change_nats": "tried",
+        "tried_change_nats_first_order": "tried_first",
+        "tried_change_nats_second_order": "tried_second",
+        "random_change_nats": "random_loss",
+        "share_of_update": "moved",
+        "share_of_predicted_gain": "gained",
+        "untouched_loss_nats": "untouched_loss",
+        "untouched_best_probability": "untouched_probabilities",
+        "untouched_kl_nats": "untouched_kl",
+    }
+    axes: ClassVar = {
+        "losses": "step",
+        "predicted": "update",
+        "tried": "size",
+        "tried_first": "size",
+        "tried_second": "size",
+        "random_loss": "draw",
+    }
+    labels: ClassVar = {
+        "token": ("k", "candidates"),
+        "size": ("size", "sizes"),
+        "part": ("part", "parts"),
+        "kind": ("part", "part_kinds"),
+        "prompt": ("prompt", "untouched"),
+        "when": ("when", ("before", "after")),
+        "best_token": ("prompt when", "untouched_tops"),
+    }
 
     @property
     def change(self) -> float:
@@ -172,49 +201,6 @@ class GradientStep(Result):
             "updates as long in random directions, once a step is taken. n = 1 prompt, so no "
             "interval: what a step does elsewhere depends on the prompt."
         )
-
-    def frame(self) -> "pd.DataFrame":
-        import pandas as pd
-
-        rows = [*self._answer_rows(), *self._step_rows(), *self._part_rows(), *self._other_rows()]
-        return pd.DataFrame(rows, columns=["quantity", "of", "at", "value"])
-
-    def _answer_rows(self) -> list[tuple]:
-        return [
-            ("probability", token, at, value)
-            for at, values in (("before", self.before), ("after", self.after))
-            for token, value in zip(self.candidates, values.tolist(), strict=True)
-        ]
-
-    def _step_rows(self) -> list[tuple]:
-        rows = [("loss_nats", self.answer, f"step {i}", x) for i, x in enumerate(self.losses)]
-        rows += [
-            ("predicted_change_nats", self.answer, f"step {i}", x)
-            for i, x in enumerate(self.predicted, 1)
-        ]
-        for name in ("tried", "tried_first", "tried_second"):
-            pairs = zip(self.sizes, getattr(self, name), strict=True)
-            rows += [(f"{name}_nats", self.answer, f"size {size:g}", x) for size, x in pairs]
-        rows += [("random_change_nats", self.answer, "after", x) for x in self.random_loss]
-        return rows
-
-    def _part_rows(self) -> list[tuple]:
-        shares = (("share_of_update", self.moved), ("share_of_predicted_gain", self.gained))
-        return [
-            (name, part, kind, value)
-            for name, values in shares
-            for kind, part, value in zip(self.part_kinds, self.parts, values.tolist(), strict=True)
-        ]
-
-    def _other_rows(self) -> list[tuple]:
-        rows = []
-        for i, text in enumerate(self.untouched):
-            for at, when in enumerate(("before", "after")):
-                rows.append(("untouched_loss_nats", text, when, float(self.untouched_loss[i, at])))
-                chosen = float(self.untouched_probabilities[i, at])
-                rows.append((f"best {self.untouched_tops[i][at]}", text, when, chosen))
-            rows.append(("untouched_kl_nats", text, "after", float(self.untouched_kl[i])))
-        return rows
 
 
 def gradient_step(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -13,7 +13,7 @@ from interp.core.errors import ConfigError
 from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel, Prompt
 from interp.core.statistics.association import spearman
-from interp.methods.batches import Batch, batches, rows_of, texts_of
+from interp.methods.batches import encoded_texts, text_batches, texts_or_stories
 from interp.methods.data.answer_loss import PromptAnswer
 from interp.methods.data.hardest_questions import mistake_of
 from interp.methods.prompts import displayed
@@ -62,6 +62,8 @@ class Influence(Result):
     shuffled: Float[Tensor, " some"]
     strongest: tuple[int, ...]
     parts: tuple[tuple[tuple[str, ...], Float[Tensor, " pos"]], ...]
+    columns: ClassVar = {"score": "scores", "overlap": "overlap", "untrained_score": "untrained"}
+    labels: ClassVar = {"content": ("text", "texts")}
 
     @property
     def away(self) -> tuple[int, ...]:
@@ -113,19 +115,8 @@ class Influence(Result):
         )
 
     def frame(self) -> "pd.DataFrame":
-        import pandas as pd
-
-        order = self.scores.argsort(descending=True)
-        columns = {
-            "text_number": order.tolist(),
-            "score": self.scores[order].tolist(),
-            "overlap": self.overlap[order].tolist(),
-            "untrained_score": (
-                self.untrained.mean(0)[order].tolist() if len(self.untrained) else None
-            ),
-            "text": [self.texts[i] for i in order.tolist()],
-        }
-        return pd.DataFrame(columns)
+        """One row a text, by its number, from the highest score to the lowest."""
+        return super().frame().sort_values("score", ascending=False, ignore_index=True)
 
 
 def influence(
@@ -182,8 +173,8 @@ def influence(
         raise ConfigError(
             f"Influence needs one rate a step, {max(1, len(chosen))} in all; got {len(weights)}."
         )
-    texts = texts_of(texts, world, n_stories, "train")
-    rows = rows_of(model, texts)
+    texts = texts_or_stories(texts, world, n_stories, "train")
+    rows = encoded_texts(model, texts)
     scores_by_token, losses, last = [], [], max(1, len(chosen)) - 1
     for i, step in enumerate(chosen or (None,)):
         report_progress(f"step {step}" if chosen else "the texts", i, last + 2)
@@ -237,8 +228,7 @@ def _per_token(
     """What each predicted token of each text adds to its score; the mistake's loss."""
     direction, loss = gradient_of(model, pair)
     scores: list[Tensor] = [torch.empty(0)] * len(rows)
-    batch: Batch
-    for batch in batches(rows, model.device):
+    for batch in text_batches(model, rows):
         for number, row in zip(
             batch.numbers, gradient_products(model, direction, batch), strict=True
         ):

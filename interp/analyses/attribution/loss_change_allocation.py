@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -24,15 +24,12 @@ from interp.analyses.attribution._parameter_sums import (
 from interp.core.errors import ConfigError
 from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel
-from interp.methods.batches import Batch, batches, rows_of, texts_of
+from interp.methods.batches import TextBatch, encoded_texts, text_batches, texts_or_stories
 from interp.methods.parameters import Parameters, losses_of
 from interp.results.provenance import provenance
 from interp.results.result import Result
 from interp.runs.checkpoints import chosen_steps, history_of
 from interp.worlds.world import World
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 PARTS = ("tensor", "layer", "head", "neuron")
 
@@ -87,6 +84,19 @@ class LossChangeAllocation(Result):
     top_shares: Float[Tensor, "stretch k"]
     n_texts: int
     n_tokens: int
+    columns: ClassVar = {
+        "tensor_nats_per_token": "by_tensor",
+        "layer_nats_per_token": "by_layer",
+        "head_nats_per_token": "by_head",
+        "neuron_nats_per_token": "by_neuron",
+        "weight_nats_per_token": "top_shares",
+    }
+    labels: ClassVar = {
+        "stretch": ("stretch", "stretches"),
+        "tensor": ("tensor", "tensors"),
+        "part": ("part", "layers"),
+        "weight": ("stretch k", "top"),
+    }
 
     @property
     def changes(self) -> Float[Tensor, " stretch"]:
@@ -139,21 +149,6 @@ class LossChangeAllocation(Result):
             f"{self.n_tokens:,} tokens, the same for every stretch, so no interval."
         )
 
-    def frame(self) -> "pd.DataFrame":
-        import pandas as pd
-
-        rows = []
-        for i, stretch in enumerate(self.stretches):
-            tensors = zip(self.tensors, self.by_tensor[i].tolist(), strict=True)
-            rows += [(stretch, "tensor", name, share) for name, share in tensors]
-            layers = zip(self.layers, self.by_layer[i].tolist(), strict=True)
-            rows += [(stretch, "layer", name, share) for name, share in layers]
-            rows += [(stretch, "head", name, s) for name, s in _grid(self.by_head[i])]
-            rows += [(stretch, "neuron", name, s) for name, s in _grid(self.by_neuron[i])]
-            weights = zip(self.top[i], self.top_shares[i].tolist(), strict=True)
-            rows += [(stretch, "weight", name, share) for name, share in weights]
-        return pd.DataFrame(rows, columns=["stretch", "kind", "part", "share_nats_per_token"])
-
 
 def loss_change_allocation(
     model: LanguageModel,
@@ -198,8 +193,8 @@ def loss_change_allocation(
             "Loss change allocation needs two steps or more, and most_points of 4 or more; got "
             f"{len(chosen)} steps and most_points = {most_points}."
         )
-    texts = texts_of(texts, world, n_stories, "held_out")
-    rows = list(batches(rows_of(model, texts), model.device))
+    texts = texts_or_stories(texts, world, n_stories, "held_out")
+    rows = list(text_batches(model, encoded_texts(model, texts)))
     loss = _loss(model, rows)
     stretches, losses, params = [], [], _checkpoint(model, chosen[0])
     for i, step in enumerate(chosen[1:]):
@@ -225,7 +220,7 @@ def _checkpoint(model: LanguageModel, step: int) -> Parameters:
     return {n: p.detach() for n, p in precise_parameters(history_of(model)[step]).items()}
 
 
-def _loss(model: LanguageModel, rows: Sequence[Batch]) -> Loss:
+def _loss(model: LanguageModel, rows: Sequence[TextBatch]) -> Loss:
     """The mean loss per predicted token, and its gradients, a batch of texts at a time."""
     whole = float(sum(batch.weights.sum() for batch in rows))
 
@@ -285,8 +280,3 @@ def _together(values: list) -> object:
 def _range(values: Tensor, form: str) -> str:
     low, high = f"{values.min():{form}}", f"{values.max():{form}}"
     return low if low == high else f"{low} to {high}"
-
-
-def _grid(values: Float[Tensor, "layer unit"]) -> list[tuple[str, float]]:
-    rows = enumerate(values.tolist())
-    return [(f"{layer}.{i}", share) for layer, row in rows for i, share in enumerate(row)]

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -18,9 +18,6 @@ from interp.methods.parameters import shell_of
 from interp.methods.prompts import displayed, one_row
 from interp.results.provenance import provenance
 from interp.results.result import Result
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MOST_DIALS, POINTS, MOST_LOGITS = 6, 21, 2**26
 LEAST, LARGEST = -2.0, 3.0
@@ -70,6 +67,22 @@ class ComponentScaling(Result):
     now: tuple[float, ...]
     neutral: tuple[float, ...]
     probabilities: Float[Tensor, "dial point k"]
+    columns: ClassVar = {
+        "probability_before": "before",
+        "probability_after": "after",
+        "probability": "probabilities",
+        "pull_nats": "pulls",
+        "random_kl_nats": "random_kl",
+    }
+    axes: ClassVar = {"pulls": "suggestion", "random_kl": "draw"}
+    labels: ClassVar = {
+        "token": ("k", "candidates"),
+        "dial": ("dial", "swept"),
+        "unit": ("dial", "units"),
+        "at": ("dial point", "values"),
+        "suggestion": ("suggestion", "suggested"),
+        "kind": ("suggestion", "suggested_kinds"),
+    }
 
     def finding(self) -> str:
         best = int(self.before.argmax())
@@ -106,26 +119,6 @@ class ComponentScaling(Result):
             "matrix). Curves turn one dial at a time, the others held. n = 1 prompt, so no "
             "interval; one part's effect here says nothing of other texts."
         )
-
-    def frame(self) -> "pd.DataFrame":
-        import pandas as pd
-
-        rows: list[tuple] = [
-            ("probability", token, when, None, value)
-            for when, values in (("before", self.before), ("after", self.after))
-            for token, value in zip(self.candidates, values.tolist(), strict=True)
-        ]
-        rows += [
-            ("pull_nats", self.answer, name, None, pull)
-            for name, pull in zip(self.suggested, self.pulls, strict=True)
-        ]
-        rows += [
-            ("probability", token, dial, float(value), float(self.probabilities[i, j, c]))
-            for i, dial in enumerate(self.swept)
-            for j, value in enumerate(self.values[i])
-            for c, token in enumerate(self.candidates)
-        ]
-        return pd.DataFrame(rows, columns=["quantity", "of", "at", "dial", "value"])
 
 
 def component_scaling(

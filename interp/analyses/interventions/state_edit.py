@@ -1,9 +1,8 @@
 """Write another state into the activations: does the answer follow the edited world?"""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -35,9 +34,6 @@ from interp.methods.data.examples import sample_stories
 from interp.results.provenance import provenance
 from interp.results.result import Result
 from interp.worlds.world import Story, World
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 TUNED_FROM, TESTED_FROM = 600_000, 700_000
 FEWEST = 10
@@ -93,6 +89,16 @@ class StateEdit(Result):
     length: float
     n_train: int
     n_tune: int
+    columns: ClassVar = {
+        "success": "success",
+        "control": "controls",
+        "right_without_edit": "known",
+        "later_answers": "later",
+        "later_answers_without_edit": "later_unedited",
+        "success_tuning": "grid",
+    }
+    axes: ClassVar = {"controls": "control"}
+    labels: ClassVar = {"layer": ("layer", "sites"), "position": ("position", "positions")}
 
     @property
     def site_name(self) -> str:
@@ -154,24 +160,6 @@ class StateEdit(Result):
             "the same answer are left out, since they may depend on the edited state. Success "
             "shows that what is written there is used, not that all of the state is there."
         )
-
-    def frame(self) -> "pd.DataFrame":
-        """One row a number: the held-out rates, then the grid's."""
-        import pandas as pd
-
-        held = {"edit": self.success, **self.controls, "answered right without edit": self.known}
-        held |= {"later answers": self.later, "later answers, no edit": self.later_unedited}
-        rows = [
-            ("held out", name, self.site_name, self.position, i.value, i.low, i.high, i.n)
-            for name, i in held.items()
-        ]
-        rows += [
-            ("tuning", "edit", site, position, value, math.nan, math.nan, self.n_tune)
-            for site, row in zip(self.sites, self.grid.tolist(), strict=True)
-            for position, value in zip(self.positions, row, strict=True)
-        ]
-        columns = ["stories", "what", "layer", "position", "rate", "low", "high", "n"]
-        return pd.DataFrame(rows, columns=columns)
 
 
 def state_edit(

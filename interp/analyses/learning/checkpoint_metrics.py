@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -15,9 +15,6 @@ from interp.methods.measures import get_measure
 from interp.results.provenance import provenance
 from interp.results.result import Result
 from interp.worlds.world import World
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MOST_TOLD = 4
 
@@ -51,6 +48,16 @@ class CheckpointMetrics(Result):
     control_names: tuple[str, ...]
     untrained: Float[Tensor, " curve"]
     n: tuple[int, ...]
+    columns: ClassVar = {"value": "values", "control_value": "controls"}
+    labels: ClassVar = {
+        "curve": ("curve", "curves"),
+        "measure": ("curve", "measures"),
+        "unit": ("curve", "units"),
+        "control": ("curve", "control_names"),
+        "untrained": ("curve", "untrained"),
+        "groups": ("curve", "n"),
+        "step": ("step", "steps"),
+    }
 
     def curve(self, name: str) -> Float[Tensor, " step"]:
         """The values of one curve.
@@ -102,22 +109,6 @@ class CheckpointMetrics(Result):
             f"same config; step {self.steps[0]} is the run's own start. A score of the best head "
             "or layer is of the best one at that checkpoint, which may change."
         )
-
-    def frame(self) -> "pd.DataFrame":
-        """One row a curve and checkpoint."""
-        import pandas as pd
-
-        rows = [
-            (
-                self.measures[i], name, step, *self.values[i, j].tolist(), self.units[i],
-                self.control_names[i], float(self.controls[i, j]), float(self.untrained[i]),
-                self.n[i],
-            )
-            for i, name in enumerate(self.curves)
-            for j, step in enumerate(self.steps)
-        ]  # fmt: skip
-        columns = ["measure", "curve", "step", "value", "low", "high", "unit", "control"]
-        return pd.DataFrame(rows, columns=[*columns, "control_value", "untrained", "groups"])
 
 
 def checkpoint_metrics(

@@ -1,8 +1,8 @@
 """A model's text, words, attention and guesses at each checkpoint: pictures of its growing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -55,7 +55,7 @@ class CheckpointViewer(Result):
     texts: tuple[str, ...]
     words: tuple[str, ...]
     kinds: tuple[str, ...]
-    points: Float[Tensor, "step word 2"]
+    points: Float[Tensor, "step word dimension=2"]
     shown: Float[Tensor, " step"]
     layer: int
     head: int
@@ -64,6 +64,20 @@ class CheckpointViewer(Result):
     guesses: tuple[tuple[tuple[str, ...], ...], ...]
     chances: Float[Tensor, "step layer pos"]
     right: Float[Tensor, " step"]
+    columns: ClassVar = {
+        "right_share": "right",
+        "embedding": "points",
+        "embedding_shown_share": "shown",
+        "attention": "pattern",
+        "probability": "chances",
+    }
+    labels: ClassVar = {
+        "step": ("step", "steps"),
+        "word": ("word", "words"),
+        "kind": ("word", "kinds"),
+        "row": ("layer", "rows"),
+        "guess": ("step layer pos", "guesses"),
+    }
 
     def finding(self) -> str:
         first, last = (" ".join(text.split())[:LONGEST_TOLD] for text in self.texts[:: self._end])
@@ -94,24 +108,11 @@ class CheckpointViewer(Result):
         )
 
     def frame(self) -> "pd.DataFrame":
-        """One row a number or text of each checkpoint."""
+        """A row a number; and one a checkpoint, with the text that it writes in `text`."""
         import pandas as pd
 
-        return pd.DataFrame(
-            [row for number, step in enumerate(self.steps) for row in self._rows_of(number, step)],
-            columns=["step", "quantity", "of", "at", "value", "text"],
-        )
-
-    def _rows_of(self, number: int, step: int) -> Iterable[tuple]:
-        yield step, "written", "", "", float("nan"), self.texts[number]
-        yield step, "right_share", "", "", float(self.right[number]), ""
-        for i, word in enumerate(self.words):
-            for axis in range(2):
-                value = float(self.points[number, i, axis])
-                yield step, "embedding", word, f"axis {axis}", value, self.kinds[i]
-        for i, row in enumerate(self.rows):
-            for pos, guess in enumerate(self.guesses[number][i]):
-                yield step, "lens", row, pos, float(self.chances[number, i, pos]), guess
+        written = pd.DataFrame({"quantity": "written", "step": self.steps, "text": self.texts})
+        return pd.concat([written, super().frame()], ignore_index=True)
 
 
 def checkpoint_viewer(
@@ -143,7 +144,7 @@ def checkpoint_viewer(
         temperature: of the writing; 0 = always the best token.
         seed: of the writing; the same random numbers at each checkpoint.
     Returns:
-        CheckpointViewer: texts, points "step word 2", attention and lens by step.
+        CheckpointViewer: texts, points "step word dimension=2", attention and lens by step.
     Raises:
         NotEnoughDataError: the model has no history of two checkpoints.
         ConfigError: no such step or head, or neither prompt nor world.
@@ -251,7 +252,7 @@ def _pattern(
 
 def _planes(
     vectors: Sequence[Float[Tensor, "word d_model"]],
-) -> tuple[Float[Tensor, "step word 2"], Float[Tensor, " step"]]:
+) -> tuple[Float[Tensor, "step word dimension=2"], Float[Tensor, " step"]]:
     """The words at each step, each turned to agree with the next, from the last backwards."""
     if not len(vectors[0]):
         return torch.zeros(len(vectors), 0, 2), torch.zeros(len(vectors))

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -20,9 +20,6 @@ from interp.results.provenance import provenance
 from interp.results.result import Result
 from interp.runs.curriculum import Course, common_steps, course_of, group_of
 from interp.worlds.world import World
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 LOSS, ANSWERS, TOKENS = "loss_nats_per_token", "answers", "tokens_to_threshold"
 
@@ -65,6 +62,22 @@ class Curriculum(Result):
     shares: Float[Tensor, "run step level"]
     threshold: float
     n_stories: int
+    columns: ClassVar = {
+        LOSS: "loss",
+        "floor_nats_per_token": "floor",
+        "accuracy": "accuracy",
+        "share": "shares",
+        TOKENS: "tokens_to_threshold",
+        "forgetting_nats_per_token": "forgetting",
+    }
+    labels: ClassVar = {
+        "run": ("run", "runs"),
+        "group": ("run", "groups"),
+        "step": ("step", "steps"),
+        "tokens": ("step", "tokens"),
+        "level": ("level", "levels"),
+        "kind": ("kind", "kinds"),
+    }
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -193,30 +206,6 @@ class Curriculum(Result):
         if not told:
             return "No level left the mixture, so none could be forgotten."
         return f"Loss since a level left the mixture, where it rose most: {'; '.join(told)}."
-
-    def frame(self) -> "pd.DataFrame":
-        """One row a number: run, group, step, tokens, quantity, level or kind, value."""
-        import pandas as pd
-
-        tables = (
-            ("loss_nats_per_token", self.levels, self.loss),
-            ("accuracy", self.kinds, self.accuracy),
-            ("share", self.levels, self.shares),
-        )
-        rows = [
-            (run, group, step, tokens, quantity, of, float(values[i, j, k]))
-            for quantity, names, values in tables
-            for i, (run, group) in enumerate(zip(self.runs, self.groups, strict=True))
-            for j, (step, tokens) in enumerate(zip(self.steps, self.tokens, strict=True))
-            for k, of in enumerate(names)
-        ]
-        for i, (run, group) in enumerate(zip(self.runs, self.groups, strict=True)):
-            end = (run, group, self.steps[-1], self.tokens[-1])
-            rows.append((*end, TOKENS, self.levels[-1], float(self.tokens_to_threshold[i])))
-            lost = zip(self.levels, self.forgetting[i].tolist(), strict=True)
-            rows += [(*end, "forgetting_nats_per_token", level, value) for level, value in lost]
-        columns = ["run", "group", "step", "tokens", "quantity", "of", "value"]
-        return pd.DataFrame(rows, columns=columns)
 
 
 def curriculum(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
@@ -16,9 +16,6 @@ from interp.results.provenance import provenance
 from interp.results.result import Result
 from interp.runs.checkpoints import chosen_steps
 from interp.worlds.world import World
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MEASURES = ("accuracy", "log_prob", "induction", "previous_token", "in_context", "probe_accuracy")
 METRIC_WORDS = {
@@ -76,6 +73,37 @@ class Emergence(Result):
     typical: Float[Tensor, "curve bound"]
     jumps: tuple[tuple[str, ...], ...]
     kinds: tuple[str, ...]
+    columns: ClassVar = {
+        "step": "when",
+        "onset": "onset",
+        "end": "end",
+        "change": "change",
+        "last": "last",
+        "untrained": "untrained",
+        "shuffled": "control",
+        "explained": "explained",
+    }
+    labels: ClassVar = {
+        "run": ("run", "runs"),
+        "curve": ("curve", "curves"),
+        "unit": ("curve", "units"),
+        "verdict": ("run curve", "verdicts"),
+        "jump": ("run curve", "jumps_of_curves"),
+    }
+
+    @property
+    def last(self) -> Float[Tensor, "run curve"]:
+        """Each curve at the last checkpoint."""
+        return self.values[..., -1]
+
+    @property
+    def jumps_of_curves(self) -> tuple[tuple[str, ...], ...]:
+        """By run and curve, `jumps` where the curve is an accuracy of a kind; else empty."""
+        kinds = [curve.removeprefix("accuracy: ") for curve in self.curves]
+        return tuple(
+            tuple(dict(zip(self.kinds, jumps, strict=True)).get(kind, "") for kind in kinds)
+            for jumps in self.jumps
+        )
 
     def appeared_in(self, curve: int) -> int:
         """In how many runs."""
@@ -120,37 +148,6 @@ class Emergence(Result):
         return (
             f"Accuracy beside log-probability, kinds of question by runs: {told}." if told else ""
         )
-
-    def frame(self) -> "pd.DataFrame":
-        """What appeared when: one row a run and curve."""
-        import pandas as pd
-
-        rows = [
-            {
-                "run": run,
-                "curve": curve,
-                "verdict": self.verdicts[r][c],
-                **dict(zip(("step", "low", "high"), self.when[r, c].tolist(), strict=True)),
-                "onset": float(self.onset[r, c]),
-                "end": float(self.end[r, c]),
-                "change": float(self.change[r, c, 0]),
-                "change_low": float(self.change[r, c, 1]),
-                "change_high": float(self.change[r, c, 2]),
-                "unit": self.units[c],
-                "last": float(self.values[r, c, -1]),
-                "untrained": float(self.untrained[r, c]),
-                "shuffled": float(self.control[r, c]),
-                "explained": float(self.explained[r, c]),
-                "jump": self._jump(r, c),
-            }
-            for r, run in enumerate(self.runs)
-            for c, curve in enumerate(self.curves)
-        ]
-        return pd.DataFrame(rows)
-
-    def _jump(self, run: int, curve: int) -> str:
-        measure, _, kind = self.curves[curve].partition(": ")
-        return self.jumps[run][self.kinds.index(kind)] if measure == "accuracy" and kind else ""
 
 
 def emergence(
@@ -207,7 +204,7 @@ def emergence(
         n_stories=n_stories, n_probed=n_probed, n_sequences=n_sequences, level=level, seed=seed,
     )  # fmt: skip
     lines = [timeline(each, world, settings) for each in models]
-    labels = [
+    labels: ClassVar = [
         label
         for label in (curve.label for curve in lines[0].curves)
         if all(label in {c.label for c in line.curves} for line in lines)

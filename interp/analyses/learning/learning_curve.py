@@ -49,7 +49,10 @@ class LearningCurve(Result, TrainingCurves):
         return " ".join(part for part in told if part)
 
     def frame(self) -> "pd.DataFrame":
-        """One row a step at which anything is on record; what is not known there is nan."""
+        """One row a step at which anything is on record; what is not known there is nan.
+
+        A table of its own: three kinds of record have steps of their own and are joined on them.
+        """
         import pandas as pd
 
         curves = (

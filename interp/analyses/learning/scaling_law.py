@@ -132,7 +132,10 @@ class ScalingLaw(Result):
         )
 
     def frame(self) -> "pd.DataFrame":
-        """One row a model, a run, or a constant of the law."""
+        """One row a model, a run, or a constant of the law.
+
+        A table of its own: models are compared by fields, tuples and tensors, and products of them.
+        """
         import pandas as pd
 
         here = self.provenance.model

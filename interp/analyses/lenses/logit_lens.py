@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -18,8 +18,6 @@ from interp.results.provenance import provenance
 from interp.results.result import Result
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from interp.analyses.lenses.tuned_lens import TunedLens
     from interp.core.edits import Edit
 
@@ -61,6 +59,28 @@ class LogitLens(Result):
     agreement: tuple[Interval, ...]
     agreement_untrained: tuple[Interval, ...]
     lens: str
+    columns: ClassVar = {
+        "entropy_bits": "entropy_bits",
+        "kl_nats": "kl_nats",
+        "answer_rank": "answer_ranks",
+        "log_prob_nats": "top_log_probs",
+        "target_log_prob_nats": "log_probs",
+        "target_rank": "ranks",
+        "mean_kl_nats": "kl",
+        "mean_kl_nats_other_position": "kl_other",
+        "mean_kl_nats_untrained": "kl_untrained",
+        "agreement": "agreement",
+        "agreement_untrained": "agreement_untrained",
+    }
+    axes: ClassVar = dict.fromkeys(
+        ("kl", "kl_other", "kl_untrained", "agreement", "agreement_untrained"), "layer"
+    )
+    labels: ClassVar = {
+        "row": ("layer", "row_names"),
+        "token": ("pos", "tokens"),
+        "candidate": ("layer pos k", "top_tokens"),
+        "target": ("target", "targets"),
+    }
 
     @property
     def row_names(self) -> tuple[str, ...]:
@@ -99,30 +119,6 @@ class LogitLens(Result):
             "intervals over them. A low KL in an untrained model means only that its layers change "
             "little."
         )
-
-    def frame(self) -> "pd.DataFrame":
-        import pandas as pd
-
-        return pd.DataFrame(
-            [row for layer in range(len(self.kl)) for row in self._rows(layer)],
-            columns=["layer", "row", "pos", "token", "quantity", "of", "place", "value"],
-        )
-
-    def _rows(self, layer: int) -> list[tuple]:
-        rows = []
-        for pos, token in enumerate(self.tokens):
-            here = (layer, self.row_names[layer], pos, token)
-            rows.append((*here, "entropy_bits", "", None, self.entropy_bits[layer, pos].item()))
-            rows.append((*here, "kl_nats", "", None, self.kl_nats[layer, pos].item()))
-            answer, rank = self.top_tokens[-1][pos][0], self.answer_ranks[layer, pos].item()
-            rows.append((*here, "answer_rank", answer, None, rank))
-            best = zip(self.top_tokens[layer][pos], self.top_log_probs[layer, pos], strict=True)
-            rows += [(*here, "log_prob_nats", t, i, p.item()) for i, (t, p) in enumerate(best)]
-            for i, target in enumerate(self.targets):
-                rank = self.ranks[layer, pos, i].item()
-                value = self.log_probs[layer, pos, i].item()
-                rows.append((*here, "target_log_prob_nats", target, rank, value))
-        return rows
 
 
 def logit_lens(

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -17,8 +17,6 @@ from interp.results.provenance import provenance
 from interp.results.result import Result
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from interp.core.edits import Edit
 
 
@@ -71,8 +69,8 @@ class Prediction(Result):
     mlp_norms: Float[Tensor, "layer pos"]
     looks: Float[Tensor, "layer pos"]
     guesses: tuple[str, ...]
-    guess_probabilities: Float[Tensor, " layer"]
-    chosen_probabilities: Float[Tensor, " layer"]
+    guess_probabilities: Float[Tensor, " row"]
+    chosen_probabilities: Float[Tensor, " row"]
     candidates: tuple[str, ...]
     candidate_ids: Int[Tensor, " k"]
     scores: Float[Tensor, " k"]
@@ -93,6 +91,28 @@ class Prediction(Result):
     chosen: int
     ends: bool
     temperature: float
+    columns: ClassVar = {
+        "embed_norm": "embed_norms",
+        "resid_norm": "resid_norms",
+        "attn_norm": "attn_norms",
+        "mlp_norm": "mlp_norms",
+        "attention": "looks",
+        "guess_probability": "guess_probabilities",
+        "chosen_probability": "chosen_probabilities",
+        "score": "scores",
+        "contribution": "contributions",
+        "probability": "probabilities",
+        "probability_at_temperature": "heated",
+        "probability_drawn_from": "drawn",
+        "low": "low",
+        "high": "high",
+    }
+    labels: ClassVar = {
+        "token": ("pos", "tokens"),
+        "guess": ("row", "guesses"),
+        "candidate": ("k", "candidates"),
+        "part": ("part", "parts"),
+    }
 
     @property
     def chosen_id(self) -> int:
@@ -131,41 +151,6 @@ class Prediction(Result):
             f"{self.gap:.1e}. They are direct only: what a part does through later ones is not in "
             "them, nor what would happen without it. n = 1 prediction, so no interval."
         )
-
-    def frame(self) -> "pd.DataFrame":
-        import pandas as pd
-
-        rows = [*self._candidate_rows(), *self._part_rows(), *self._stream_rows()]
-        return pd.DataFrame(rows, columns=["quantity", "of", "layer", "pos", "value"])
-
-    def _candidate_rows(self) -> list[tuple]:
-        told = ("scores", "probabilities", "heated", "drawn", "low", "high")
-        return [
-            (name, token, None, None, value)
-            for name in told
-            for token, value in zip(self.candidates, getattr(self, name).tolist(), strict=True)
-        ]
-
-    def _part_rows(self) -> list[tuple]:
-        return [
-            (f"score from {part}", token, None, None, value)
-            for part, row in zip(self.parts, self.contributions.tolist(), strict=True)
-            for token, value in zip(self.candidates, row, strict=True)
-        ]
-
-    def _stream_rows(self) -> list[tuple]:
-        rows = [
-            ("embed_norms", self.tokens[pos], None, pos, value)
-            for pos, value in enumerate(self.embed_norms.tolist())
-        ]
-        for name in ("resid_norms", "attn_norms", "mlp_norms", "looks"):
-            for layer, values in enumerate(getattr(self, name).tolist()):
-                tokens = enumerate(zip(self.tokens, values, strict=True))
-                rows += [(name, token, layer, pos, value) for pos, (token, value) in tokens]
-        guesses = zip(self.guesses, self.guess_probabilities.tolist(), strict=True)
-        last = len(self.tokens) - 1
-        rows += [("guess", token, row, last, value) for row, (token, value) in enumerate(guesses)]
-        return rows
 
 
 def prediction(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -17,9 +17,6 @@ from interp.methods.unembedding import Translate
 from interp.results.provenance import provenance
 from interp.results.result import Result
 from interp.worlds.world import World
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 CHUNK = 256
 
@@ -48,6 +45,8 @@ class TunedLens(Result):
     kl_unigram: Interval
     loss_nats: Float[Tensor, " step"]
     n_train: int
+    columns: ClassVar = {"tuned_kl_nats": "kl_tuned", "raw_kl_nats": "kl_raw", "gain_nats": "gain"}
+    axes: ClassVar = {"kl_tuned": "layer", "kl_raw": "layer", "gain": "layer"}
 
     def translator(self, model: LanguageModel) -> Translate:
         """The function that moves a row's stream; the last row is left as it is.
@@ -89,17 +88,6 @@ class TunedLens(Result):
             "translator learns what the rest of the model would do on average, so a low KL says "
             "what can be read there, not what is used."
         )
-
-    def frame(self) -> "pd.DataFrame":
-        import pandas as pd
-
-        series = {"tuned": self.kl_tuned, "raw": self.kl_raw, "gain": self.gain}
-        rows = [
-            (row, lens, interval.value, interval.low, interval.high, interval.n)
-            for lens, intervals in series.items()
-            for row, interval in enumerate(intervals)
-        ]
-        return pd.DataFrame(rows, columns=["row", "lens", "kl_nats", "low", "high", "n_documents"])
 
 
 def tuned_lens(

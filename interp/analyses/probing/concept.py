@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -23,9 +23,6 @@ from interp.methods.probes.directions import Method, controls, fit
 from interp.results.provenance import Provenance, provenance
 from interp.results.result import Result
 from interp.worlds.world import Story, World
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 At = Literal["mean", "last", "asked", "stated", "state"]
 CONTROLS = {
@@ -70,6 +67,7 @@ class Concept(Result):
     positive: Bool[Tensor, " example"]
     n_train: int
     slots: tuple[int, ...] = ()
+    columns: ClassVar = {"projection_share": "projections", "positive": "positive"}
 
     @property
     def where_written(self) -> Where:
@@ -149,14 +147,6 @@ class Concept(Result):
             f"({self.median_norm:.3g}). {self.finding()}; 95 % bootstrap interval over stories, "
             f"controls with the middle 95 % of their draws.{hint}{warning} That a direction tells "
             "examples apart does not show that it steers: see `steering`."
-        )
-
-    def frame(self) -> "pd.DataFrame":
-        """One row a held-out example."""
-        import pandas as pd
-
-        return pd.DataFrame(
-            {"projection_share": self.projections.tolist(), "positive": self.positive.tolist()}
         )
 
     def _check(self, model: LanguageModel | None) -> None:

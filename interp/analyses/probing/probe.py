@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -21,9 +21,6 @@ from interp.methods.untrained import untrained_twins
 from interp.results.provenance import provenance
 from interp.results.result import Result
 from interp.worlds.world import World
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 CONTROLS = {
     "shuffled": "shuffled labels",
@@ -73,6 +70,14 @@ class Probe(Result):
     confusion: Int[Tensor, "class class"]
     n_train: int
     n_test: int
+    columns: ClassVar = {
+        "accuracy": "accuracy",
+        "control": "controls",
+        "majority": "majority",
+        "selectivity": "selectivity",
+    }
+    axes: ClassVar = {"accuracy": "layer", "controls": "control layer", "selectivity": "layer"}
+    labels: ClassVar = {"layer": ("layer", "sites")}
 
     @property
     def strongest(self) -> dict[str, Interval]:
@@ -125,20 +130,6 @@ class Probe(Result):
         if warnings:
             return f"WARNING: {'; '.join(warnings)}."
         return "It lies above every control. That it can be read does not show that it is used."
-
-    def frame(self) -> "pd.DataFrame":
-        """One row a site and curve: accuracy with its interval."""
-        import pandas as pd
-
-        curves = {"probe": self.accuracy, **self.controls}
-        curves["majority"] = (self.majority,) * len(self.sites)
-        rows = [
-            {"layer": site, "curve": name, "accuracy": i.value, "low": i.low, "high": i.high}
-            | {"groups": i.n}
-            for name, intervals in curves.items()
-            for site, i in zip(self.sites, intervals, strict=True)
-        ]
-        return pd.DataFrame(rows)
 
 
 _READ = {

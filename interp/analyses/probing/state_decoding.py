@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -91,6 +91,14 @@ class StateDecoding(Result):
     n_train: int
     n_test: int
     familiar: int
+    columns: ClassVar = {
+        "where": "where",
+        "true": "truth",
+        "read": "read",
+        "right": "right",
+        "p_true": "p_true",
+    }
+    labels: ClassVar = {"entity": ("entity", "about"), "token": ("pos", "tokens")}
 
     @property
     def read(self) -> Int[Tensor, "entity pos"]:
@@ -181,26 +189,12 @@ class StateDecoding(Result):
         return " ".join(sentence for sentence in told if sentence)
 
     def frame(self) -> "pd.DataFrame":
-        """One row a token and entity: the true value, the one read, and their probabilities."""
-        import pandas as pd
-
-        names = (*self.classes, "")
-        rows = [
-            {
-                "position": pos,
-                "token": self.tokens[pos],
-                "about": who,
-                "where": self.places[int(self.where[row, pos])],
-                "true": names[int(self.truth[row, pos])],
-                "read": names[int(self.read[row, pos])],
-                "right": bool(self.right[row, pos]),
-                "p_true": float(self.p_true[row, pos]),
-            }
-            for row, who in enumerate(self.about)
-            for pos in torch.nonzero(self.truth[row] != UNKNOWN).flatten().tolist()
-        ]
-        columns = ["position", "token", "about", "where", "true", "read", "right", "p_true"]
-        return pd.DataFrame(rows, columns=columns).sort_values(["position", "about"])
+        """One row a token and entity of which something is true; values by their names."""
+        whole = super().frame()
+        values = dict(enumerate(self.classes)) | {UNKNOWN: ""}
+        names = {"where": dict(enumerate(self.places)), "true": values, "read": values}
+        whole = whole.assign(**{column: whole[column].map(names[column]) for column in names})
+        return whole[whole["true"] != ""].sort_values(["pos", "entity"], ignore_index=True)
 
 
 def state_decoding(
