@@ -13,6 +13,7 @@ from interp.core.protocols import LanguageModel
 from interp.methods.activations import residual_sites, rows_at, site_label
 from interp.methods.data.answers import predict_stories, regrets
 from interp.methods.data.examples import Example
+from interp.methods.data.loss_floor import has_floor
 from interp.methods.probes.classifier import fit_linear
 from interp.methods.probes.state_decoders import FEWEST_ROWS, STEPS
 from interp.methods.probes.state_tracking import track
@@ -210,6 +211,6 @@ def _costs(
 ) -> tuple[Float[Tensor, " story"], Float[Tensor, " story"]]:
     predictions = predict_stories(model, stories)
     nats = torch.stack([prediction.nats.double().sum() for prediction in predictions])
-    if not any(story.choices for story in stories):
+    if not has_floor(stories):
         return nats, torch.full_like(nats, float("nan"))
     return nats, regrets(stories, predictions)[0].double()

@@ -27,6 +27,7 @@ from interp.methods.data.answers import (
     says_unknown,
 )
 from interp.methods.data.examples import sample_stories
+from interp.methods.data.loss_floor import has_floor
 from interp.methods.data.questions import (
     QuestionInContext,
     need_questions,
@@ -323,7 +324,7 @@ def _regrets(
     predictions: Sequence[StoryPrediction],
     seed: int,
 ) -> dict[str, Interval | float]:
-    if not any(story.choices for story in stories):
+    if not has_floor(stories):
         return {"regret": UNKNOWN, "untrained_regret": UNKNOWN.value}
     nats, tokens = regrets(stories, predictions)
     untrained = UNKNOWN.value

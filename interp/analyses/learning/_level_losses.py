@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.core.protocols import LanguageModel
-from interp.methods.data.answers import predict_stories, regrets, right_answers
+from interp.methods.data.answers import predict_stories, right_answers
 from interp.methods.data.examples import sample_stories
+from interp.methods.data.loss_floor import has_floor, story_floor
 from interp.methods.data.questions import NEVER_SAID, QuestionInContext, questions_in, table_rows
 from interp.worlds.world import Story, World
 
@@ -17,21 +18,26 @@ HELD_OUT = "held_out"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lessons:
+class LevelEvaluation:
     """Held-out stories of every level, the same for every model.
 
     Attributes:
-        stories: of each level, easiest first.
+        stories: the stories of each level, easiest first.
         questions: the questions of the last level.
-        kinds: kinds of these questions, each with the numbers of its own.
+        kinds: each kind of question of the last level with the numbers of its questions.
     """
 
     stories: Mapping[str, Sequence[Story]]
     questions: Sequence[QuestionInContext]
     kinds: Mapping[str, Sequence[int]]
 
-    def read(self, model: LanguageModel) -> tuple[Float[Tensor, " level"], Float[Tensor, " kind"]]:
-        """Mean nats a token on each level, and the share of right answers to each kind."""
+    def measure(
+        self, model: LanguageModel
+    ) -> tuple[Float[Tensor, " level"], Float[Tensor, " kind"]]:
+        """Mean nats a token on each level, and the share of right answers to each kind.
+
+        The mean is over tokens, not stories: a long story counts for more, as in training.
+        """
         losses, predictions = [], []
         for stories in self.stories.values():
             predictions = predict_stories(model, stories)
@@ -49,22 +55,23 @@ class Lessons:
 
     def _floor(self, model: LanguageModel, level: str) -> Tensor:
         stories = self.stories[level]
-        if not any(story.choices for story in stories):
+        if not has_floor(stories):
             return torch.tensor(float("nan"))
-        predictions = predict_stories(model, stories)
-        above, tokens = regrets(stories, predictions)
-        paid = sum(float(each.nats.sum()) for each in predictions)
-        return torch.tensor((paid - float(above.sum())) / int(tokens.sum()))
+        encoded = (model.tokenizer.encode_with_spans(story.text)[1] for story in stories)
+        cut = [spans[: model.cfg.n_ctx] for spans in encoded]
+        pairs = zip(stories, cut, strict=True)
+        floors = torch.cat([story_floor(story, spans)[0] for story, spans in pairs])
+        return floors.mean().float()
 
 
-def lessons_of(world: World, levels: Sequence[str], n: int, seed: int) -> Lessons:
+def level_evaluation(world: World, levels: Sequence[str], n: int, seed: int) -> LevelEvaluation:
     """Stories of each level and the questions of the last one.
 
     Args:
-        world: tells them.
-        levels: easiest first.
-        n: stories of each.
-        seed: of the stories.
+        world: the world that tells the stories.
+        levels: the levels, easiest first.
+        n: how many stories of each level.
+        seed: the seed of the stories.
     """
     stories = {
         level: sample_stories(world, n, seed=seed, level=level, split=HELD_OUT) for level in levels
@@ -72,4 +79,4 @@ def lessons_of(world: World, levels: Sequence[str], n: int, seed: int) -> Lesson
     questions = questions_in(stories[levels[-1]])
     rows = table_rows(questions, HELD_OUT, tuple(world.variables))
     kinds = {name: own for name, own in rows.items() if name != NEVER_SAID}
-    return Lessons(stories=stories, questions=questions, kinds=kinds)
+    return LevelEvaluation(stories=stories, questions=questions, kinds=kinds)

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from interp.analyses.learning._level_losses import Lessons, lessons_of
+from interp.analyses.learning._level_losses import LevelEvaluation, level_evaluation
 from interp.core.errors import ConfigError, near_misses
 from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel
@@ -256,8 +256,8 @@ def curriculum(
     baseline = _baseline(groups, baseline)
     steps = common_steps(courses, max(checkpoints, 2))
     levels = tuple(levels) or tuple(world.levels)
-    lessons = lessons_of(world, levels, n_stories, seed)
-    losses, answers = _measured(courses, steps, lessons)
+    evaluation = level_evaluation(world, levels, n_stories, seed)
+    losses, answers = _measured(courses, steps, evaluation)
     shares = [
         [[course.share(max(step - 1, 0), level) for level in levels] for step in steps]
         for course in courses
@@ -269,10 +269,10 @@ def curriculum(
         steps=steps,
         tokens=tuple(step * courses[0].tokens_a_step for step in steps),
         levels=levels,
-        kinds=tuple(lessons.kinds),
-        questions=tuple(len(own) for own in lessons.kinds.values()),
+        kinds=tuple(evaluation.kinds),
+        questions=tuple(len(own) for own in evaluation.kinds.values()),
         loss=losses,
-        floor=lessons.floors(model),
+        floor=evaluation.floors(model),
         accuracy=answers,
         shares=torch.tensor(shares),
         threshold=threshold,
@@ -282,7 +282,7 @@ def curriculum(
 
 
 def _measured(
-    courses: Sequence[Course], steps: Sequence[int], lessons: Lessons
+    courses: Sequence[Course], steps: Sequence[int], evaluation: LevelEvaluation
 ) -> tuple[Float[Tensor, "run step level"], Float[Tensor, "run step kind"]]:
     """Every checkpoint of every run, one in memory at a time."""
     losses, answers = [], []
@@ -291,13 +291,13 @@ def _measured(
             report_progress(
                 f"{course.name}, step {step:,}", i * len(steps) + j, len(courses) * len(steps)
             )
-            loss, right = lessons.read(course.history[step])
+            loss, right = evaluation.measure(course.history[step])
             losses.append(loss)
             answers.append(right)
     shape = len(courses), len(steps)
     return (
-        torch.stack(losses).view(*shape, len(lessons.stories)),
-        torch.stack(answers).view(*shape, len(lessons.kinds)),
+        torch.stack(losses).view(*shape, len(evaluation.stories)),
+        torch.stack(answers).view(*shape, len(evaluation.kinds)),
     )
 
 

@@ -16,7 +16,7 @@ from interp.core.errors import InterpError
 from interp.core.protocols import LanguageModel
 from interp.methods.data.answers import BATCH, MOST_LOGITS, StoryPrediction, answer_tokens
 from interp.methods.data.examples import sample_stories
-from interp.methods.data.loss_floor import floor_by_token
+from interp.methods.data.loss_floor import story_floor
 from interp.methods.data.questions import NEVER_SAID, QuestionInContext, questions_in, table_rows
 from interp.methods.head_scores import copy_length, head_scores, repeated_tokens
 from interp.methods.probes.probing import ProbeData, probe_data
@@ -32,12 +32,12 @@ class EvaluationSet:
 
     Attributes:
         first: the run's first checkpoint.
-        world: whose truth is known; None for texts alone.
-        stories: that are read.
-        n_probed: stories that probes are fitted and tested on.
-        n_sequences: of random tokens said twice.
-        level: of the world's difficulty.
-        seed: of everything that is drawn.
+        world: the world whose truth is known; None for texts alone.
+        stories: the stories that are read.
+        n_probed: how many stories the probes are fitted and tested on.
+        n_sequences: how many sequences of random tokens said twice.
+        level: the world's level of difficulty.
+        seed: the seed of everything that is sampled.
     """
 
     first: LanguageModel
@@ -50,13 +50,13 @@ class EvaluationSet:
 
     @cached_property
     def digest(self) -> str:
-        """Of everything here that a measurement depends on."""
-        told = [
+        """Hash of everything here that a measurement depends on."""
+        parts = [
             self.first.hash, self.n_probed, self.n_sequences, self.level, self.seed,
             None if self.world is None else [self.world.name, self._story(PROBED_FROM).text],
             [story.text for story in self.stories],
         ]  # fmt: skip
-        return sha256(json.dumps(told).encode()).hexdigest()[:16]
+        return sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
     @cached_property
     def encoded(self) -> list[tuple[list[int], list[Span]]]:
@@ -70,11 +70,8 @@ class EvaluationSet:
     @cached_property
     def floors(self) -> list[tuple[Float[Tensor, " pos"], tuple[str, ...]]]:
         """Floor in nats and kind of choice, of each predicted token of each story."""
-        found = []
-        for story, (_, spans) in zip(self.stories, self.encoded, strict=True):
-            inside = [c for c in story.choices if c.span[0] < spans[-1][1]]
-            found.append(floor_by_token(story.text, spans, inside))
-        return found
+        pairs = zip(self.stories, self.encoded, strict=True)
+        return [story_floor(story, spans) for story, (_, spans) in pairs]
 
     @cached_property
     def questions(self) -> list[QuestionInContext]:
@@ -88,29 +85,30 @@ class EvaluationSet:
 
     @cached_property
     def kinds(self) -> dict[str, list[int]]:
-        """Kinds of question to the numbers of theirs whose answer was said."""
+        """Each kind of question with the numbers of its questions whose answer was said."""
         rows = table_rows(
             self.questions, HELD_OUT, tuple(self.world.variables if self.world else ())
         )
         return {
-            kind: kept
-            for kind, found in rows.items()
-            if kind != NEVER_SAID and (kept := [i for i in found if not self.questions[i].unknown])
+            kind: known
+            for kind, numbers in rows.items()
+            if kind != NEVER_SAID
+            and (known := [i for i in numbers if not self.questions[i].unknown])
         }
 
     @cached_property
     def wrong(self) -> list[int]:
         """For each question the first token of an answer to another story's; -1 without one."""
         random, first = Random(self.seed), self._first_tokens
-        found = [-1] * len(self.questions)
+        tokens = [-1] * len(self.questions)
         for i, question in enumerate(self.questions):
             others = [
                 first[j]
                 for j, other in enumerate(self.questions)
                 if other.kind == question.kind and not other.unknown and first[j] != first[i]
             ]
-            found[i] = random.choice(others) if others else -1
-        return found
+            tokens[i] = random.choice(others) if others else -1
+        return tokens
 
     @cached_property
     def probes(self) -> dict[str, ProbeData]:

@@ -11,8 +11,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from interp.core.alignment import Span, nats_per_token, token_range
+from interp.core.alignment import Span, token_range
 from interp.core.protocols import LanguageModel
+from interp.methods.data.loss_floor import story_floor
 from interp.methods.data.questions import QuestionInContext
 from interp.worlds.world import Story
 
@@ -22,13 +23,13 @@ MOST_LOGITS = 2**25
 
 @dataclass(frozen=True, kw_only=True)
 class StoryPrediction:
-    """A story as the model read it, up to its context.
+    """A model's predictions along a story, up to its context.
 
     Attributes:
-        ids: its tokens.
-        spans: their characters.
+        ids: the story's tokens.
+        spans: the characters of each token.
         best: the model's first choice for each token after the first.
-        nats: what each of these cost.
+        nats: the loss of each token after the first.
     """
 
     ids: list[int]
@@ -66,7 +67,7 @@ def says_unknown(
 
     Where the true text goes on in another way, such an answer is put in its place.
     """
-    found = [
+    answers = [
         question.unknown and bool(_right(predictions[question.story], question))
         for question in questions
     ]
@@ -80,23 +81,18 @@ def says_unknown(
     ]
     rows = [ids for _, ids, _ in instead]
     for (i, ids, first), (best, _) in zip(instead, _read(model, rows), strict=True):
-        found[i] |= best[first - 1 :].tolist() == ids[first:]
-    return found
+        answers[i] |= best[first - 1 :].tolist() == ids[first:]
+    return answers
 
 
 def regrets(
     stories: Sequence[Story], predictions: Sequence[StoryPrediction]
 ) -> tuple[Float[Tensor, " story"], Int[Tensor, " story"]]:
-    """Loss less floor of each story in nats, and its predicted tokens."""
-    floors = []
-    for story, prediction in zip(stories, predictions, strict=True):
-        costs = [(*choice.span, choice.surprisal_nats) for choice in story.choices]
-        inside = [cost for cost in costs if cost[0] < prediction.spans[-1][1]]
-        floors.append(sum(nats_per_token(story.text, prediction.spans, inside)))
-    losses = torch.tensor(
-        [prediction.nats.sum().item() for prediction in predictions], dtype=torch.float64
-    )
-    return losses - torch.tensor(floors), torch.tensor([len(each.nats) for each in predictions])
+    """Loss less floor of each story in nats, and how many tokens it has that are predicted."""
+    pairs = zip(stories, predictions, strict=True)
+    floors = torch.stack([story_floor(story, own.spans)[0].sum() for story, own in pairs])
+    losses = torch.tensor([own.nats.sum().item() for own in predictions], dtype=torch.float64)
+    return losses - floors, torch.tensor([len(own.nats) for own in predictions])
 
 
 def answer_tokens(
@@ -132,11 +128,10 @@ def _instead(
     for answer in sorted(never):
         ids = model.tokenizer.encode(text[: question.start] + answer)
         fits = first < len(ids) <= model.cfg.n_ctx
-        if (
-            fits
-            and ids[:first] == prediction.ids[:first]
-            and ids[first] == prediction.best[first - 1]
-        ):
+        # Greedy decoding writes this answer only if it begins with the model's first choice: most
+        # rows need no pass of their own.
+        begins = fits and ids[first] == prediction.best[first - 1]
+        if begins and ids[:first] == prediction.ids[:first]:
             yield ids, first
 
 

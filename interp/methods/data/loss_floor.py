@@ -1,4 +1,8 @@
-"""What each token of a text must cost at least, and which of the world's choices it shows."""
+"""The entropy floor: what each token of a text must cost at least, and which choice it shows.
+
+The world tells a text by random choices whose probabilities it knows. The surprisals of all choices
+add up to the text's own, which is the least expected loss of any model.
+"""
 
 import math
 from collections.abc import Sequence
@@ -8,15 +12,41 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.core.alignment import Span, first_shown, nats_per_token, token_range
-from interp.worlds.world import Choice
+from interp.worlds.world import Choice, Story
 
 DETERMINED = "determined"
+
+
+def has_floor(stories: Sequence[Story]) -> bool:
+    """Whether the world that told these stories says what its choices cost."""
+    return any(story.choices for story in stories)
+
+
+def story_floor(
+    story: Story, spans: Sequence[Span]
+) -> tuple[Float[Tensor, " pos"], tuple[str, ...]]:
+    """`floor_by_token` of a story, perhaps cut at a model's context.
+
+    Args:
+        story: the story as the world told it.
+        spans: the characters of the tokens that are read.
+    """
+    inside = [choice for choice in story.choices if choice.span[0] < spans[-1][1]]
+    return floor_by_token(story.text, spans, inside)
 
 
 def floor_by_token(
     text: str, spans: Sequence[Span], choices: Sequence[Choice] | None
 ) -> tuple[Float[Tensor, " pos"], tuple[str, ...]]:
-    """Floor in nats of each predicted token, and the kind of the costliest choice it shows."""
+    """Floor in nats of each predicted token, and the kind of the costliest choice it shows.
+
+    The first token is predicted from nothing, so it has no loss and its floor is left out too.
+
+    Args:
+        text: the text that was tokenized.
+        spans: the characters of each token.
+        choices: the world's choices; None = not known, and the floor is nan.
+    """
     if choices is None:
         return torch.full((len(spans) - 1,), math.nan), (DETERMINED,) * (len(spans) - 1)
     costs = [(*choice.span, choice.surprisal_nats) for choice in choices]

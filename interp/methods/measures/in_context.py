@@ -2,6 +2,7 @@
 
 from interp.methods.checkpoints.evaluation_set import EvaluationSet, Evaluator
 from interp.methods.checkpoints.measure_scores import Scores
+from interp.methods.data.loss_floor import has_floor
 from interp.methods.measures import Measure
 
 EARLY, LATE = slice(2, 10), slice(-16, None)
@@ -16,7 +17,7 @@ def in_context(evaluator: Evaluator) -> dict[str, Scores]:
     nats = [prediction.nats.double() for prediction in evaluator.predictions]
     long = [len(each) >= SHORTEST for each in nats]
     floors = [floor for floor, _ in evaluator.data.floors]
-    known = any(story.choices for story in evaluator.data.stories)
+    known = has_floor(evaluator.data.stories)
     gaps, least = (
         tuple(
             float(each[LATE].mean() - each[EARLY].mean()) if is_long else 0.0

@@ -4,6 +4,7 @@ import torch
 
 from interp.methods.checkpoints.evaluation_set import EvaluationSet, Evaluator
 from interp.methods.checkpoints.measure_scores import Scores
+from interp.methods.data.loss_floor import has_floor
 from interp.methods.measures import Measure
 
 FEWEST = 20
@@ -32,7 +33,7 @@ def regret(evaluator: Evaluator) -> dict[str, Scores]:
 
 def applies(data: EvaluationSet) -> bool:
     """Whether the world tells what its choices cost."""
-    return any(story.choices for story in data.stories)
+    return has_floor(data.stories)
 
 
 MEASURE = Measure(
