@@ -3,7 +3,6 @@
 Knows nothing of plots, controls or results: numbers in, numbers out.
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,27 +13,29 @@ from torch import Tensor
 
 from interp.core.errors import ReadoutError
 from interp.core.protocols import LanguageModel, Run
+from interp.methods.distributions import entropy_bits, kl_divergence
 
 if TYPE_CHECKING:
     from interp.core.edits import Edit
 
 CHUNK = 64
 Translate = Callable[[int, Float[Tensor, "pos d_model"]], Float[Tensor, "pos d_model"]]
+"""Takes a row of the lens and the stream there; gives what the final norm shall read."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class LensReadout:
     """What each residual stream says about the next token; row 0 = embedding, last = final.
 
     Attributes:
         top_ids: the best candidates.
-        top_log_probs: theirs, in nats.
-        entropy_bits: of the whole distribution.
+        top_log_probs: log-probabilities of the best candidates, in nats.
+        entropy_bits: entropy of the whole distribution.
         kl_nats: from the final distribution to this row's, KL(final || row).
-        kl_other_nats: the same, to the final distribution of another position (a control).
-        answer_ranks: of the final distribution's best token.
-        log_probs: of the targets, in nats.
-        ranks: of the targets; 0 = the most probable token.
+        kl_other_nats: KL to this row from the final distribution of another position (a control).
+        answer_ranks: rank of the final distribution's best token.
+        log_probs: log-probabilities of the targets, in nats.
+        ranks: ranks of the targets; 0 = the most probable token.
     """
 
     top_ids: Int[Tensor, "layer pos k"]
@@ -77,7 +78,7 @@ def check_readout(
         )
 
 
-def read(
+def read_lens(
     model: LanguageModel,
     tokens: Int[Tensor, "1 pos"],
     *,
@@ -87,8 +88,24 @@ def read(
     edits: "Sequence[Edit]" = (),
     tolerance: float = 1e-3,
     shift: int = 1,
-) -> Reading:
-    """Read every residual stream of one prompt; the control compares positions `shift` apart."""
+) -> LensReadout:
+    """Read every residual stream of one prompt as if the model stopped there.
+
+    Args:
+        model: any language model.
+        tokens: of the prompt.
+        targets: ids whose log-probability and rank are followed.
+        k: best candidates of each stream.
+        translate: moves a row's stream before it is read (a tuned lens).
+        edits: interventions during the run.
+        tolerance: largest gap in nats between the last row and the model's own log-probabilities.
+        shift: how many positions apart the control compares.
+    Raises:
+        ReadoutError: the last row is not the model's own output.
+    Source:
+        nostalgebraist 2020, "interpreting GPT: the logit lens". Differs: the final norm is applied
+        anew to each stream, since the scale of the last one does not fit the shorter early ones.
+    """
     run, streams = residuals(model, tokens, edits)
     check_readout(model, streams[-1], run.logits, tolerance)
     streams, logits = streams[:, 0], run.logits[0]
@@ -98,9 +115,9 @@ def read(
         _read_chunk(model, streams[:, part], logits[part], others[part], targets, k, translate)
         for part in _chunks(len(logits))
     ]
-    names = Reading.__dataclass_fields__
+    names = LensReadout.__dataclass_fields__
     joined = {name: torch.cat([getattr(part, name) for part in parts], 1).cpu() for name in names}
-    return Reading(**joined)
+    return LensReadout(**joined)
 
 
 def _chunks(length: int) -> Iterator[slice]:
@@ -115,16 +132,17 @@ def _read_chunk(
     targets: Sequence[int],
     k: int,
     translate: Translate | None,
-) -> Reading:
+) -> LensReadout:
     final, other = _log_probs(logits), _log_probs(others)
     rows = []
     for layer, resid in enumerate(streams):
         moved = translate(layer, resid) if translate else resid
         rows.append(_row(_log_probs(model.unembed(moved)), final, other, targets, k))
-    return Reading(**{name: torch.stack([row[name] for row in rows]) for name in rows[0]})
+    return LensReadout(**{name: torch.stack([row[name] for row in rows]) for name in rows[0]})
 
 
 def _log_probs(logits: Float[Tensor, "pos d_vocab"]) -> Float[Tensor, "pos d_vocab"]:
+    # KL is a small difference of large sums, so double where the device has it (mps has not).
     return (logits.double() if logits.device.type != "mps" else logits.float()).log_softmax(-1)
 
 
@@ -136,25 +154,19 @@ def _row(
     k: int,
 ) -> dict[str, Tensor]:
     top = log_probs.topk(min(k, log_probs.shape[-1]), dim=-1)
-    at = torch.as_tensor(list(targets), dtype=torch.long, device=log_probs.device)
-    chosen = log_probs[:, at]
+    ids = torch.as_tensor(list(targets), dtype=torch.long, device=log_probs.device)
+    followed = log_probs[:, ids]
     answer = log_probs.gather(-1, final.argmax(-1, keepdim=True))
-    above = [(log_probs > column[:, None]).sum(-1) for column in chosen.unbind(1)]
-    ranks = torch.stack(above, -1) if above else torch.zeros_like(chosen, dtype=torch.long)
+    # One target at a time: all at once would hold "pos d_vocab target".
+    above = [(log_probs > column[:, None]).sum(-1) for column in followed.unbind(1)]
+    ranks = torch.stack(above, -1) if above else torch.zeros_like(followed, dtype=torch.long)
     return {
         "top_ids": top.indices,
         "top_log_probs": top.values.float(),
-        "entropy_bits": -_expected(log_probs, log_probs).float() / math.log(2),
-        "kl_nats": _expected(final, final - log_probs).float(),
-        "kl_other_nats": _expected(other, other - log_probs).float(),
+        "entropy_bits": entropy_bits(log_probs).float(),
+        "kl_nats": kl_divergence(final, log_probs).float(),
+        "kl_other_nats": kl_divergence(other, log_probs).float(),
         "answer_ranks": (log_probs > answer).sum(-1),
-        "log_probs": chosen.float(),
+        "log_probs": followed.float(),
         "ranks": ranks,
     }
-
-
-def _expected(
-    log_probs: Float[Tensor, "pos d_vocab"], values: Float[Tensor, "pos d_vocab"]
-) -> Float[Tensor, " pos"]:
-    # A token of probability 0 (log-probability -inf) adds nothing; 0 * inf would be nan.
-    return torch.where(log_probs.isneginf(), 0.0, log_probs.exp() * values).sum(-1)

@@ -20,6 +20,8 @@ NAMES = sorted(path.name for path in RESULTS.iterdir())
 QUICK = {"attention", "logit_lens", "prediction", "surprise", "head_ablation", "gradient_step"}
 CLOSE = {"rtol": 1e-4, "atol": 2e-5}
 """Machines and numbers of threads round differently; the numbers are float32."""
+REDEFINED = {"heads": ["ablation"]}
+"""Fields whose definition changed since then, as the changelog says."""
 
 
 def instrument(name: str) -> str:
@@ -84,7 +86,7 @@ def test_a_saved_result_opens_draws_and_tells_how_it_was_made(name):
 def test_measured_again_the_numbers_are_equal(name, tmp_path):
     with calls.beside(tmp_path):
         again = calls.CALLS[name]()
-    assert differences(load_result(RESULTS / name), again) == []
+    assert differences(load_result(RESULTS / name), again) == REDEFINED.get(name, [])
 
 
 @pytest.mark.slow

@@ -1,9 +1,10 @@
-"""How much the loss grows when one head's output is taken away."""
+"""What stands in for a head that is taken away, and how much the loss grows without it."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
+from einops import einsum
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -23,7 +24,7 @@ def head_ablations(
     Args:
         model: the model.
         kind: `mean` puts the head's mean output in place of its output, `zero` nothing.
-        means: of each head's output z over the same text.
+        means: of each head's output z over the same text (`mean_outputs`).
         loss: nats per token of each row, under the given edits.
     """
     clean = loss(())
@@ -66,14 +67,29 @@ def text_loss(
     return torch.cat(parts)
 
 
-def text_means(
+def mean_outputs(
     model: LanguageModel, rows: Sequence[Sequence[int]]
 ) -> Float[Tensor, "layer head d_head"]:
-    """The mean output z of every head over all real positions of the rows."""
+    """The mean output z of every head over all rows of text, their first positions left out."""
     total, count = 0.0, 0
     for start in range(0, len(rows), BATCH):
         tokens, mask = padded(rows[start : start + BATCH])
-        z = model.run(tokens, mask=mask, cache=["z"]).stack("z").float().cpu()
-        total = total + z[:, mask].sum(1)
-        count += int(mask.sum())
+        z = model.run(tokens, mask=mask, cache=["z"], logits=False).stack("z").float().cpu()
+        sums, counts = later_sums(z, mask)
+        total, count = total + sums.sum(1), count + int(counts.sum())
     return total / count
+
+
+def later_sums(
+    z: Float[Tensor, "*layer row pos head d_head"], mask: Bool[Tensor, "row pos"]
+) -> tuple[Float[Tensor, "*layer row head d_head"], Float[Tensor, " row"]]:
+    """Sums of each head's outputs over a row's real positions after the first, and their number.
+
+    A mean stands in for a head at the positions where edits act, and these leave the first one out.
+    Many heads of trained models rest there (an attention sink): the first position attends only to
+    itself, so its output is a vector of its own that no other position ever writes, and a mean that
+    held it would be unlike each of the outputs that it replaces.
+    """
+    later = (mask & (mask.cumsum(1) > 1)).to(z)
+    sums = einsum(z, later, "... row pos head d_head, row pos -> ... row head d_head")
+    return sums, later.sum(1)

@@ -12,7 +12,7 @@ from interp.core.errors import ConfigError
 from interp.core.protocols import LanguageModel, Prompt
 from interp.core.statistics.intervals import Interval, mean_interval, plain
 from interp.methods.prompts import displayed, one_row, single_tokens
-from interp.methods.unembedding import Reading, read
+from interp.methods.unembedding import LensReadout, read_lens
 from interp.methods.untrained import untrained_twins
 from interp.results.provenance import provenance
 from interp.results.result import Result
@@ -30,17 +30,17 @@ class LogitLens(Result):
         tokens: the prompt's tokens, for display.
         targets: the tokens that are followed, for display.
         top_tokens: the best candidates of each layer and position, for display.
-        top_log_probs: theirs, in nats.
-        entropy_bits: of the whole distribution that was read.
-        kl_nats: KL(final || row): how far the reading is from what the model says in the end.
-        answer_ranks: of the final distribution's best token; 0 = it already leads.
-        log_probs: of the targets, in nats.
-        ranks: of the targets; 0 = the most probable token.
-        kl: mean of `kl_nats` a row, with its interval over positions.
-        kl_other: the same, to the final distribution of *another* position of the prompt.
+        top_log_probs: log-probabilities of these candidates, in nats.
+        entropy_bits: entropy of the whole distribution that was read.
+        kl_nats: KL(final || row): how far the row is from what the model says in the end.
+        answer_ranks: rank of the final distribution's best token; 0 = it already leads.
+        log_probs: log-probabilities of the targets, in nats.
+        ranks: ranks of the targets; 0 = the most probable token.
+        kl: mean of `kl_nats` of each row, with its interval over positions.
+        kl_other: mean KL of each row to the final distribution of *another* position (a control).
         kl_untrained: as `kl`, in an untrained model of the same config; empty without one.
         agreement: share of positions where the row's best token is the final one.
-        agreement_untrained: the same in the untrained model.
+        agreement_untrained: as `agreement`, in the untrained model; empty without one.
         lens: `raw` or `tuned`.
     """
 
@@ -160,29 +160,29 @@ def logit_lens(
     """
     call = dict(locals())
     if k < 1:
-        raise ConfigError(f"A lens shows k = 1 or more candidates; k = {k} came.")
+        raise ConfigError(f"A lens needs k = 1 or more candidates; got k = {k}.")
     tokens = one_row(model, prompt)
     ids = single_tokens(model.tokenizer, targets)
     translate = None if lens is None else lens.translator(model)
-    reading = read(
+    readout = read_lens(
         model, tokens, targets=ids, k=k, translate=translate, edits=edits, tolerance=tolerance
     )
     twins = untrained_twins(model, 1, seed) if untrained else iter(())
-    twin = next((read(each, tokens, k=1) for each in twins), None)
-    kl, agreement = _trust(reading, seed)
+    twin = next((read_lens(each, tokens, k=1) for each in twins), None)
+    kl, agreement = _trust(readout, seed)
     kl_untrained, agreement_untrained = ((), ()) if twin is None else _trust(twin, seed)
     return LogitLens(
         tokens=displayed(model.tokenizer, tokens[0].tolist()),
         targets=displayed(model.tokenizer, ids),
-        top_tokens=_display_top(model, reading.top_ids),
-        top_log_probs=reading.top_log_probs,
-        entropy_bits=reading.entropy_bits,
-        kl_nats=reading.kl_nats,
-        answer_ranks=reading.answer_ranks,
-        log_probs=reading.log_probs,
-        ranks=reading.ranks,
+        top_tokens=_display_top(model, readout.top_ids),
+        top_log_probs=readout.top_log_probs,
+        entropy_bits=readout.entropy_bits,
+        kl_nats=readout.kl_nats,
+        answer_ranks=readout.answer_ranks,
+        log_probs=readout.log_probs,
+        ranks=readout.ranks,
         kl=kl,
-        kl_other=tuple(mean_interval(row, seed=seed) for row in reading.kl_other_nats),
+        kl_other=tuple(mean_interval(row, seed=seed) for row in readout.kl_other_nats),
         kl_untrained=kl_untrained,
         agreement=agreement,
         agreement_untrained=agreement_untrained,
@@ -191,11 +191,11 @@ def logit_lens(
     )
 
 
-def _trust(reading: Reading, seed: int) -> tuple[tuple[Interval, ...], tuple[Interval, ...]]:
+def _trust(readout: LensReadout, seed: int) -> tuple[tuple[Interval, ...], tuple[Interval, ...]]:
     """KL to the final distribution and agreement with its best token, a row."""
-    agrees = reading.top_ids[:, :, 0] == reading.top_ids[-1, :, 0]
+    agrees = readout.top_ids[:, :, 0] == readout.top_ids[-1, :, 0]
     return (
-        tuple(mean_interval(row, seed=seed) for row in reading.kl_nats),
+        tuple(mean_interval(row, seed=seed) for row in readout.kl_nats),
         tuple(mean_interval(row, seed=seed) for row in agrees.double()),
     )
 

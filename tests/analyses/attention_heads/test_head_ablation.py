@@ -83,5 +83,5 @@ def test_it_names_its_controls_and_comes_back_from_disk(model, tmp_path):
 def test_what_cannot_be_measured_is_refused(model):
     with pytest.raises(NotEnoughDataError, match="two tokens"):
         head_ablation(model, [0])
-    with pytest.raises(ConfigError, match="'resample' came"):
+    with pytest.raises(ConfigError, match="got 'resample'"):
         head_ablation(model, PROMPT, kind="resample")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from interp.analyses.attention_heads._head_ablation import text_loss
+from interp.analyses.attention_heads._head_ablation import mean_outputs, text_loss
 from interp.analyses.attention_heads.heads import SCORES, heads
 from interp.core.errors import ConfigError, NotEnoughDataError
 from interp.methods.head_scores import repeated_tokens, second_copy_loss
@@ -80,11 +80,22 @@ def test_texts_of_different_length_have_the_loss_that_each_has_alone(model):
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
 
 
+def test_the_mean_that_stands_in_for_a_head_leaves_out_each_row_s_first_position(model):
+    rows = [model.tokenizer.encode(text) for text in ("ant bee", "cat dog eel ant")]
+    outputs = [model.run(torch.tensor([row]), cache=["z"]).stack("z")[:, 0] for row in rows]
+    later = torch.cat([z[:, 1:] for z in outputs], 1).mean(1)
+    torch.testing.assert_close(mean_outputs(model, rows), later)
+    whole = torch.cat(outputs, 1).mean(1)
+    assert (whole - later).abs().max() > 0.01, "the first position writes something else"
+
+
 def test_without_ablation_and_without_controls_it_says_so(model, tmp_path):
     bare = heads(model, n_sequences=2, untrained=0, ablation="none")
     assert bare.ablated_on == () and "no untrained control" in str(bare)
     assert load_result(bare.save(tmp_path / "bare")) == bare
-    assert len(bare.frame()) == 2 * 2 * len(SCORES)
+    frame = bare.frame()
+    assert set(frame["score"]) == set(SCORES)
+    assert len(frame[frame["quantity"] == "score"]) == 2 * 2 * len(SCORES)
 
 
 def test_what_cannot_be_measured_is_refused(model):
@@ -92,7 +103,7 @@ def test_what_cannot_be_measured_is_refused(model):
         heads(model, ["ant bee"])
     with pytest.raises(NotEnoughDataError, match="3 to"):
         heads(model, length=100)
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match="needs ablation 'mean'"):
         heads(model, ablation="median")
 
 

@@ -8,7 +8,7 @@ import torch
 from interp.analyses.lenses.logit_lens import LogitLens, logit_lens
 from interp.core.edits import Add, Scale
 from interp.core.errors import ConfigError, ReadoutError, ShapeError, TokenError
-from interp.methods.unembedding import read
+from interp.methods.unembedding import read_lens
 from interp.results.result import load_result
 from tests.analyses.handmade import induction_model, word_tokenizer
 from tests.conftest import FAMILIES, tiny
@@ -33,11 +33,11 @@ def test_the_last_row_is_the_model_itself(family):
     model = random_model(family)
     tokens = torch.tensor([model.tokenizer.encode(PROMPT)])
     targets = list(range(model.cfg.d_vocab))
-    reading = read(model, tokens, targets=targets, k=3)
+    readout = read_lens(model, tokens, targets=targets, k=3)
     own = model(tokens)[0].log_softmax(-1)
-    torch.testing.assert_close(reading.log_probs[-1], own, atol=1e-5, rtol=0)
-    torch.testing.assert_close(reading.kl_nats[-1], torch.zeros(len(tokens[0])), atol=1e-6, rtol=0)
-    assert (reading.ranks[-1].gather(1, own.argmax(-1, keepdim=True)) == 0).all()
+    torch.testing.assert_close(readout.log_probs[-1], own, atol=1e-5, rtol=0)
+    torch.testing.assert_close(readout.kl_nats[-1], torch.zeros(len(tokens[0])), atol=1e-6, rtol=0)
+    assert (readout.ranks[-1].gather(1, own.argmax(-1, keepdim=True)) == 0).all()
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -45,10 +45,10 @@ def test_every_row_is_the_norm_recomputed_and_the_unembedding(family):
     model = random_model(family)
     tokens = torch.tensor([model.tokenizer.encode(PROMPT)])
     run = model.run(tokens, cache=["resid_pre"])
-    reading = read(model, tokens, targets=[3, 7])
+    readout = read_lens(model, tokens, targets=[3, 7])
     for layer in range(model.cfg.n_layers):
         own = model.unembed(run["resid_pre", layer][0]).log_softmax(-1)[:, [3, 7]]
-        torch.testing.assert_close(reading.log_probs[layer], own, atol=1e-5, rtol=0)
+        torch.testing.assert_close(readout.log_probs[layer], own, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -134,6 +134,8 @@ def test_it_names_its_control_and_keeps_its_provenance(model, tmp_path):
 def test_the_table_holds_every_number(model):
     result = logit_lens(model, PROMPT, targets=[" cat", " dog"], k=2)
     frame = result.frame()
-    assert len(frame) == 3 * 6 * (3 + 2 + 2)
+    assert frame["pos"].notna().sum() == 3 * 6 * (3 + 2 + 2 * 2)
     row = frame.query("layer == 2 and pos == 5 and quantity == 'target_log_prob_nats'").iloc[0]
-    assert row["of"] == "·cat" and row["value"] == pytest.approx(result.log_probs[2, 5, 0].item())
+    assert row["target"] == "·cat" and row["value"] == pytest.approx(
+        result.log_probs[2, 5, 0].item()
+    )
