@@ -153,7 +153,7 @@ def build_optimizers(model: nn.Module, config: TrainConfig) -> Optimizers:
         groups["hidden"],
         lr=config.muon_lr,
         weight_decay=config.weight_decay,
-        splits=_splits(model, groups["hidden"]),
+        splits=matrix_splits(model, groups["hidden"]),
     )
     return Optimizers(
         config=config,
@@ -163,7 +163,7 @@ def build_optimizers(model: nn.Module, config: TrainConfig) -> Optimizers:
     )
 
 
-def _splits(model: nn.Module, hidden: Mapping[str, Tensor]) -> dict[str, list[int]]:
+def matrix_splits(model: nn.Module, hidden: Mapping[str, Tensor]) -> dict[str, list[int]]:
     """The rows of queries, keys and values in every fused projection."""
     return {
         f"{name}.qkv.weight": [heads * module.d_head for heads in module.sizes]
