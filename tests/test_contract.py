@@ -11,6 +11,7 @@ import pytest
 from interp.core.errors import ConfigError
 from interp.results.registry import class_name, get_instrument, instruments
 from interp.results.result import Result
+from interp.results.table import field_axes
 
 ROOT = Path(__file__).resolve().parents[1]
 SECTIONS = ("Args:", "Returns:", "Raises:", "Example:", "Source:")
@@ -60,7 +61,20 @@ def test_its_result_says_what_was_found(name):
     assert issubclass(cls, Result) and is_dataclass(cls) and cls.__name__ == class_name(name)
     assert cls.__dataclass_params__.frozen
     assert cls.finding is not Result.finding or cls.__str__ is not Result.__str__
-    assert cls.caption is not Result.caption and cls.frame is not Result.frame
+    assert cls.caption is not Result.caption
+
+
+@every_instrument
+def test_the_table_is_of_fields_that_there_are(name):
+    cls = get_instrument(name).result_class
+    names = [*cls.columns.values(), *cls.axes]
+    names += [source for _, source in cls.labels.values() if isinstance(source, str)]
+    assert [each for each in names if each not in cls.__dataclass_fields__ | vars(cls)] == []
+    if cls.frame is Result.frame:
+        axes = field_axes(cls)
+        there = {axis for field in cls.columns.values() or axes for axis in axes.get(field, ())}
+        asked = {axis for on, _ in cls.labels.values() for axis in on.split()}
+        assert there and asked <= there
 
 
 @every_instrument

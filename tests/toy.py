@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
-import pandas as pd
 import plotly.graph_objects as go
 import torch
 from jaxtyping import Bool, Float, Int
@@ -28,20 +27,14 @@ class Toy(Result):
     pairs: tuple[tuple[str, Float[Tensor, " k"]], ...] = ()
     kind: Literal["raw", "tuned"] = "raw"
     note: str | None = None
+    columns: ClassVar = {"score_nats": "score"}
+    labels: ClassVar = {"token": ("pos", "tokens")}
 
     def finding(self) -> str:
         return f"mean score {self.score.mean():.2f} nats; shuffled 0.01; n = {self.interval.n}"
 
     def caption(self) -> str:
         return f"Score in nats by layer and position of “{''.join(self.tokens)}”."
-
-    def frame(self) -> pd.DataFrame:
-        rows = [
-            (layer, pos, token, float(self.score[layer, pos]))
-            for layer in range(self.score.shape[0])
-            for pos, token in enumerate(self.tokens)
-        ]
-        return pd.DataFrame(rows, columns=["layer", "pos", "token", "score_nats"])
 
     def figure(self, title: str = "") -> go.Figure:
         from interp.plots.theme import heatmap

@@ -146,7 +146,7 @@ def test_it_is_saved_drawn_and_listed(model, tmp_path):
     result = gradient_step(model, PROMPT, answer=ANSWER, steps=2, untouched=OTHERS)
     assert load_result(result.save(tmp_path / "step")) == result
     names = set(result.frame()["quantity"])
-    assert {"probability", "loss_nats", "tried_nats", "share_of_update"} <= names
+    assert {"probability_after", "loss_nats", "tried_change_nats", "share_of_update"} <= names
     for view in ("candidates", "losses", "sizes", "untouched"):
         assert len(result.figure(view=view).data) >= 2
     for parts in ("layer", "tensor", "head", "neuron", "token"):

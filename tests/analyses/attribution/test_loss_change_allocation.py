@@ -122,7 +122,9 @@ def test_a_real_run_that_keeps_every_step_is_accounted_for_step_by_step(tmp_path
 def test_it_is_told_kept_and_drawn(result, tmp_path):
     assert "chance: 50%" in result.finding() and "n = 3 texts" in result.caption()
     frame = result.frame()
-    assert set(frame["kind"]) == {"tensor", "layer", "head", "neuron", "weight"}
+    kinds = {name.removesuffix("_nats_per_token") for name in frame["quantity"]}
+    assert kinds == {"tensor", "layer", "head", "neuron", "weight"}
+    assert set(frame["stretch"]) == set(result.stretches)
     assert LossChangeAllocation.load(result.save(tmp_path / "kept")) == result
     for view in VIEWS:
         assert figure(result, view=view, stretch=1).data
@@ -134,7 +136,7 @@ def test_it_is_told_kept_and_drawn(result, tmp_path):
 def test_what_cannot_be_done_is_a_sentence():
     with pytest.raises(NotEnoughDataError, match="two checkpoints"):
         loss_change_allocation(short_history().history[0], TEXTS)
-    with pytest.raises(NotEnoughDataError, match="none came"):
+    with pytest.raises(NotEnoughDataError, match="got none"):
         loss_change_allocation(short_history())
     with pytest.raises(ConfigError, match="most_points of 4 or more; got 7"):
         loss_change_allocation(short_history(), TEXTS, most_points=2)

@@ -265,9 +265,9 @@ def test_what_it_says_names_controls_n_and_intervals(perfect: Comprehension) -> 
     for needed in ("95 %", f"n = {N} stories", "shortcut", "fitted on 100"):
         assert needed in perfect.caption()
     table = perfect.frame()
-    assert set(table["who"]) >= {"model", *FITTED, "most_recent"}
-    mine = table.query("split == 'held_out' and quantity == 'mood' and who == 'model'")
-    assert mine["value"].tolist() == [1.0] and mine["questions"].tolist() == [row.n]
+    assert set(table["shortcut"]) >= {*FITTED, "most_recent"}
+    mine = table.query("split == 'held_out' and kind == 'mood'").set_index("quantity")["value"]
+    assert mine["accuracy"] == 1.0 and mine["questions"] == row.n
 
 
 def test_the_figure_has_a_panel_a_split_and_tells_on_hover(perfect: Comprehension) -> None:

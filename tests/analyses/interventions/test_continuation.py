@@ -82,8 +82,9 @@ def test_its_code_gives_the_same_texts(model, edit, pair):
 
 def test_it_saves_draws_and_tells(pair, tmp_path):
     assert Continuation.load(pair.save(tmp_path / "pair")) == pair
-    rows = pair.frame()["text"].value_counts()
-    assert (rows["base"], rows["steered"]) == (len(pair.base_tokens), len(pair.steered_tokens))
+    rows = pair.frame()["quantity"].value_counts()
+    assert rows["base_kl_nats"] == len(pair.base_tokens)
+    assert rows["kl_nats"] == len(pair.steered_tokens)
     drawn = pair.figure()
     assert list(drawn.data[0].y) == pair.kl_nats.tolist()
     assert "nats" in pair.caption() and "part at token" in str(pair)

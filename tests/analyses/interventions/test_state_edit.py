@@ -149,7 +149,8 @@ def test_questions_are_found_where_they_stand(model: GPT) -> None:
 def test_it_saves_tells_and_draws(found: StateEdit, tmp_path: Path) -> None:
     assert StateEdit.load(found.save(tmp_path / "edit")) == found
     frame = found.frame()
-    assert set(frame["stories"]) == {"held out", "tuning"}
+    assert (frame["quantity"] == "success_tuning").sum() == found.grid.numel()
+    assert set(frame["control"].dropna()) == set(found.controls)
     (grid,) = found.figure().data
     assert grid.z.shape == tuple(found.grid.shape)
     assert len(found.figure(view="rates").data) == 1 + len(found.controls)

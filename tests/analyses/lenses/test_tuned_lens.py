@@ -71,7 +71,7 @@ def test_it_names_its_controls(lens):
     assert "raw lens" in str(lens) and "held-out documents" in str(lens)
     for word in ("controls", "n = 6 documents", "95 %", "not what is used"):
         assert word in lens.caption()
-    assert len(lens.frame()) == 3 * len(lens.weight)
+    assert len(lens.frame()) == len(lens.weight)
 
 
 class Told:

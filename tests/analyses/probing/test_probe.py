@@ -112,7 +112,9 @@ def test_the_same_seed_gives_the_same_result_and_it_saves(
     again = probe(model, WORLD, "place", at="stated", n_stories=200)
     assert again == stated
     assert Probe.load(stated.save(tmp_path / "probe")) == stated
-    assert set(stated.frame()["curve"]) >= {"probe", "shuffled", "control_task", "majority"}
+    frame = stated.frame()
+    assert set(frame["quantity"]) == {"accuracy", "control", "majority", "selectivity"}
+    assert set(frame["control"]) >= {"shuffled", "control_task"}
     assert stated.sites[stated.best] in str(stated)
 
 
