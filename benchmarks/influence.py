@@ -16,7 +16,7 @@ import torch
 
 import interp
 from interp.core.statistics.intervals import Interval, bootstrap_mean, paired_difference
-from interp.methods.batches import batches, rows_of
+from interp.methods.batches import encoded_texts, text_batches
 from interp.methods.data.answer_loss import PromptAnswer
 from interp.methods.data.hardest_questions import losses_on, worst_questions
 from interp.models.config import GPTConfig
@@ -69,14 +69,14 @@ def train(
 ) -> GPT:
     """Always the same weights first and the same batches; texts left out count nothing there."""
     model = GPT(GPTConfig(d_vocab=tokenizer.d_vocab, **SIZES), tokenizer, seed=0, name="small")
-    rows = rows_of(model, texts)
+    rows = encoded_texts(model, texts)
     optimizer = torch.optim.AdamW(model.parameters(), lr=LR, weight_decay=0.0)
     generator, history = torch.Generator().manual_seed(0), {}
     for step in range(steps):
         if step * BATCH % len(rows) == 0:
             order = torch.randperm(len(rows), generator=generator).tolist()
         chosen = order[step * BATCH % len(rows) :][:BATCH]
-        (batch,) = batches([rows[i] for i in chosen], model.device, most=10**9)
+        (batch,) = text_batches(model, [rows[i] for i in chosen], most_values=2**62)
         counts = torch.tensor([float(chosen[i] not in without) for i in batch.numbers])
         model.loss(batch.tokens, batch.weights * counts[:, None]).backward()
         optimizer.step()

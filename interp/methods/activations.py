@@ -1,14 +1,15 @@
 """Activations at given positions, batched: rows of numbers for probes and directions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
 from interp.core.hooks import Name
-from interp.core.progress import report_progress
-from interp.core.protocols import LanguageModel
+from interp.core.protocols import LanguageModel, Run
+from interp.methods.batches import MOST_VALUES, TextBatch, read_texts
 from interp.methods.data.examples import Example
 
 Site = tuple[str, int]
@@ -32,52 +33,68 @@ def site_label(site: Name, n_layers: int) -> str:
 
 
 def rows_at(
-    model: LanguageModel, examples: Sequence[Example], sites: Sequence[Name], *, batch: int = 64
+    model: LanguageModel,
+    examples: Sequence[Example],
+    sites: Sequence[Name],
+    *,
+    most_values: int = MOST_VALUES,
 ) -> Float[Tensor, "site example d_model"]:
     """What each site holds at the last token of each example, on the CPU.
 
-    A story's examples share one forward pass. Rows are padded on the right, which a causal model
-    cannot see.
+    A story's examples share one forward pass, which needs no logits.
+
+    Args:
+        model: any language model.
+        examples: at least one.
+        sites: hook points; heads are joined to one row.
+        most_values: see `methods.batches.rows_at_once`.
     """
-    longest = {story: max(rows, key=len) for story, rows in _texts(examples).items()}
-    of_story: dict[int, list[int]] = {}
-    for i, example in enumerate(examples):
-        of_story.setdefault(example.story, []).append(i)
-    found: list[Tensor | None] = [None] * len(examples)
-    order = sorted(longest, key=lambda s: len(longest[s]))
-    for number, stories in enumerate(_batches(order, batch)):
-        report_progress("reading the texts", number * batch, len(order))
-        run = model.run(_padded([longest[s] for s in stories], model.device), cache=list(sites))
-        stacked = torch.stack([run[site].flatten(2).float() for site in sites])
-        for row, story in enumerate(stories):
-            for i in of_story[story]:
-                found[i] = stacked[:, row, len(examples[i].tokens) - 1].cpu()
-    return torch.stack(found, 1)
+    numbers: dict[int, list[int]] = {}
+    for number, example in enumerate(examples):
+        numbers.setdefault(example.story, []).append(number)
+    groups = list(numbers.values())
+    positions = [[len(examples[number].tokens) - 1 for number in group] for group in groups]
 
+    def read(batch: TextBatch, run: Run) -> list[Tensor]:
+        streams = [_joined(run[site]) for site in sites]
+        return [
+            torch.stack([stream[row, positions[number]].cpu() for stream in streams])
+            for row, number in enumerate(batch.numbers)
+        ]
 
-def _batches(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
-
-
-def _padded(rows: Sequence[Sequence[int]], device: torch.device) -> Tensor:
-    width = max(map(len, rows))
-    return torch.tensor([[*row, *[0] * (width - len(row))] for row in rows], device=device)
+    rows = list(_longest_rows(examples).values())
+    options = dict(cache=list(sites), logits=False, most_values=most_values)
+    read_rows = torch.cat(read_texts(model, rows, read, stage="reading the texts", **options), 1)
+    order = torch.tensor([number for group in groups for number in group])
+    return read_rows[:, order.argsort()]
 
 
 def mean_rows(
-    model: LanguageModel, examples: Sequence[Example], sites: Sequence[Name], *, batch: int = 64
+    model: LanguageModel,
+    examples: Sequence[Example],
+    sites: Sequence[Name],
+    *,
+    most_values: int = MOST_VALUES,
 ) -> Float[Tensor, "site example d_model"]:
-    """The mean of each site over each example's tokens, the first left out, on the CPU."""
-    found: list[Tensor | None] = [None] * len(examples)
-    order = sorted(range(len(examples)), key=lambda i: len(examples[i].tokens))
-    for part in _batches(order, batch):
-        tokens = _padded([examples[i].tokens for i in part], model.device)
-        run = model.run(tokens, cache=list(sites))
-        stacked = torch.stack([run[site].flatten(2).float() for site in sites])
-        for row, i in enumerate(part):
-            first = min(1, len(examples[i].tokens) - 1)
-            found[i] = stacked[:, row, first : len(examples[i].tokens)].mean(1).cpu()
-    return torch.stack(found, 1)
+    """The mean of each site over each example's tokens, the first left out, on the CPU.
+
+    Args:
+        model: any language model.
+        examples: at least one.
+        sites: hook points; heads are joined to one row.
+        most_values: see `methods.batches.rows_at_once`.
+    """
+
+    def read(batch: TextBatch, run: Run) -> list[Tensor]:
+        streams = [_joined(run[site]) for site in sites]
+        return [
+            torch.stack([stream[row, min(1, length - 1) : length].mean(0) for stream in streams])
+            for row, length in enumerate(batch.lengths)
+        ]
+
+    rows = [example.tokens for example in examples]
+    options = dict(cache=list(sites), logits=False, most_values=most_values)
+    return torch.stack(read_texts(model, rows, read, **options), 1).cpu()
 
 
 def median_norms(
@@ -87,17 +104,24 @@ def median_norms(
 
     The first position often holds a vector many times longer than the others, with no text in it.
     """
-    texts = [max(of, key=len) for of in _texts(examples).values()][:n]
-    norms = []
-    for part in _batches(texts, 32):
-        run = model.run(_padded(part, model.device), cache=list(sites))
-        lengths = torch.stack([run[site].flatten(2).float().norm(dim=-1) for site in sites]).cpu()
-        norms += [lengths[:, row, 1 : len(ids)] for row, ids in enumerate(part)]
-    return torch.cat(norms, 1).median(1).values.tolist()
+
+    def read(batch: TextBatch, run: Run) -> list[Tensor]:
+        norms = torch.stack([_joined(run[site]).norm(dim=-1) for site in sites], -1)
+        return [row[1:] for row in batch.unpadded(norms)]
+
+    rows = list(_longest_rows(examples).values())[:n]
+    norms = read_texts(model, rows, read, cache=list(sites), logits=False)
+    return torch.cat(norms).median(0).values.tolist()
 
 
-def _texts(examples: Sequence[Example]) -> dict[int, list[tuple[int, ...]]]:
-    rows: dict[int, list[tuple[int, ...]]] = {}
+def _joined(values: Tensor) -> Float[Tensor, "batch pos d_model"]:
+    """A site's values with its heads, if it has any, joined to one row."""
+    return rearrange(values, "batch pos ... -> batch pos (...)").float()
+
+
+def _longest_rows(examples: Sequence[Example]) -> dict[int, tuple[int, ...]]:
+    """Each story's longest row: all its other examples are beginnings of it."""
+    longest: dict[int, tuple[int, ...]] = {}
     for example in examples:
-        rows.setdefault(example.story, []).append(example.tokens)
-    return rows
+        longest[example.story] = max(longest.get(example.story, ()), example.tokens, key=len)
+    return longest

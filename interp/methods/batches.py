@@ -1,46 +1,207 @@
-"""Texts as rows of ids, filled up behind their end, a bounded number of tokens at a time."""
+"""The one way to run texts through a model: padded batches of ids, a bounded memory at a time.
 
-from collections.abc import Iterator, Sequence
+    nats = nats_per_token(model, rows)                    # what each token after the first cost
+    last = read_texts(                                    # or anything else, a value a text
+        model, rows, lambda batch, run: batch.unpadded(run["resid_post", -1]),
+        cache=[("resid_post", -1)], logits=False,
+    )
+
+Rows are padded on the right, behind their end, where a causal model does not see it: so no mask is
+needed and attention keeps its fast path. `most_values` bounds what one pass holds, whatever the
+number of texts; the peak is a small multiple of it (the logits and their log-softmax), or what a
+single text needs.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from interp.core.edits import Edit
 from interp.core.errors import NotEnoughDataError
-from interp.core.protocols import LanguageModel
+from interp.core.hooks import Names, resolve_all, short_name
+from interp.core.progress import report_progress
+from interp.core.protocols import LanguageModel, ModelConfig, Run
+from interp.core.surprisal import surprisal
 from interp.worlds.world import World
 
-MOST_TOKENS = 8192
+T = TypeVar("T")
+
+MOST_VALUES = 2**22
+"""Numbers in the largest tensor of a pass: 16 MiB in single precision. Larger batches were no
+faster on a CPU; raise it for a GPU."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Batch:
-    """Some rows.
+class TextBatch:
+    """Some of the rows, as one tensor.
 
     Attributes:
-        numbers: which of the texts they are.
-        tokens: padded on the right, where a causal model does not see it.
-        weights: 1 at what is predicted, 0 at the first token and behind the end.
+        numbers: which of the rows they are.
+        tokens: ids, padded on the right.
+        lengths: tokens of each row without the padding.
     """
 
-    numbers: list[int]
+    numbers: tuple[int, ...]
     tokens: Int[Tensor, "batch pos"]
-    weights: Float[Tensor, "batch pos"]
+    lengths: tuple[int, ...]
+
+    @property
+    def weights(self) -> Float[Tensor, "batch pos"]:
+        """1 at tokens that are predicted, 0 at the first of each row and at padding."""
+        position = torch.arange(self.tokens.shape[1], device=self.tokens.device)
+        lengths = torch.tensor(self.lengths, device=self.tokens.device)
+        return ((position > 0) & (position < lengths[:, None])).float()
+
+    def nats(self, logits: Float[Tensor, "batch pos d_vocab"]) -> Float[Tensor, "batch pos-1"]:
+        """Surprisal of each token after the first; at padding it means nothing."""
+        # The last column predicts nothing. To give it a target and drop its cost takes less memory
+        # than to leave it out of the logits, which would copy all others.
+        targets = self.tokens.roll(-1, 1).to(logits.device)
+        return surprisal(logits, targets)[:, :-1]
+
+    def unpadded(self, values: Tensor) -> list[Tensor]:
+        """Each row's own part of a tensor `batch pos ...` or `batch pos-1 ...`, on the CPU.
+
+        The parts are copies, so that keeping one does not keep the whole batch.
+        """
+        missing = self.tokens.shape[1] - values.shape[1]
+        pairs = zip(values, self.lengths, strict=True)
+        return [row[: length - missing].cpu().clone() for row, length in pairs]
 
 
-def texts_of(texts: Sequence[str], world: World | None, count: int, split: str) -> tuple[str, ...]:
-    """The texts that were given, or a world's first stories of a split.
+def read_texts(
+    model: LanguageModel,
+    rows: Sequence[Sequence[int]],
+    read: Callable[[TextBatch, Run], Sequence[T]],
+    *,
+    cache: Names = (),
+    logits: bool = True,
+    edits: Sequence[Edit] | Callable[[TextBatch], Sequence[Edit]] = (),
+    most_values: int = MOST_VALUES,
+    stage: str = "",
+) -> list[T]:
+    """Run every row, and keep of each what `read` takes from the run of its batch.
 
-    Raises:
-        NotEnoughDataError: neither texts nor world.
+    Args:
+        model: any language model.
+        rows: ids of each text.
+        read: called with each batch and its run; gives one value a row of the batch. What it gives
+            should not be a view of the batch's tensors, or these stay in memory.
+        cache: points that `read` needs.
+        logits: whether it needs logits; a large vocabulary makes them most of the cost.
+        edits: of all rows alike, or a function that gives each batch those of its own rows. They
+            meet each row as a prompt: position -1 is the row's last token, not padding.
+        most_values: see `rows_at_once`.
+        stage: what the reader of a progress bar is told; empty = no progress is reported.
+
+    Returns:
+        The values, in the order of the rows.
     """
-    if not texts and world is None:
-        raise NotEnoughDataError("Texts, or a world that tells stories, were needed; none came.")
-    return tuple(texts) or tuple(world.sample(i, split=split).text for i in range(count))
+    values: dict[int, T] = {}
+    bound = dict(cache=cache, logits=logits, most_values=most_values)
+    for batch in text_batches(model, rows, **bound):
+        if stage:
+            report_progress(stage, len(values), len(rows))
+        own = edits(batch) if callable(edits) else edits
+        options = {"edits": own, "prompt_lengths": batch.lengths} if own else {}
+        if cache:
+            options["cache"] = cache
+        if not logits:
+            options["logits"] = False
+        run = model.run(batch.tokens, **options)
+        values.update(zip(batch.numbers, read(batch, run), strict=True))
+    return [values[number] for number in range(len(rows))]
 
 
-def rows_of(model: LanguageModel, texts: Sequence[str]) -> list[list[int]]:
+def nats_per_token(
+    model: LanguageModel,
+    rows: Sequence[Sequence[int]],
+    *,
+    edits: Sequence[Edit] | Callable[[TextBatch], Sequence[Edit]] = (),
+    most_values: int = MOST_VALUES,
+) -> list[Float[Tensor, " pos"]]:
+    """Surprisal of each token of each row after its first, in nats, on the CPU.
+
+    Args:
+        model: any language model.
+        rows: ids of each text; of a row of one token nothing is predicted.
+        edits: as in `read_texts`.
+        most_values: see `rows_at_once`.
+
+    Example:
+        >>> nats_per_token(model, [[1, 5, 2], [1, 4]])  # doctest: +SKIP
+        [tensor([1.3, 0.2]), tensor([2.1])]
+    """
+
+    def read(batch: TextBatch, run: Run) -> list[Tensor]:
+        return batch.unpadded(batch.nats(run.logits))
+
+    return read_texts(model, rows, read, edits=edits, most_values=most_values)
+
+
+def text_batches(
+    model: LanguageModel,
+    rows: Sequence[Sequence[int]],
+    *,
+    cache: Names = (),
+    logits: bool = True,
+    most_values: int = MOST_VALUES,
+) -> Iterator[TextBatch]:
+    """The rows in padded batches, the shortest first, each within the bound or of one row.
+
+    Args:
+        model: that will run them; the tokens are put on its device.
+        rows: ids of each text.
+        cache: points that will be cached.
+        logits: whether logits will be made.
+        most_values: see `rows_at_once`.
+    """
+    points = _points(model, cache)
+    numbers: list[int] = []
+    for number in sorted(range(len(rows)), key=lambda number: len(rows[number])):
+        width = len(rows[number])
+        if numbers and (len(numbers) + 1) * _values(model.cfg, width, points, logits) > most_values:
+            yield _batch(model, rows, numbers)
+            numbers = []
+        numbers.append(number)
+    if numbers:
+        yield _batch(model, rows, numbers)
+
+
+def rows_at_once(
+    model: LanguageModel,
+    width: int,
+    *,
+    cache: Names = (),
+    logits: bool = True,
+    most_values: int = MOST_VALUES,
+) -> int:
+    """How many rows of a width one pass may hold: at least one.
+
+    Args:
+        model: that will run them.
+        width: tokens of a row.
+        cache: points that will be cached.
+        logits: whether logits will be made.
+        most_values: bound on the numbers in the largest tensor of the pass, and in all cached
+            activations together.
+    """
+    return max(1, most_values // _values(model.cfg, width, _points(model, cache), logits))
+
+
+def padded(
+    rows: Sequence[Sequence[int]], device: torch.device | None = None
+) -> Int[Tensor, "batch pos"]:
+    """Rows of ids as one tensor, shorter ones padded on the right."""
+    width = max(map(len, rows))
+    return torch.tensor([[*row, *[0] * (width - len(row))] for row in rows], device=device)
+
+
+def encoded_texts(model: LanguageModel, texts: Sequence[str]) -> list[list[int]]:
     """The ids of each text, cut at the model's context.
 
     Raises:
@@ -49,30 +210,55 @@ def rows_of(model: LanguageModel, texts: Sequence[str]) -> list[list[int]]:
     rows = [model.tokenizer.encode(text)[: model.cfg.n_ctx] for text in texts]
     short = next((i for i, row in enumerate(rows) if len(row) < 2), None)
     if not rows or short is not None:
-        came = "none came" if not rows else f"text {short} has {len(rows[short])}"
-        raise NotEnoughDataError(f"Texts of two tokens or more were needed; {came}.")
+        problem = "none" if not rows else f"text {short} of {len(rows[short])}"
+        raise NotEnoughDataError(f"Needs texts of two tokens or more; got {problem}.")
     return rows
 
 
-def batches(
-    rows: Sequence[Sequence[int]], device: torch.device, most: int = MOST_TOKENS
-) -> Iterator[Batch]:
-    """The rows, the shortest first, at most `most` tokens (or one row) at a time."""
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
-    part: list[int] = []
-    for i in order:
-        if part and (len(part) + 1) * len(rows[i]) > most:
-            yield _batch(rows, part, device)
-            part = []
-        part.append(i)
-    if part:
-        yield _batch(rows, part, device)
+def texts_or_stories(
+    texts: Sequence[str], world: World | None, count: int, split: str
+) -> tuple[str, ...]:
+    """The texts that were given, or a world's first stories of a split.
+
+    Raises:
+        NotEnoughDataError: neither texts nor world.
+    """
+    if not texts and world is None:
+        raise NotEnoughDataError("Needs texts, or a world that tells stories; got neither.")
+    return tuple(texts) or tuple(world.sample(i, split=split).text for i in range(count))
 
 
-def _batch(rows: Sequence[Sequence[int]], part: list[int], device: torch.device) -> Batch:
-    width = max(len(rows[i]) for i in part)
-    tokens = torch.tensor([[*rows[i], *[0] * (width - len(rows[i]))] for i in part], device=device)
-    lengths = torch.tensor([len(rows[i]) for i in part], device=device)
-    place = torch.arange(width, device=device)
-    weights = ((place > 0) & (place < lengths[:, None])).float()
-    return Batch(numbers=part, tokens=tokens, weights=weights)
+def _batch(
+    model: LanguageModel, rows: Sequence[Sequence[int]], numbers: Sequence[int]
+) -> TextBatch:
+    chosen = [rows[number] for number in numbers]
+    return TextBatch(
+        numbers=tuple(numbers),
+        tokens=padded(chosen, model.device),
+        lengths=tuple(map(len, chosen)),
+    )
+
+
+def _points(model: LanguageModel, cache: Names) -> list[str]:
+    """Short names of the points, one for each layer."""
+    return [short_name(name) for name in resolve_all(cache, model.hook_names)] if cache else []
+
+
+def _values(cfg: ModelConfig, width: int, points: Sequence[str], logits: bool) -> int:
+    """Numbers in the largest tensor that a pass makes of one row, or in all it caches of it."""
+    # Attention may be written out (n_heads x width scores a token) even where it is not cached.
+    widest = max(cfg.d_mlp, 3 * cfg.n_heads * cfg.d_head, cfg.n_heads * width)
+    cached = sum(_values_at(cfg, width, point) for point in points)
+    return width * max(widest, cached, cfg.d_vocab if logits else 0)
+
+
+def _values_at(cfg: ModelConfig, width: int, point: str) -> int:
+    """Numbers that a hook point holds for each token of a row."""
+    if point in ("pattern", "attn_scores"):
+        return cfg.n_heads * width
+    if point in ("result", "q_input", "k_input", "v_input"):
+        return cfg.n_heads * cfg.d_model
+    if point in ("pre", "pre_linear", "post"):
+        return cfg.d_mlp
+    by_head = point in ("q", "k", "v", "rot_q", "rot_k", "z")
+    return cfg.n_heads * cfg.d_head if by_head else cfg.d_model

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from interp.core.errors import ConfigError
 from interp.core.protocols import LanguageModel
+from interp.core.surprisal import surprisal, weighted_mean
 
 Parameters = dict[str, Tensor]
 """By PyTorch's name: `blocks.2.attn.qkv.weight`, in PyTorch's layout (outputs first)."""
@@ -72,8 +72,7 @@ def losses_of(
         tokens: padded on the right if at all, since nothing sees what comes after it.
     """
     logits = functional_call(shell_of(model), dict(params), (tokens[:, :-1],))
-    nats = F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten(), reduction="none")
-    return nats.view(tokens.shape[0], -1)
+    return surprisal(logits, tokens[:, 1:])
 
 
 def loss_of(
@@ -91,10 +90,7 @@ def loss_of(
         weights: how much each token counts as a target (0 at padding); None = all alike.
     """
     nats = losses_of(model, params, tokens)
-    if weights is None:
-        return nats.mean()
-    counts = weights[:, 1:].to(nats.dtype)
-    return (nats * counts).sum() / counts.sum()
+    return weighted_mean(nats, None if weights is None else weights[:, 1:])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from interp.analyses.attribution._gradient_steps import gradient
 from interp.core.protocols import LanguageModel
-from interp.methods.batches import Batch
+from interp.methods.batches import TextBatch
 from interp.methods.data.answer_loss import PromptAnswer, answer_loss
 from interp.methods.parameters import Parameters, losses_of, parameters_of, shell_of
 
@@ -34,7 +34,7 @@ def gradient_of(model: LanguageModel, pair: PromptAnswer) -> tuple[Parameters, f
 
 
 def gradient_products(
-    model: LanguageModel, direction: Parameters, batch: Batch
+    model: LanguageModel, direction: Parameters, batch: TextBatch
 ) -> Float[Tensor, "batch pos-1"]:
     """The gradient of each predicted token's loss, times a direction, summed over all weights."""
     params = {name: p.detach() for name, p in parameters_of(model, shared=True).items()}

@@ -107,7 +107,7 @@ def test_it_is_told_kept_and_drawn(result, tmp_path):
 def test_a_world_gives_texts_and_mistake_and_what_is_missing_is_a_sentence():
     found = influence(short_history(), world=TinyWorld(), n_stories=4, most_steps=2, untrained=0)
     assert found.texts[3] == TinyWorld().sample(3).text and 0 not in found.steps
-    with pytest.raises(NotEnoughDataError, match="Texts, or a world"):
+    with pytest.raises(NotEnoughDataError, match="Needs texts, or a world"):
         influence(short_history(), prompt=PROMPT, answer=ANSWER)
     with pytest.raises(ConfigError, match="one rate a step, 2 in all; got 1"):
         influence(short_history(), TEXTS, prompt=PROMPT, answer=ANSWER, steps=(1, 2), rates=[1])

@@ -136,7 +136,7 @@ def test_it_is_told_kept_and_drawn(result, tmp_path):
 def test_what_cannot_be_done_is_a_sentence():
     with pytest.raises(NotEnoughDataError, match="two checkpoints"):
         loss_change_allocation(short_history().history[0], TEXTS)
-    with pytest.raises(NotEnoughDataError, match="got none"):
+    with pytest.raises(NotEnoughDataError, match="got neither"):
         loss_change_allocation(short_history())
     with pytest.raises(ConfigError, match="most_points of 4 or more; got 7"):
         loss_change_allocation(short_history(), TEXTS, most_points=2)
