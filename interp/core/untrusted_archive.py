@@ -1,38 +1,76 @@
-"""A model folder that came from elsewhere, or a zip of one, read as if it wished us ill.
+"""A folder or zip that came from elsewhere, read as if it wished us ill.
 
-Only plain files of known kinds are written, under names that cannot leave the folder, and never
-more bytes than were allowed, whatever the zip says of itself.
+Names are checked before anything is read, sizes before anything is unpacked. Only plain files of
+known kinds are read or written, under names that cannot leave the folder, and never more bytes than
+were allowed, whatever the zip says of itself.
 """
 
+import io
+import lzma
 import re
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from interp.core.errors import CheckpointError
-from interp.core.files import PICKLED, inside, refuse_pickle
+from interp.core.files import PICKLED, inside, refuse_pickle, regular_file
 
-MOST_BYTES, MOST_FILES, LONGEST_PATH = 2 * 2**30, 1000, 200
-KINDS = {".safetensors", ".json", ".jsonl", ".md", ".txt"}
-PLAIN = {"license", "notice", "merges.txt"}
-LEFT_OUT = re.compile(r"(^|/)(\.|__MACOSX/|states/|run\.lock)")
-"""What systems and running jobs leave beside a model; it is no part of it."""
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
+LONGEST_PATH = 200
+UNREADABLE = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError,
+    RuntimeError, ValueError, KeyError, OverflowError, OSError,
+)  # fmt: skip
+"""What reading a damaged zip can raise, from `zipfile` and from the ways to pack that it knows."""
 
 
-@dataclass(frozen=True)
-class Piece:
-    """One file of a parcel.
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """What an archive of one kind may hold.
 
     Attributes:
-        name: its path in the parcel, parts joined by `/`.
-        size: bytes, as the parcel says.
+        what: such an archive in a sentence: `a model`.
+        needed: name of a file that every one holds, at whatever depth.
+        suffixes: of the files it may hold, in small letters.
+        kinds: the same in words, for a sentence.
+        plain_names: of files it may hold whatever their suffix, in small letters.
+        left_out: a pattern of names that are passed over; None = no name is.
+        folders: whether it may be a folder, or a zip that names its folders.
+        most_files: that it holds at most.
+        most_bytes: of all its files together, unpacked.
+        most_packed: bytes of the zip itself; None = as many as there are.
+        advice: a sentence for one that is damaged or of another kind.
+        if_too_large: a sentence for one that is over a bound.
+    """
+
+    what: str
+    needed: str
+    suffixes: frozenset[str]
+    kinds: str
+    plain_names: frozenset[str] = frozenset()
+    left_out: re.Pattern[str] | None = None
+    folders: bool = False
+    most_files: int
+    most_bytes: int
+    most_packed: int | None = None
+    advice: str
+    if_too_large: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """One file of an archive.
+
+    Attributes:
+        name: its path in the archive, joined by `/`.
+        size: bytes, as the archive says.
         open: gives its bytes.
     """
 
@@ -42,71 +80,93 @@ class Piece:
 
 
 @contextmanager
-def pieces_of(source: Path | BinaryIO) -> Iterator[list[Piece]]:
-    """The files of a folder or zip, every name checked.
+def pieces_of(source: Path | BinaryIO, contents: Contents) -> Iterator[list[Piece]]:
+    """The files of a zip or folder, every name and kind and all sizes checked; nothing is read yet.
 
+    Args:
+        source: a zip's path or bytes; or a folder, where `contents` allows one.
+        contents: what it may hold.
     Raises:
         CheckpointError: a name, a kind of file, a count or a size is refused, or it is no zip.
     """
-    if isinstance(source, Path) and source.is_dir():
-        yield checked(_in_folder(source))
+    if contents.folders and isinstance(source, Path) and source.is_dir():
+        yield _checked(_in_folder(source, contents), contents)
         return
+    _check_packed_size(source, contents)
     try:
-        parcel = zipfile.ZipFile(source)
-    except _UNREADABLE as error:
+        archive = zipfile.ZipFile(source)
+    except UNREADABLE as error:
+        allowed = "a folder or a zip of one" if contents.folders else "a zip"
         raise CheckpointError(
-            f"A model's folder or a zip of one was needed; this is neither ({error}). Zip the "
-            "folder again."
+            f"{_capital(contents.what)} needs to be {allowed}; this is neither, or damaged "
+            f"({error}). {contents.advice}"
         ) from None
-    with parcel:
-        yield checked(_in_zip(parcel))
+    with archive:
+        yield _checked(_in_zip(archive, contents), contents)
 
 
-def checked(pieces: Sequence[Piece]) -> list[Piece]:
-    """The pieces that belong to a model.
-
-    Raises:
-        CheckpointError: one has a name or kind that is refused, or they are too many or too large.
-    """
-    if len(pieces) > MOST_FILES:
-        raise CheckpointError(
-            f"A model is at most {MOST_FILES:,} files; {len(pieces):,} came. Import its folder "
-            "alone."
-        )
-    for piece in pieces:
-        _check_name(piece.name)
-    kept = [piece for piece in pieces if not LEFT_OUT.search(piece.name)]
-    for piece in kept:
-        _check_kind(piece.name)
-    names = [piece.name.casefold() for piece in kept]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise CheckpointError(f"Every file must be there once; {shown(twice)} is there twice.")
-    if sum(piece.size for piece in kept) > MOST_BYTES:
-        raise CheckpointError(_too_large())
-    return kept
-
-
-def write(pieces: Sequence[Piece], folder: Path) -> None:
+def write(pieces: Sequence[Piece], folder: Path, contents: Contents) -> None:
     """Write the pieces below a new folder.
 
+    Args:
+        pieces: from `pieces_of`.
+        folder: that gets them.
+        contents: what the archive may hold.
     Raises:
-        CheckpointError: one is damaged, a pickle or a zip, or they are more bytes than they said.
+        CheckpointError: one is damaged, a pickle or a zip, or they are more bytes than allowed.
     """
-    left = MOST_BYTES
+    left = contents.most_bytes
     for piece in pieces:
         target = inside(folder, piece.name)
-        try:
+        with _naming_damage(piece, contents):
             target.parent.mkdir(parents=True, exist_ok=True)
-            with piece.open() as source, target.open("xb") as file:
-                left -= _copy(source, file, left)
-        except _UNREADABLE as error:
-            if isinstance(error, CheckpointError):
-                raise
-            raise CheckpointError(
-                f"{shown(piece.name)} cannot be unpacked ({error}). Zip the folder again."
-            ) from None
+            with target.open("xb") as file:
+                left -= _copy(piece, file, left, contents)
         _refuse_programs(target, piece.name)
+
+
+def read(pieces: Sequence[Piece], contents: Contents) -> dict[str, bytes]:
+    """The bytes of the pieces by name.
+
+    Args:
+        pieces: from `pieces_of`.
+        contents: what the archive may hold.
+    Raises:
+        CheckpointError: one is damaged, or they are more bytes than allowed.
+    """
+    files, left = {}, contents.most_bytes
+    for piece in pieces:
+        target = io.BytesIO()
+        with _naming_damage(piece, contents):
+            left -= _copy(piece, target, left, contents)
+        files[piece.name] = target.getvalue()
+    return files
+
+
+def refuse_changed(
+    files: Mapping[str, bytes], listed: Mapping[str, Mapping[str, Any]], contents: Contents
+) -> None:
+    """Refuse files that are not the ones which a list of hashes was made of.
+
+    Args:
+        files: bytes by name, without the file that holds the list.
+        listed: `sha256` and `bytes` by name.
+        contents: what the archive may hold.
+    Raises:
+        CheckpointError: a file was changed, added or lost; the first of them is named.
+    """
+    wrong = set(listed) ^ set(files)
+    wrong |= {n for n in set(listed) & set(files) if not _is_listed(files[n], listed[n])}
+    if wrong:
+        raise CheckpointError(
+            f"{_capital(contents.what)} needs the files it was saved with; {len(wrong)} were "
+            f"changed, added or lost, {shown(min(wrong))} among them. {contents.advice}"
+        )
+
+
+def remove(folder: Path) -> None:
+    """Take away a folder and all that is in it, if it is there."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def shown(name: str) -> str:
@@ -119,67 +179,132 @@ def shown(name: str) -> str:
     return ascii(name) if len(name) <= 60 else ascii(name[:60])[:-1] + "…'"
 
 
-def _in_folder(folder: Path) -> list[Piece]:
-    found = []
+def _in_folder(folder: Path, contents: Contents) -> list[Piece]:
+    pieces = []
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
-        if LEFT_OUT.search(name):
+        if _is_left_out(name, contents):
             continue
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise CheckpointError(_no_plain_file(name))
+            raise CheckpointError(
+                f"{_not_plain(name, contents)} Copy what it leads to into the folder (cp -rL)."
+            )
         if path.is_file():
-            found.append(Piece(name, path.stat().st_size, lambda path=path: path.open("rb")))
-        if len(found) > MOST_FILES:
+            size, opener = path.stat().st_size, lambda path=path: path.open("rb")
+            pieces.append(Piece(name=name, size=size, open=opener))
+        if len(pieces) > contents.most_files:  # enough to refuse it
             break
-    return found
+    return pieces
 
 
-def _in_zip(parcel: zipfile.ZipFile) -> list[Piece]:
-    found = []
-    for info in parcel.infolist():
-        kind = stat.S_IFMT(info.external_attr >> 16)
+def _in_zip(archive: zipfile.ZipFile, contents: Contents) -> list[Piece]:
+    pieces = []
+    for info in archive.infolist():
+        # `filename` ends at a zero byte and has other separators than were written.
+        name, kind = info.orig_filename, stat.S_IFMT(info.external_attr >> 16)
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise CheckpointError(_no_plain_file(info.orig_filename))
+            raise CheckpointError(f"{_not_plain(name, contents)} Do not trust the file.")
         if info.flag_bits & 1:
-            raise CheckpointError("The zip has a password. Zip the folder again without one.")
-        name = info.orig_filename
-        if info.is_dir():
-            _check_name(name.rstrip("/"))
+            raise CheckpointError(
+                f"{_capital(contents.what)} needs a zip without a password; {shown(name)} has one. "
+                f"{contents.advice}"
+            )
+        if not info.is_dir():
+            opener = lambda info=info: archive.open(info)  # noqa: E731
+            pieces.append(Piece(name=name, size=info.file_size, open=opener))
+        elif contents.folders:
+            _check_name(name.rstrip("/"), contents)
         else:
-            found.append(Piece(name, info.file_size, lambda info=info: parcel.open(info)))
-    return found
+            raise CheckpointError(
+                f"{_capital(contents.what)} holds plain files; {shown(name)} is a folder. "
+                "Do not trust the file."
+            )
+    return pieces
 
 
-def _check_name(name: str) -> None:
-    inside("the model", name)
+def _checked(pieces: Sequence[Piece], contents: Contents) -> list[Piece]:
+    """The pieces that belong to such an archive, if none of them and not their sum is refused."""
+    if len(pieces) > contents.most_files:
+        raise CheckpointError(
+            f"{_capital(contents.what)} has at most {contents.most_files:,} files; this one has "
+            f"more. {contents.if_too_large}"
+        )
+    for piece in pieces:
+        _check_name(piece.name, contents)
+    kept = [piece for piece in pieces if not _is_left_out(piece.name, contents)]
+    names = [piece.name.casefold() for piece in kept]
+    if not any(f"/{piece.name}".endswith(f"/{contents.needed}") for piece in kept):
+        raise CheckpointError(
+            f"{_capital(contents.what)} needs a {contents.needed}; there is none in this one. "
+            f"{contents.advice}"
+        )
+    for piece in kept:
+        _check_kind(piece.name, contents)
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise CheckpointError(
+            f"{_capital(contents.what)} needs each file once; {shown(twice)} is there twice. "
+            "Do not trust the file."
+        )
+    if sum(piece.size for piece in kept) > contents.most_bytes:
+        raise CheckpointError(_too_large(contents))
+    return kept
+
+
+def _check_packed_size(source: Path | BinaryIO, contents: Contents) -> None:
+    size = regular_file(source).stat().st_size if isinstance(source, Path) else source.seek(0, 2)
+    if contents.most_packed is not None and size > contents.most_packed:
+        raise CheckpointError(
+            f"{_capital(contents.what)} has at most {contents.most_packed >> 20:,} MiB as a zip; "
+            f"this one has {size >> 20:,} MiB. {contents.if_too_large}"
+        )
+
+
+def _check_name(name: str, contents: Contents) -> None:
+    inside(contents.what, name)
     if len(name) > LONGEST_PATH or not all(sign.isprintable() for sign in name):
         raise CheckpointError(
             f"File names must be short and printable; {shown(name)} is not. Do not trust the file."
         )
 
 
-def _check_kind(name: str) -> None:
+def _check_kind(name: str, contents: Contents) -> None:
     last = name.rpartition("/")[2].lower()
     suffix = Path(last).suffix
     if suffix in PICKLED:
         raise CheckpointError(
             f"{shown(name)} is a pickle: reading it could run any program it holds, so it is never "
-            "opened. Take the model's safetensors."
+            "opened. Take safetensors instead."
         )
-    if suffix not in KINDS and last not in PLAIN:
+    if suffix not in contents.suffixes and last not in contents.plain_names:
         raise CheckpointError(
-            f"A model is safetensors, JSON and text; {shown(name)} is none of these. Leave it out."
+            f"{_capital(contents.what)} is {contents.kinds}; {shown(name)} is none of these. "
+            "Leave it out."
         )
 
 
-def _copy(source: BinaryIO, file: BinaryIO, most: int) -> int:
-    written = 0
-    while block := source.read(2**20):
-        written += len(block)
-        if written > most:
-            raise CheckpointError(_too_large())
-        file.write(block)
-    return written
+@contextmanager
+def _naming_damage(piece: Piece, contents: Contents) -> Iterator[None]:
+    try:
+        yield
+    except UNREADABLE as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(
+            f"{shown(piece.name)} cannot be unpacked ({error}). {contents.advice}"
+        ) from None
+
+
+def _copy(piece: Piece, file: BinaryIO, most: int, contents: Contents) -> int:
+    """The bytes that were copied: counted as they come, since the zip may say fewer."""
+    copied = 0
+    with piece.open() as source:
+        while block := source.read(2**20):
+            copied += len(block)
+            if copied > most:
+                raise CheckpointError(_too_large(contents))
+            file.write(block)
+    return copied
 
 
 def _refuse_programs(path: Path, name: str) -> None:
@@ -192,20 +317,25 @@ def _refuse_programs(path: Path, name: str) -> None:
         ) from None
 
 
-def _no_plain_file(name: str) -> str:
+def _is_left_out(name: str, contents: Contents) -> bool:
+    return contents.left_out is not None and bool(contents.left_out.search(name))
+
+
+def _is_listed(content: bytes, entry: Mapping[str, Any]) -> bool:
+    return entry["sha256"] == sha256(content).hexdigest() and entry["bytes"] == len(content)
+
+
+def _not_plain(name: str, contents: Contents) -> str:
+    return f"{_capital(contents.what)} holds plain files; {shown(name)} is a link, device or pipe."
+
+
+def _too_large(contents: Contents) -> str:
     return (
-        f"A model is plain files; {shown(name)} is a link, device or pipe. Copy what it leads to "
-        "into the folder (cp -rL)."
+        f"{_capital(contents.what)} has at most {contents.most_bytes >> 20:,} MiB of files; this "
+        f"one has more. "
+        f"{contents.if_too_large}"
     )
 
 
-def _too_large() -> str:
-    return (
-        f"A model of at most {MOST_BYTES / 2**30:.0f} GB can be imported; this one is larger. "
-        "Open it in Python: interp.load_model(FOLDER)."
-    )
-
-
-def remove(folder: Path) -> None:
-    """Take away a folder and all that is in it, if it is there."""
-    shutil.rmtree(folder, ignore_errors=True)
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -12,11 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interp.core.errors import CheckpointError
-from interp.report import Report, opening
+from interp.report import Report
 from interp.report.script import is_plain
 from tests.report.findings import lens, surprise
-
-LINK = 0o120777 << 16
 
 
 @pytest.fixture(scope="module")
@@ -56,38 +54,8 @@ def refused(source, sentence: str) -> None:
     assert len(str(caught.value)) < 600
 
 
-@pytest.mark.parametrize(
-    "name", ["../evil.txt", "/etc/evil.txt", "a/../../evil.txt", "C:\\evil.txt", "results/../../x"]
-)
-def test_names_that_leave_the_zip_are_refused(saved, name, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    refused(packed(unpacked(saved), [(name, b"evil")]), "stay inside")
-    refused(forged(unpacked(saved) | {name: b"evil"}), "stay inside")
-    assert list(tmp_path.rglob("*")) == []
-
-
-def test_links_folders_and_locked_files_are_refused(saved):
-    link = zipfile.ZipInfo("results/1/link")
-    link.external_attr = LINK
-    refused(packed(unpacked(saved), [(link, b"/etc/passwd")]), "is a link")
-    refused(packed(unpacked(saved), [("results/3/", b"")]), "a folder")
-
-
-def test_a_zip_that_would_grow_too_large_is_not_unpacked(saved, monkeypatch):
-    monkeypatch.setattr(opening, "MOST_BYTES", 3_000_000)
-    bomb = packed(unpacked(saved), [("results/zeros", bytes(4_000_000))])
-    assert len(bomb.getvalue()) < 3_000_000
-    refused(bomb, "It is not opened")
-    monkeypatch.setattr(opening, "MOST_PACKED", 1_000)
-    refused(io.BytesIO(saved), "It is not opened")
-
-
-def test_too_many_files_and_a_file_twice_are_refused(saved, monkeypatch):
-    with pytest.warns(UserWarning, match="Duplicate"):
-        twice = packed(unpacked(saved), [("report.json", b"{}")])
-    refused(twice, "each once")
-    monkeypatch.setattr(opening, "MOST_FILES", 3)
-    refused(io.BytesIO(saved), "at most 3 files")
+def test_a_zip_that_names_its_folders_is_refused(saved):
+    refused(packed(unpacked(saved), [("results/3/", b"")]), "is a folder")
 
 
 def test_what_was_changed_added_or_lost_is_named(saved):
@@ -98,12 +66,9 @@ def test_what_was_changed_added_or_lost_is_named(saved):
     refused(packed(files), "01-first.csv")
 
 
-@pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x03\x04" + bytes(50)])
-def test_what_is_no_zip_is_refused(content, tmp_path):
-    path = tmp_path / "report.zip"
-    path.write_bytes(content)
-    refused(path, "must be the ZIP of a report")
+def test_what_is_no_file_is_refused(tmp_path):
     refused(tmp_path / "nowhere.zip", "cannot be read")
+    refused(tmp_path, "must be a file")
 
 
 def test_another_zip_is_refused(saved):

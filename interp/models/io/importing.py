@@ -2,18 +2,33 @@
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from interp.core import untrusted_archive
 from interp.core.errors import CheckpointError, InterpError
 from interp.core.files import read_object
-from interp.core.untrusted_archive import Piece, shown
+from interp.core.untrusted_archive import Contents, Piece, shown
 from interp.models.io.checkpoint import open_model, save_model
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?<!\.)")
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-NEEDED = ("config.json", "tokenizer.json")
+CONFIG, TOKENIZER = "config.json", "tokenizer.json"
+CONTENTS = Contents(
+    what="a model",
+    needed=CONFIG,
+    suffixes=frozenset({".safetensors", ".json", ".jsonl", ".md", ".txt"}),
+    kinds="safetensors, JSON and text",
+    plain_names=frozenset({"license", "notice", "merges.txt"}),
+    # What systems and running jobs leave beside a model is no part of it.
+    left_out=re.compile(r"(^|/)(\.|__MACOSX/|states/|run\.lock)"),
+    folders=True,
+    most_files=1000,
+    most_bytes=2 * 2**30,
+    advice="Choose the model's folder, or zip it again.",
+    if_too_large="Open it in Python: interp.load_model(FOLDER).",
+)
 
 
 def import_model(source: str | Path | BinaryIO, shelf: str | Path, name: str | None = None) -> Path:
@@ -92,30 +107,27 @@ def _refuse_existing(target: Path) -> None:
 
 
 def _unpack(source: Path | BinaryIO, folder: Path) -> None:
-    with untrusted_archive.pieces_of(source) as pieces:
-        chosen = _model_in(pieces)
+    with untrusted_archive.pieces_of(source, CONTENTS) as pieces:
+        model = _model_in(pieces)
         folder.mkdir(parents=True)
-        untrusted_archive.write(chosen, folder)
+        untrusted_archive.write(model, folder, CONTENTS)
 
 
 def _model_in(pieces: list[Piece]) -> list[Piece]:
     """The pieces below the one folder that has a config.json, named from there on."""
     names = {piece.name for piece in pieces}
-    tops = [name.removesuffix(NEEDED[0]) for name in names if f"/{name}".endswith(f"/{NEEDED[0]}")]
-    if not tops:
-        raise CheckpointError(
-            f"A model's folder with a {NEEDED[0]} was needed; there is none in this one. Choose "
-            "the folder that holds it."
-        )
+    tops = [name.removesuffix(CONFIG) for name in names if f"/{name}".endswith(f"/{CONFIG}")]
     top = min(tops, key=len)
     if any(not other.startswith(top) for other in tops):
-        raise CheckpointError("One model was needed; there are several. Import one at a time.")
-    if top + NEEDED[1] not in names:
-        raise CheckpointError(f"The model needs its {NEEDED[1]}; there is none beside its config.")
+        raise CheckpointError("A model must come alone; there are several. Import one at a time.")
+    if top + TOKENIZER not in names:
+        raise CheckpointError(
+            f"The model needs its {TOKENIZER}; there is none beside its {CONFIG}. Add it."
+        )
     if not any(name.startswith(top) and name.endswith(".safetensors") for name in names):
-        raise CheckpointError("The model needs weights (.safetensors); there are none in it.")
+        raise CheckpointError("The model needs weights (.safetensors); there are none. Add them.")
     return [
-        Piece(piece.name.removeprefix(top), piece.size, piece.open)
+        replace(piece, name=piece.name.removeprefix(top))
         for piece in pieces
         if piece.name.startswith(top)
     ]
@@ -128,7 +140,7 @@ def _open_once(folder: Path) -> None:
         CheckpointError: a file is damaged or foreign.
         ConfigError: the family has no counterpart here.
     """
-    if not {"architectures", "model_type"} & set(read_object(folder / NEEDED[0])):
+    if not {"architectures", "model_type"} & set(read_object(folder / CONFIG)):
         open_model(folder)
         return
     from interp.models.io.huggingface import load_huggingface
