@@ -1,0 +1,1 @@
+"""What a training run's folder tells, read without the trainer."""

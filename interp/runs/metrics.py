@@ -1,0 +1,84 @@
+"""What a run writes down of its losses: `metrics.jsonl`, one JSON object a line, and the losses of
+guessing, `baselines.json`. Read here by whoever looks at a run, while it goes on too."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from interp.core.errors import CheckpointError
+from interp.core.files import read_object
+
+METRICS, BASELINES = "metrics.jsonl", "baselines.json"
+UNIT = "_nats_per_token"
+
+
+def read_metrics(
+    path: Path | str, kind: str | None = None, *, whole: bool = False
+) -> list[dict[str, Any]]:
+    """The records of a `metrics.jsonl`; lines that a crash left half written are passed over.
+
+    Args:
+        path: the file; a missing one has no records.
+        kind: only records of this kind.
+        whole: refuse a file in which more than the last line cannot be read.
+    Raises:
+        CheckpointError: `whole`, and the file is damaged.
+    """
+    path = Path(path)
+    if not path.exists():
+        return []
+    records = [_parse(line) for line in _lines(path)]
+    if whole and None in records[:-1]:
+        raise CheckpointError(
+            f"Every line of {path} must be a JSON object with a step; line "
+            f"{records.index(None) + 1} is none. Copy the run's folder again, or resume the run, "
+            "which writes the file anew."
+        )
+    return [r for r in records if r is not None and kind in (None, r.get("kind"))]
+
+
+def read_baselines(folder: Path | str) -> dict[str, float]:
+    """The losses of guessing in a run's folder, nats a token, by name; empty when none is there.
+
+    Raises:
+        CheckpointError: the file is damaged.
+    """
+    path = Path(folder) / BASELINES
+    told = read_object(path) if path.exists() else {}
+    losses = {name.removesuffix(UNIT): told[name] for name in told if name.endswith(UNIT)}
+    for name, loss in losses.items():
+        if not is_number(loss):
+            raise CheckpointError(
+                f"{path} must tell a finite loss of every kind of guessing; {name} is {loss!r}. "
+                "Remove the file: the run makes it again when it is resumed."
+            )
+    return {name: float(loss) for name, loss in losses.items()}
+
+
+def is_number(value: object) -> bool:
+    """Whether a value from a file is a finite number.
+
+    Example:
+        >>> [is_number(value) for value in (1, 0.5, float("nan"), None, True, "1")]
+        [True, True, False, False, False, False]
+    """
+    fine = isinstance(value, int | float) and not isinstance(value, bool)
+    return fine and math.isfinite(value)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text("utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise CheckpointError(
+            f"The file {path} was needed; it cannot be read ({error.strerror}). Check the path."
+        ) from None
+
+
+def _parse(line: str) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) and type(record.get("step")) is int else None

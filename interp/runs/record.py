@@ -1,0 +1,120 @@
+"""What a run's folder tells of its size, its text and its loss, without opening a weight."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from interp.core.errors import CheckpointError, ConfigError, NotEnoughDataError
+from interp.core.files import read_object, safetensors_shapes
+from interp.runs.metrics import METRICS, is_number, read_metrics
+
+SWEEP = "sweep.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """A run.
+
+    Attributes:
+        name: its folder's.
+        parameters: of the model.
+        tokens: predicted tokens trained on; a token that came twice counts twice.
+        loss: the newest held-out loss, nats a token; nan where it is not finite.
+        floor: the world's exact entropy on the same tokens; nan where it is not known.
+        corpus: hash of the text.
+    """
+
+    name: str
+    parameters: int
+    tokens: int
+    loss: float
+    floor: float
+    corpus: str
+
+
+def read_runs(folders: Sequence[str | Path]) -> list[RunRecord]:
+    """The runs of these folders; a sweep's folder stands for all its finished runs.
+
+    Raises:
+        CheckpointError: a folder is no run or sweep, or its record is damaged.
+        NotEnoughDataError: a run has no held-out loss yet.
+        ConfigError: the runs read different text, so their losses cannot be compared.
+    """
+    places = [place for folder in folders for place in _runs_in(Path(folder))]
+    runs = [_read(place) for place in dict.fromkeys(path.resolve() for path in places)]
+    texts = {run.corpus for run in runs}
+    if len(texts) > 1:
+        raise ConfigError(
+            f"Losses can be compared on one text only; these {len(runs)} runs read {len(texts)} "
+            "different ones. Give the runs of one sweep."
+        )
+    return runs
+
+
+def record_of(folder: str | Path) -> Mapping[str, Any]:
+    """What a run was asked for: `recipe` and `corpus`; empty when nothing is on record."""
+    path = Path(folder) / "run.json"
+    return read_object(path) if path.exists() else {}
+
+
+def text_of(record: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """Hash of a run's corpus, and where its text came from; empty where the record does not say."""
+    corpus = record.get("corpus")
+    corpus = corpus if _is_dict(corpus) else {}
+    source = corpus.get("source")
+    return str(corpus.get("hash", "")), source if _is_dict(source) else {}
+
+
+def tokens_a_step(record: Mapping[str, Any]) -> int | None:
+    """Predicted tokens of an update; None where the record does not tell."""
+    recipe = record.get("recipe")
+    sizes = [recipe.get(name) for name in ("batch_size", "context")] if _is_dict(recipe) else []
+    known = len(sizes) == 2 and all(isinstance(size, int) and size > 0 for size in sizes)
+    return prod(sizes) if known else None
+
+
+def _runs_in(folder: Path) -> list[Path]:
+    if not (folder / SWEEP).exists():
+        return [folder]
+    records = sorted(folder.glob("*/run.json"))
+    return [path.parent for path in records if "model_hash" in read_object(path)]
+
+
+def _read(folder: Path) -> RunRecord:
+    record = read_object(folder / "run.json")
+    each, step = tokens_a_step(record), record.get("step")
+    if each is None or not isinstance(step, int):
+        raise CheckpointError(
+            f"{folder / 'run.json'} must tell the recipe and the step of a finished run; it does "
+            "not. Train it to its end, or leave it out."
+        )
+    last = _last_evaluation(folder)
+    shapes = safetensors_shapes(folder / "model.safetensors")
+    return RunRecord(
+        name=folder.name,
+        parameters=sum(map(prod, shapes.values())),
+        tokens=each * step,
+        loss=_number(last.get("loss_nats_per_token")),
+        floor=_number(last.get("floor_nats_per_token")),
+        corpus=text_of(record)[0],
+    )
+
+
+def _last_evaluation(folder: Path) -> Mapping[str, Any]:
+    told = read_metrics(folder / METRICS, "eval")
+    if not told:
+        raise NotEnoughDataError(
+            f"A run's held-out loss was needed; {folder} has measured none. Train it to its end."
+        )
+    return told[-1]
+
+
+def _number(value: Any) -> float:
+    return float(value) if is_number(value) else math.nan
+
+
+def _is_dict(value: object) -> bool:
+    return isinstance(value, Mapping)
