@@ -18,7 +18,7 @@ from interp.core.statistics.intervals import Interval, plain
 from interp.core.statistics.over_seeds import difference_over_seeds, mean_over_seeds
 from interp.results.provenance import provenance
 from interp.results.result import Result
-from interp.runs.curriculum import Course, common_steps, course_of, group_of
+from interp.runs.curriculum import CurriculumRecord, common_steps, curriculum_record, group_of
 from interp.worlds.world import World
 
 LOSS, ANSWERS, TOKENS = "loss_nats_per_token", "answers", "tokens_to_threshold"
@@ -34,18 +34,18 @@ class Curriculum(Result):
         runs: names of the runs.
         groups: the group of each run; runs of one group differ in the seed alone.
         baseline: the group that the others are compared with.
-        steps: of the checkpoints, the same in every run.
-        tokens: that every run had been trained on by then.
-        levels: easiest first.
-        kinds: of questions of the hardest level; empty where the world asks none.
-        questions: how many of each kind.
-        loss: on held-out stories, nats per token.
+        steps: the checkpoints' training steps, the same in every run.
+        tokens: how many tokens every run had been trained on at each step.
+        levels: the world's levels, easiest first.
+        kinds: kinds of questions of the hardest level; empty where the world asks none.
+        questions: how many questions of each kind.
+        loss: loss on held-out stories, nats per token.
         floor: the least that any model could pay on each level; nan where it is not known.
         accuracy: share of whole answers that are right.
-        shares: of the rows of the update that ended in the checkpoint; those of the first update at
-            step 0; nan where the record does not tell.
+        shares: each level's share of the rows of the update that ended in the checkpoint; at step 0
+            that of the first update; nan where the record does not say.
         threshold: share of the way from the first loss to the floor, or of right answers.
-        n_stories: of each level.
+        n_stories: how many stories of each level.
     """
 
     runs: tuple[str, ...]
@@ -96,6 +96,7 @@ class Curriculum(Result):
         """
         if self.kinds:
             return self.accuracy.nanmean(-1)
+        # Without a known floor the way goes down to a loss of 0, which no run reaches.
         first, floor = self.loss[:, :1, -1], self.floor[-1].nan_to_num(0.0)
         return (first - self.loss[:, :, -1]) / (first - floor)
 
@@ -103,6 +104,7 @@ class Curriculum(Result):
     def tokens_to_threshold(self) -> Float[Tensor, " run"]:
         """Tokens at the first checkpoint whose score reaches the threshold; nan = never."""
         reached = self.score >= self.threshold
+        # argmax of 0s and 1s is the first 1, or 0 where there is none: `any` tells these apart.
         first = torch.tensor(self.tokens)[reached.int().argmax(1)].double()
         return torch.where(reached.any(1), first, torch.nan)
 
@@ -113,14 +115,14 @@ class Curriculum(Result):
         The latter at the last of these checkpoints at which the level was still drawn; nan for
         levels that never came or never left.
         """
-        found = torch.full((len(self.runs), len(self.levels)), math.nan)
+        rises = torch.full((len(self.runs), len(self.levels)), math.nan)
         for run in range(len(self.runs)):
             for level in range(len(self.levels)):
-                drawn = torch.nonzero(self.shares[run, :, level] > 0).flatten()
-                if len(drawn) and drawn[-1] < len(self.steps) - 1:
+                in_mixture = torch.nonzero(self.shares[run, :, level] > 0).flatten()
+                if len(in_mixture) and in_mixture[-1] < len(self.steps) - 1:
                     losses = self.loss[run, :, level]
-                    found[run, level] = losses[-1] - losses[drawn[-1]]
-        return found
+                    rises[run, level] = losses[-1] - losses[in_mixture[-1]]
+        return rises
 
     def last(self, group: str, quantity: str = LOSS) -> Interval:
         """A group's mean at the end, over its runs.
@@ -137,13 +139,18 @@ class Curriculum(Result):
         return difference_over_seeds(final[self.members(group)], final[self.members(self.baseline)])
 
     def verdict(self, group: str, quantity: str = LOSS) -> str:
-        """`better`, `worse`, `no effect shown`, or `too few seeds` for any of these."""
-        found = self.difference(group, quantity)
-        if math.isnan(found.low):
+        """`better`, `worse`, `no effect shown`, or `too few seeds` for any of these.
+
+        An effect counts as shown where the 95 % interval of the difference leaves 0 out: Welch's
+        test at the 5 % level.
+        """
+        difference = self.difference(group, quantity)
+        if math.isnan(difference.low):
             return "too few seeds"
-        if 0.0 in found:
+        if 0.0 in difference:
             return "no effect shown"
-        return "better" if (found.value > 0) == (quantity == ANSWERS) else "worse"
+        # More right answers are better; a larger loss, or more tokens to the threshold, are not.
+        return "better" if (difference.value > 0) == (quantity == ANSWERS) else "worse"
 
     def _final(self, quantity: str) -> Float[Tensor, " run"]:
         if quantity == TOKENS:
@@ -151,10 +158,10 @@ class Curriculum(Result):
         return self.score[:, -1] if quantity == ANSWERS else self.loss[:, -1, -1]
 
     def finding(self) -> str:
-        told = "; ".join(self._group(name) for name in self.names)
+        groups = "; ".join(self._group(name) for name in self.names)
         compared = "".join(f" {self._compared(name)}" for name in self.names[1:])
         return (
-            f"After {self.tokens[-1] / 1e6:.2f} M tokens, on {self.levels[-1]}: {told}."
+            f"After {self.tokens[-1] / 1e6:.2f} M tokens, on {self.levels[-1]}: {groups}."
             f"{compared or ' One group, so nothing to compare it with.'}"
         )
 
@@ -166,13 +173,12 @@ class Curriculum(Result):
         )
 
     def _compared(self, name: str) -> str:
-        asked = [LOSS, ANSWERS] if self.kinds else [LOSS]
-        words = {LOSS: "loss", ANSWERS: "answers"}
-        told = ", ".join(
+        words = {LOSS: "loss", ANSWERS: "answers"} if self.kinds else {LOSS: "loss"}
+        verdicts = ", ".join(
             f"{words[q]} {_signed(self.difference(name, q))}: {self.verdict(name, q)}"
-            for q in asked
+            for q in words
         )
-        return f"{name} against {self.baseline}: {told}."
+        return f"{name} against {self.baseline}: {verdicts}."
 
     def caption(self) -> str:
         return (
@@ -186,26 +192,26 @@ class Curriculum(Result):
         )
 
     def _thresholds(self) -> str:
-        told = []
+        parts = []
         for name in self.names:
-            found = self.tokens_to_threshold[self.members(name)]
-            reached = found[~found.isnan()]
+            tokens = self.tokens_to_threshold[self.members(name)]
+            reached = tokens[~tokens.isnan()]
             mean = f" after {float(reached.mean()) / 1e6:.2f} M tokens" if len(reached) else ""
-            told.append(f"{name} {len(reached)} of {len(found)} runs{mean}")
+            parts.append(f"{name} {len(reached)} of {len(tokens)} runs{mean}")
         what = "of the answers right" if self.kinds else "of the way to the floor"
-        return f"Reached {self.threshold:.0%} {what}: {'; '.join(told)}."
+        return f"Reached {self.threshold:.0%} {what}: {'; '.join(parts)}."
 
     def _forgotten(self) -> str:
-        told = []
+        parts = []
         for name in self.names:
-            found = self.forgetting[self.members(name)]
-            if not found.isnan().all():
-                level = int(found.nanmean(0).nan_to_num(-math.inf).argmax())
-                mean = float(found[:, level].nanmean())
-                told.append(f"{name} {mean:+.2f} nats/token on {self.levels[level]}")
-        if not told:
+            rises = self.forgetting[self.members(name)]
+            if not rises.isnan().all():
+                level = int(rises.nanmean(0).nan_to_num(-math.inf).argmax())
+                mean = float(rises[:, level].nanmean())
+                parts.append(f"{name} {mean:+.2f} nats/token on {self.levels[level]}")
+        if not parts:
             return "No level left the mixture, so none could be forgotten."
-        return f"Loss since a level left the mixture, where it rose most: {'; '.join(told)}."
+        return f"Loss since a level left the mixture, where it rose most: {'; '.join(parts)}."
 
 
 def curriculum(
@@ -251,23 +257,23 @@ def curriculum(
     """
     call = dict(locals())
     everyone = [model, *runs]
-    courses = [course_of(each) for each in everyone]
-    groups = _groups(courses, labels)
+    records = [curriculum_record(each) for each in everyone]
+    groups = _groups(records, labels)
     baseline = _baseline(groups, baseline)
-    steps = common_steps(courses, max(checkpoints, 2))
+    steps = common_steps(records, max(checkpoints, 2))
     levels = tuple(levels) or tuple(world.levels)
     evaluation = level_evaluation(world, levels, n_stories, seed)
-    losses, answers = _measured(courses, steps, evaluation)
+    losses, answers = _measured(records, steps, evaluation)
     shares = [
-        [[course.share(max(step - 1, 0), level) for level in levels] for step in steps]
-        for course in courses
+        [[record.share(max(step - 1, 0), level) for level in levels] for step in steps]
+        for record in records
     ]
     return Curriculum(
-        runs=tuple(course.name for course in courses),
+        runs=tuple(record.name for record in records),
         groups=groups,
         baseline=baseline,
         steps=steps,
-        tokens=tuple(step * courses[0].tokens_a_step for step in steps),
+        tokens=tuple(step * records[0].tokens_a_step for step in steps),
         levels=levels,
         kinds=tuple(evaluation.kinds),
         questions=tuple(len(own) for own in evaluation.kinds.values()),
@@ -282,32 +288,32 @@ def curriculum(
 
 
 def _measured(
-    courses: Sequence[Course], steps: Sequence[int], evaluation: LevelEvaluation
+    records: Sequence[CurriculumRecord], steps: Sequence[int], evaluation: LevelEvaluation
 ) -> tuple[Float[Tensor, "run step level"], Float[Tensor, "run step kind"]]:
     """Every checkpoint of every run, one in memory at a time."""
     losses, answers = [], []
-    for i, course in enumerate(courses):
+    for i, record in enumerate(records):
         for j, step in enumerate(steps):
             report_progress(
-                f"{course.name}, step {step:,}", i * len(steps) + j, len(courses) * len(steps)
+                f"{record.name}, step {step:,}", i * len(steps) + j, len(records) * len(steps)
             )
-            loss, right = evaluation.measure(course.history[step])
+            loss, right = evaluation.measure(record.history[step])
             losses.append(loss)
             answers.append(right)
-    shape = len(courses), len(steps)
+    shape = len(records), len(steps)
     return (
         torch.stack(losses).view(*shape, len(evaluation.stories)),
         torch.stack(answers).view(*shape, len(evaluation.kinds)),
     )
 
 
-def _groups(courses: Sequence[Course], labels: Sequence[str]) -> tuple[str, ...]:
+def _groups(records: Sequence[CurriculumRecord], labels: Sequence[str]) -> tuple[str, ...]:
     if not labels:
-        return tuple(group_of(course.name) for course in courses)
-    if len(labels) != len(courses):
+        return tuple(group_of(record.name) for record in records)
+    if len(labels) != len(records):
         raise ConfigError(
-            f"One label a run was needed, the model's first: {len(courses)} runs, {len(labels)} "
-            "labels. Give as many, or none."
+            f"Curriculum needs one label a run, the model's first; got {len(labels)} labels for "
+            f"{len(records)} runs. Give as many, or none."
         )
     return tuple(labels)
 
@@ -318,7 +324,7 @@ def _baseline(groups: Sequence[str], baseline: str) -> str:
     return baseline or groups[0]
 
 
-def _signed(found: Interval) -> str:
-    if math.isnan(found.low):
-        return f"{found.value:+.3f}"
-    return f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+def _signed(interval: Interval) -> str:
+    if math.isnan(interval.low):
+        return f"{interval.value:+.3f}"
+    return f"{interval.value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
