@@ -64,7 +64,7 @@ class Column(NamedTuple):
     kept_mass: Float[Tensor, "batch"]
     top_ids: Int[Tensor, "batch k"]
     top_probability: Float[Tensor, "batch k"]
-    top_drawn: Float[Tensor, "batch k"]
+    top_sampling_probability: Float[Tensor, "batch k"]
 
 
 def uniforms(seed: int | Sequence[int], batch: int, steps: int) -> Float[Tensor, "batch steps"]:
@@ -94,14 +94,17 @@ def _stream(seed: int, row: int) -> np.random.Generator:
 
 
 class SampledTokens(NamedTuple):
-    """One drawn column, before anything is said about it.
+    """The tokens sampled in one column, one a row, before anything is said about them.
 
     Attributes:
-        drawn: what it was drawn from; None when greedy.
+        logits: logits of the model, before penalty, temperature and cut-offs.
+        probabilities: the distribution that the tokens were sampled from; None when greedy.
+        token: ids of the sampled tokens.
+        kept_mass: share of the temperature-scaled probability that the cut-offs kept.
     """
 
     logits: Float[Tensor, "batch d_vocab"]
-    drawn: Float[Tensor, "batch d_vocab"] | None
+    probabilities: Float[Tensor, "batch d_vocab"] | None
     token: Int[Tensor, "batch 1"]
     kept_mass: Float[Tensor, "batch"]
 
@@ -133,13 +136,18 @@ def pick(
     if how.temperature == 0:
         token = scores.argmax(-1, keepdim=True)
         kept_mass = torch.ones_like(token[:, 0], dtype=logits.dtype)
-        drawn = None
+        probabilities = None
     else:
-        drawn, kept_mass = _distribution(scores / how.temperature, how)
-        sums = drawn.to(draws.dtype).cumsum(-1)
+        probabilities, kept_mass = _distribution(scores / how.temperature, how)
+        # In double precision: near 1, a float32 sum does not see probabilities below 6e-8.
+        sums = probabilities.to(draws.dtype).cumsum(-1)
+        # Inverse of the cumulative distribution F: the first id with F(id) > u has probability
+        # F(id) - F(id - 1) for u uniform in [0, 1). `right=True` makes it ">", so that an id of
+        # probability 0 is never hit, not even by u = 0. Rounding leaves F's last value a little off
+        # 1: u is stretched by it, and the clamp catches a product that rounds up to it.
         token = torch.searchsorted(sums, draws[:, None] * sums[:, -1:], right=True)
         token = token.clamp(max=logits.shape[-1] - 1)
-    return SampledTokens(logits, drawn, token, kept_mass)
+    return SampledTokens(logits, probabilities, token, kept_mass)
 
 
 def describe(picked: Sequence[SampledTokens], top: int) -> list[Column]:
@@ -147,24 +155,27 @@ def describe(picked: Sequence[SampledTokens], top: int) -> list[Column]:
     if not picked:
         return []
     fields = zip(*picked, strict=True)
-    logits, drawn, token, kept = (None if f[0] is None else torch.cat(f) for f in fields)
-    whole = _described(logits, drawn, token, kept, top)
+    logits, probabilities, token, kept = (None if f[0] is None else torch.cat(f) for f in fields)
+    whole = _described(logits, probabilities, token, kept, top)
     parts = zip(*(field.chunk(len(picked)) for field in whole), strict=True)
     return [Column(*part) for part in parts]
 
 
 def _described(
-    logits: Tensor, drawn: Tensor | None, token: Tensor, kept_mass: Tensor, top: int
+    logits: Tensor, probabilities: Tensor | None, token: Tensor, kept_mass: Tensor, top: int
 ) -> Column:
     log_probs = logits.log_softmax(-1)
     best, ids = log_probs.topk(min(top, logits.shape[-1]), -1)
     chosen = log_probs.gather(-1, token)
-    if drawn is None:
+    if probabilities is None:
         probability, entropy = torch.ones_like(chosen), torch.zeros_like(kept_mass)
-        top_drawn = (ids == token).to(best.dtype)
+        top_sampling_probability = (ids == token).to(best.dtype)
     else:
-        probability, top_drawn = drawn.gather(-1, token), drawn.gather(-1, ids)
-        entropy = torch.special.entr(drawn).sum(-1) / math.log(2)
+        probability, top_sampling_probability = (
+            probabilities.gather(-1, token),
+            probabilities.gather(-1, ids),
+        )
+        entropy = torch.special.entr(probabilities).sum(-1) / math.log(2)
     return Column(
         token=token[:, 0],
         probability=probability[:, 0],
@@ -174,11 +185,12 @@ def _described(
         kept_mass=kept_mass,
         top_ids=ids,
         top_probability=best.exp(),
-        top_drawn=top_drawn,
+        top_sampling_probability=top_sampling_probability,
     )
 
 
 def _penalized(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:
+    # Dividing would raise a negative logit, so that one is multiplied (Keskar et al. 2019's code).
     lowered = torch.where(logits < 0, logits * penalty, logits / penalty)
     return torch.where(seen, lowered, logits)
 
@@ -193,6 +205,7 @@ def _distribution(scores: Tensor, how: Sampling) -> tuple[Tensor, Tensor]:
     if how.top_k is not None:
         keep[:, how.top_k :] = False
     if how.top_p is not None:
+        # The mass before a token, not with it, so that the token that crosses top_p is kept too.
         keep &= ordered.cumsum(-1) - ordered < how.top_p
     if how.min_p is not None:
         keep &= ordered >= how.min_p * ordered[:, :1]
@@ -210,15 +223,15 @@ def to_steps(
     fields = [torch.stack(part, 1).tolist() for part in zip(*columns, strict=True)]
     rows = []
     for row, values in enumerate(zip(*fields, strict=True)):
-        drawn = [None] * len(columns)
+        row_draws = [None] * len(columns)
         if draws is not None:
-            drawn = draws[row, : len(columns)].tolist()
-        rows.append([_step(*each) for each in zip(drawn, *values, strict=True)])
+            row_draws = draws[row, : len(columns)].tolist()
+        rows.append([_step(*step) for step in zip(row_draws, *values, strict=True)])
     return rows
 
 
 def _step(draw: float | None, token: int, probability: float, log_prob: float, *rest) -> Step:
-    rank, entropy, kept_mass, ids, plain, drawn = rest
+    rank, entropy, kept_mass, ids, plain, sampled = rest
     return Step(
         token=token,
         probability=probability,
@@ -227,7 +240,7 @@ def _step(draw: float | None, token: int, probability: float, log_prob: float, *
         draw=draw,
         entropy_bits=entropy,
         kept_mass=kept_mass,
-        top=tuple(zip(ids, plain, drawn, strict=True)),
+        top=tuple(zip(ids, plain, sampled, strict=True)),
     )
 
 

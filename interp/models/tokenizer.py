@@ -159,11 +159,11 @@ class Tokenizer:
             TokenError: a word or character is not in the vocabulary.
         """
         try:
-            found = self.backend.encode_batch_fast(list(texts), add_special_tokens=False)
+            encodings = self.backend.encode_batch_fast(list(texts), add_special_tokens=False)
         except Exception:  # noqa: BLE001  (tokenizers raises nothing narrower)
             return [self.encode(text, bos=bos) for text in texts]
         first = self._begin(bos)
-        return [first + encoding.ids for encoding in found]
+        return [first + encoding.ids for encoding in encodings]
 
     def encode_with_spans(self, text: str, *, bos: bool = True) -> tuple[list[int], list[Span]]:
         """Token ids and the characters each one covers, whole even where it holds a part of one.
@@ -195,23 +195,25 @@ class Tokenizer:
         Raises:
             TokenError: an id is not in the vocabulary.
         """
-        found = [int(i) for i in ids]
-        if found and not 0 <= min(found) <= max(found) < self.d_vocab:
-            wrong = next(i for i in found if not 0 <= i < self.d_vocab)
+        numbers = [int(i) for i in ids]
+        if numbers and not 0 <= min(numbers) <= max(numbers) < self.d_vocab:
+            wrong = next(i for i in numbers if not 0 <= i < self.d_vocab)
             raise TokenError(
                 f"Ids must lie in 0 … {self.d_vocab - 1}; {wrong} came. Is the text from another "
                 "model's tokenizer?"
             )
         table = self.table
-        pieces = [table[i] for i in found]
-        begins = self._adds_first_space and found[:1] == [self.bos_token_id]
+        pieces = [table[i] for i in numbers]
+        begins = self._adds_first_space and numbers[:1] == [self.bos_token_id]
         return pieces[:1] + _without_first_space(pieces[1:]) if begins else pieces
 
     def display(self, ids: Sequence[int]) -> list[str]:
         """One printable string a token, for people only: never count or join these."""
         special = self._special
-        shown = zip(ids, self.pieces(ids), strict=True)
-        return [special.get(int(i)) or display_token(piece) for i, piece in shown]
+        return [
+            special.get(int(i)) or display_token(piece)
+            for i, piece in zip(ids, self.pieces(ids), strict=True)
+        ]
 
     @cached_property
     def table(self) -> list[bytes]:

@@ -220,8 +220,8 @@ class TransformerLensView(HookedRootModule):
         if isinstance(input, list):
             return [self.to_str_tokens(each, prepend_bos) for each in input]
         ids = self.to_tokens(input, prepend_bos)[0] if isinstance(input, str) else input
-        shown = zip(ids.flatten().tolist(), self._encoder.display(ids.flatten().tolist()))  # noqa: B905
-        return [self._encoder.decode([token]) or name for token, name in shown]
+        names = zip(ids.flatten().tolist(), self._encoder.display(ids.flatten().tolist()))  # noqa: B905
+        return [self._encoder.decode([token]) or name for token, name in names]
 
     def tokens_to_residual_directions(
         self, tokens: str | int | Int[Tensor, "..."]
@@ -365,7 +365,7 @@ def _is_hooked(point: HookPoint) -> bool:
 def _config(model: GPT) -> TransformerLensConfig:
     cfg = model.cfg
     kinds = {"learned": "standard", "rotary": "rotary", "none": "none"}
-    found = TransformerLensConfig(
+    config = TransformerLensConfig(
         d_model=cfg.d_model,
         d_head=cfg.d_head,
         n_layers=cfg.n_layers,
@@ -384,6 +384,6 @@ def _config(model: GPT) -> TransformerLensConfig:
         act_fn=cfg.act,
         dtype=model.embed.weight.dtype,
     )
-    found.use_hook_mlp_in = found.use_attn_in = False
-    found.model_name = model.name
-    return found
+    config.use_hook_mlp_in = config.use_attn_in = False
+    config.model_name = model.name
+    return config

@@ -172,7 +172,7 @@ def sweep(
     recipe: SweepRecipe | None = None,
     device: str = "auto",
     threads: int | None = None,
-    progress: Callable[[Point], ProgressCallback] = lambda point: lambda told: None,
+    progress: Callable[[Point], ProgressCallback] = lambda point: lambda progress: None,
     done: Callable[[Finished], None] = lambda finished: None,
 ) -> list[Finished]:
     """Train every run of a grid, one after the other; the same call goes on where it was stopped.
@@ -197,15 +197,15 @@ def sweep(
     folder.mkdir(parents=True, exist_ok=True)
     with run_lock(folder):
         _begin(folder, grid, recipe, corpus)
-        found = []
+        runs: list[Finished] = []
         for point, config in plan:
             place = folder / point.name
             if not _is_finished(place):
                 options = {"device": device, "threads": threads, "progress": progress(point)}
                 train(config, corpus.folder, place, **options)
-            found.append(_finished(point, place, config))
-            done(found[-1])
-    return found
+            runs.append(_finished(point, place, config))
+            done(runs[-1])
+    return runs
 
 
 def runs_of(folder: str | Path) -> list[Path]:

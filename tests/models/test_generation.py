@@ -1,4 +1,4 @@
-"""Continuing prompts: what is drawn, how it is told, when it ends."""
+"""Continuing prompts: what is sampled, how it is recorded, when it ends."""
 
 import itertools
 
@@ -52,14 +52,14 @@ def test_no_way_of_running_changes_the_tokens(family: str) -> None:
 
 
 def test_seeds_repeat_and_differ(tiny_model: GPT) -> None:
-    def drawn(seed: object) -> list[list[int]]:
+    def sampled(seed: object) -> list[list[int]]:
         return tiny_model.generate([PROMPT, PROMPT], seed=seed, max_new_tokens=12).tokens
 
-    assert drawn(1) == drawn(1) != drawn(2)
-    assert drawn(1)[0] != drawn(1)[1]
-    assert drawn([5, 5])[0] == drawn([5, 5])[1] == drawn(5)[0]
+    assert sampled(1) == sampled(1) != sampled(2)
+    assert sampled(1)[0] != sampled(1)[1]
+    assert sampled([5, 5])[0] == sampled([5, 5])[1] == sampled(5)[0]
     longer = tiny_model.generate(PROMPT, seed=5, max_new_tokens=16).tokens[0]
-    assert longer[:12] == drawn(5)[0]
+    assert longer[:12] == sampled(5)[0]
 
 
 def test_a_text_can_be_continued_as_if_it_had_never_been_left(any_model: GPT) -> None:
@@ -100,12 +100,12 @@ def test_every_step_tells_the_truth(tiny_model: GPT) -> None:
         mass = float(warm[kept].sum())
         assert step.kept_mass == pytest.approx(mass, abs=1e-4)
         assert step.probability == pytest.approx(float(warm[step.token]) / mass, abs=1e-4)
-        drawn = warm[kept] / mass
-        entropy = float(-(drawn * drawn.log2()).sum())
+        sampled = warm[kept] / mass
+        entropy = float(-(sampled * sampled.log2()).sum())
         assert step.entropy_bits == pytest.approx(entropy, abs=1e-3)
         assert {token for token, _, as_drawn in step.top if as_drawn > 0} == set(kept.tolist())
         assert step.top[0][0] == int(logits.argmax()) and len(step.top) == 29
-        below = float(torch.zeros(29).scatter(0, kept, drawn)[: step.token].sum())
+        below = float(torch.zeros(29).scatter(0, kept, sampled)[: step.token].sum())
         assert below - 1e-4 <= step.draw < below + step.probability + 1e-4
 
 
@@ -129,14 +129,14 @@ def test_cut_offs_keep_the_best_and_never_draw_the_rest(
     logits = torch.randn(16, 10, generator=torch.Generator().manual_seed(seed)) * 3
     how = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, top=10)
     column = choose(logits, how, uniforms(seed, 16, 1)[:, 0])
-    drawn = torch.zeros(16, 10).scatter(1, column.top_ids, column.top_drawn)
-    torch.testing.assert_close(drawn.sum(1), torch.ones(16))
-    assert (drawn.gather(1, column.token[:, None]) > 0).all()
-    counts = (drawn > 0).sum(1)
-    assert (drawn.argmax(1) == logits.argmax(1)).all()
+    sampled = torch.zeros(16, 10).scatter(1, column.top_ids, column.top_sampling_probability)
+    torch.testing.assert_close(sampled.sum(1), torch.ones(16))
+    assert (sampled.gather(1, column.token[:, None]) > 0).all()
+    counts = (sampled > 0).sum(1)
+    assert (sampled.argmax(1) == logits.argmax(1)).all()
     assert (counts <= (top_k or 10)).all()
-    worst_kept = logits.where(drawn > 0, torch.inf).min(1).values
-    best_cut = logits.where(drawn == 0, -torch.inf).max(1).values
+    worst_kept = logits.where(sampled > 0, torch.inf).min(1).values
+    best_cut = logits.where(sampled == 0, -torch.inf).max(1).values
     assert (worst_kept >= best_cut).all()
 
 

@@ -245,8 +245,8 @@ def _keys(name: str, table: Mapping[str, list[str]]) -> list[str]:
     layer = re.search(r"^blocks\.(\d+)\.", name)
     general = re.sub(r"^blocks\.\d+\.", "blocks.{}.", name)
     stem, _, leaf = general.rpartition(".")
-    found = table.get(general) or [f"{theirs}.{leaf}" for theirs in table[stem]]
-    return [key.format(layer[1]) if layer else key for key in found]
+    keys = table.get(general) or [f"{theirs}.{leaf}" for theirs in table[stem]]
+    return [key.format(layer[1]) if layer else key for key in keys]
 
 
 def _is_conv(name: str) -> bool:

@@ -44,25 +44,25 @@ def load_model(
         Traceback (most recent call last):
         interp.core.errors.CheckpointError: There is no no/such/model.gguf. Check the path.
     """
-    place, found = pick_device(device), find_model(source)
-    if found is not None and _is_ours(found):
-        model: Any = open_model(found, step).to(device=place, dtype=dtype)
-        model.history = _history(source, found, device, dtype)
+    place, path = pick_device(device), find_model(source)
+    if path is not None and _is_ours(path):
+        model: Any = open_model(path, step).to(device=place, dtype=dtype)
+        model.history = _history(source, path, device, dtype)
     elif step is not None:
         raise ConfigError(
             f"Only a run has steps; {source} is none. Leave `step` out, or name a run's folder."
         )
     else:
-        model = _foreign(source, found, place, dtype or torch.float32)
+        model = _foreign(source, path, place, dtype or torch.float32)
     model.source = str(source)
     return model
 
 
 def _history(
-    source: str | Path, found: Path, device: str | torch.device, dtype: torch.dtype | None
+    source: str | Path, path: Path, device: str | torch.device, dtype: torch.dtype | None
 ) -> History:
     """The run that a checkpoint belongs to, opened in the same way."""
-    folder = found.resolve()
+    folder = path.resolve()
     if folder.parent.name == "checkpoints":
         folder, source = folder.parents[1], str(folder.parents[1])
     record = folder / "run.json"
@@ -97,28 +97,28 @@ def _is_ours(path: Path) -> bool:
 
 
 def _foreign(
-    source: str | Path, found: Path | None, device: torch.device, dtype: torch.dtype
+    source: str | Path, path: Path | None, device: torch.device, dtype: torch.dtype
 ) -> LanguageModel:
-    if found is None:
+    if path is None:
         return _from_hub(source, device, dtype)
     from interp.models.io import huggingface
 
-    if found.is_file():
-        if found.suffix == ".gguf":
-            return huggingface.load_gguf(found, device=device, dtype=dtype)
-        refuse_pickle(found)
+    if path.is_file():
+        if path.suffix == ".gguf":
+            return huggingface.load_gguf(path, device=device, dtype=dtype)
+        refuse_pickle(path)
         raise CheckpointError(
-            f"A model's folder or a .gguf file was needed; {found} is neither. Give the folder."
+            f"A model's folder or a .gguf file was needed; {path} is neither. Give the folder."
         )
-    config = _config(found)
+    config = _config(path)
     if not {"architectures", "model_type"} & set(config):
-        return open_model(found)
-    if not list(found.glob("*.safetensors")):
-        for path in sorted(found.glob("*.bin")):
-            refuse_pickle(path)
+        return open_model(path)
+    if not list(path.glob("*.safetensors")):
+        for pickle in sorted(path.glob("*.bin")):
+            refuse_pickle(pickle)
     elif not _is_family(config):
-        return _bridge(str(found), device, dtype)
-    return huggingface.load_huggingface(found, device=device, dtype=dtype)
+        return _bridge(str(path), device, dtype)
+    return huggingface.load_huggingface(path, device=device, dtype=dtype)
 
 
 def _config(folder: Path) -> dict[str, Any]:

@@ -143,7 +143,7 @@ def write_ordered_corpus(
     difficulty: Difficulty,
     *,
     n_levels: int = 4,
-    told: str = "",
+    label: str = "",
 ) -> Corpus:
     """A corpus of the same documents whose levels are quantiles of a difficulty.
 
@@ -155,7 +155,7 @@ def write_ordered_corpus(
         folder: new.
         difficulty: `length`, `gap(…)`, `world_gap(…)`, `loss(…)` or `chance(…)`.
         n_levels: bins.
-        told: what to call the order in the record; the difficulty's name if empty.
+        label: what to call the order in the record; the difficulty's name if empty.
     Returns:
         The corpus, with the levels `bin-1` (the easiest) to `bin-n`.
     Raises:
@@ -176,7 +176,7 @@ def write_ordered_corpus(
                 name: pool.write(chosen, temporary / split / name)
                 for name, chosen in zip(level_names(n_levels), bins, strict=True)
             }
-        order = {"by": told or difficulty.__name__, "levels": n_levels, "of": corpus.hash}
+        order = {"by": label or difficulty.__name__, "levels": n_levels, "of": corpus.hash}
         write_manifest(temporary, corpus.tokenizer, parts, {**corpus.source, "order": order})
     return Corpus.open(folder)
 

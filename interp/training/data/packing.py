@@ -183,8 +183,8 @@ class _Places:
                 "Weights and floors need a tokenizer that keeps every byte of the text; this one "
                 "changes it. Train a tokenizer on the corpus (words, characters or bytes_bpe)."
             )
-        shown = np.where(np.isin(codes, _SPACES), len(codes), np.arange(len(codes)))
-        self._next_shown = np.minimum.accumulate(shown[::-1])[::-1]
+        visible = np.where(np.isin(codes, _SPACES), len(codes), np.arange(len(codes)))
+        self._next_visible = np.minimum.accumulate(visible[::-1])[::-1]
 
     def charge(self, marks: Sequence[SpanValues]) -> tuple[np.ndarray, np.ndarray]:
         """Nats per token, and the nats of each text's stopping."""
@@ -192,8 +192,8 @@ class _Places:
         stops = start == end
         stopping = np.bincount(document[stops], nats[stops], minlength=len(marks))
         start, end, nats = start[~stops], end[~stops], nats[~stops]
-        shown = self._next_shown[start] if len(start) else start
-        place = self._token_at(self._first_byte[np.where(shown < end, shown, start)])
+        visible = self._next_visible[start] if len(start) else start
+        place = self._token_at(self._first_byte[np.where(visible < end, visible, start)])
         charged = np.bincount(place, nats, minlength=self._n_tokens).astype(np.float64)
         return charged, stopping
 
@@ -209,9 +209,11 @@ class _Places:
         start, end, weight = (x[start < end] for x in (start, end, weight))
         first = self._token_at(self._first_byte[start])
         last = self._token_at(self._first_byte[end] - 1)
-        held = last - first + 1
-        within = np.arange(held.sum()) - np.repeat(np.cumsum(held) - held, held)
-        units[np.repeat(first, held) + within] = np.repeat(np.rint(weight * WEIGHT_UNITS), held)
+        lengths = last - first + 1
+        within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        units[np.repeat(first, lengths) + within] = np.repeat(
+            np.rint(weight * WEIGHT_UNITS), lengths
+        )
         return units
 
     def _flat(self, marks: Sequence[SpanValues]) -> tuple[np.ndarray, ...]:

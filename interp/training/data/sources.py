@@ -48,12 +48,14 @@ def write_world_corpus(
     levels = tuple(levels) or tuple(world.levels)
     counts = n_documents if isinstance(n_documents, Mapping) else dict.fromkeys(levels, n_documents)
 
-    def told(split: str, level: str) -> Iterator[CorpusDocument]:
+    def story_documents(split: str, level: str) -> Iterator[CorpusDocument]:
         n = counts[level] if split == "train" else n_held_out
         numbers = range(seed * 2**32, seed * 2**32 + n)
         return tell_documents(world, numbers, level=level, split=split)
 
-    documents = {split: {level: told(split, level) for level in levels} for split in splits}
+    documents = {
+        split: {level: story_documents(split, level) for level in levels} for split in splits
+    }
     if not isinstance(tokenizer, Tokenizer):
         documents = {s: {k: list(some) for k, some in d.items()} for s, d in documents.items()}
         texts = [d.text for parts in documents.values() for some in parts.values() for d in some]

@@ -109,14 +109,14 @@ def read_documents(source: str | Path, *, separator: str | None = "<|endoftext|>
         ConfigError: nothing is there.
         TokenError: a file is not UTF-8, or not JSON; says where.
     """
-    text, found = "", False
+    text, begun = "", False
     for path in text_files(source):
         for document in _file(path, separator, None):
-            if document.begins and found:
+            if document.begins and begun:
                 yield text
                 text = ""
-            text, found = text + document.text, True
-    if not found:
+            text, begun = text + document.text, True
+    if not begun:
         raise NotEnoughDataError(f"Text was needed; {source} is empty. Give a file with text.")
     yield text
 

@@ -87,8 +87,8 @@ class Job:
 
 def jobs_in(runs: Path) -> list[Job]:
     """Every job of a folder of runs, the newest turn first."""
-    found = [read_job(path.parent) for path in runs.glob(f"*/{_JOB}")]
-    return sorted((job for job in found if job), key=lambda job: job.turn, reverse=True)
+    jobs = (read_job(path.parent) for path in runs.glob(f"*/{_JOB}"))
+    return sorted((job for job in jobs if job), key=lambda job: job.turn, reverse=True)
 
 
 def read_job(folder: Path) -> Job | None:
@@ -140,12 +140,12 @@ def start(
         folder.mkdir()
     except FileExistsError:
         raise ConfigError(_taken(folder)) from None
-    told = list(arguments)
+    given = list(arguments)
     for file, content in (texts or {}).items():
         (folder / "text").mkdir(exist_ok=True)
         (folder / "text" / Path(file).name).write_bytes(content)
-        told = [*arguments, "--data", str(folder / "text")]
-    job = Job(folder=folder, arguments=tuple(told), wanted="run", turn=time.time_ns())
+        given = [*arguments, "--data", str(folder / "text")]
+    job = Job(folder=folder, arguments=tuple(given), wanted="run", turn=time.time_ns())
     with holding(job):
         _keep(job)
     wake(runs)
@@ -259,10 +259,10 @@ def _ended(exit_code: int | None) -> JobState:
 
 def _taken(folder: Path) -> str:
     job = read_job(folder)
-    told = f"is there already and {job.state}" if job else "is there already"
+    problem = f"is there already and {job.state}" if job else "is there already"
     return (
-        f"A new run needs a name of its own; {folder.name!r} {told}. Choose another name, or go on "
-        "with that run."
+        f"A new run needs a name of its own; {folder.name!r} {problem}. Choose another name, or "
+        "go on with that run."
     )
 
 

@@ -30,8 +30,8 @@ def birth(pid: int) -> str | None:
 
 def _by_proc(pid: int) -> str | None:
     try:
-        told = Path(f"/proc/{pid}/stat").read_text("utf-8", errors="replace")
-        fields = told.rpartition(")")[2].split()
+        record = Path(f"/proc/{pid}/stat").read_text("utf-8", errors="replace")
+        fields = record.rpartition(")")[2].split()
         return None if fields[_STATE] in "ZX" else f"{_BOOT.read_text().strip()} {fields[_START]}"
     except OSError:
         return None
@@ -39,8 +39,8 @@ def _by_proc(pid: int) -> str | None:
 
 def _by_ps(pid: int) -> str | None:
     asked = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
-    told = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split()
-    return None if not told or told[0].startswith("Z") else " ".join(told[1:])
+    fields = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split()
+    return None if not fields or fields[0].startswith("Z") else " ".join(fields[1:])
 
 
 def python(module: str, *arguments: object) -> list[str]:

@@ -64,5 +64,5 @@ def written(model: GPT, seed: int) -> str:
     start = getattr(model.tokenizer, "bos_token_id", None)
     n_tokens = min(N_TOKENS, model.cfg.n_ctx - 1)
     prompt = [[start or 0]]
-    told = model.generate(prompt, max_new_tokens=n_tokens, temperature=TEMPERATURE, seed=seed)
-    return told.texts[0]
+    generation = model.generate(prompt, max_new_tokens=n_tokens, temperature=TEMPERATURE, seed=seed)
+    return generation.texts[0]

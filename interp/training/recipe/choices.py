@@ -60,11 +60,13 @@ class TrainingPlan:
 
     def arguments(self) -> list[str]:
         """Of `interp train`, without where own text is and where the run goes."""
-        told = [f"--world={self.world}"] if self.world else [f"--tokenizer={self.tokenizer}"]
-        told += [f"--preset={self.preset}", f"--seed={self.seed}"]
-        told += [f"--documents={self.documents}"] if self.world and self.documents else []
-        told += [f"--threads={self.threads}"] if self.threads else []
-        return told + [f"--set={name}={json.dumps(value)}" for name, value in self._given().items()]
+        options = [f"--world={self.world}"] if self.world else [f"--tokenizer={self.tokenizer}"]
+        options += [f"--preset={self.preset}", f"--seed={self.seed}"]
+        options += [f"--documents={self.documents}"] if self.world and self.documents else []
+        options += [f"--threads={self.threads}"] if self.threads else []
+        return options + [
+            f"--set={name}={json.dumps(value)}" for name, value in self._given().items()
+        ]
 
     def n_documents(self) -> int:
         """How many documents the world will be asked to tell; 0 for own text."""

@@ -135,7 +135,7 @@ def sorted_source(source: TextSource, order: str, world_name: str | None) -> Tex
     def write(folder: Path) -> "Corpus":
         unsorted = folder.with_name(f"{folder.name}-unsorted")
         try:
-            return write_ordered_corpus(source.write(unsorted), folder, difficulty, told=order)
+            return write_ordered_corpus(source.write(unsorted), folder, difficulty, label=order)
         finally:
             shutil.rmtree(unsorted, ignore_errors=True)
 
@@ -160,7 +160,7 @@ def paced_config(
 
     if "stages" in given:
         raise ConfigError(
-            "A curriculum is either named or told stage by stage; both came. Leave out "
+            "A curriculum is either named or given stage by stage; got both. Leave out "
             "--curriculum or the setting `stages`."
         )
     pacing, order = named(name)
