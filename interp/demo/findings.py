@@ -56,14 +56,12 @@ class Finding:
     """A section of the report.
 
     Attributes:
-        name: of its folder below `results/`.
         title: the question that it answers.
         comment: what to look at.
-        instrument: name of the instrument that answers it.
+        instrument: name of the instrument that answers it, and of its folder below `results/`.
         arguments: of the instrument, by name; the model is given to it by the job.
     """
 
-    name: str
     title: str
     comment: str
     instrument: str
@@ -86,7 +84,6 @@ def _of_the_whole_world(world: World, size: Size) -> list[Finding]:
     texts = [world.sample(number, split="held_out").text for number in range(size.n_texts)]
     return [
         Finding(
-            name="comprehension",
             title="Does it answer questions about stories that it never saw?",
             comment="Beside each kind of question stands what each shortcut would score.",
             instrument="comprehension",
@@ -98,7 +95,6 @@ def _of_the_whole_world(world: World, size: Size) -> list[Finding]:
             },
         ),
         Finding(
-            name="watch",
             title="How did it learn this, step by step?",
             comment="A panel a measure; dashed: its control, dotted: a fresh model.",
             instrument="checkpoint_metrics",
@@ -110,7 +106,6 @@ def _of_the_whole_world(world: World, size: Size) -> list[Finding]:
             },
         ),
         Finding(
-            name="probe",
             title=f"Where in the model can a person's {VARIABLE} be read?",
             comment="A probe counts only as far as it lies above its controls.",
             instrument="probe",
@@ -122,7 +117,6 @@ def _of_the_whole_world(world: World, size: Size) -> list[Finding]:
             },
         ),
         Finding(
-            name="fidelity",
             title="Does it hold a more faithful map of its world as it predicts better?",
             comment="A dot is a checkpoint; the loss falls to the right, the colour is the step.",
             instrument="fidelity",
@@ -135,7 +129,6 @@ def _of_the_whole_world(world: World, size: Size) -> list[Finding]:
             },
         ),
         Finding(
-            name="steering",
             title=f"Can it be made to write '{MOOD}' more often, and at what price?",
             comment="Gain and damage against the dose, with a band of random directions.",
             instrument="steering",
@@ -148,7 +141,6 @@ def _of_the_whole_world(world: World, size: Size) -> list[Finding]:
             },
         ),
         Finding(
-            name="heads",
             title="What does each attention head do?",
             comment="Scores on random tokens said twice, and what the loss does without the head.",
             instrument="heads",
@@ -160,21 +152,18 @@ def _of_the_whole_world(world: World, size: Size) -> list[Finding]:
 def _of_one_story(world: World, text: str, prompt: str, answer: str) -> list[Finding]:
     return [
         Finding(
-            name="logit_lens",
             title="At which layer does the answer to a question appear?",
             comment=f"The first held-out question that the last place does not answer: {prompt}",
             instrument="logit_lens",
             arguments={"prompt": prompt, "targets": [answer]},
         ),
         Finding(
-            name="attention",
             title="Where does each head look in the same story?",
             comment="Attention weights: where a head read, not why the model answered.",
             instrument="attention",
             arguments={"prompt": prompt},
         ),
         Finding(
-            name="surprise",
             title="Which words of the story surprise it more than they must?",
             comment="Loss, the world's exact floor, and the difference, token by token.",
             instrument="surprise",

@@ -71,9 +71,9 @@ def run_demo(
     for finding in findings(load_world(world_name), size):
         result = result_of_call(before, finding.instrument, finding.arguments)
         if result is None:
-            with ledger.stage(finding.name), display.busy(finding.name):
+            with ledger.stage(finding.instrument), display.busy(finding.instrument):
                 result = _measured(finding, model, places.results)
-        display.say(f"{finding.name}  {result}")
+        display.say(f"{finding.instrument}  {result}")
         made.append((finding, result))
     with ledger.stage("report"), display.busy("report"):
         write_report(model, made, places.report)
@@ -82,7 +82,7 @@ def run_demo(
 
 def _measured(finding: Finding, model: GPT, folder: Path) -> Result:
     result = get_instrument(finding.instrument).function(model, **finding.arguments)
-    result.save(folder / finding.name)
+    result.save(folder / finding.instrument)
     return result
 
 

@@ -15,6 +15,7 @@ from interp.worlds import load_world
 SMALL = dataclasses.replace(QUICK, steps=3, n_documents=60)
 SECTIONS = {
     "attention",
+    "checkpoint_metrics",
     "comprehension",
     "fidelity",
     "heads",
@@ -22,7 +23,6 @@ SECTIONS = {
     "probe",
     "steering",
     "surprise",
-    "watch",
 }
 
 
