@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.methods.checkpoints.change_points import Change, Joints, drawn_curves
+from interp.methods.checkpoints.change_points import ChangePoints, PiecewiseFit, resampled_curves
 from interp.methods.checkpoints.measure_scores import TAILS, Curve
 from interp.methods.checkpoints.over_checkpoints import Timeline
 from interp.methods.measures import get_measure
@@ -22,13 +22,27 @@ RULE = (
     "side where the curve began."
 )
 LEAST_EXPLAINED = 0.5
+# Widths are differences of log(1 + step): a difference of logarithms is a factor of steps.
 SUDDEN = math.log(4)
 FACTOR = math.log(2)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Appearance:
-    """One curve of one run; steps are steps, not logarithms."""
+class EmergenceTest:
+    """Whether one curve of one run changed for the better, and when.
+
+    Attributes:
+        curve: the curve that is tested.
+        fitted: the piecewise-linear fit's values at the checkpoints.
+        when: step halfway through the change, and its interval's ends.
+        onset: step at which the change begins.
+        end: step at which the change is over.
+        change: level after less level before, and its interval's ends.
+        explained: share of the curve's variation that the fit explains.
+        control: the shuffled control at the last checkpoint; nan without one.
+        untrained: the better of the first checkpoint and a fresh model.
+        verdict: APPEARED, WENT, ABSENT or CONTROLLED.
+    """
 
     curve: Curve
     fitted: Float[Tensor, " step"]
@@ -42,26 +56,28 @@ class Appearance:
     verdict: str
 
 
-def of_curve(line: Timeline, label: str, joints: Joints, n_boot: int, seed: int) -> Appearance:
+def emergence_test(
+    timeline: Timeline, label: str, change_points: ChangePoints, n_boot: int, seed: int
+) -> EmergenceTest:
     """The fit of a curve with its intervals and verdict."""
-    curve = next(each for each in line.curves if each.label == label)
+    curve = next(each for each in timeline.curves if each.label == label)
     measure = get_measure(curve.measure)
+    # Times `sign`, larger is better whatever the measure: all comparisons below are made so.
     sign = -1.0 if measure.better == "low" else 1.0
-    best, draws = fits(curve, joints, n_boot, seed)
+    best, resampled = fit_resamples(curve, change_points, n_boot, seed)
     middle = float(best.middle[0])
-    low, high = _ends(draws.middle)
-    below, above = joints.around(middle)
-    rise = (draws.after - draws.before).sort().values
-    change = (float(best.after[0] - best.before[0]), *_ends(rise))
-    fresh = line.untrained.get(label, float(curve.values[0]))
+    low, high = _ends(resampled.middle)
+    below, above = change_points.neighbours(middle)
+    change = (float(best.after[0] - best.before[0]), *_ends(resampled.after - resampled.before))
+    fresh = timeline.untrained.get(label, float(curve.values[0]))
     untrained = max(sign * float(curve.values[0]), sign * fresh) * sign
     shuffled = measure.control in ("shuffled answers", "shuffled labels")
     control = float(curve.controls[-1]) if shuffled else float("nan")
     least = sign * _last(curve, sign, seed, measure.is_share)
     explained = float(best.explained[0])
-    return Appearance(
+    return EmergenceTest(
         curve=curve,
-        fitted=joints.fitted(best)[0],
+        fitted=change_points.fitted(best)[0],
         when=tuple(math.expm1(x) for x in (middle, min(low, below), max(high, above))),
         onset=math.expm1(float(best.onset[0])),
         end=math.expm1(float(best.end[0])),
@@ -69,6 +85,8 @@ def of_curve(line: Timeline, label: str, joints: Joints, n_boot: int, seed: int)
         explained=explained,
         control=control,
         untrained=untrained,
+        # Intervals of the change alone would call any drift an emergence: it must also explain the
+        # curve, end beyond both baselines with its worse end, and still be there at the end.
         verdict=_verdict(
             grew=min(sign * change[1], sign * change[2]) > 0 and explained >= LEAST_EXPLAINED,
             over_untrained=least > sign * untrained,
@@ -78,31 +96,36 @@ def of_curve(line: Timeline, label: str, joints: Joints, n_boot: int, seed: int)
     )
 
 
-def fits(curve: Curve, joints: Joints, n_boot: int, seed: int) -> tuple[Change, Change]:
+def fit_resamples(
+    curve: Curve, change_points: ChangePoints, n_boot: int, seed: int
+) -> tuple[PiecewiseFit, PiecewiseFit]:
     """The fit of the curve itself, and of curves as they might have come."""
     values = curve.values
-    best = joints.fit(values[None])
+    best = change_points.fit(values[None])
     resampled = curve.resampled(seed, n_boot) if curve.n >= 2 else None
-    drawn = drawn_curves(values, joints.fitted(best)[0], resampled, n_boot, seed)
-    return best, joints.fit(drawn)
+    curves = resampled_curves(values, change_points.fitted(best)[0], resampled, n_boot, seed)
+    return best, change_points.fit(curves)
 
 
-def jump(line: Timeline, kind: str, joints: Joints, n_boot: int, seed: int) -> str:
+def jump_verdict(
+    timeline: Timeline, kind: str, change_points: ChangePoints, n_boot: int, seed: int
+) -> str:
     """What log-probability says of accuracy's jump: `metric`, `model`, `unclear` or `none`.
 
     Accuracy jumps where it appeared while the steps grew less than fourfold. The jump is the
     metric's where log-probability, less a wrong answer's, took at least twice that span (in factors
     of steps) with the whole interval of the difference; the model's where it did not.
     """
-    found = of_curve(line, f"accuracy: {kind}", joints, n_boot, seed)
-    if found.verdict != APPEARED:
+    test = emergence_test(timeline, f"accuracy: {kind}", change_points, n_boot, seed)
+    if test.verdict != APPEARED:
         return "none"
-    accuracy, drawn = fits(found.curve, joints, n_boot, seed)
+    accuracy, own = fit_resamples(test.curve, change_points, n_boot, seed)
     if float(accuracy.width[0]) > SUDDEN:
         return "none"
-    log_prob = next(each for each in line.curves if each.label == f"log_prob: {kind}")
-    _, other = fits(_margin(log_prob), joints, n_boot, seed)
-    low, high = _ends(other.width - drawn.width)
+    log_prob = next(each for each in timeline.curves if each.label == f"log_prob: {kind}")
+    _, other = fit_resamples(_margin(log_prob), change_points, n_boot, seed)
+    # One seed draws the same stories for both curves, so the difference of widths is paired.
+    low, high = _ends(other.width - own.width)
     if low > FACTOR:
         return "metric"
     return "model" if high <= FACTOR else "unclear"
@@ -119,44 +142,48 @@ def _margin(curve: Curve) -> Curve:
     )
 
 
-def fields(found: Sequence[Sequence[Appearance]], joints: Joints) -> dict:
+def fields(tests: Sequence[Sequence[EmergenceTest]], change_points: ChangePoints) -> dict:
     """The fields of the result that hold one entry a run and curve."""
     rows = {
-        name: torch.tensor([[getattr(each, name) for each in run] for run in found])
+        name: torch.tensor([[getattr(test, name) for test in run] for run in tests])
         for name in ("when", "onset", "end", "change", "explained", "control", "untrained")
     }
-    about = [get_measure(each.curve.measure) for each in found[0]]
+    measures = [get_measure(test.curve.measure) for test in tests[0]]
     return rows | {
-        "measures": tuple(each.curve.measure for each in found[0]),
-        "units": tuple(each.unit for each in about),
-        "better": tuple(each.better for each in about),
-        "values": torch.stack([torch.stack([e.curve.values for e in run]) for run in found]),
-        "fitted": torch.stack([torch.stack([e.fitted for e in run]) for run in found]),
-        "verdicts": tuple(tuple(each.verdict for each in run) for run in found),
+        "measures": tuple(test.curve.measure for test in tests[0]),
+        "units": tuple(measure.unit for measure in measures),
+        "better": tuple(measure.better for measure in measures),
+        "values": torch.stack([torch.stack([t.curve.values for t in run]) for run in tests]),
+        "fitted": torch.stack([torch.stack([t.fitted for t in run]) for run in tests]),
+        "verdicts": tuple(tuple(test.verdict for test in run) for run in tests),
         "typical": torch.tensor(
-            [_typical([run[i] for run in found], joints) for i in range(len(about))]
+            [_typical([run[i] for run in tests], change_points) for i in range(len(measures))]
         ),
     }
 
 
-def _typical(found: Sequence[Appearance], joints: Joints) -> tuple[float, float, float]:
+def _typical(
+    tests: Sequence[EmergenceTest], change_points: ChangePoints
+) -> tuple[float, float, float]:
     """The step over the runs in which it appeared; nan where it did in none.
 
     Never finer than the gap between the checkpoints around it, and inside the run.
     """
-    there = [each.when for each in found if each.verdict == APPEARED]
-    if len(there) < 2:
-        return there[0] if there else (float("nan"),) * 3
-    logs = torch.tensor([math.log1p(when[0]) for when in there], dtype=torch.float64)
+    whens = [test.when for test in tests if test.verdict == APPEARED]
+    if len(whens) < 2:
+        return whens[0] if whens else (float("nan"),) * 3
+    # Checkpoints lie evenly over log step, and runs scatter by factors: means are taken of logs.
+    logs = torch.tensor([math.log1p(when[0]) for when in whens], dtype=torch.float64)
     mean = float(logs.mean())
     low, high = float(logs.min()), float(logs.max())
-    if len(there) > 2:
+    if len(whens) > 2:
         from scipy.special import stdtrit
 
-        reach = float(stdtrit(len(there) - 1, TAILS[1]) * logs.std() / math.sqrt(len(there)))
+        reach = float(stdtrit(len(whens) - 1, TAILS[1]) * logs.std() / math.sqrt(len(whens)))
         low, high = mean - reach, mean + reach
-    below, above = joints.around(mean)
-    low, high = max(min(low, below), float(joints.x[0])), min(max(high, above), float(joints.x[-1]))
+    below, above = change_points.neighbours(mean)
+    low = max(min(low, below), float(change_points.x[0]))
+    high = min(max(high, above), float(change_points.x[-1]))
     return math.expm1(mean), math.expm1(low), math.expm1(high)
 
 
@@ -175,6 +202,6 @@ def _verdict(*, grew: bool, over_untrained: bool, over_control: bool, stayed: bo
     return APPEARED if over_control else CONTROLLED
 
 
-def _ends(drawn: Float[Tensor, " boot"]) -> tuple[float, float]:
-    low, high = torch.quantile(drawn, torch.tensor(TAILS, dtype=drawn.dtype)).tolist()
+def _ends(resampled: Float[Tensor, " boot"]) -> tuple[float, float]:
+    low, high = torch.quantile(resampled, torch.tensor(TAILS, dtype=resampled.dtype)).tolist()
     return low, high

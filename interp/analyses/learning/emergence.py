@@ -1,4 +1,20 @@
-"""What appeared when, over several runs, and which of the jumps is only the metric's."""
+"""What appeared when, over several runs, and which of the jumps is only the metric's.
+
+A curve is fitted by least squares as flat, straight over log(1 + step), flat; both joints are
+searched on a grid. A jump of accuracy is the metric's where log-probability, less that of a wrong
+answer of the same kind, took at least twice as long. One change a curve: of two it gives the
+larger, or their span.
+
+Control: the run's first checkpoint and a fresh model of the same config, and, at the last
+checkpoint, another story's answers or shuffled labels. A change counts only beyond all of them,
+with its whole interval for the better, and where the fit explains half of the curve's variation.
+
+Units: steps; changes in the curve's own unit. Intervals draw stories and the fit's residuals anew
+and are never narrower than the gap between the checkpoints around the change. Over three runs or
+more: a t interval over runs, on log step; over two, their range.
+
+    interp run emergence --model runs/seed-0 --world stories --runs runs/seed-1 --csv when.csv
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,10 +23,16 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.analyses.learning import _emergence_test as appearance
+from interp.analyses.learning._emergence_test import (
+    APPEARED,
+    RULE,
+    emergence_test,
+    fields,
+    jump_verdict,
+)
 from interp.core.errors import ConfigError
 from interp.core.protocols import LanguageModel
-from interp.methods.checkpoints.change_points import Joints
+from interp.methods.checkpoints.change_points import ChangePoints
 from interp.methods.checkpoints.over_checkpoints import Settings, timeline
 from interp.results.provenance import provenance
 from interp.results.result import Result
@@ -32,26 +54,26 @@ class Emergence(Result):
 
     Attributes:
         runs: names of the runs.
-        steps: of the checkpoints that all runs have.
+        steps: the training steps of the checkpoints that all runs have.
         curves: names of the curves: `accuracy: place` ….
         measures: each curve's measure.
-        units: of each curve.
-        better: `high` or `low`.
+        units: each curve's unit.
+        better: `high` or `low`: the better side of each curve.
         values: the curves themselves.
-        fitted: flat, straight over log step, flat: the least-squares fit.
+        fitted: the least-squares fit: flat, straight over log step, flat.
         when: step halfway through the change; bound = value, low, high (95 %; never narrower than
             the gap between the checkpoints around it).
         onset: step at which the change begins.
-        end: step at which it is over.
+        end: step at which the change is over.
         change: level after less level before, in the curve's unit.
         explained: share of the curve's variation that the fit explains.
         control: the shuffled control at the last checkpoint; nan without one.
-        untrained: the better of the first checkpoint and a fresh model.
+        untrained: the better of each curve's first checkpoint and its value in a fresh model.
         verdicts: `appeared`, `came and went`, `did not appear`, `no better than its control`.
-        typical: step over the runs in which it appeared: geometric mean, with a t interval from
-            three runs on, else the range.
-        jumps: for each kind of question and run: `metric`, `model`, `unclear` or `none`.
-        kinds: of question, in the order of `jumps`.
+        typical: each curve's step over the runs in which it appeared: geometric mean, with a t
+            interval from three runs on, else the range.
+        jumps: for each run and kind of question: `metric`, `model`, `unclear` or `none`.
+        kinds: the kinds of question, in the order of `jumps`.
     """
 
     runs: tuple[str, ...]
@@ -106,8 +128,8 @@ class Emergence(Result):
         )
 
     def appeared_in(self, curve: int) -> int:
-        """In how many runs."""
-        return sum(of_run[curve] == appearance.APPEARED for of_run in self.verdicts)
+        """In how many runs a curve appeared, by the curve's number."""
+        return sum(of_run[curve] == APPEARED for of_run in self.verdicts)
 
     def finding(self) -> str:
         n, counts = len(self.runs), [self.appeared_in(i) for i in range(len(self.curves))]
@@ -115,8 +137,8 @@ class Emergence(Result):
             (i for i, count in enumerate(counts) if count == n),
             key=lambda i: float(self.typical[i, 0]),
         )
-        told = ", ".join(f"{self.curves[i]} {self._step(i)}" for i in order[:4])
-        first = f" (first: {told})" if told else ""
+        earliest = ", ".join(f"{self.curves[i]} {self._step(i)}" for i in order[:4])
+        first = f" (first: {earliest})" if earliest else ""
         some = sum(0 < count < n for count in counts)
         in_some = f", {some} in some of them" if some else ""
         return (
@@ -133,8 +155,8 @@ class Emergence(Result):
         return (
             f"{self.finding()} A curve is fitted, by least squares, as flat, straight over "
             "log(1 + step), flat; `when` is halfway. Intervals, 95 %: stories and the fit's "
-            "residuals drawn anew, and at least the gap between the checkpoints around it; over "
-            f"three runs or more, a t interval over runs, else their range. {appearance.RULE} "
+            "residuals resampled, and at least the gap between the checkpoints around it; over "
+            f"three runs or more, a t interval over runs, else their range. {RULE} "
             f"{self._jumps()} The method places one change a curve: of two changes it tells the "
             "larger or their span."
         )
@@ -144,10 +166,10 @@ class Emergence(Result):
         counts = {
             verdict: sum(of_run.count(verdict) for of_run in self.jumps) for verdict in METRIC_WORDS
         }
-        told = "; ".join(f"{METRIC_WORDS[name]}: {n}" for name, n in counts.items() if n)
-        return (
-            f"Accuracy beside log-probability, kinds of question by runs: {told}." if told else ""
-        )
+        summary = "; ".join(f"{METRIC_WORDS[name]}: {n}" for name, n in counts.items() if n)
+        if not summary:
+            return ""
+        return f"Accuracy beside log-probability, kinds of question by runs: {summary}."
 
 
 def emergence(
@@ -182,7 +204,7 @@ def emergence(
         n_sequences: random tokens said twice, for the heads.
         level: of the world's difficulty.
         n_boot: draws of stories and residuals behind an interval.
-        seed: of everything that is drawn.
+        seed: of everything that is sampled.
     Returns:
         Emergence: steps with intervals and verdicts, a run and curve each.
     Raises:
@@ -198,20 +220,20 @@ def emergence(
     call = dict(locals())
     models = [model, *runs]
     shared = _shared(models, steps)
-    joints = Joints(shared)
+    change_points = ChangePoints(shared)
     settings = Settings(
         measures=_measures(models[0], world, measures, texts, n_probed), texts=texts, steps=shared,
         n_stories=n_stories, n_probed=n_probed, n_sequences=n_sequences, level=level, seed=seed,
     )  # fmt: skip
-    lines = [timeline(each, world, settings) for each in models]
-    labels: ClassVar = [
+    timelines = [timeline(each, world, settings) for each in models]
+    labels = [
         label
-        for label in (curve.label for curve in lines[0].curves)
-        if all(label in {c.label for c in line.curves} for line in lines)
+        for label in (curve.label for curve in timelines[0].curves)
+        if all(label in {c.label for c in run.curves} for run in timelines)
     ]
-    found = [
-        [appearance.of_curve(line, label, joints, n_boot, seed) for label in labels]
-        for line in lines
+    tests = [
+        [emergence_test(run, label, change_points, n_boot, seed) for label in labels]
+        for run in timelines
     ]
     kinds = [name.partition(": ")[2] for name in labels if name.startswith("accuracy: ")]
     kinds = [kind for kind in kinds if f"log_prob: {kind}" in labels]
@@ -219,10 +241,10 @@ def emergence(
         runs=_names(models),
         steps=shared,
         curves=tuple(labels),
-        **appearance.fields(found, joints),
+        **fields(tests, change_points),
         jumps=tuple(
-            tuple(appearance.jump(line, kind, joints, n_boot, seed) for kind in kinds)
-            for line in lines
+            tuple(jump_verdict(run, kind, change_points, n_boot, seed) for kind in kinds)
+            for run in timelines
         ),
         kinds=tuple(kinds),
         provenance=provenance(emergence, call, hooks=("pattern", "resid_post")),

@@ -1,6 +1,7 @@
 """When a curve changed: flat, then a straight rise or fall over log step, then flat again.
 
-The two joints are the onset and the end of the change; halfway between them is when it happened.
+The two change points are the onset and the end of the change; halfway between them is when it
+happened.
 """
 
 from dataclasses import dataclass
@@ -17,16 +18,16 @@ GRID = 41
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
-    """The best fit to each of several curves over the same steps.
+class PiecewiseFit:
+    """The best piecewise-linear fit to each of several curves over the same steps.
 
     Attributes:
-        onset: where it begins, in log(1 + step).
-        end: where it is over.
-        before: level before.
-        after: level after.
-        error: squared residuals, summed.
-        flat_error: the same about the mean, with no change at all.
+        onset: where the change begins, in log(1 + step).
+        end: where the change is over, in log(1 + step).
+        before: the level before the change.
+        after: the level after the change.
+        error: sum of the fit's squared residuals.
+        flat_error: sum of the squared residuals about the mean, with no change at all.
     """
 
     onset: Float[Tensor, " boot"]
@@ -53,20 +54,20 @@ class Change:
         return torch.where(self.flat_error > 1e-24, share, 0.0)
 
 
-class Joints:
-    """Every pair of joints on a grid, ready to be fitted to curves over these steps.
+class ChangePoints:
+    """Every pair of change points on a grid, ready to be fitted to curves over these steps.
 
     Args:
-        steps: of the checkpoints, five or more, rising.
+        steps: the checkpoints' training steps, five or more, rising.
     Raises:
-        NotEnoughDataError: fewer: a change cannot be told from its neighbours.
+        NotEnoughDataError: under five steps: a change cannot be told from its neighbours.
     """
 
     def __init__(self, steps: tuple[int, ...]) -> None:
         if len(steps) < FEWEST:
             raise NotEnoughDataError(
-                f"A change point needs {FEWEST} checkpoints or more; {len(steps)} came. Open a "
-                "run that kept more, or name more steps."
+                f"A change point needs {FEWEST} checkpoints or more; got {len(steps)}. Open a run "
+                "that kept more, or name more steps."
             )
         self.x = torch.log1p(torch.tensor(steps, dtype=torch.float64))
 
@@ -84,18 +85,23 @@ class Joints:
         onset, end = self.pairs[:, :1], self.pairs[:, 1:]
         return ((self.x - onset) / (end - onset)).clamp(0, 1)
 
-    def fit(self, curves: Float[Tensor, "boot step"]) -> Change:
-        """The least-squares fit: for given joints the two levels are a straight-line regression.
+    def fit(self, curves: Float[Tensor, "boot step"]) -> PiecewiseFit:
+        """The least-squares fit: for given change points the two levels are a linear regression.
 
         Source:
             Hudson 1966, "Fitting segmented curves whose join points have to be estimated"; the
-            joints are searched on a grid, as Lerman 1980 does.
+            change points are searched on a grid, as Lerman 1980 does.
         """
+        # For one pair of change points the fit is before + rise * ramp: regression on one variable.
+        # With both sides centred, rise = <curve, ramp> / <ramp, ramp>, and the squared error falls
+        # by <curve, ramp>^2 / <ramp, ramp> from that of the mean. The best pair is the one with the
+        # largest fall: one product of matrices tries all pairs on all curves.
         ramps = self.ramps - self.ramps.mean(1, keepdim=True)
         mean = curves.mean(1, keepdim=True)
         centred = curves - mean
         spread = (ramps**2).sum(1)
         product = centred @ ramps.T
+        # A ramp between two neighbouring steps is flat at all steps: then nothing is fitted.
         gain = torch.where(spread > 1e-12, product**2 / spread.clamp_min(1e-12), -1.0)
         best = gain.argmax(1)
         rows = torch.arange(len(curves))
@@ -104,22 +110,22 @@ class Joints:
         flat = (centred**2).sum(1)
         # A jump between two checkpoints fits equally well all over the gap: take its middle.
         equal = (gain >= gain[rows, best, None] - 1e-9 * flat[:, None]).double()
-        joints = equal @ self.pairs / equal.sum(1, keepdim=True)
-        return Change(
-            onset=joints[:, 0],
-            end=joints[:, 1],
+        middle = equal @ self.pairs / equal.sum(1, keepdim=True)
+        return PiecewiseFit(
+            onset=middle[:, 0],
+            end=middle[:, 1],
             before=before,
             after=before + rise,
             error=(flat - gain[rows, best]).clamp_min(0),
             flat_error=flat,
         )
 
-    def fitted(self, change: Change) -> Float[Tensor, "boot step"]:
+    def fitted(self, change: PiecewiseFit) -> Float[Tensor, "boot step"]:
         """The fits' own values at the checkpoints."""
         ramp = ((self.x - change.onset[:, None]) / change.width[:, None]).clamp(0, 1)
         return change.before[:, None] + ramp * (change.after - change.before)[:, None]
 
-    def around(self, middle: float) -> tuple[float, float]:
+    def neighbours(self, middle: float) -> tuple[float, float]:
         """The checkpoints on either side, in log(1 + step): no fit can know it better."""
         below = self.x[self.x <= middle + 1e-9]
         above = self.x[self.x >= middle - 1e-9]
@@ -132,23 +138,23 @@ class Joints:
         return low, high
 
 
-def drawn_curves(
+def resampled_curves(
     values: Float[Tensor, " step"],
     fitted: Float[Tensor, " step"],
     resampled: Float[Tensor, "boot step"] | None,
     n_boot: int,
     seed: int,
 ) -> Float[Tensor, "boot step"]:
-    """Curves as they might have come: stories drawn anew, and the fit's residuals drawn anew.
+    """Curves as they might have come: stories resampled, and the fit's residuals resampled.
 
     Residuals carry what stories do not: checkpoints that lie off any such curve.
 
     Args:
         values: the curve.
-        fitted: its fit.
-        resampled: the curve of each draw of stories; None where no story moves it.
-        n_boot: draws.
-        seed: of the residuals.
+        fitted: the fit's values on the same steps.
+        resampled: the curve of each resample of stories; None where no story moves it.
+        n_boot: how many resamples.
+        seed: the seed of the residuals.
     Source:
         Efron & Tibshirani 1993, "An Introduction to the Bootstrap", chapter 9 (residuals).
     """
@@ -156,7 +162,8 @@ def drawn_curves(
     residuals = values - fitted
     chosen = torch.randint(0, len(values), (n_boot, len(values)), generator=generator)
     noise = residuals[chosen]
-    moved = torch.zeros(n_boot, len(values), dtype=torch.float64)
+    shift = torch.zeros(n_boot, len(values), dtype=torch.float64)
     if resampled is not None:
-        moved = (resampled - values).nan_to_num()
-    return fitted + moved + noise
+        shift = (resampled - values).nan_to_num()
+    # Two sources of error, added: which stories were read, and how this run strays from the fit.
+    return fitted + shift + noise

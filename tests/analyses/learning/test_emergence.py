@@ -5,10 +5,17 @@ import math
 import pytest
 import torch
 
-from interp.analyses.learning import _emergence_test as appearance
+from interp.analyses.learning._emergence_test import (
+    ABSENT,
+    APPEARED,
+    CONTROLLED,
+    WENT,
+    emergence_test,
+    jump_verdict,
+)
 from interp.analyses.learning.emergence import Emergence, emergence
 from interp.core.errors import ConfigError, NotEnoughDataError
-from interp.methods.checkpoints.change_points import Joints, drawn_curves
+from interp.methods.checkpoints.change_points import ChangePoints, resampled_curves
 from interp.methods.checkpoints.measure_scores import Curve
 from interp.methods.checkpoints.over_checkpoints import Timeline
 from interp.plots.learning.emergence import order
@@ -35,7 +42,7 @@ def curve(measure: str, values: torch.Tensor, *, n: int = 40, control=0.0, name=
     )  # fmt: skip
 
 
-def line(*curves: Curve) -> Timeline:
+def timeline(*curves: Curve) -> Timeline:
     return Timeline(steps=MANY, curves=curves, untrained={}, measured=0)
 
 
@@ -45,8 +52,8 @@ def test_a_known_change_is_found(onset, end, noise):
     generator = torch.Generator().manual_seed(int(onset))
     values = 0.1 + 0.8 * ramp(onset, end)
     values += noise * torch.randn(len(MANY), generator=generator, dtype=torch.float64)
-    joints = Joints(MANY)
-    best = joints.fit(values[None])
+    change_points = ChangePoints(MANY)
+    best = change_points.fit(values[None])
     middle = (math.log1p(onset) + math.log1p(end)) / 2
     gap = math.log(2)  # checkpoints double
     assert abs(float(best.middle[0]) - middle) < gap / 2
@@ -56,12 +63,12 @@ def test_a_known_change_is_found(onset, end, noise):
 
 def test_the_fit_is_the_best_of_all_pairs():
     values = torch.randn(3, len(MANY), generator=torch.Generator().manual_seed(1)).double()
-    joints = Joints(MANY)
-    best = joints.fit(values)
-    again = ((values - joints.fitted(best)) ** 2).sum(1)
+    change_points = ChangePoints(MANY)
+    best = change_points.fit(values)
+    again = ((values - change_points.fitted(best)) ** 2).sum(1)
     assert torch.allclose(again, best.error, atol=1e-9)
-    for onset, end in joints.pairs[::97]:
-        shape = ((joints.x - onset) / (end - onset)).clamp(0, 1)
+    for onset, end in change_points.pairs[::97]:
+        shape = ((change_points.x - onset) / (end - onset)).clamp(0, 1)
         design = torch.stack([torch.ones_like(shape), shape], 1)
         solved = torch.linalg.lstsq(design, values.T, driver="gelsd").solution
         error = ((values.T - design @ solved) ** 2).sum(0)
@@ -69,53 +76,53 @@ def test_the_fit_is_the_best_of_all_pairs():
 
 
 def test_the_interval_holds_the_truth_and_is_no_finer_than_the_checkpoints():
-    found = appearance.of_curve(
-        line(curve("accuracy", ramp(60, 70))), "accuracy: place", Joints(MANY), 200, 0
+    result = emergence_test(
+        timeline(curve("accuracy", ramp(60, 70))), "accuracy: place", ChangePoints(MANY), 200, 0
     )
-    value, low, high = found.when
+    value, low, high = result.when
     assert low <= 64 <= high and low < value < high
     assert high / low >= 1.9
-    assert found.verdict == appearance.APPEARED
+    assert result.verdict == APPEARED
 
 
 def test_noise_did_not_appear():
     generator = torch.Generator().manual_seed(3)
     values = 0.2 + 0.02 * torch.randn(len(MANY), generator=generator, dtype=torch.float64)
-    found = appearance.of_curve(
-        line(curve("accuracy", values)), "accuracy: place", Joints(MANY), 200, 0
+    result = emergence_test(
+        timeline(curve("accuracy", values)), "accuracy: place", ChangePoints(MANY), 200, 0
     )
-    assert found.verdict == appearance.ABSENT
+    assert result.verdict == ABSENT
 
 
 def test_getting_worse_is_no_appearing():
-    told = line(curve("accuracy", 0.9 - 0.8 * ramp(8, 64)), curve("loss", 0.1 + ramp(8, 64)))
+    run = timeline(curve("accuracy", 0.9 - 0.8 * ramp(8, 64)), curve("loss", 0.1 + ramp(8, 64)))
     for label in ("accuracy: place", "loss: place"):
-        found = appearance.of_curve(told, label, Joints(MANY), 200, 0)
-        assert found.verdict == appearance.ABSENT
+        result = emergence_test(run, label, ChangePoints(MANY), 200, 0)
+        assert result.verdict == ABSENT
 
 
 def test_what_its_control_does_too_is_not_counted():
-    told = line(curve("accuracy", 0.5 * ramp(8, 64), control=0.8))
-    found = appearance.of_curve(told, "accuracy: place", Joints(MANY), 200, 0)
-    assert found.verdict == appearance.CONTROLLED
+    run = timeline(curve("accuracy", 0.5 * ramp(8, 64), control=0.8))
+    result = emergence_test(run, "accuracy: place", ChangePoints(MANY), 200, 0)
+    assert result.verdict == CONTROLLED
 
 
 def test_a_fresh_model_that_can_do_it_is_a_control_too():
-    told = Timeline(
+    run = Timeline(
         steps=MANY, curves=(curve("accuracy", 0.5 * ramp(8, 64)),),
         untrained={"accuracy: place": 0.9}, measured=0,
     )  # fmt: skip
-    found = appearance.of_curve(told, "accuracy: place", Joints(MANY), 200, 0)
-    assert found.verdict == appearance.ABSENT
+    result = emergence_test(run, "accuracy: place", ChangePoints(MANY), 200, 0)
+    assert result.verdict == ABSENT
 
 
 def test_a_jump_of_accuracy_alone_is_the_metrics():
     sudden, slow = ramp(256, 512), -5 + 5 * ramp(2, 2048)
-    joints = Joints(MANY)
-    metric = line(curve("accuracy", sudden), curve("log_prob", slow, control=-5.0))
-    model = line(curve("accuracy", sudden), curve("log_prob", -5 + 5 * sudden, control=-5.0))
-    none = line(curve("accuracy", ramp(2, 2048)), curve("log_prob", slow, control=-5.0))
-    jumps = [appearance.jump(told, "place", joints, 200, 0) for told in (metric, model, none)]
+    change_points = ChangePoints(MANY)
+    metric = timeline(curve("accuracy", sudden), curve("log_prob", slow, control=-5.0))
+    model = timeline(curve("accuracy", sudden), curve("log_prob", -5 + 5 * sudden, control=-5.0))
+    none = timeline(curve("accuracy", ramp(2, 2048)), curve("log_prob", slow, control=-5.0))
+    jumps = [jump_verdict(run, "place", change_points, 200, 0) for run in (metric, model, none)]
     assert jumps == ["metric", "model", "none"]
 
 
@@ -123,23 +130,23 @@ def test_learning_the_form_of_an_answer_is_no_smooth_rise():
     """Every answer of the kind gains early; only the right one gains at the jump."""
     form, sudden = 3 * ramp(1, 64), ramp(256, 512)
     right, wrong = -5 + form + 2 * sudden, -5 + form
-    told = curve("log_prob", right)
-    told = Curve(
-        measure="log_prob", name="place", part=told.part, whole=told.whole,
-        control=wrong[:, None].expand_as(told.part).clone(),
+    run = curve("log_prob", right)
+    run = Curve(
+        measure="log_prob", name="place", part=run.part, whole=run.whole,
+        control=wrong[:, None].expand_as(run.part).clone(),
     )  # fmt: skip
-    both = line(curve("accuracy", sudden), told)
-    assert appearance.jump(both, "place", Joints(MANY), 200, 0) == "model"
+    both = timeline(curve("accuracy", sudden), run)
+    assert jump_verdict(both, "place", ChangePoints(MANY), 200, 0) == "model"
 
 
 def test_draws_centre_on_the_fit():
     values = ramp(8, 64)
-    drawn = drawn_curves(values + 0.1, values, None, 50, 0)
-    assert torch.allclose(drawn, (values + 0.1).expand(50, -1))
+    curves = resampled_curves(values + 0.1, values, None, 50, 0)
+    assert torch.allclose(curves, (values + 0.1).expand(50, -1))
 
 
 @pytest.fixture(scope="module")
-def found() -> Emergence:
+def result() -> Emergence:
     measures = ["loss", "accuracy", "log_prob", "probe_accuracy"]
     return emergence(
         growing_model(), WORLD, runs=[growing_model(1)], measures=measures, n_stories=24,
@@ -148,45 +155,45 @@ def found() -> Emergence:
 
 
 @pytest.mark.slow
-def test_two_runs_are_told_apart_and_together(found):
-    assert found.runs == ("tiny 0", "tiny 1") and found.steps == STEPS
-    loss = found.curves.index("loss")
-    assert found.appeared_in(loss) == 2
-    value, low, high = found.typical[loss].tolist()
+def test_two_runs_are_told_apart_and_together(result):
+    assert result.runs == ("tiny 0", "tiny 1") and result.steps == STEPS
+    loss = result.curves.index("loss")
+    assert result.appeared_in(loss) == 2
+    value, low, high = result.typical[loss].tolist()
     assert 0 < low <= value <= high <= STEPS[-1]
 
 
 @pytest.mark.slow
-def test_who_learned_the_form_but_not_the_answer_is_no_better_than_the_control(found):
-    at = found.curves.index("log_prob: place")
-    assert bool((found.change[:, at, 1] > 1).all())  # nats: the form was learned
-    assert [of_run[at] for of_run in found.verdicts] == [appearance.CONTROLLED] * 2
-    assert found.jumps == (("none", "none"),) * 2
+def test_who_learned_the_form_but_not_the_answer_is_no_better_than_the_control(result):
+    at = result.curves.index("log_prob: place")
+    assert bool((result.change[:, at, 1] > 1).all())  # nats: the form was learned
+    assert [of_run[at] for of_run in result.verdicts] == [CONTROLLED] * 2
+    assert result.jumps == (("none", "none"),) * 2
 
 
 @pytest.mark.slow
-def test_the_table_names_the_controls(found):
-    table = found.frame()
-    assert len(table) == 2 * len(found.curves)
+def test_the_table_names_the_controls(result):
+    table = result.frame()
+    assert len(table) == 2 * len(result.curves)
     here = table[table.curve == "probe_accuracy: place"]
     assert bool((here.shuffled < 1).all()) and bool((here.untrained < 1).all())
-    assert set(table.verdict) <= {appearance.APPEARED, appearance.ABSENT, appearance.CONTROLLED}
-    assert "n = 2 runs" in found.finding() and found.finding() in found.caption()
+    assert set(table.verdict) <= {APPEARED, ABSENT, CONTROLLED}
+    assert "n = 2 runs" in result.finding() and result.finding() in result.caption()
 
 
 @pytest.mark.slow
-def test_every_view_is_drawn(found):
-    drawn = found.figure()
-    assert len(drawn.layout.yaxis.ticktext) == len(found.curves) == len(order(found))
-    assert "accuracy: place" in [n.text for n in found.figure(view="answers").layout.annotations]
-    assert len(found.figure(view="curves").layout.annotations) >= len(found.curves)
+def test_every_view_is_drawn(result):
+    figure = result.figure()
+    assert len(figure.layout.yaxis.ticktext) == len(result.curves) == len(order(result))
+    assert "accuracy: place" in [n.text for n in result.figure(view="answers").layout.annotations]
+    assert len(result.figure(view="curves").layout.annotations) >= len(result.curves)
     with pytest.raises(ConfigError, match="view is"):
-        found.figure(view="table")
+        result.figure(view="table")
 
 
 @pytest.mark.slow
-def test_it_is_saved_and_read_again(found, tmp_path):
-    assert Emergence.load(found.save(tmp_path / "emergence")) == found
+def test_it_is_saved_and_read_again(result, tmp_path):
+    assert Emergence.load(result.save(tmp_path / "emergence")) == result
 
 
 def test_what_has_no_better_side_cannot_appear():
@@ -199,11 +206,11 @@ def test_what_has_no_better_side_cannot_appear():
 def test_what_comes_and_goes_did_not_stay():
     values = 0.9 * ramp(4, 16)
     values[-1] = 0.2
-    told = line(curve("accuracy", values))
-    found = appearance.of_curve(told, "accuracy: place", Joints(MANY), 200, 0)
-    assert found.verdict == appearance.WENT
+    run = timeline(curve("accuracy", values))
+    result = emergence_test(run, "accuracy: place", ChangePoints(MANY), 200, 0)
+    assert result.verdict == WENT
 
 
 def test_a_jump_between_two_checkpoints_is_put_in_the_middle_of_the_gap():
-    best = Joints(MANY).fit(ramp(256, 512)[None])
+    best = ChangePoints(MANY).fit(ramp(256, 512)[None])
     assert float(best.middle[0]) == pytest.approx((math.log1p(256) + math.log1p(512)) / 2, abs=0.1)
