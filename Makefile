@@ -15,7 +15,7 @@ READY := $(VENV)/.installed
 PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
 	-n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
-.PHONY: demo test quick lint clean
+.PHONY: demo test quick docs lint clean
 
 demo: $(READY)
 	$(BIN)/python -m interp demo $(ARGS)
@@ -25,6 +25,9 @@ test: $(READY)
 
 quick: $(READY)
 	$(PYTEST) -m "not slow and not browser and not reference" --ignore=tests/reference $(ARGS)
+
+docs: $(READY)
+	$(BIN)/python docs/instruments.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -172,7 +172,8 @@ def _long(blocks: Mapping[str, "pd.DataFrame"]) -> "pd.DataFrame":
     ]
     whole = pd.concat(parts, ignore_index=True)
     places = dict.fromkeys(name for block in blocks.values() for name in _places(block))
-    whole = whole[["quantity", *places, *(name for name in (*NUMBERS, "n") if name in whole)]]
+    rest = [name for name in (*NUMBERS, "n") if name in whole]
+    whole = whole.reindex(columns=["quantity", *places, *rest])
     empty = [name for name in whole if name not in NUMBERS]
     whole[empty] = whole[empty].astype(object).where(whole[empty].notna(), None)
     return whole

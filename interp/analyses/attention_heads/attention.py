@@ -1,4 +1,17 @@
-"""Where each head looks on one prompt, and how much it writes from there."""
+"""Where each head looks on one prompt, and how much it writes from there.
+
+`view="written"` of the figure multiplies each weight by the norm of what the head writes from that
+position, |v W_O|: a large weight on a position with a small value moves nothing.
+
+Control: mean entropy, distance, and weight on the first token, the token before and the token
+itself, of each head and of untrained models of the same config. Weights say where a head read, not
+why the model answered: for that see the ablations of `head_ablation` and `heads`.
+
+Units: weights in [0, 1], each query's sum to one; entropy in bits; distance in tokens.
+
+    interp run attention --prompt "It is a sunny morning. Anna is in the garden."
+        --html attention.html
+"""
 
 import math
 from collections.abc import Sequence
@@ -103,7 +116,7 @@ def attention(
     Raises:
         TokenError: the prompt cannot be read.
     Example:
-        >>> attention(model, "The cat sat on the mat").pattern.sum(-1)  # doctest: +SKIP
+        >>> attention(model, "It is a rainy night. Ben is in the").pattern.sum(-1)  # doctest: +SKIP
     Source:
         Kobayashi et al. 2020, "Attention is Not Only a Weight: Analyzing Transformers with Vector
         Norms", for the weighted view.
@@ -128,7 +141,7 @@ def attention(
 
 
 def _patterns(model: LanguageModel, tokens: Tensor) -> Float[Tensor, "layer head query key"]:
-    run = model.run(tokens, cache=["pattern"])
+    run = model.run(tokens, cache=["pattern"], logits=False)
     return run.stack("pattern")[:, 0].float()
 
 

@@ -1,8 +1,18 @@
 """What each head does for one answer: how much its loss grows when the head is taken away.
 
 Its question is who matters for one answer of one prompt, fast enough to ask while reading; `heads`
-asks what each head is for, over many texts. Both replace a head by the same mean
-(`_head_ablation.later_sums`), of their own text.
+asks what each head is for, over many texts. Both replace a head by its mean in the same way, each
+over its own text.
+
+Control: the same answer in untrained models of the same config, and the top token after the same
+words in random order: a head that matters there as much is not about this text. Heads that do the
+same job hide each other, so a change near zero is no proof of uselessness.
+
+Units: nats of loss, ablated - clean: a head that helps the answer is above zero. n = one prompt, so
+there is no interval.
+
+    interp run head_ablation
+        --prompt "It is a sunny morning. Anna is in the garden. Where is Anna?" --csv ablation.csv
 """
 
 from dataclasses import dataclass
@@ -17,12 +27,14 @@ from interp.analyses.attention_heads._head_ablation import later_sums
 from interp.core.edits import Ablate
 from interp.core.errors import ConfigError, NotEnoughDataError
 from interp.core.protocols import LanguageModel, Prompt
+from interp.core.surprisal import surprisal
+from interp.methods.batches import rows_at_once
 from interp.methods.prompts import displayed, one_row, single_tokens
 from interp.methods.untrained import untrained_twins
 from interp.results.provenance import provenance
 from interp.results.result import Result
 
-MOST_LOGITS = 2**26
+MOST_VALUES = 2**26
 Kind = Literal["mean", "zero"]
 
 
@@ -115,7 +127,7 @@ def head_ablation(
         NotEnoughDataError: the prompt has one token only.
         ConfigError: an unknown kind of ablation.
     Example:
-        >>> head_ablation(model, "Anna is in the garden. Anna is in the").change  # doctest: +SKIP
+        >>> head_ablation(model, "It is a rainy night. Ben is in the").change  # doctest: +SKIP
     Source:
         Michel et al. 2019, "Are Sixteen Heads Really Better than One?", for taking heads away one
         by one. Theirs are zeroed and measured on a test set; ours on one prompt, for one answer.
@@ -171,7 +183,8 @@ def _changes(
     answers = answers if len(answers) else run.logits[:, -1].argmax(-1).cpu()
     clean = _loss(run.logits, answers)
     change = clean.new_zeros(len(rows), model.cfg.n_layers, model.cfg.n_heads)
-    together = max(1, MOST_LOGITS // (rows.numel() * model.cfg.d_vocab))
+    # A pass has all rows once for each of its heads.
+    together = max(1, rows_at_once(model, rows.shape[1], most_values=MOST_VALUES) // len(rows))
     for layer in range(model.cfg.n_layers):
         for heads in torch.arange(model.cfg.n_heads).split(together):
             value = _without(run["z", layer], heads, kind)
@@ -201,5 +214,4 @@ def _loss(
     logits: Float[Tensor, "row pos d_vocab"], answers: Int[Tensor, " row"]
 ) -> Float[Tensor, " row"]:
     """Nats of each row's answer as its next token."""
-    log_probs = logits[:, -1].float().cpu().log_softmax(-1)
-    return -log_probs.gather(-1, answers[:, None]).squeeze(-1)
+    return surprisal(logits[:, -1].cpu(), answers)

@@ -1,7 +1,20 @@
 """What each head does: looks back, finds a repetition, continues one, rests on the first token.
 
 Its question is what a head is for, over many texts; `head_ablation` asks who matters for one answer
-of one prompt. Both replace a head by the same mean (see `later_sums`), of their own text.
+of one prompt. Both replace a head by its mean in the same way, each over its own text.
+
+On random tokens said twice: attention to the token before, to the same token's first copy
+(duplicate token), to the token after that copy (induction, or prefix matching) and to the first
+token. The change in loss is measured on the second copy and, when `texts` are given, on them.
+
+Control: the same scores in untrained models; a panel's title gives the best that any of their heads
+reached. A head matters when its loss change is above zero with its whole interval. Heads that do
+the same job hide each other: a small change is no proof of uselessness.
+
+Units: scores in [0, 1]; loss change in nats per token, ablated - clean. n = sequences or texts,
+which are also what is resampled.
+
+    interp run heads --texts @stories.jsonl --ablation mean --csv heads.csv
 """
 
 from collections.abc import Sequence
@@ -190,8 +203,7 @@ def _ablations(
         return [], []
 
     def repetition(edits: Sequence) -> Tensor:
-        logits = model.run(tokens, edits=edits).logits.cpu()
-        return second_copy_loss(logits, tokens, length)
+        return second_copy_loss(model, tokens, length, edits)
 
     pairs = [head_ablations(model, kind, mean_outputs(model, tokens.tolist()), repetition)]
     if texts:

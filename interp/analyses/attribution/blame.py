@@ -1,4 +1,19 @@
-"""Which parameters one mistake comes from: by gradient, gradient times weight, and history."""
+"""Which parameters one mistake comes from: by gradient, gradient times weight, and history.
+
+The path is each weight's exact share of how training changed this answer since the first weights,
+as in `loss_change_allocation`. For the single weights that count most by gradient times weight it
+also measures what truly happens to the loss without each.
+
+Control: the gradient's lengths in untrained models of the same config, and what the path's shares
+miss of the true change. Gradient times weight would sum to the loss only for a function that is
+homogeneous in its weights; the caption prints both numbers.
+
+Units: nats of the whole answer (gradients: nats per unit of weight). Above zero, a part raises the
+loss of the right answer.
+
+    interp run blame --prompt "It is a sunny morning. Anna is in the garden. Where is Anna?"
+        --answer " Garden"
+"""
 
 import math
 from collections.abc import Callable
@@ -195,7 +210,8 @@ def blame(
         TokenError: the prompt or the answer cannot be read.
         ConfigError: neither prompt nor world, or a model whose parameters cannot be named.
     Example:
-        >>> blame(model, prompt="Anna is in the", answer=" garden").top  # doctest: +SKIP
+        >>> prompt, answer = "It is a rainy night. Ben is in the", " garden"  # doctest: +SKIP
+        >>> blame(model, prompt=prompt, answer=answer).weights  # doctest: +SKIP
     Source:
         Lan et al. 2019, arXiv 1909.01440, for the shares of a loss (theirs of a data set, ours of
         one answer); Sundararajan et al. 2017, "Axiomatic Attribution for Deep Networks", for the

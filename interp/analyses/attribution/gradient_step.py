@@ -1,4 +1,20 @@
-"""One gradient step on one mistake: predicted, done, which parts moved, and what else changed."""
+"""One gradient step on one mistake: predicted, done, which parts moved, and what else changed.
+
+The steps are taken on a copy, in double precision for models of up to 5 million parameters. AdamW
+starts with a fresh state, so its first step moves every weight by the step size: only the
+gradient's sign counts. With plain SGD a part's share of the update and of the predicted gain are
+the same number, since update and gradient are.
+
+Control: updates as long in random directions, and the untouched prompts. The error of the
+first-order prediction (gradient times step) shrinks with the square of the step size, which the
+caption checks on this very prompt, and with the cube once curvature is counted.
+
+Units: nats of the whole answer, its tokens summed; probabilities in [0, 1]; KL(before || after) in
+nats. n = 1 prompt, so no interval.
+
+    interp run gradient_step --prompt "It is a sunny morning. Anna is in the" --answer " garden"
+        --lr 0.003 --world stories
+"""
 
 import math
 from collections.abc import Sequence
@@ -242,7 +258,7 @@ def gradient_step(
             whose parameters cannot be followed.
         NotEnoughDataError: the world asks too little.
     Example:
-        >>> gradient_step(model, "Where is Anna? In the", answer=" garden")  # doctest: +SKIP
+        >>> gradient_step(model, "It is a rainy night. Ben is", answer=" happy")  # doctest: +SKIP
     Source:
         Rumelhart, Hinton and Williams 1986, "Learning representations by back-propagating errors";
         Loshchilov and Hutter 2019 (AdamW). Theirs average over many examples; ours is of one.

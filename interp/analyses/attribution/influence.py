@@ -1,4 +1,18 @@
-"""Which training texts pushed a model towards one mistake, and which away from it."""
+"""Which training texts pushed a model towards one mistake, and which away from it.
+
+A text's score is the learning rate times the dot product of its gradient with the mistake's, summed
+over checkpoints (TracIn). The dot products of all tokens of a batch come from one forward-mode
+pass, so no text's gradient is stored, and each score is given token by token.
+
+Control: shared words (the rank correlation with the scores is printed), an untrained model's
+scores, and the texts' words in random order. Whether it names the right texts was tested by
+training again without them: see docs/learning.md.
+
+Units: learning rate times squared nats per squared unit of weight. Above zero, a small plain step
+on the text lowers the mistake's loss; Muon and AdamW take other steps.
+
+    interp run influence --world stories --n-stories 60
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -160,7 +174,7 @@ def influence(
         TokenError: the prompt or the answer cannot be read.
         ConfigError: neither prompt nor world, or not one rate a checkpoint.
     Example:
-        >>> influence(model, texts, prompt="Anna is in the", answer=" garden")  # doctest: +SKIP
+        >>> influence(model, texts, prompt="It is a rainy night. Ben is in the")  # doctest: +SKIP
     Source:
         Pruthi et al. 2020, "Estimating Training Data Influence by Tracing Gradient Descent".
         Theirs works on the last layers' gradients; ours on all parameters, exactly.

@@ -1,4 +1,21 @@
-"""Does a model that predicts better also hold a more faithful map of its world?"""
+"""Does a model that predicts better also hold a more faithful map of its world?
+
+A linear probe reads each variable that holds on at the name and just before the answer; the layer
+is chosen anew for each checkpoint, on other stories. Test tokens whose whole text before stands in
+a training story are left out.
+
+Control: the same probes with shuffled labels and on an untrained model, and the commonest value. In
+one run everything that is learned grows with time, so two curves that rise together do not show
+that one makes the other: the rank correlation with the step stands beside the one with the loss.
+With other models (seeds, sizes) it is also taken at equal steps, where training time has no say,
+and among models at their ends; under three models nothing is said of models.
+
+Units: accuracy in [0, 1]; loss and regret in nats per token; Spearman's correlation, where -1 says
+the lower the loss, the better it is read. Intervals draw stories, and checkpoints or whole models,
+anew together.
+
+    interp run fidelity --model stories-demo --world stories --html fidelity.html
+"""
 
 import math
 from collections.abc import Sequence
@@ -24,10 +41,11 @@ from interp.core.statistics.rank_agreement import N_BOOT, bootstrap_weights, ran
 from interp.methods.data.examples import sample_stories
 from interp.methods.probes.classifier import L2
 from interp.methods.probes.state_tracking import WHERE, state_variables
+from interp.methods.prompts import refuse_other_split, text_ids
 from interp.methods.untrained import untrained_twins
 from interp.results.provenance import provenance
 from interp.results.result import Result
-from interp.runs.checkpoints import checkpoints, ids_of, same_split
+from interp.runs.checkpoints import checkpoints
 from interp.worlds.world import Story, World
 
 TESTED_FROM = 500_000
@@ -243,18 +261,19 @@ def fidelity(
     """
     call = dict(locals())
     training, testing = _stories(world, call)
+    texts = [story.text for story in testing]
     wanted = _wanted(world, variables, testing)
     tasks = find_tasks(model, world, wanted, training, testing, max_examples)
     places = checkpoints([model, *models], steps, most)
     seen, sizes = [], _sizes(model, testing)
-    told = {ids_of(model, testing): tasks}
+    told = {text_ids(model, texts): tasks}
     for number, (_, step, make) in enumerate(places):
         share = 0.9 / len(places)
         with progress_range(number * share, (number + 1) * share, f"{_named(step)}: "):
             each = make()
-            ids = ids_of(each, testing)
+            ids = text_ids(each, texts)
             if ids not in told:  # the same words under other numbers
-                same_split(each, model, testing)
+                refuse_other_split(each, model, texts)
                 told[ids] = find_tasks(each, world, wanted, training, testing, max_examples)
             seen.append(look_at(each, told[ids], testing, l2, seed))
     with progress_range(0.9, 1.0, "untrained model: "):

@@ -1,4 +1,16 @@
-"""What each token of a text cost the model, and the least that any model could have paid."""
+"""What each token of a text cost the model, and the least that any model could have paid.
+
+With the world that made the text, each token's floor is the world's exact surprisal, charged where
+a choice is first seen, and regret is loss - floor: the part that a better model could save. A
+single token's regret may be negative, its mean over many texts may not.
+
+Control: the same tokens in random order, an untrained model, and all tokens equally probable.
+
+Units: nats per token; entropy before a token in bits; rank 0 = most probable. Intervals resample
+sentences of one text.
+
+    interp run surprise --text "$(interp worlds --sample stories)" --world stories
+"""
 
 import math
 from collections.abc import Sequence
@@ -12,6 +24,7 @@ from torch import Tensor
 from interp.core.errors import ConfigError, TokenError
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import UNKNOWN, Interval, mean_interval, plain
+from interp.methods.batches import nats_per_token
 from interp.methods.data.loss_floor import floor_by_token
 from interp.methods.prompts import displayed
 from interp.methods.untrained import untrained_twins
@@ -198,7 +211,7 @@ def surprise(
         regret=UNKNOWN if choices is None else mean_interval(nats - floor, sentences, seed),
         uniform_nats=math.log(model.cfg.d_vocab),
         shuffled_nats=_shuffled(model, ids, edits, seed),
-        untrained_nats=next((_mean_loss(twin, ids) for twin in twins), math.nan),
+        untrained_nats=next((_mean_loss(twin, [ids]) for twin in twins), math.nan),
         provenance=provenance(surprise, call, prompt=text),
     )
 
@@ -227,8 +240,10 @@ def _losses(log_probs: Float[Tensor, "pos d_vocab"], ids: Sequence[int]) -> Floa
     return -log_probs.gather(-1, torch.tensor(ids[1:])[:, None])[:, 0]
 
 
-def _mean_loss(model: LanguageModel, ids: Sequence[int], edits: "Sequence[Edit]" = ()) -> float:
-    return _losses(_log_probs(model, ids, edits), ids).mean().item()
+def _mean_loss(
+    model: LanguageModel, rows: Sequence[Sequence[int]], edits: "Sequence[Edit]" = ()
+) -> float:
+    return torch.cat(nats_per_token(model, rows, edits=edits)).double().mean().item()
 
 
 def _entropy_bits(log_probs: Float[Tensor, "pos d_vocab"]) -> Float[Tensor, " pos"]:
@@ -249,5 +264,4 @@ def _shuffled(
     generator = torch.Generator().manual_seed(seed)
     rest = torch.tensor(ids[1:])
     orders = [torch.randperm(len(rest), generator=generator) for _ in range(SHUFFLES)]
-    losses = [_mean_loss(model, [ids[0], *rest[order].tolist()], edits) for order in orders]
-    return sum(losses) / len(losses)
+    return _mean_loss(model, [[ids[0], *rest[order].tolist()] for order in orders], edits)

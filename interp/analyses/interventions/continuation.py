@@ -3,6 +3,12 @@
 Its question is where a text turns: any edits (not only those that add a vector), one pair of texts,
 every token of both with its alternatives. How often that happens is what `steering_metrics` and
 `steering` measure.
+
+Control: the base text itself. Without edits, or at dose 0, both texts are the same tokens.
+
+Units: nats; KL and log-probabilities before temperature and cut-offs.
+
+    interp run continuation --prompt "It is a sunny morning. Anna is" --edits edits.json
 """
 
 from collections.abc import Sequence
@@ -126,7 +132,7 @@ def continuation(
         TokenError: the prompt cannot be encoded, or leaves no room in the context.
     Example:
         >>> happy = interp.concept(model, "happy", world=world)  # doctest: +SKIP
-        >>> print(continuation(model, "Anna is", [happy.add(0.5)]))  # doctest: +SKIP
+        >>> print(continuation(model, "It is a rainy night.", [happy.add(0.5)]))  # doctest: +SKIP
     Source:
         Turner et al. 2023 (activation addition). Differs: both texts share their random numbers,
         so that what differs is due to the edits.

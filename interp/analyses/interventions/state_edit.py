@@ -1,4 +1,21 @@
-"""Write another state into the activations: does the answer follow the edited world?"""
+"""Write another state into the activations: does the answer follow the edited world?
+
+What can be read is not always used. Another value is written into the residual stream at one token,
+by adding the difference of two class means, and the answer is compared with the edited world. The
+grid shows the success by layer and token; layer and dose are chosen on tuning questions, the
+success is that of held-out ones. Two corners of the grid prove nothing: an edit of the word itself
+in the embedding is another text, and one after the last layer before the answer writes the answer.
+
+Control, at the same cell: a random direction of equal length, the direction of another variable
+(somebody's mood), the same edit at the token of somebody else, an untrained model, and no edit. The
+price is counted too: later questions about other things, with and without the edit; those with the
+same answer are left out, since they may depend on the edited state.
+
+Units: share of questions answered with the new value, in [0, 1], intervals over stories (one
+question a story); dose in differences of means.
+
+    interp run state_edit --model stories-demo --world stories --variable place --html edit.html
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -3,6 +3,18 @@
 Its question is how sure: one dose of any edits that add a vector, one prompt, many seeds.
 `steering` asks how much (many doses of one direction, many prompts), `continuation` where one text
 turns.
+
+Regret, the loss of the edited model on true held-out stories less the world's floor, is what
+steering breaks in what the model knows.
+
+Control: the unedited model with the same random numbers, and random directions of equal length in
+each edit's place (the grey band, lowest to highest). A value inside the band is no evidence of
+steering.
+
+Units: shares, nats per token. Intervals resample the texts (regret: the stories).
+
+    interp run steering_metrics --prompt "It is a sunny morning. Anna is" --edits edits.json
+        --world stories --concepts happy
 """
 
 from collections.abc import Sequence
@@ -156,7 +168,7 @@ def steering_metrics(
         TokenError: the prompt leaves no room in the context.
     Example:
         >>> happy = interp.concept(model, "happy", world=world)  # doctest: +SKIP
-        >>> print(steering_metrics(model, "It is", [happy.add(1)], world=world))  # doctest: +SKIP
+        >>> print(steering_metrics(model, "It is", [happy.add(1.0)], world=world))  # doctest: +SKIP
     Source:
         Wu et al. 2025, AxBench (concept against fluency). Differs: text is read by the world's own
         grammar, and random directions of equal length stand beside every measure.

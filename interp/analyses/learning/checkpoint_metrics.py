@@ -1,4 +1,22 @@
-"""How everything that can be measured of a model came about, checkpoint by checkpoint."""
+"""How everything that can be measured of a model came about, checkpoint by checkpoint.
+
+A measure is a file of `interp/methods/measures/`. Each checkpoint is measured once: the numbers are
+kept in memory and, where a run was trained, in `measures/` of its folder, by the weights' hash, the
+measure and the texts; a new measure is only its own pass. `in_context` is the loss of a text's last
+16 tokens less that of its third to tenth; `distance` is how far the weights are from the first
+checkpoint, over their length there; `rank` is the effective rank of each matrix (the exponential of
+the entropy of its singular values, as a share of full rank).
+
+Control: the world's exact floor (`loss`, `in_context`), an answer to another story's question
+(`accuracy`, `log_prob`), shuffled labels (`probe_accuracy`), and for all of them a fresh model of
+the same config; step 0 is the run's own start.
+
+Units: as each panel says. Bands resample stories, test groups or sequences, the same ones at every
+checkpoint; numbers of the weights have no interval.
+
+    interp run checkpoint_metrics --model stories-demo --world stories --measures loss
+        --measures accuracy
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

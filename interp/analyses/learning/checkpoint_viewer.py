@@ -1,4 +1,18 @@
-"""A model's text, words, attention and guesses at each checkpoint: pictures of its growing."""
+"""A model's text, words, attention and guesses at each checkpoint: pictures of its growing.
+
+The last checkpoint's words lie along their two main directions; each other checkpoint's lie along
+its own, turned to agree with the next (orthogonal Procrustes). The turn is in two dimensions on
+purpose: with fewer words than dimensions, a turn of the whole space would carry noise onto any
+picture.
+
+Control: the first checkpoint, and the share of the words' variance that two dimensions show. One
+prompt is an example: the curves of `checkpoint_metrics` are the evidence.
+
+Units: probabilities; embeddings in the model's own units.
+
+    interp run checkpoint_viewer --prompt "It is a sunny morning. Anna is in the" --world stories
+        --html checkpoints.html
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -150,7 +164,7 @@ def checkpoint_viewer(
         ConfigError: no such step or head, or neither prompt nor world.
         TokenError: the prompt cannot be read.
     Example:
-        >>> checkpoint_viewer(model, "Anna is in the").texts[0]  # doctest: +SKIP
+        >>> checkpoint_viewer(model, "It is a rainy night.").texts[0]  # doctest: +SKIP
     Source:
         nostalgebraist 2020 (logit lens); Schönemann 1966 (orthogonal Procrustes).
     """
@@ -246,7 +260,7 @@ def _pattern(
     model: LanguageModel, tokens: Tensor, layer: int, head: int
 ) -> Float[Tensor, "query key"]:
     """One head's attention, of a model with too many to keep."""
-    run = model.run(tokens, cache=[("pattern", layer)])
+    run = model.run(tokens, cache=[("pattern", layer)], logits=False)
     return run["pattern", layer][0, head].float().cpu()
 
 

@@ -1,4 +1,18 @@
-"""Did the order of the lessons matter? Runs of several orders and seeds, at equal tokens."""
+"""Did the order of the lessons matter? Runs of several orders and seeds, at equal tokens.
+
+`forgetting` is the last loss on a level less the loss when it was last drawn. Runs whose steps take
+different numbers of tokens are refused.
+
+Control: the baseline group. `shuffled` draws the same levels equally often, mixed from the first
+step on; `anti` takes the curriculum's stages backwards (see docs/training.md). `verdict(group)` is
+`better`, `worse`, `no effect shown` (the interval of the difference holds zero) or `too few seeds`.
+
+Units: nats per token; shares of right answers in [0, 1]; tokens. Intervals are Student's over the
+runs of a group, and Welch's for differences: the seeds are few, so a bootstrap would be too sure.
+They are not corrected for the number of groups.
+
+    interp run curriculum --model runs/shuffled-0 --runs runs/forth-0 --world homes
+"""
 
 import math
 from collections.abc import Sequence

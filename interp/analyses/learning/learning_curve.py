@@ -1,4 +1,17 @@
-"""A run's losses, learning rate, gradient norm and speed over its steps, as it wrote them down."""
+"""A run's losses, learning rate, gradient norm and speed over its steps, as it wrote them down.
+
+It reads what the run wrote down (`metrics.jsonl`, `baselines.json`, `run.json`). A long run is
+thinned to `points` updates: in every stretch those where a curve is lowest and highest stay.
+
+Control: the world's exact floor on the same held-out tokens (of your own text it is not known), a
+unigram guess and a uniform one. The shipped model has its held-out losses only. It is one run, so
+there is no interval; `curriculum` and `emergence` compare runs over seeds.
+
+Units: nats per token; n = held-out tokens; tokens per second of wall time since the session of the
+run began. Under Muon the learning rate is that of the hidden matrices.
+
+    interp run learning_curve --model runs/mine --html learned.html --csv learned.csv
+"""
 
 import math
 from collections.abc import Mapping

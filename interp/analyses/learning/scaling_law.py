@@ -1,4 +1,20 @@
-"""How much text and computation a model took, and what more of either would do to its loss."""
+"""How much text and computation a model took, and what more of either would do to its loss.
+
+The law is L(N, D) = E + A / N^alpha + B / D^beta. On a world the truth is known, so E stands beside
+the exact entropy of the text, and the caption says whether its interval holds it, and whether the
+law misses the runs by more than seeds differ.
+
+Control: runs that differ in their seed only; the world's exact floor. Too few runs are answered
+with a sentence instead of a curve.
+
+Units: operations = all products of matrices by their shapes (a multiplication and an addition are
+two; attention over the whole square of pairs), backward twice as many as forward; beside it the
+rule 6 N D with all parameters, which is all that is known of published models. Loss in nats per
+token. Intervals resample the residuals of the log losses. Words of a world's corpus are reckoned
+from the mean of some of its documents; of published models from 0.75 words a token.
+
+    interp run scaling_law --runs runs/stories-sweep --html scaling.html
+"""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,18 @@
-"""What the model would predict at each layer if it stopped there."""
+"""What the model would predict at each layer if it stopped there.
+
+Every residual stream, from the embedding to the last, is read through the final norm and the
+unembedding. A tuned lens (`lens=`) carries each stream there first.
+
+Control: the KL of each row to the final distribution of another position (a reading that is not
+about this position would be as near), and the same lens on an untrained model: a low KL there only
+means that its layers change little. It refuses when the last row is not the model's own output.
+
+Units: log-probabilities and KL(final || row) in nats, entropy in bits, rank 0 = most probable. n =
+positions of one prompt.
+
+    interp run logit_lens --prompt "It is a sunny morning. Anna is in the" --targets " garden"
+        --html lens.html
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -152,8 +166,8 @@ def logit_lens(
         ReadoutError: the last row is not the model's own output.
         ModelMismatchError: the lens was tuned on other weights.
     Example:
-        >>> logit_lens(model, "The cat sat on the", targets=[" mat"]).ranks.shape  # doctest: +SKIP
-        torch.Size([5, 6, 1])
+        >>> logit_lens(model, "It is a rainy", targets=[" night"]).ranks.shape  # doctest: +SKIP
+        torch.Size([5, 5, 1])
     Source:
         nostalgebraist 2020, "interpreting GPT: the logit lens". We recompute the final norm for
         each row (a cached scale misreads early layers) and show two controls.

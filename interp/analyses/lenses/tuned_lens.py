@@ -1,4 +1,15 @@
-"""An affine map a layer that carries its residual stream to where the final norm can read it."""
+"""An affine map a layer that carries its residual stream to where the final norm can read it.
+
+A tuned lens learns what the rest of the model does on average, so it says what can be read from a
+layer, not what the model uses. It refuses any other weights than those it was trained on.
+
+Control: the raw lens on the same held-out documents (the gain is paired by document), and one
+distribution for every position, the mean of the final ones.
+
+Units: KL(final || row) in nats per token. n = held-out documents, which are also resampled.
+
+    interp run tuned_lens --world stories --out lens
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -126,7 +137,7 @@ def tuned_lens(
         ReadoutError: the last row is not the model's own output.
     Example:
         >>> lens = tuned_lens(model, stories)  # doctest: +SKIP
-        >>> logit_lens(model, "The cat sat", lens=lens)  # doctest: +SKIP
+        >>> logit_lens(model, "It is a rainy night. Ben is in the", lens=lens)  # doctest: +SKIP
     Source:
         Belrose et al. 2023, "Eliciting Latent Predictions from Transformers with the Tuned Lens".
         Theirs is trained with SGD and Nesterov momentum, ours with Adam on scaled streams.

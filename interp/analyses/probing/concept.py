@@ -1,4 +1,17 @@
-"""A concept as a direction: found from examples, tested on others, ready to steer with."""
+"""A concept as a direction: found from examples, tested on others, ready to steer with.
+
+`concept.add(dose)`, `.project()` and `.clamp(dose)` are edits for `run` and `generate`; with
+`model=` they refuse a model, or a checkpoint, in which the direction was not found.
+
+Control: AUROC on held-out stories beside that of random directions, of directions fitted to
+shuffled labels, and of a bag of words, which needs no model. Where one token is read, a random
+direction does well too: three words are three points, and most lines sort three points.
+
+Units: a dose of 1 is the site's median norm, the first position left out (it often holds a vector
+many times longer than the others). The concept lies where the projection is larger.
+
+    interp run concept --world stories --positive happy --html happy.html
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -195,7 +208,7 @@ def concept(
         NotEnoughDataError: too few examples of either kind.
     Example:
         >>> happy = concept(model, "happy", world=world)  # doctest: +SKIP
-        >>> model.generate("Anna is", edits=[happy.add(0.5)])  # doctest: +SKIP
+        >>> model.generate("It is a rainy night. Ben is", edits=[happy.add(0.5)])  # doctest: +SKIP
     Source:
         Rimsky et al. 2023 (mean difference); Zou et al. 2023 (PCA). Differs: the dose is a share of
         the site's median norm, and the direction is tested on stories it was not found from.

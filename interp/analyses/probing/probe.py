@@ -1,4 +1,20 @@
-"""Can a variable be read from the activations, better than from what proves nothing?"""
+"""Can a variable be read from the activations, better than from what proves nothing?
+
+That a variable can be read does not show that it is used: `state_edit` asks that. Stories that
+begin alike count as one group, because a causal model gives equal beginnings equal activations, so
+that a split by story would leak.
+
+Control: shuffled labels; a control task (an arbitrary label for each fact, or for each word where a
+fact is about nobody: what memory alone can do); untrained models; the majority. An arbitrary label
+for each person would be no control where a question has just named the person: it can be read off
+the name at every layer. `beats_controls` asks that the interval lies above every one of them, and
+the caption warns when it does not.
+
+Units: accuracy in [0, 1] with its interval over groups. The site is chosen on validation stories,
+the accuracy comes from others.
+
+    interp run probe --world stories --variable place --html place.html
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

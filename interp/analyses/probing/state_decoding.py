@@ -1,4 +1,14 @@
-"""Reading a story token by token: what is true in the world beside what the activations hold."""
+"""Reading a story token by token: what is true in the world beside what the activations hold.
+
+Control, for each kind of token: the same probes on an untrained model, on shuffled labels, and the
+commonest value. Where the value is said, an untrained model reads it as well: it is the word
+itself. `held_at` names the kinds that lie above every control; elsewhere a right value is luck.
+
+Units: share of tokens read right, and probability of the true value, in [0, 1]; n = test stories,
+none of which begins like a training story.
+
+    interp run state_decoding --world stories --variable place --html decoded.html
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -420,7 +430,7 @@ def _read(
 ) -> Float[Tensor, "entity pos class"]:
     """The probability of each value wherever something is true and something can read it."""
     weight, bias, names = fields["weight"], fields["bias"], fields["decoders"]
-    x = model.run(torch.tensor([mine.ids]), cache=[site])[site][0].float().cpu()
+    x = model.run(torch.tensor([mine.ids]), cache=[site], logits=False)[site][0].float().cpu()
     found = torch.full((*mine.truth.shape, weight.shape[1]), float("nan"))
     for row, who in enumerate(mine.about):
         for pos in torch.nonzero(mine.truth[row] != UNKNOWN).flatten().tolist():

@@ -17,7 +17,7 @@ def figure(result: HeadAblation, *, control: str = "") -> go.Figure:
     """The change of the answer's loss without each head; hover tells the controls.
 
     Args:
-        result: of `interp.head_effect`.
+        result: of `interp.head_ablation`.
         control: instead, the mean of `untrained` or `shuffled`, in the same colours.
     Raises:
         ConfigError: no such control, or the result was made without it.

@@ -23,7 +23,7 @@ def figure(
     """Draw what some steps did.
 
     Args:
-        result: of `interp.step`.
+        result: of `interp.gradient_step`.
         view: `candidates` before and after; `losses` step by step, predicted and true; `sizes`:
             the error of the prediction against the step size; the `parts` that moved; or the
             `untouched` prompts.

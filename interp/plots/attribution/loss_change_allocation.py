@@ -18,7 +18,7 @@ def figure(
     """Shares by part; below zero, blue, the part lowered the loss.
 
     Args:
-        result: of `interp.allocation`.
+        result: of `interp.loss_change_allocation`.
         view: `layers`, `tensors` (those with the largest shares) or `helping` (the share of each
             tensor's weights that helped) by stretch; `heads`, `neurons`, `weights` of a stretch.
         stretch: number of the stretch; None = the sum over all, for weights the first.

@@ -19,7 +19,7 @@ def figure(result: "ComponentScaling", *, view: View = "candidates") -> go.Figur
     """Draw what turning dials does.
 
     Args:
-        result: of `interp.dials`.
+        result: of `interp.component_scaling`.
         view: `candidates` before and after; the `sweep` of each dial; or the `pulls` of the parts
             that count most.
     Raises:

@@ -26,7 +26,7 @@ def figure(result: "SteeringMetrics") -> go.Figure:
     """Draw the gauges, one below the other; shares from 0 to 1, nats from 0 on.
 
     Args:
-        result: of `interp.gauges`.
+        result: of `interp.steering_metrics`.
     """
     names = [name for name, found in result.steered.items() if found.value == found.value]
     drawn = make_subplots(rows=len(names), cols=1, vertical_spacing=0.0)

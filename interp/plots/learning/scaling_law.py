@@ -37,7 +37,7 @@ def figure(result: "ScalingLaw", view: Literal["models", "law"] = "models") -> g
     """Draw it.
 
     Args:
-        result: of `interp.scale`.
+        result: of `interp.scaling_law`.
         view: `models` = parameters and training tokens of this model and of published ones; `law` =
             held-out loss of the runs by size and by text, with the fitted law.
     Raises:

@@ -25,7 +25,7 @@ def figure(result: "StateDecoding", *, view: Literal["story", "where"] = "story"
     """Draw a reading.
 
     Args:
-        result: of `interp.reading`.
+        result: of `interp.state_decoding`.
         view: `story`: the probability of the true value by token, ✗ where another is read; `where`:
             the share read right by kind of token, beside the controls.
     Raises:
