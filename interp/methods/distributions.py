@@ -8,8 +8,8 @@ from torch import Tensor
 
 
 def kl_divergence(
-    log_p: Float[Tensor, "*some d_vocab"], log_q: Float[Tensor, "*some d_vocab"]
-) -> Float[Tensor, "*some"]:
+    log_p: Float[Tensor, "... d_vocab"], log_q: Float[Tensor, "... d_vocab"]
+) -> Float[Tensor, "..."]:
     """KL(p || q) in nats over the last axis: what reading p with the code of q costs.
 
     Args:
@@ -23,7 +23,7 @@ def kl_divergence(
     return _expected(log_p, log_p - log_q)
 
 
-def entropy_bits(log_p: Float[Tensor, "*some d_vocab"]) -> Float[Tensor, "*some"]:
+def entropy_bits(log_p: Float[Tensor, "... d_vocab"]) -> Float[Tensor, "..."]:
     """Entropy in bits over the last axis: 0 = sure, log2(d_vocab) = uniform.
 
     Args:
@@ -36,7 +36,7 @@ def entropy_bits(log_p: Float[Tensor, "*some d_vocab"]) -> Float[Tensor, "*some"
 
 
 def _expected(
-    log_p: Float[Tensor, "*some d_vocab"], values: Float[Tensor, "*some d_vocab"]
-) -> Float[Tensor, "*some"]:
+    log_p: Float[Tensor, "... d_vocab"], values: Float[Tensor, "... d_vocab"]
+) -> Float[Tensor, "..."]:
     # A token of probability 0 (log-probability -inf) adds nothing; 0 * inf would be nan.
     return torch.where(log_p.isneginf(), 0.0, log_p.exp() * values).sum(-1)

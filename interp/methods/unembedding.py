@@ -71,10 +71,10 @@ def check_readout(
     gap = (read - logits.float().log_softmax(-1)).abs().max().item()
     if not gap <= tolerance:
         raise ReadoutError(
-            "The last residual stream, read through the final norm and the unembedding, must give "
-            f"the model's own log-probabilities; the largest gap is {gap:.3g} nats, the tolerance "
-            f"{tolerance:.3g}. Leave out edits after the last block, or raise `tolerance` for a "
-            "model of low precision."
+            "A lens needs the last residual stream, read through the final norm and the "
+            "unembedding, to give the model's own log-probabilities; the largest gap is "
+            f"{gap:.3g} nats, the tolerance {tolerance:.3g}. Leave out edits after the last block, "
+            "or raise `tolerance` for a model of low precision."
         )
 
 

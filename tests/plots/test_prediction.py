@@ -35,7 +35,7 @@ def test_axes_are_named_markup_stays_text_and_the_same_is_drawn_twice(result, vi
 
 def test_bars_are_the_numbers_of_the_result(result):
     drawn, plain = result.figure(view="candidates").data
-    torch.testing.assert_close(torch.tensor(drawn.x), result.drawn)
+    torch.testing.assert_close(torch.tensor(drawn.x), result.sampling_probabilities)
     torch.testing.assert_close(torch.tensor(plain.x), result.probabilities)
     assert drawn.marker.color[result.chosen] not in drawn.marker.color[: result.chosen]
 
@@ -52,8 +52,8 @@ def test_layers_run_down_and_segments_fill_their_place(result):
     assert result.figure(view="path").layout.yaxis.autorange == "reversed"
     segments = result.figure(view="draw").data
     for at, segment in enumerate(segments):
-        assert segment.base[0] == pytest.approx(result.low[at].item())
-        assert segment.x[0] == pytest.approx(result.drawn[at].item(), abs=1e-6)
+        assert segment.base[0] == pytest.approx(result.cdf_low[at].item())
+        assert segment.x[0] == pytest.approx(result.sampling_probabilities[at].item(), abs=1e-6)
 
 
 def test_what_cannot_be_drawn_is_refused(result):

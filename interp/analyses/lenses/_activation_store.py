@@ -14,7 +14,12 @@ from interp.methods.unembedding import check_readout, residuals
 
 @dataclass(frozen=True, kw_only=True)
 class Streams:
-    """The residual stream (row 0 = embedding, last = final), and the document of each position."""
+    """Residual streams of many documents, one after the other along `pos`.
+
+    Attributes:
+        resid: the stream; row 0 = embedding, last = final.
+        document: number of the document that each position is of.
+    """
 
     resid: Float[Tensor, "layer pos d_model"]
     document: Int[Tensor, " pos"]
@@ -36,7 +41,7 @@ def split(
     if len(rows) < 5 or len(held_out) == 1:
         raise NotEnoughDataError(
             "Five documents or more are needed, and two or more held out, to measure on text that "
-            f"was not learned from; {len(rows)} and {len(held_out)} came. Give more texts."
+            f"was not learned from; got {len(rows)} and {len(held_out)}. Give more texts."
         )
     if held_out:
         return rows, held_out
@@ -54,13 +59,14 @@ def harvest(
     Raises:
         ReadoutError: the last stream does not reproduce the model's logits.
     """
-    streams, owners, held = [], [], 0
+    streams, owners, n_tokens = [], [], 0
     for number, row in enumerate(rows):
-        if held >= max_tokens and number >= 2:
+        # Two documents in any case: an interval over documents needs them.
+        if n_tokens >= max_tokens and number >= 2:
             break
         run, resid = residuals(model, torch.tensor([row]))
         check_readout(model, resid[-1], run.logits, tolerance)
         streams.append(resid[:, 0])
         owners.append(torch.full((len(row),), number))
-        held += len(row)
+        n_tokens += len(row)
     return Streams(resid=torch.cat(streams, 1), document=torch.cat(owners))

@@ -1,6 +1,8 @@
 """Direct logit attribution: what each part of the last residual stream adds to a token's score.
 
-The final norm's scale is held as it was in the run, so its reading is linear and parts add up.
+The stream is a sum of what the embedding and each layer's attention and MLP wrote. The final norm
+divides it by a scale, which is its only step that is not linear: with the scale held as it was in
+the run, norm and unembedding are a linear map, so what the parts add sums to the score exactly.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,13 +20,13 @@ SCALE, NORMALIZED, POSITION = "ln_final.hook_scale", "ln_final.hook_normalized",
 
 
 @dataclass(frozen=True, kw_only=True)
-class Attribution:
+class LogitAttribution:
     """Scores of some tokens, taken apart.
 
     Attributes:
         parts: `embedding`, `position`, `attention 0`, `MLP 0`, …, `bias`.
-        contributions: of each part to each token's score.
-        scores: logits less their mean over the vocabulary, which softmax does not see.
+        contributions: what each part adds to each token's score.
+        scores: logits of the tokens less the mean over the vocabulary.
         gap: the largest difference between a score and the sum of its parts.
     """
 
@@ -34,26 +36,28 @@ class Attribution:
     gap: float
 
 
-def points(model: LanguageModel) -> list[Name]:
-    """The hook points that `attribute` reads."""
+def attribution_points(model: LanguageModel) -> list[Name]:
+    """The hook points that `attribute_logits` reads."""
     outer = [name for name in (POSITION, SCALE, NORMALIZED) if name in model.hook_names]
     return [*outer, ("resid_pre", 0), *_outputs(model).values(), "resid_post"]
 
 
-def attribute(
+def attribute_logits(
     model: LanguageModel, run: Run, targets: Sequence[int], *, edited: bool, tolerance: float
-) -> Attribution:
+) -> LogitAttribution:
     """Scores of the targets after a run's last position, taken apart.
 
     Args:
         model: that ran.
-        run: one row, with `points(model)` cached.
+        run: one row, with `attribution_points(model)` cached.
         targets: ids.
         edited: the run had edits, which may add to the stream what no part wrote.
         tolerance: the largest gap that is let pass, in nats.
     Raises:
         ReadoutError: the parts do not add up to the scores.
     """
+    # The same number added to every logit changes no probability, so a part that raises all tokens
+    # alike says nothing for any of them: scores and directions are centred over the vocabulary.
     logits = _exact(run.logits[0, -1])
     scores = logits[list(targets)] - logits.mean()
     parts = dict(_parts(model, run))
@@ -61,18 +65,21 @@ def attribute(
     if edited:
         parts["edits"] = stream - sum(parts.values())
     written = torch.stack(list(parts.values()))
-    adding = _normalized(written, run, stream) @ _directions(model, targets)
-    resting = _exact(model.unembed(torch.zeros_like(run["resid_post", -1][:1, -1]))[0])
-    bias = resting[list(targets)] - resting.mean()
-    adding = torch.cat([adding, bias[None]])
-    gap = (adding.sum(0) - scores).abs().max().item()
+    added = _normalized(written, run, stream) @ _directions(model, targets)
+    # What is said of a stream of zeros comes from the biases of the norm and the unembedding alone.
+    from_zero = _exact(model.unembed(torch.zeros_like(run["resid_post", -1][:1, -1]))[0])
+    bias = from_zero[list(targets)] - from_zero.mean()
+    contributions = torch.cat([added, bias[None]])
+    gap = (contributions.sum(0) - scores).abs().max().item()
     if not gap <= tolerance:
         raise ReadoutError(
-            "What the parts add to a score must sum to it; the largest gap is "
-            f"{gap:.3g} nats, the tolerance {tolerance:.3g}. Leave out edits of the final norm, or "
+            "What the parts add to a score must sum to it, so the attribution needs a gap of at "
+            f"most {tolerance:.3g} nats; got {gap:.3g}. Leave out edits of the final norm, or "
             "raise `tolerance` for a model of low precision."
         )
-    return Attribution(parts=(*parts, "bias"), contributions=adding, scores=scores, gap=gap)
+    return LogitAttribution(
+        parts=(*parts, "bias"), contributions=contributions, scores=scores, gap=gap
+    )
 
 
 def _parts(model: LanguageModel, run: Run) -> Iterator[tuple[str, Tensor]]:
@@ -105,16 +112,19 @@ def _normalized(written: Tensor, run: Run, stream: Tensor) -> Tensor:
     if SCALE not in run.cache:
         return written
     scale = _exact(run[SCALE][0, -1])
-    seen = _exact(run[NORMALIZED][0, -1]) * scale
-    takes_mean = (stream - stream.mean() - seen).norm() < (stream - seen).norm()
+    # LayerNorm takes the mean off before it divides, RMSNorm does not. The norm's own output tells
+    # which of the two this is; taking a mean off is linear, so each part can lose its own.
+    before_scale = _exact(run[NORMALIZED][0, -1]) * scale
+    centred = stream - stream.mean()
+    takes_mean = (centred - before_scale).norm() < (stream - before_scale).norm()
     return (written - written.mean(-1, keepdim=True) if takes_mean else written) / scale
 
 
 def _directions(model: LanguageModel, targets: Sequence[int]) -> Float[Tensor, "d_model k"]:
     """What a score reads from the normalized stream, for each target."""
     unembedding = _exact(model.weight("W_U"))
-    read = unembedding[:, list(targets)] - unembedding.mean(1, keepdim=True)
-    return read * _gain(model).to(read)[:, None]
+    directions = unembedding[:, list(targets)] - unembedding.mean(1, keepdim=True)
+    return directions * _gain(model).to(directions)[:, None]
 
 
 def _gain(model: LanguageModel) -> Float[Tensor, " d_model"]:

@@ -1,4 +1,15 @@
-"""One next token from the letters to the draw: every number on the way."""
+"""One next token from the letters to the draw: every number on the way.
+
+Control: a uniform guess, for probability and entropy. What the embedding, each attention and each
+MLP wrote at the last position must sum to the score: the gap is printed, and one above `tolerance`
+is refused.
+
+Units: probabilities in [0, 1], entropy in bits, scores in nats: a score is a logit less the mean
+logit of the vocabulary, because softmax does not see what is added to all. Contributions are direct
+only: what a part does through later ones is not in them. n = 1 prediction, so no interval.
+
+    interp run prediction --prompt "It is a sunny morning." --temperature 0.8 --html prediction.html
+"""
 
 import math
 from collections.abc import Sequence
@@ -9,9 +20,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from interp.analyses.lenses import _direct_logit_attribution
+from interp.analyses.lenses._direct_logit_attribution import attribute_logits, attribution_points
 from interp.core.errors import ConfigError, TokenError
 from interp.core.protocols import Generation, LanguageModel, Prompt, Run
+from interp.methods.distributions import entropy_bits
 from interp.methods.prompts import displayed, one_row
 from interp.results.provenance import provenance
 from interp.results.result import Result
@@ -26,37 +38,41 @@ class Prediction(Result):
 
     Attributes:
         tokens: all that was read, for display.
-        ids: theirs.
-        n_written: how many of them, at the end, were chosen before.
+        ids: the ids of `tokens`.
+        n_written: how many of `tokens`, at the end, were chosen before.
         vector: what the first block gets at the last position.
         embed_norms: length of each token's vector as the first block gets it.
-        resid_norms: of the residual stream; row 0 = embedding, then after each layer.
-        attn_norms: of what each layer's attention adds.
-        mlp_norms: of what each layer's MLP adds; 0 where a model has none.
-        looks: where the last position looks, mean over the heads of a layer.
+        resid_norms: length of the residual stream; row 0 = embedding, then after each layer.
+        attn_norms: length of what each layer's attention adds.
+        mlp_norms: length of what each layer's MLP adds; 0 where a model has none.
+        attention: where the last position looks, mean over the heads of a layer.
         guesses: best token of each row of the last position's stream, read as the lens does.
-        guess_probabilities: theirs.
-        chosen_probabilities: of the token that was chosen, a row.
+        guess_probabilities: probabilities of `guesses`.
+        chosen_probabilities: probability of the chosen token in each row.
         candidates: the best tokens at temperature 1, and the chosen one, for display.
-        candidate_ids: theirs.
-        scores: logits less their mean over the vocabulary, which softmax does not see.
-        probabilities: at temperature 1.
-        heated: at the temperature, before the cut-offs.
-        drawn: as they were drawn, after temperature and cut-offs.
-        low: where each begins on the bar of probabilities from 0 to 1, in the order of ids.
-        high: where it ends.
-        parts: what adds up to a score.
-        contributions: of each part to each candidate's score.
+        candidate_ids: the ids of `candidates`.
+        scores: logits of the candidates less the mean over the vocabulary, which softmax does not
+            see.
+        probabilities: probabilities of the candidates at temperature 1.
+        tempered_probabilities: probabilities of the candidates at the temperature, before the
+            cut-offs.
+        sampling_probabilities: the probabilities that the candidates were drawn with, after
+            temperature and cut-offs.
+        cdf_low: where each candidate begins on the bar of probabilities from 0 to 1, in the order
+            of ids.
+        cdf_high: where each candidate ends on that bar.
+        parts: names of what adds up to a score.
+        contributions: what each part adds to each candidate's score.
         gap: the largest difference between a score and the sum of its parts.
         n_vocab: tokens there are.
         n_kept: tokens that could be drawn.
         kept_mass: share of the probability at the temperature that the cut-offs kept.
-        entropy_bits: at temperature 1.
-        drawn_entropy_bits: of what was drawn from.
+        entropy_bits: entropy at temperature 1.
+        drawn_entropy_bits: entropy of the distribution that was drawn from.
         draw: the random number in [0, 1) that chose; None when greedy.
         chosen: number of the chosen candidate.
-        ends: the chosen token ends the text.
-        temperature: as asked.
+        ends: whether the chosen token ends the text.
+        temperature: that the logits were divided by.
     """
 
     tokens: tuple[str, ...]
@@ -67,7 +83,7 @@ class Prediction(Result):
     resid_norms: Float[Tensor, "layer pos"]
     attn_norms: Float[Tensor, "layer pos"]
     mlp_norms: Float[Tensor, "layer pos"]
-    looks: Float[Tensor, "layer pos"]
+    attention: Float[Tensor, "layer pos"]
     guesses: tuple[str, ...]
     guess_probabilities: Float[Tensor, " row"]
     chosen_probabilities: Float[Tensor, " row"]
@@ -75,10 +91,10 @@ class Prediction(Result):
     candidate_ids: Int[Tensor, " k"]
     scores: Float[Tensor, " k"]
     probabilities: Float[Tensor, " k"]
-    heated: Float[Tensor, " k"]
-    drawn: Float[Tensor, " k"]
-    low: Float[Tensor, " k"]
-    high: Float[Tensor, " k"]
+    tempered_probabilities: Float[Tensor, " k"]
+    sampling_probabilities: Float[Tensor, " k"]
+    cdf_low: Float[Tensor, " k"]
+    cdf_high: Float[Tensor, " k"]
     parts: tuple[str, ...]
     contributions: Float[Tensor, "part k"]
     gap: float
@@ -91,21 +107,28 @@ class Prediction(Result):
     chosen: int
     ends: bool
     temperature: float
+    former_fields: ClassVar = {
+        "looks": "attention",
+        "heated": "tempered_probabilities",
+        "drawn": "sampling_probabilities",
+        "low": "cdf_low",
+        "high": "cdf_high",
+    }
     columns: ClassVar = {
         "embed_norm": "embed_norms",
         "resid_norm": "resid_norms",
         "attn_norm": "attn_norms",
         "mlp_norm": "mlp_norms",
-        "attention": "looks",
+        "attention": "attention",
         "guess_probability": "guess_probabilities",
         "chosen_probability": "chosen_probabilities",
         "score": "scores",
         "contribution": "contributions",
         "probability": "probabilities",
-        "probability_at_temperature": "heated",
-        "probability_drawn_from": "drawn",
-        "low": "low",
-        "high": "high",
+        "probability_at_temperature": "tempered_probabilities",
+        "probability_drawn_from": "sampling_probabilities",
+        "low": "cdf_low",
+        "high": "cdf_high",
     }
     labels: ClassVar = {
         "token": ("pos", "tokens"),
@@ -122,13 +145,13 @@ class Prediction(Result):
     def finding(self) -> str:
         at, name = self.chosen, self.candidates[self.chosen]
         how = "chosen as the best" if self.draw is None else "drawn"
-        adding = self.contributions[:, at]
-        most = int(adding.argmax())
+        added = self.contributions[:, at]
+        most = int(added.argmax())
         return (
-            f"{name!r} was {how} with probability {self.drawn[at]:.1%} "
+            f"{name!r} was {how} with probability {self.sampling_probabilities[at]:.1%} "
             f"({self.probabilities[at]:.1%} at temperature 1; a uniform guess has "
             f"{1 / self.n_vocab:.2%}). The part that adds most is {self.parts[most]}, "
-            f"{adding[most]:+.2f} of its score of {self.scores[at]:.2f}; n = 1 token."
+            f"{added[most]:+.2f} of its score of {self.scores[at]:.2f}; n = 1 token."
         )
 
     def caption(self) -> str:
@@ -136,8 +159,9 @@ class Prediction(Result):
         luck = "The best token was taken, with no draw."
         if self.draw is not None:
             luck = (
-                f"The draw {self.draw:.4f} fell between {self.low[at]:.4f} and {self.high[at]:.4f},"
-                " the token's place on the bar of probabilities in the order of ids."
+                f"The draw {self.draw:.4f} fell between {self.cdf_low[at]:.4f} and "
+                f"{self.cdf_high[at]:.4f}, the token's place on the bar of probabilities in the "
+                "order of ids."
             )
         return (
             f"{self.finding()} Read: {len(self.tokens)} tokens. At temperature "
@@ -189,74 +213,74 @@ def prediction(
         ReadoutError: the parts do not add up to the scores.
         ConfigError: an option out of its range.
     Example:
-        >>> prediction(model, "Once upon a", temperature=0.0).candidates[0]  # doctest: +SKIP
-        '·time'
+        >>> prediction(model, "It is a rainy", temperature=0.0).candidates[0]  # doctest: +SKIP
+        '·afternoon'
     Source:
         Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits" (direct logit
         attribution). Ours is of scores centred over the vocabulary, and refuses if parts are left.
     """
     call = dict(locals())
     if k < 1:
-        raise ConfigError(f"A prediction shows k = 1 or more candidates; k = {k} came.")
+        raise ConfigError(f"A prediction needs k = 1 or more candidates; got k = {k}.")
     ids = [*one_row(model, prompt)[0].tolist(), *then]
-    drawn = _drawn(
+    generation = _next_token(
         model, ids, written=len(then), temperature=temperature, top_k=top_k, top_p=top_p,
         min_p=min_p, seed=seed, edits=edits,
     )  # fmt: skip
-    step = drawn.steps[0][0]
-    shown = [token for token, _, _ in step.top[:k]]
-    shown += [step.token] * (step.token not in shown)
+    step = generation.steps[0][0]
+    best = [token for token, _, _ in step.top[:k]]
+    candidates = best if step.token in best else [*best, step.token]
     tokens = torch.tensor([ids], device=model.device)
-    names = [*_direct_logit_attribution.points(model), "pattern"]
+    names = [*attribution_points(model), "pattern"]
     lengths = [len(ids) - len(then)]
     run = model.run(tokens, cache=names, edits=edits, prompt_lengths=lengths)
-    found = _direct_logit_attribution.attribute(
-        model, run, shown, edited=bool(edits), tolerance=tolerance
-    )
+    attribution = attribute_logits(model, run, candidates, edited=bool(edits), tolerance=tolerance)
     return Prediction(
         tokens=displayed(model.tokenizer, ids),
         ids=tokens[0],
         n_written=len(then),
         **_stream(model, run, step.token),
-        candidates=displayed(model.tokenizer, shown),
-        candidate_ids=torch.tensor(shown),
-        **_choice(drawn, shown),
-        heated=_heated(run, shown, temperature),
-        scores=found.scores,
-        parts=found.parts,
-        contributions=found.contributions,
-        gap=found.gap,
-        entropy_bits=_entropy_bits(run.logits[0, -1]),
-        chosen=shown.index(step.token),
-        ends=drawn.finished[0] == "end_of_text",
+        candidates=displayed(model.tokenizer, candidates),
+        candidate_ids=torch.tensor(candidates),
+        **_choice(generation, candidates),
+        tempered_probabilities=_tempered(run, candidates, temperature),
+        scores=attribution.scores,
+        parts=attribution.parts,
+        contributions=attribution.contributions,
+        gap=attribution.gap,
+        entropy_bits=float(entropy_bits(run.logits[0, -1].float().log_softmax(-1))),
+        chosen=candidates.index(step.token),
+        ends=generation.finished[0] == "end_of_text",
         temperature=temperature,
         provenance=provenance(prediction, call, hooks=tuple(map(str, names))),
     )
 
 
-def _drawn(model: LanguageModel, ids: list[int], **options: object) -> Generation:
+def _next_token(model: LanguageModel, ids: list[int], **options: object) -> Generation:
     """The next token as `generate` draws it, with every token's probability."""
-    drawn = model.generate(ids, max_new_tokens=1, top=model.cfg.d_vocab, **options)
-    if not drawn.steps[0]:
+    generation = model.generate(ids, max_new_tokens=1, top=model.cfg.d_vocab, **options)
+    if not generation.steps[0]:
         raise TokenError(
             f"A next token needs room; the prompt fills the context of {model.cfg.n_ctx} tokens. "
             "Cut the text."
         )
-    return drawn
+    return generation
 
 
-def _choice(drawn: Generation, shown: list[int]) -> dict[str, object]:
-    """What is to be told of the step, and each token's place on the bar it was drawn from."""
-    (step,) = drawn.steps[0]
-    ids, plain, as_drawn = (torch.tensor(column) for column in zip(*step.top, strict=True))
-    shares = torch.zeros(len(ids), dtype=torch.float64).scatter(0, ids, as_drawn.double())
+def _choice(generation: Generation, candidates: list[int]) -> dict[str, object]:
+    """The step's own numbers, and each candidate's place on the bar that it was drawn from."""
+    (step,) = generation.steps[0]
+    ids, plain, sampling = (torch.tensor(column) for column in zip(*step.top, strict=True))
+    shares = torch.zeros(len(ids), dtype=torch.float64).scatter(0, ids, sampling.double())
+    # The draw takes the first token, in the order of ids, whose cumulative share lies above it;
+    # `top` comes in the order of probability, so it is put in that of ids first.
     ends = shares.cumsum(0) / shares.sum()
     begins = torch.cat([ends.new_zeros(1), ends[:-1]])
     return {
-        "probabilities": torch.zeros(len(ids)).scatter(0, ids, plain)[shown],
-        "drawn": shares[shown],
-        "low": begins[shown],
-        "high": ends[shown],
+        "probabilities": torch.zeros(len(ids)).scatter(0, ids, plain)[candidates],
+        "sampling_probabilities": shares[candidates],
+        "cdf_low": begins[candidates],
+        "cdf_high": ends[candidates],
         "n_vocab": len(ids),
         "n_kept": int((shares > 0).sum()),
         "kept_mass": step.kept_mass,
@@ -265,33 +289,30 @@ def _choice(drawn: Generation, shown: list[int]) -> dict[str, object]:
     }
 
 
-def _heated(run: Run, shown: list[int], temperature: float) -> Float[Tensor, " k"]:
+def _tempered(run: Run, candidates: list[int], temperature: float) -> Float[Tensor, " k"]:
     logits = run.logits[0, -1].float()
     if temperature == 0:
-        return torch.nn.functional.one_hot(logits.argmax(), len(logits))[shown].float()
-    return (logits / temperature).softmax(-1)[shown]
-
-
-def _entropy_bits(logits: Float[Tensor, " d_vocab"]) -> float:
-    return float(torch.special.entr(logits.float().softmax(-1)).sum()) / math.log(2)
+        # The limit: all probability on the best token.
+        return torch.nn.functional.one_hot(logits.argmax(), len(logits))[candidates].float()
+    return (logits / temperature).softmax(-1)[candidates]
 
 
 def _stream(model: LanguageModel, run: Run, token: int) -> dict[str, object]:
     """Norms at every position, and what the last position looks at and would say, by layer."""
     resid = torch.cat([run["resid_pre", 0], *run.stack("resid_post")]).float()
     attn = _norms(model, run, "attn_out")
-    read = model.unembed(resid[:, -1]).float().softmax(-1)
-    best = read.max(-1)
+    lens = model.unembed(resid[:, -1]).float().softmax(-1)
+    best = lens.max(-1)
     return {
         "vector": resid[0, -1],
         "embed_norms": resid[0].norm(dim=-1),
         "resid_norms": resid.norm(dim=-1),
         "attn_norms": attn,
         "mlp_norms": _norms(model, run, "mlp_out"),
-        "looks": run.stack("pattern")[:, 0, :, -1].float().mean(1),
+        "attention": run.stack("pattern")[:, 0, :, -1].float().mean(1),
         "guesses": displayed(model.tokenizer, best.indices.tolist()),
         "guess_probabilities": best.values,
-        "chosen_probabilities": read[:, token],
+        "chosen_probabilities": lens[:, token],
     }
 
 

@@ -24,6 +24,7 @@ from interp.core.errors import ConfigError, ModelMismatchError
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval, mean_interval, plain
 from interp.methods.data.examples import sample_stories
+from interp.methods.distributions import kl_divergence
 from interp.methods.unembedding import Translate
 from interp.results.provenance import provenance
 from interp.results.result import Result
@@ -39,11 +40,11 @@ class TunedLens(Result):
     Attributes:
         weight: W of each row; 0 = the raw logit lens.
         bias: b of each row.
-        kl_tuned: KL(final || row) in nats on held-out documents, a row.
-        kl_raw: the same through the raw logit lens: the control.
+        kl_tuned: KL(final || row) in nats on held-out documents, for each row.
+        kl_raw: KL(final || row) of the raw logit lens on the same documents: the control.
         gain: kl_raw - kl_tuned, paired by document; positive = the translator helps.
         kl_unigram: KL from the final distribution to the mean of the training documents' final
-            distributions: a reading that ignores the stream altogether.
+            distributions: a lens that ignores the stream altogether.
         loss_nats: training KL, mean over rows, at each step.
         n_train: training positions.
     """
@@ -68,9 +69,9 @@ class TunedLens(Result):
         made_on = self.provenance
         if model.hash != made_on.model_hash:
             raise ModelMismatchError(
-                f"A tuned lens reads only the weights it was tuned on: {made_on.model} "
-                f"{made_on.model_hash} (step {made_on.step}); {model.name} {model.hash} (step "
-                f"{model.step}) came. Tune one on this model with interp.tuned_lens(model, texts)."
+                f"A tuned lens needs the weights it was tuned on, {made_on.model} "
+                f"{made_on.model_hash} (step {made_on.step}); got {model.name} {model.hash} (step "
+                f"{model.step}). Tune one on this model with interp.tuned_lens(model, texts)."
             )
 
         def translate(layer: int, resid: Tensor) -> Tensor:
@@ -143,12 +144,13 @@ def tuned_lens(
         Theirs is trained with SGD and Nesterov momentum, ours with Adam on scaled streams.
     """
     call = dict(locals())
-    told = _told(texts, world, n_stories, seed)
-    train_rows, test_rows = split(documents(model, told), documents(model, held_out), seed)
+    sources = _texts(texts, world, n_stories, seed)
+    train_rows, test_rows = split(documents(model, sources), documents(model, held_out), seed)
     train = harvest(model, train_rows, max_tokens, tolerance)
     test = harvest(model, test_rows, max_tokens, tolerance)
     weight, bias, losses = _fit(model, train, steps, batch, learning_rate, seed)
-    tuned, raw = (_kl(model, test, *maps) for maps in ((weight, bias), (weight * 0, bias * 0)))
+    maps = ((weight, bias), (weight * 0, bias * 0))
+    tuned, raw = (_held_out_kl(model, test, *affine) for affine in maps)
     owners = test.document.tolist()
     rows = range(len(weight))
     return TunedLens(
@@ -164,11 +166,11 @@ def tuned_lens(
     )
 
 
-def _told(texts: Sequence[str], world: World | None, n_stories: int, seed: int) -> Sequence[str]:
-    """The documents: given, or told by a world."""
+def _texts(texts: Sequence[str], world: World | None, n_stories: int, seed: int) -> Sequence[str]:
+    """The documents: given, or a world's stories."""
     if (world is None) != bool(texts):
-        given = "both" if texts else "neither"
-        raise ConfigError(f"A tuned lens learns from texts or from a world; {given} came.")
+        got = "both" if texts else "neither"
+        raise ConfigError(f"A tuned lens needs texts or a world to learn from; got {got}.")
     if world is None:
         return texts
     stories = sample_stories(world, n_stories, seed=seed, level="full", split="train")
@@ -180,6 +182,9 @@ def _fit(
 ) -> tuple[Tensor, Tensor, Float[Tensor, " step"]]:
     """W and b a row, and the training KL; rows learn side by side, each from its own KL."""
     rows, _, d_model = train.resid.shape
+    # Adam moves a parameter by about the learning rate a step, whatever its gradient. W has no
+    # unit, but b has that of the stream, which grows from row to row; so b is learned in shares of
+    # its row's root mean square, and one learning rate fits all rows.
     scale = train.resid[:-1].pow(2).mean((1, 2), keepdim=True).sqrt().clamp_min(1e-6)
     weight = torch.zeros(rows - 1, d_model, d_model, requires_grad=True, device=scale.device)
     bias = torch.zeros(rows - 1, 1, d_model, requires_grad=True, device=scale.device)
@@ -188,11 +193,12 @@ def _fit(
     generator = torch.Generator().manual_seed(seed)
     losses = torch.zeros(steps)
     for step in range(steps):
-        drawn = torch.randint(0, train.resid.shape[1], (batch,), generator=generator)
-        resid = train.resid[:, drawn.to(scale.device)]
-        moved = resid[:-1] + resid[:-1] @ weight.mT + bias * scale
-        kl = _divergence(model.unembed(resid[-1]), model.unembed(moved)).mean(-1)
+        picks = torch.randint(0, train.resid.shape[1], (batch,), generator=generator)
+        resid = train.resid[:, picks.to(scale.device)]
+        kl = _kl(model, resid, weight, bias * scale).mean(-1)
         adam.zero_grad()
+        # Rows share no parameters, so the sum trains each as if it were alone; and of these two
+        # only, since the model's own weights are to collect no gradient.
         weight.grad, bias.grad = torch.autograd.grad(kl.sum(), [weight, bias])
         adam.step()
         decay.step()
@@ -200,31 +206,39 @@ def _fit(
     return weight.detach(), (bias * scale).detach()[:, 0], losses
 
 
-def _divergence(
-    final: Float[Tensor, "... d_vocab"], read: Float[Tensor, "... d_vocab"]
-) -> Float[Tensor, "..."]:
-    final = final.detach().float().log_softmax(-1)
-    return (final.exp() * (final - read.float().log_softmax(-1))).sum(-1)
+def _kl(
+    model: LanguageModel,
+    resid: Float[Tensor, "row pos d_model"],
+    weight: Float[Tensor, "layer d_model d_model"],
+    bias: Float[Tensor, "layer 1 d_model"],
+) -> Float[Tensor, "layer pos"]:
+    """KL(final || row) of every row but the last, after its translator."""
+    moved = resid[:-1] + resid[:-1] @ weight.mT + bias
+    final = _log_probs(model, resid[-1]).detach()
+    return kl_divergence(final, _log_probs(model, moved))
+
+
+def _log_probs(
+    model: LanguageModel, resid: Float[Tensor, "*row pos d_model"]
+) -> Float[Tensor, "*row pos d_vocab"]:
+    return model.unembed(resid).float().log_softmax(-1)
 
 
 @torch.no_grad()
-def _kl(
+def _held_out_kl(
     model: LanguageModel,
     streams: Streams,
     weight: Float[Tensor, "layer d_model d_model"],
     bias: Float[Tensor, "layer d_model"],
 ) -> Float[Tensor, "layer pos"]:
-    parts = []
-    for resid in streams.resid.split(CHUNK, dim=1):
-        moved = resid[:-1] + resid[:-1] @ weight.mT + bias[:, None]
-        parts.append(_divergence(model.unembed(resid[-1]), model.unembed(moved)).cpu())
-    return torch.cat(parts, -1)
+    chunks = streams.resid.split(CHUNK, dim=1)
+    return torch.cat([_kl(model, resid, weight, bias[:, None]).cpu() for resid in chunks], -1)
 
 
 @torch.no_grad()
 def _unigram_kl(model: LanguageModel, train: Streams, test: Streams) -> Float[Tensor, " pos"]:
-    parts = train.resid[-1].split(CHUNK)
-    mean = sum(model.unembed(part).float().softmax(-1).sum(0) for part in parts)
+    chunks = train.resid[-1].split(CHUNK)
+    mean = sum(model.unembed(resid).float().softmax(-1).sum(0) for resid in chunks)
     log_mean = (mean / mean.sum()).log()
     tests = test.resid[-1].split(CHUNK)
-    return torch.cat([_divergence(model.unembed(part), log_mean).cpu() for part in tests])
+    return torch.cat([kl_divergence(_log_probs(model, resid), log_mean).cpu() for resid in tests])

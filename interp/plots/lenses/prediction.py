@@ -49,7 +49,7 @@ def _candidates(result: Prediction) -> go.Figure:
     drawn = theme.new_figure(x_title="probability", y_title="token", height=_height(len(names)))
     colors = [CHOSEN if i == result.chosen else PLAIN for i in range(len(names))]
     for name, values, color in (
-        (f"as drawn, at temperature {result.temperature:g}", result.drawn, colors),
+        (f"as drawn, at temperature {result.temperature:g}", result.sampling_probabilities, colors),
         ("at temperature 1", result.probabilities, theme.CONTROL),
     ):
         drawn.add_trace(_bars(values.tolist(), name=name, color=color, unit="probability"))
@@ -158,7 +158,7 @@ def _draw(result: Prediction) -> go.Figure:
     )
     for i, name in enumerate(result.candidates):
         drawn.add_trace(_segment(result, i, name))
-    rest = max(0.0, 1 - float(result.drawn.sum()))
+    rest = max(0.0, 1 - float(result.sampling_probabilities.sum()))
     if result.draw is not None:
         drawn.add_vline(
             x=result.draw,
@@ -172,10 +172,10 @@ def _draw(result: Prediction) -> go.Figure:
 
 
 def _segment(result: Prediction, i: int, name: str) -> go.Bar:
-    share = float(result.drawn[i])
+    share = float(result.sampling_probabilities[i])
     return go.Bar(
         orientation="h",
-        base=[float(result.low[i])],
+        base=[float(result.cdf_low[i])],
         x=[share],
         y=[0],
         name=theme.label(name),

@@ -33,9 +33,13 @@ def test_it_is_the_first_step_of_generate(family, how):
     assert (result.chosen_id, result.draw, result.kept_mass) == (
         step.token, step.draw, pytest.approx(step.kept_mass)
     )  # fmt: skip
-    assert result.drawn[result.chosen].item() == pytest.approx(step.probability, abs=1e-6)
+    assert result.sampling_probabilities[result.chosen].item() == pytest.approx(
+        step.probability, abs=1e-6
+    )
     assert result.drawn_entropy_bits == pytest.approx(step.entropy_bits, abs=1e-5)
-    shown = zip(result.candidate_ids, result.probabilities, result.drawn, strict=True)
+    shown = zip(
+        result.candidate_ids, result.probabilities, result.sampling_probabilities, strict=True
+    )
     for own, (token, plain, drawn) in zip(shown, step.top, strict=False):
         assert own[0] == token and own[1].item() == pytest.approx(plain, abs=1e-6)
         assert own[2].item() == pytest.approx(drawn, abs=1e-6)
@@ -94,21 +98,25 @@ def test_the_circuit_that_copies_is_seen_to_write_the_answer():
     assert adding["attention 1"] == pytest.approx(result.scores[0].item(), abs=1e-3)
     assert adding["attention 0"] == pytest.approx(0, abs=1e-3)
     assert result.guesses[-1] == "·cat" and result.draw is None
-    assert result.looks[1].argmax() == 3
+    assert result.attention[1].argmax() == 3
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_the_draw_falls_where_the_chosen_token_stands_on_the_bar(seed):
     result = prediction(random_model(), PROMPT, seed=seed, top_p=0.8, k=100)
     at = result.chosen
-    assert result.low[at] <= result.draw < result.high[at] + 1e-6
-    torch.testing.assert_close(result.high - result.low, result.drawn, atol=1e-6, rtol=0)
+    assert result.cdf_low[at] <= result.draw < result.cdf_high[at] + 1e-6
+    torch.testing.assert_close(
+        result.cdf_high - result.cdf_low, result.sampling_probabilities, atol=1e-6, rtol=0
+    )
     order = result.candidate_ids.argsort()
-    torch.testing.assert_close(result.low[order][1:], result.high[order][:-1])
-    assert result.drawn.sum().item() == pytest.approx(1, abs=1e-5)
-    kept = result.drawn > 0
+    torch.testing.assert_close(result.cdf_low[order][1:], result.cdf_high[order][:-1])
+    assert result.sampling_probabilities.sum().item() == pytest.approx(1, abs=1e-5)
+    kept = result.sampling_probabilities > 0
     assert int(kept.sum()) == result.n_kept < result.n_vocab
-    assert result.heated[kept].sum().item() == pytest.approx(result.kept_mass, abs=1e-5)
+    assert result.tempered_probabilities[kept].sum().item() == pytest.approx(
+        result.kept_mass, abs=1e-5
+    )
     assert 0 <= result.drawn_entropy_bits <= math.log2(result.n_kept) + 1e-5
 
 
@@ -121,7 +129,7 @@ def test_norms_and_readings_are_those_of_the_run():
             torch.testing.assert_close(own[layer], run[point, layer][0].norm(dim=-1))
         stream = run["resid_post", layer][0]
         torch.testing.assert_close(result.resid_norms[layer + 1], stream.norm(dim=-1))
-    torch.testing.assert_close(result.looks.sum(-1), torch.ones(model.cfg.n_layers))
+    torch.testing.assert_close(result.attention.sum(-1), torch.ones(model.cfg.n_layers))
     last = run.logits[0, -1].softmax(-1)
     assert result.guess_probabilities[-1].item() == pytest.approx(last.max().item(), abs=1e-5)
     assert (result.mlp_norms > 0).all()

@@ -97,7 +97,7 @@ def test_it_learns_from_a_world_s_stories_and_says_so(model):
     assert from_world.provenance.world == "told"
     assert from_world.provenance.call["n_stories"] == 12
     for given in ({}, {"texts": texts(6), "world": Told()}):
-        with pytest.raises(ConfigError, match="texts or from a world"):
+        with pytest.raises(ConfigError, match="texts or a world"):
             tuned_lens(model, **given)
 
 

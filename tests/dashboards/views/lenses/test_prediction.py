@@ -119,7 +119,7 @@ def test_a_card_tells_the_numbers_of_the_result(model):
     ids = [chip["id"] for chip in cards[0]["chips"]["tokens"]]
     assert ids == [str(each) for each in result.ids.tolist()]
     rows = cards[-3]["candidates"]["rows"]
-    assert [row["cut"] for row in rows] == [float(p) == 0 for p in result.drawn[: len(rows)]]
+    assert [row["cut"] for row in rows] == [float(p) == 0 for p in result.sampling_probabilities[: len(rows)]]
     assert sum(row["cut"] for row in rows) == len(rows) - 4
     parts = cards[-2]["dice"]["segments"]
     inside = [part for part in parts if part["low"] <= result.draw < part["high"]]
