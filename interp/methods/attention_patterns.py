@@ -17,7 +17,7 @@ def run_patterns(
     model: LanguageModel, tokens: Int[Tensor, "batch pos"], edits: "Sequence[Edit]" = ()
 ) -> Run:
     """One run with every layer's pattern and values."""
-    return model.run(tokens, cache=["pattern", "v"], edits=edits)
+    return model.run(tokens, cache=["pattern", "v"], edits=edits, logits=False)
 
 
 def written_norms(

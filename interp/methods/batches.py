@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from interp.core.edits import Edit
@@ -50,11 +50,17 @@ class TextBatch:
     lengths: tuple[int, ...]
 
     @property
+    def real(self) -> Bool[Tensor, "batch pos"]:
+        """False at padding."""
+        lengths = torch.tensor(self.lengths, device=self.tokens.device)
+        return torch.arange(self.tokens.shape[1], device=self.tokens.device) < lengths[:, None]
+
+    @property
     def weights(self) -> Float[Tensor, "batch pos"]:
         """1 at tokens that are predicted, 0 at the first of each row and at padding."""
-        position = torch.arange(self.tokens.shape[1], device=self.tokens.device)
-        lengths = torch.tensor(self.lengths, device=self.tokens.device)
-        return ((position > 0) & (position < lengths[:, None])).float()
+        weights = self.real.float()
+        weights[:, 0] = 0.0
+        return weights
 
     def nats(self, logits: Float[Tensor, "batch pos d_vocab"]) -> Float[Tensor, "batch pos-1"]:
         """Surprisal of each token after the first; at padding it means nothing."""

@@ -1,12 +1,17 @@
 """Where each head looks on random tokens said twice: the scores that name a head's habit."""
 
+from collections.abc import Iterator, Sequence
+
 import torch
+from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from interp.core.edits import Edit
 from interp.core.errors import NotEnoughDataError
-from interp.core.protocols import LanguageModel
+from interp.core.protocols import LanguageModel, Run
 from interp.methods.attention_patterns import off_by
+from interp.methods.batches import TextBatch, nats_per_token, read_texts
 
 SCORES = ("previous_token", "duplicate_token", "induction", "first_token")
 
@@ -22,7 +27,7 @@ def head_scores(
         length: tokens of each copy.
     """
     start = tokens.shape[1] - 2 * length  # 1 with a beginning-of-text token
-    patterns = model.run(tokens, cache=["pattern"]).stack("pattern").float().cpu()
+    patterns = _patterns(model, tokens)
     again = slice(-length, None)  # queries of the second copy
     scores = (
         # The token before the first ordinary one may be the first of all: another score.
@@ -66,11 +71,26 @@ def repeated_tokens(
 
 
 def second_copy_loss(
-    logits: Float[Tensor, "batch pos d_vocab"], tokens: Int[Tensor, "batch pos"], length: int
+    model: LanguageModel,
+    tokens: Int[Tensor, "batch pos"],
+    length: int,
+    edits: Sequence[Edit] = (),
 ) -> Float[Tensor, " batch"]:
     """Mean nats per token of the second copy; its first token cannot be known and is left out."""
-    log_probs = logits[:, -length:-1].float().log_softmax(-1)
-    return -log_probs.gather(-1, tokens[:, 1 - length :, None]).squeeze(-1).mean(-1)
+    nats = torch.stack(nats_per_token(model, tokens.tolist(), edits=edits))
+    return nats[:, 1 - length :].mean(-1)
+
+
+def _patterns(
+    model: LanguageModel, tokens: Int[Tensor, "batch pos"]
+) -> Float[Tensor, "layer batch head query key"]:
+    def read(batch: TextBatch, run: Run) -> Iterator[Tensor]:
+        return iter(
+            rearrange(run.stack("pattern").float().cpu(), "layer batch ... -> batch layer ...")
+        )
+
+    patterns = read_texts(model, tokens.tolist(), read, cache=["pattern"], logits=False)
+    return torch.stack(patterns, 1)
 
 
 def _ordinary(model: LanguageModel) -> Int[Tensor, " token"]:

@@ -1,17 +1,17 @@
 """What stands in for a head that is taken away, and how much the loss grows without it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import torch
 from einops import einsum
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from interp.core.edits import Ablate, Edit
-from interp.core.protocols import LanguageModel
+from interp.core.protocols import LanguageModel, Run
+from interp.methods.batches import TextBatch, nats_per_token, read_texts
 
-BATCH = 32
 Kind = Literal["mean", "zero", "none"]
 Loss = Callable[[Sequence[Edit]], Float[Tensor, " row"]]
 
@@ -43,41 +43,24 @@ def _ablate(kind: Kind, layer: int, head: int, means: Tensor) -> Ablate:
     return Ablate(hook=("z", layer), kind="mean", heads=(head,), value=means[layer])
 
 
-def padded(
-    rows: Sequence[Sequence[int]],
-) -> tuple[Int[Tensor, "batch pos"], Bool[Tensor, "batch pos"]]:
-    """Rows of different length as one tensor, padded on the left, and where they are real."""
-    width = max(map(len, rows))
-    tokens = torch.tensor([[0] * (width - len(row)) + list(row) for row in rows])
-    mask = torch.tensor([[False] * (width - len(row)) + [True] * len(row) for row in rows])
-    return tokens, mask
-
-
 def text_loss(
     model: LanguageModel, rows: Sequence[Sequence[int]], edits: Sequence[Edit] = ()
 ) -> Float[Tensor, " row"]:
     """Mean nats per token of each row; a row's first token is not predicted."""
-    parts = []
-    for start in range(0, len(rows), BATCH):
-        tokens, mask = padded(rows[start : start + BATCH])
-        logits = model.run(tokens, mask=mask, edits=edits).logits[:, :-1].float().cpu()
-        nats = -logits.log_softmax(-1).gather(-1, tokens[:, 1:, None]).squeeze(-1)
-        predicted = mask[:, :-1]
-        parts.append((nats * predicted).sum(-1) / predicted.sum(-1))
-    return torch.cat(parts)
+    return torch.stack([nats.mean() for nats in nats_per_token(model, rows, edits=edits)])
 
 
 def mean_outputs(
     model: LanguageModel, rows: Sequence[Sequence[int]]
 ) -> Float[Tensor, "layer head d_head"]:
     """The mean output z of every head over all rows of text, their first positions left out."""
-    total, count = 0.0, 0
-    for start in range(0, len(rows), BATCH):
-        tokens, mask = padded(rows[start : start + BATCH])
-        z = model.run(tokens, mask=mask, cache=["z"], logits=False).stack("z").float().cpu()
-        sums, counts = later_sums(z, mask)
-        total, count = total + sums.sum(1), count + int(counts.sum())
-    return total / count
+
+    def read(batch: TextBatch, run: Run) -> Iterator[tuple[Tensor, Tensor]]:
+        sums, counts = later_sums(run.stack("z").float().cpu(), batch.real.cpu())
+        return zip(sums.unbind(1), counts, strict=True)
+
+    sums, counts = zip(*read_texts(model, rows, read, cache=["z"], logits=False), strict=True)
+    return torch.stack(sums).sum(0) / torch.stack(counts).sum()
 
 
 def later_sums(

@@ -12,6 +12,7 @@ from interp.core.alignment import Span
 from interp.core.edits import Add, Where
 from interp.core.protocols import LanguageModel, Tokenizer
 from interp.methods.activations import Site
+from interp.methods.batches import TextBatch, read_texts
 from interp.methods.data.examples import Example, fact_position
 from interp.worlds.world import Fact, Question, Story
 
@@ -147,10 +148,6 @@ def _is_of(question: Question, fact: Fact) -> bool:
     )
 
 
-BATCH = 64
-
-
-@torch.no_grad()
 def first_choices(
     model: LanguageModel,
     items: Sequence[Item],
@@ -167,18 +164,18 @@ def first_choices(
         vectors: one an item.
         positions: at which token, one an item.
     """
-    found = []
-    for start in range(0, len(items), BATCH):
-        part = items[start : start + BATCH]
-        width = max(len(item.tokens) for item in part)
-        rows = [[*item.tokens, *[0] * (width - len(item.tokens))] for item in part]
-        edits = []
-        if site is not None:
-            there = positions[start : start + BATCH]
-            edits = [_added(site, vectors[start : start + BATCH], there, width)]
-        best = model.run(torch.tensor(rows), edits=edits).logits.argmax(-1).cpu()
-        found += [row[: len(item.tokens)] for row, item in zip(best, part, strict=True)]
-    return found
+
+    def edits(batch: TextBatch) -> list[Add]:
+        numbers = list(batch.numbers)
+        tokens = [positions[number] for number in numbers]
+        return [_added(site, vectors[numbers], tokens, batch.tokens.shape[1])]
+
+    return read_texts(
+        model,
+        [item.tokens for item in items],
+        lambda batch, run: batch.unpadded(run.logits.argmax(-1)),
+        edits=() if site is None else edits,
+    )
 
 
 def _added(

@@ -12,7 +12,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.analyses.interventions._steered_generation import (
-    MOST_LOGITS,
     GeneratedRows,
     SteeredRows,
     added_by_row,
@@ -22,6 +21,7 @@ from interp.analyses.interventions._steered_generation import (
 from interp.core.edits import Add, Edit
 from interp.core.errors import ConfigError
 from interp.core.protocols import LanguageModel
+from interp.methods.batches import TextBatch, nats_per_token
 from interp.methods.probes.directions import random_directions
 
 UNEDITED, STEERED, FIRST_RANDOM = 0, 1, 2
@@ -106,23 +106,19 @@ def texts_of_arms(
     return generate_rows(model, rows)
 
 
-@torch.no_grad()
 def reading_loss(
     model: LanguageModel, arms: Arms, texts: Sequence[Sequence[int]]
 ) -> Float[Tensor, "arm text"]:
     """Loss in nats, summed over each text, of every arm reading it."""
     losses = []
     for ids in texts:
-        tokens = torch.tensor([list(ids)] * len(arms), device=model.device)
-        size = max(1, MOST_LOGITS // (len(ids) * model.cfg.d_vocab))
         edits = arms.by_row(1, len(ids))
-        parts = []
-        for start in range(0, len(arms), size):
-            part = slice(start, start + size)
-            logits = model.run(tokens[part], edits=rows_of(edits, part)).logits
-            log_probs = logits[:, :-1].float().log_softmax(-1)
-            parts.append(-log_probs.gather(-1, tokens[part, 1:, None])[..., 0].sum(1).cpu())
-        losses.append(torch.cat(parts))
+
+        def own(batch: TextBatch, edits: Sequence[Add] = edits) -> list[Add]:
+            return rows_of(edits, list(batch.numbers))
+
+        nats = nats_per_token(model, [ids] * len(arms), edits=own)
+        losses.append(torch.stack([row.sum() for row in nats]))
     return torch.stack(losses, 1)
 
 

@@ -17,9 +17,10 @@ from torch import Tensor
 from interp.core.edits import Add, Where
 from interp.core.hooks import Name
 from interp.core.protocols import LanguageModel
+from interp.methods.batches import TextBatch, text_batches
 from interp.methods.distributions import kl_divergence
 
-MOST_ROWS, MOST_LOGITS = 1024, 2**25
+MOST_ROWS = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,7 @@ def added_by_row(
     return Add(hook=hook, vector=spread, scale=strengths, where=where)
 
 
-def rows_of(edits: Sequence[Add], part: slice) -> list[Add]:
+def rows_of(edits: Sequence[Add], part: slice | list[int]) -> list[Add]:
     """The edits for some of the rows only."""
     return [replace(edit, vector=edit.vector[part], scale=edit.scale[part]) for edit in edits]
 
@@ -113,34 +114,27 @@ def _damage(
 ) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
     """Loss of the generated tokens under the unedited model, and KL(edited || unedited), summed."""
     rows = [prompt + new for prompt, new in zip(prompts, generated, strict=True)]
-    width = max(map(len, rows))
-    device = model.device
-    tokens = torch.tensor([[0] * (width - len(r)) + r for r in rows], device=device)
-    mask = torch.tensor([[False] * (width - len(r)) + [True] * len(r) for r in rows], device=device)
-    lengths = [len(prompt) for prompt in prompts]
-    new = torch.tensor([len(row) for row in generated], device=device)
-    # Whole vocabularies for all rows at once would not fit the memory for a large one.
-    size = max(1, MOST_LOGITS // (width * model.cfg.d_vocab))
-    parts = []
-    for start in range(0, len(rows), size):
-        part = slice(start, start + size)
-        real = {"mask": mask[part], "prompt_lengths": lengths[part]}
-        plain = model.run(tokens[part], **real).logits
-        few = rows_of(edits, part)
-        edited = model.run(tokens[part], **real, edits=few).logits if few else plain
-        parts.append(_sums(tokens[part], new[part], plain, edited))
-    return tuple(torch.cat(sums).cpu() for sums in zip(*parts, strict=True))
+    sums = torch.zeros(2, len(rows))
+    for batch in text_batches(model, rows):
+        numbers = list(batch.numbers)
+        lengths = [len(prompts[number]) for number in numbers]
+        own = rows_of(edits, numbers)
+        plain = model.run(batch.tokens, prompt_lengths=lengths).logits
+        edited = model.run(batch.tokens, prompt_lengths=lengths, edits=own).logits if own else plain
+        sums[:, numbers] = _sums(batch, lengths, plain, edited).cpu()
+    return sums[0], sums[1]
 
 
 def _sums(
-    tokens: Int[Tensor, "batch pos"],
-    new: Int[Tensor, " batch"],
+    batch: TextBatch,
+    prompt_lengths: Sequence[int],
     plain: Float[Tensor, "batch pos d_vocab"],
     edited: Float[Tensor, "batch pos d_vocab"],
-) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
+) -> Float[Tensor, "2 batch"]:
+    """Loss and KL over the tokens behind each prompt."""
+    starts = torch.tensor(prompt_lengths, device=batch.tokens.device)
+    position = torch.arange(1, batch.tokens.shape[1], device=batch.tokens.device)
+    written = batch.real[:, 1:] & (position >= starts[:, None])
     plain, edited = (logits[:, :-1].float().log_softmax(-1) for logits in (plain, edited))
-    width = tokens.shape[1]
-    # The position that predicts token t is t - 1, so these are the last `new` of the width - 1.
-    counted = torch.arange(width - 1, device=tokens.device) >= width - 1 - new[:, None]
-    loss = -plain.gather(-1, tokens[:, 1:, None])[..., 0]
-    return (loss * counted).sum(1), (kl_divergence(edited, plain) * counted).sum(1)
+    loss = -plain.gather(-1, batch.tokens[:, 1:, None])[..., 0]
+    return torch.stack([loss * written, kl_divergence(edited, plain) * written]).sum(-1)

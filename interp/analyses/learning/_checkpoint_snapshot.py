@@ -18,16 +18,16 @@ _memory = ByteBoundedCache(MOST_BYTES)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sight:
+class Snapshot:
     """One checkpoint on one prompt.
 
     Attributes:
-        text: what it writes.
-        vectors: embeddings of the words that are shown.
+        text: what the checkpoint writes after the prompt.
+        vectors: embeddings of the words that are compared.
         patterns: attention of every head; without layers where that would be too large to keep.
         guesses: the lens's best token by row and position, for display.
-        chances: its probability.
-        right: share of the prompt's tokens that were its first choice.
+        chances: the probability of each guess.
+        right: share of the prompt's tokens that were the checkpoint's first choice.
     """
 
     text: str
@@ -39,8 +39,16 @@ class Sight:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """What a checkpoint is asked for: all that a `Sight` depends on but the weights."""
+class SnapshotSettings:
+    """All that a `Snapshot` depends on but the weights.
+
+    Attributes:
+        prompt: the text to go on from and to look at.
+        ids: the tokens of the words whose embeddings are compared.
+        n_tokens: how many tokens to write.
+        temperature: of the writing; 0 = always the best token.
+        seed: of the writing.
+    """
 
     prompt: str
     ids: tuple[int, ...]
@@ -54,8 +62,8 @@ def snapshot(
     weights: str,
     step: int,
     tokens: Int[Tensor, "1 pos"],
-    asked: Asked,
-) -> Sight:
+    settings: SnapshotSettings,
+) -> Snapshot:
     """What a run's checkpoint shows, from memory if it was asked before.
 
     Args:
@@ -64,32 +72,37 @@ def snapshot(
             not be opened to know their own.
         step: of the checkpoint.
         tokens: of the prompt.
-        asked: all else that it depends on.
+        settings: all else that it depends on.
     """
-    return _memory.get_or_make((weights, step, asked), lambda: look(history[step], tokens, asked))
+    return _memory.get_or_make(
+        (weights, step, settings), lambda: take_snapshot(history[step], tokens, settings)
+    )
 
 
 @torch.no_grad()
-def look(model: LanguageModel, tokens: Int[Tensor, "1 pos"], asked: Asked) -> Sight:
+def take_snapshot(
+    model: LanguageModel, tokens: Int[Tensor, "1 pos"], settings: SnapshotSettings
+) -> Snapshot:
     """Write, and look inside on the prompt."""
     size = model.cfg.n_layers * model.cfg.n_heads * tokens.shape[1] ** 2
     patterns = torch.zeros(0, model.cfg.n_heads, tokens.shape[1], tokens.shape[1])
     if size <= LARGEST:
-        patterns = model.run(tokens, cache=["pattern"]).stack("pattern")[:, 0].float().cpu()
+        run = model.run(tokens, cache=["pattern"], logits=False)
+        patterns = run.stack("pattern")[:, 0].float().cpu()
     run, streams = residuals(model, tokens)
     chances, best = model.unembed(streams[:, 0]).float().softmax(-1).max(-1)
     ids = tokens[0].cpu()
     first = run.logits[0, :-1].argmax(-1).cpu()
     written = model.generate(
-        asked.prompt,
-        max_new_tokens=asked.n_tokens,
-        temperature=asked.temperature,
-        seed=asked.seed,
+        settings.prompt,
+        max_new_tokens=settings.n_tokens,
+        temperature=settings.temperature,
+        seed=settings.seed,
         top=1,
     )
-    return Sight(
+    return Snapshot(
         text=written.text,
-        vectors=model.weight("W_E").float().cpu()[list(asked.ids)],
+        vectors=model.weight("W_E").float().cpu()[list(settings.ids)],
         patterns=patterns,
         guesses=tuple(tuple(model.tokenizer.display(row)) for row in best.tolist()),
         chances=chances.cpu(),

@@ -14,7 +14,7 @@ Units: probabilities; embeddings in the model's own units.
         --html checkpoints.html
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -22,8 +22,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.analyses.learning._checkpoint_snapshot import Asked, snapshot
-from interp.analyses.learning._procrustes import plane, turned
+from interp.analyses.learning._checkpoint_snapshot import SnapshotSettings, snapshot
+from interp.analyses.learning._procrustes import principal_plane, procrustes
 from interp.core.errors import ConfigError, TokenError
 from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel, Tokenizer
@@ -47,21 +47,21 @@ class CheckpointViewer(Result):
     """What a model writes, and what is inside it, at each checkpoint.
 
     Attributes:
-        steps: of the checkpoints.
-        tokens: of the prompt, for display.
+        steps: the checkpoints' training steps.
+        tokens: the prompt's tokens, for display.
         texts: what each checkpoint writes after the prompt, from the same random numbers.
-        words: whose embeddings are shown; empty where too few are single tokens.
-        kinds: of each word.
-        points: the words in two dimensions; the last checkpoint's two main directions, the others
-            turned to agree with it.
-        shown: share of the words' variance that two dimensions show, a step each.
-        layer: of the head.
-        head: whose attention is shown.
-        pattern: its attention on the prompt.
+        words: the words whose embeddings are compared; empty where too few are single tokens.
+        kinds: each word's kind: the world's variable, or `word`.
+        points: the words in two dimensions: along the last checkpoint's two main directions, the
+            other checkpoints' turned to agree with it.
+        explained_variance: share of the words' variance in two dimensions, at each step.
+        layer: the layer of the head.
+        head: the number of the head whose attention is kept.
+        pattern: the head's attention on the prompt at each step.
         rows: the lens's layers in words: the embedding, then after each layer.
         guesses: the lens's best token, by step, row and position.
-        chances: its probability.
-        right: share of the prompt's tokens that were the model's first choice.
+        chances: the probability of each guess.
+        right: share of the prompt's tokens that were the checkpoint's first choice.
     """
 
     steps: tuple[int, ...]
@@ -70,7 +70,7 @@ class CheckpointViewer(Result):
     words: tuple[str, ...]
     kinds: tuple[str, ...]
     points: Float[Tensor, "step word dimension=2"]
-    shown: Float[Tensor, " step"]
+    explained_variance: Float[Tensor, " step"]
     layer: int
     head: int
     pattern: Float[Tensor, "step query key"]
@@ -78,10 +78,12 @@ class CheckpointViewer(Result):
     guesses: tuple[tuple[tuple[str, ...], ...], ...]
     chances: Float[Tensor, "step layer pos"]
     right: Float[Tensor, " step"]
+
+    former_fields: ClassVar[Mapping[str, str]] = {"shown": "explained_variance"}
     columns: ClassVar = {
         "right_share": "right",
         "embedding": "points",
-        "embedding_shown_share": "shown",
+        "embedding_shown_share": "explained_variance",
         "attention": "pattern",
         "probability": "chances",
     }
@@ -109,8 +111,8 @@ class CheckpointViewer(Result):
         words = (
             f"{len(self.words)} words' embeddings in their own two main directions, turned (never "
             "stretched) to agree with the last checkpoint's; two dimensions show "
-            f"{self.shown[0]:.0%} of their variance at the first checkpoint and "
-            f"{self.shown[-1]:.0%} at the last. "
+            f"{self.explained_variance[0]:.0%} of their variance at the first checkpoint and "
+            f"{self.explained_variance[-1]:.0%} at the last. "
             if self.words
             else ""
         )
@@ -169,45 +171,44 @@ def checkpoint_viewer(
         nostalgebraist 2020 (logit lens); Schönemann 1966 (orthogonal Procrustes).
     """
     call = dict(locals())
-    history, kept = history_of(model), chosen_steps(model, steps, most)
+    history, steps = history_of(model), chosen_steps(model, steps, most)
     _check(model, layer, head)
     prompt = prompt or _beginning(world)
     tokens = one_row(model, prompt)
-    names = _single(model.tokenizer, _named(world, words))
-    asked = Asked(
+    single = _single(model.tokenizer, _kinds(world, words))
+    settings = SnapshotSettings(
         prompt=prompt,
-        ids=tuple(number for _, number in names.values()),
+        ids=tuple(number for _, number in single.values()),
         n_tokens=n_tokens,
         temperature=temperature,
         seed=seed,
     )
-    seen, patterns = [], []
-    for number, step in enumerate(kept):
-        report_progress(f"step {step:,}", number, len(kept))
-        there = snapshot(history, model.hash, step, tokens, asked)
-        seen.append(there)
-        is_there = len(there.patterns) > 0
+    snapshots, patterns = [], []
+    for number, step in enumerate(steps):
+        report_progress(f"step {step:,}", number, len(steps))
+        view = snapshot(history, model.hash, step, tokens, settings)
+        snapshots.append(view)
         patterns.append(
-            there.patterns[layer, head]
-            if is_there
+            view.patterns[layer, head]
+            if len(view.patterns)
             else _pattern(history[step], tokens, layer, head)
         )
-    points, shown = _planes([each.vectors for each in seen])
+    points, explained = _planes([view.vectors for view in snapshots])
     return CheckpointViewer(
-        steps=kept,
+        steps=steps,
         tokens=displayed(model.tokenizer, tokens[0].tolist()),
-        texts=tuple(each.text for each in seen),
-        words=tuple(names),
-        kinds=tuple(kind for kind, _ in names.values()),
+        texts=tuple(view.text for view in snapshots),
+        words=tuple(single),
+        kinds=tuple(kind for kind, _ in single.values()),
         points=points,
-        shown=shown,
+        explained_variance=explained,
         layer=layer,
         head=head,
         pattern=torch.stack(patterns),
         rows=tuple(site_label(site, model.cfg.n_layers) for site in residual_sites(model)),
-        guesses=tuple(each.guesses for each in seen),
-        chances=torch.stack([each.chances for each in seen]),
-        right=torch.tensor([each.right for each in seen]),
+        guesses=tuple(view.guesses for view in snapshots),
+        chances=torch.stack([view.chances for view in snapshots]),
+        right=torch.tensor([view.right for view in snapshots]),
         provenance=provenance(
             checkpoint_viewer, call, prompt=prompt, hooks=("pattern", "resid_post")
         ),
@@ -218,42 +219,45 @@ def _check(model: LanguageModel, layer: int, head: int) -> None:
     layers, heads = model.cfg.n_layers, model.cfg.n_heads
     if not (0 <= layer < layers and 0 <= head < heads):
         raise ConfigError(
-            f"{model.name} has layers 0 to {layers - 1} and heads 0 to {heads - 1}; head "
-            f"{layer}.{head} was asked for."
+            f"{model.name} needs a layer of 0 to {layers - 1} and a head of 0 to {heads - 1}; got "
+            f"layer {layer}, head {head}."
         )
 
 
 def _beginning(world: World | None) -> str:
     if world is None:
-        raise ConfigError("A prompt was needed, or a world whose story begins; neither came.")
+        raise ConfigError(
+            "Checkpoint viewer needs a prompt, or a world whose story begins; got neither. Give "
+            "prompt= or world=."
+        )
     text = world.sample(0, split="held_out").text
     ends = [sentence.span[1] for sentence in world.parse(text).sentences]
     return text[: ends[1]] if len(ends) > 2 else text[: max(1, len(text) // 2)]
 
 
-def _named(world: World | None, words: Sequence[str]) -> dict[str, str]:
+def _kinds(world: World | None, words: Sequence[str]) -> dict[str, str]:
     """Words to their kinds: those given, or the world's by variable, each once."""
     if words:
         return dict.fromkeys(words, OWN)
-    found: dict[str, str] = {}
+    kinds: dict[str, str] = {}
     for variable, values in (world.variables if world else {}).items():
         for word in values:
-            found.setdefault(word, variable)
-    return found
+            kinds.setdefault(word, variable)
+    return kinds
 
 
 def _single(tokenizer: Tokenizer, words: dict[str, str]) -> dict[str, tuple[str, int]]:
     """The words that are one token (as inside a sentence, or alone): kind and id."""
-    found: dict[str, tuple[str, int]] = {}
+    single: dict[str, tuple[str, int]] = {}
     for word, kind in words.items():
         for form in (f" {word.strip()}", word):
             try:
                 ids = tokenizer.encode(form, bos=False)
             except TokenError:  # a word that this tokenizer does not know
                 continue
-            if len(ids) == 1 and len(found) < MOST_WORDS:
-                found.setdefault(word, (kind, ids[0]))
-    return found if len(found) >= FEWEST_WORDS else {}
+            if len(ids) == 1 and len(single) < MOST_WORDS:
+                single.setdefault(word, (kind, ids[0]))
+    return single if len(single) >= FEWEST_WORDS else {}
 
 
 def _pattern(
@@ -270,8 +274,8 @@ def _planes(
     """The words at each step, each turned to agree with the next, from the last backwards."""
     if not len(vectors[0]):
         return torch.zeros(len(vectors), 0, 2), torch.zeros(len(vectors))
-    flat = [plane(each) for each in vectors]
+    flat = [principal_plane(each) for each in vectors]
     points = [flat[-1][0]]
     for each, _ in reversed(flat[:-1]):
-        points.insert(0, turned(each, points[0]))
+        points.insert(0, procrustes(each, points[0]))
     return torch.stack(points), torch.tensor([share for _, share in flat])

@@ -13,9 +13,11 @@ from torch import Tensor
 
 from interp.core.hooks import Name
 from interp.core.protocols import LanguageModel, Run
+from interp.methods.batches import padded, rows_at_once
 from interp.methods.data.examples import Example
 
 N_STORIES, BATCH, N_DRAWS = 160, 32, 4
+MOST_VALUES = 2**25
 SHRINKAGE = 0.1
 
 
@@ -40,7 +42,7 @@ def log_odds_directions(
     generator = torch.Generator(model.device).manual_seed(seed)
     gains: list[list[Tensor]] = [[] for _ in sites]
     costs: list[list[Tensor]] = [[] for _ in sites]
-    for tokens, at, elsewhere in _batches(slots, model.device):
+    for tokens, at, elsewhere in _batches(model, slots):
         run = model.run(tokens, cache=list(sites), grad=True)
         log_probs = run.logits.float().log_softmax(-1)
         odds = log_probs[..., wanted].logsumexp(-1) - log_probs[..., others].logsumexp(-1)
@@ -78,23 +80,24 @@ def _first_tokens(
 
 
 def _batches(
-    slots: Sequence[Example], device: torch.device
+    model: LanguageModel, slots: Sequence[Example]
 ) -> Iterator[
     tuple[Int[Tensor, "batch pos"], Bool[Tensor, "batch pos"], Bool[Tensor, "batch pos"]]
 ]:
     """Tokens padded on the right, where the slots are, and where other real tokens are."""
-    stories: dict[int, list[Example]] = {}
+    by_story: dict[int, list[Example]] = {}
     for slot in slots:
-        stories.setdefault(slot.story, []).append(slot)
-    chosen = list(stories.values())[:N_STORIES]
-    for start in range(0, len(chosen), BATCH):
-        part = chosen[start : start + BATCH]
-        rows = [max((slot.tokens for slot in of_story), key=len) for of_story in part]
-        width = max(map(len, rows))
-        tokens = torch.tensor([[*row, *[0] * (width - len(row))] for row in rows], device=device)
-        at = torch.zeros_like(tokens, dtype=torch.bool)
-        for row, of_story in enumerate(part):
-            at[row, [len(slot.tokens) - 1 for slot in of_story]] = True
-        lengths = torch.tensor([len(row) for row in rows], device=device)
-        real = torch.arange(width, device=device) < lengths[:, None]
+        by_story.setdefault(slot.story, []).append(slot)
+    stories = list(by_story.values())[:N_STORIES]
+    rows = [max((slot.tokens for slot in story), key=len) for story in stories]
+    longest = max(map(len, rows), default=1)
+    # The tokens that estimate F are drawn batch by batch: another size would draw others.
+    size = min(BATCH, rows_at_once(model, longest, most_values=MOST_VALUES))
+    for start in range(0, len(rows), size):
+        part = slice(start, start + size)
+        tokens = padded(rows[part], model.device)
+        at, real = torch.zeros(2, *tokens.shape, dtype=torch.bool, device=model.device)
+        for row, story in enumerate(stories[part]):
+            at[row, [len(slot.tokens) - 1 for slot in story]] = True
+            real[row, : len(rows[start + row])] = True
         yield tokens, at, real & ~at

@@ -13,8 +13,10 @@ from torch import Tensor
 
 from interp.core.alignment import Span
 from interp.core.errors import InterpError
-from interp.core.protocols import LanguageModel
-from interp.methods.data.answers import BATCH, MOST_LOGITS, StoryPrediction, answer_tokens
+from interp.core.protocols import LanguageModel, Run
+from interp.core.surprisal import surprisal
+from interp.methods.batches import TextBatch, read_texts
+from interp.methods.data.answers import StoryPrediction, answer_tokens
 from interp.methods.data.examples import sample_stories
 from interp.methods.data.loss_floor import story_floor
 from interp.methods.data.questions import NEVER_SAID, QuestionInContext, questions_in, table_rows
@@ -172,31 +174,32 @@ class Evaluator:
         return head_scores(self.model, tokens, length)
 
     @cached_property
-    @torch.no_grad()
     def _read(self) -> tuple[list[StoryPrediction], list[float]]:
-        data = self.data
-        rows = [ids for ids, _ in data.encoded]
-        size = max(1, min(BATCH, MOST_LOGITS // (max(map(len, rows)) * self.model.cfg.d_vocab)))
         by_story: dict[int, list[int]] = {}
-        for i, question in enumerate(data.questions):
-            by_story.setdefault(question.story, []).append(i)
-        predictions, wrong = [], [float("nan")] * len(data.questions)
-        for start in range(0, len(rows), size):
-            part = rows[start : start + size]
-            width = max(map(len, part))
-            # Filled up behind the end, which a causal model cannot see.
-            tokens = torch.tensor([[*row, *[0] * (width - len(row))] for row in part])
-            logits = self.model.run(tokens).logits[:, :-1].float().cpu()
-            scale, best = logits.logsumexp(-1), logits.argmax(-1)
-            nats = scale - logits.gather(-1, tokens[:, 1:, None])[..., 0]
-            for row, ids in enumerate(part):
-                last, spans = len(ids) - 1, data.encoded[start + row][1]
-                first = best[row, :last].tolist()
-                predictions.append(
-                    StoryPrediction(ids=ids, spans=spans, best=first, nats=nats[row, :last])
-                )
-                for i in by_story.get(start + row, ()):
-                    at = data.places[i][0] - 1
-                    if data.wrong[i] >= 0:
-                        wrong[i] = float(scale[row, at] - logits[row, at, data.wrong[i]])
-        return predictions, wrong
+        for number, question in enumerate(self.data.questions):
+            by_story.setdefault(question.story, []).append(number)
+        wrong = [float("nan")] * len(self.data.questions)
+
+        def read(batch: TextBatch, run: Run) -> list[StoryPrediction]:
+            for logits, story in zip(run.logits, batch.numbers, strict=True):
+                numbers = [n for n in by_story.get(story, ()) if self.data.wrong[n] >= 0]
+                for number, nats in zip(numbers, self._nats_of_wrong(logits, numbers), strict=True):
+                    wrong[number] = nats
+            best = batch.unpadded(run.logits.argmax(-1)[:, :-1])
+            nats = batch.unpadded(batch.nats(run.logits))
+            return [self._prediction(*row) for row in zip(batch.numbers, best, nats, strict=True)]
+
+        rows = [ids for ids, _ in self.data.encoded]
+        return read_texts(self.model, rows, read), wrong
+
+    def _prediction(self, story: int, best: Tensor, nats: Tensor) -> StoryPrediction:
+        ids, spans = self.data.encoded[story]
+        return StoryPrediction(ids=ids, spans=spans, best=best.tolist(), nats=nats)
+
+    def _nats_of_wrong(
+        self, logits: Float[Tensor, "pos d_vocab"], numbers: Sequence[int]
+    ) -> list[float]:
+        """What the wrong answers of some questions about one story would have cost."""
+        positions = [self.data.places[number][0] - 1 for number in numbers]
+        targets = torch.tensor([self.data.wrong[number] for number in numbers], dtype=torch.long)
+        return surprisal(logits[positions].cpu(), targets).tolist()

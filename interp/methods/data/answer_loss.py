@@ -10,6 +10,7 @@ from torch.func import functional_call
 
 from interp.core.errors import NotEnoughDataError, TokenError
 from interp.core.protocols import LanguageModel, Prompt
+from interp.methods.batches import padded
 from interp.methods.data.questions import questions_in
 from interp.methods.prompts import one_row
 from interp.worlds.world import World
@@ -74,9 +75,8 @@ def answer_loss(
         pairs: at least one.
     """
     rows = [(*pair.prompt, *pair.answer[:-1]) for pair in pairs]
-    width = max(map(len, rows))
     device = next(iter(params.values())).device
-    tokens = torch.tensor([[*row, *[0] * (width - len(row))] for row in rows], device=device)
+    tokens = padded(rows, device)
     logits = functional_call(shell, dict(params), (tokens,))
     losses, firsts = [], []
     for row, pair in zip(logits, pairs, strict=True):

@@ -12,13 +12,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.core.alignment import Span, token_range
-from interp.core.protocols import LanguageModel
+from interp.core.protocols import LanguageModel, Run
+from interp.methods.batches import TextBatch, read_texts
 from interp.methods.data.loss_floor import story_floor
 from interp.methods.data.questions import QuestionInContext
 from interp.worlds.world import Story
-
-BATCH = 64
-MOST_LOGITS = 2**25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,22 +133,13 @@ def _instead(
             yield ids, first
 
 
-@torch.no_grad()
 def _read(
     model: LanguageModel, rows: Sequence[Sequence[int]]
-) -> Iterator[tuple[Int[Tensor, " pos"], Float[Tensor, " pos"]]]:
-    """First choice and nats of every token of each row after its first.
+) -> list[tuple[Int[Tensor, " pos"], Float[Tensor, " pos"]]]:
+    """First choice and nats of every token of each row after its first."""
 
-    Rows are filled up behind their end, which a causal model cannot see.
-    """
-    width = max(map(len, rows), default=1)
-    size = max(1, min(BATCH, MOST_LOGITS // (width * model.cfg.d_vocab)))
-    for start in range(0, len(rows), size):
-        part = rows[start : start + size]
-        longest = max(map(len, part))
-        tokens = torch.tensor([[*row, *[0] * (longest - len(row))] for row in part])
-        logits = model.run(tokens).logits[:, :-1].float().cpu()
-        chosen = logits.gather(-1, tokens[:, 1:, None])[..., 0]
-        nats = logits.logsumexp(-1) - chosen
-        for row, best, cost in zip(part, logits.argmax(-1), nats, strict=True):
-            yield best[: len(row) - 1], cost[: len(row) - 1]
+    def read(batch: TextBatch, run: Run) -> Iterator[tuple[Tensor, Tensor]]:
+        first_choices = batch.unpadded(run.logits.argmax(-1)[:, :-1])
+        return zip(first_choices, batch.unpadded(batch.nats(run.logits)), strict=True)
+
+    return read_texts(model, rows, read)

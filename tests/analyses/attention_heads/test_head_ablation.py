@@ -54,7 +54,7 @@ def test_the_circuit_is_missed_and_the_idle_heads_are_not(model):
 
 def test_heads_in_small_groups_give_the_same_numbers(model, monkeypatch):
     whole = head_ablation(model, PROMPT)
-    monkeypatch.setattr("interp.analyses.attention_heads.head_ablation.MOST_LOGITS", 1)
+    monkeypatch.setattr("interp.analyses.attention_heads.head_ablation.MOST_VALUES", 1)
     torch.testing.assert_close(head_ablation(model, PROMPT).change, whole.change)
 
 

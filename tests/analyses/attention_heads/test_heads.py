@@ -58,11 +58,12 @@ def test_intervals_hold_their_value(result):
 
 def test_the_loss_of_the_second_copy_is_that_of_its_tokens(model):
     tokens = repeated_tokens(model, 3, 5, seed=0)
-    logits = tiny("gpt2", d_vocab=model.cfg.d_vocab)(tokens)
+    other = tiny("gpt2", d_vocab=model.cfg.d_vocab)
+    logits = other(tokens)
     each = torch.nn.functional.cross_entropy(
         logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten(), reduction="none"
     ).view(3, -1)
-    torch.testing.assert_close(second_copy_loss(logits, tokens, 5), each[:, -4:].mean(1))
+    torch.testing.assert_close(second_copy_loss(other, tokens, 5), each[:, -4:].mean(1))
 
 
 def test_repeated_tokens_repeat_and_hold_no_special_token(model):

@@ -65,7 +65,9 @@ class Reader:
 
     def __init__(self, habit: Habit, told: Iterable[Story] = ()) -> None:
         self.tokenizer = tokenizer()
-        self.cfg = SimpleNamespace(n_ctx=512, d_vocab=self.tokenizer.d_vocab, n_layers=0)
+        sizes = dict(n_layers=0, n_heads=1, d_head=1, d_mlp=1)
+        self.cfg = SimpleNamespace(n_ctx=512, d_vocab=self.tokenizer.d_vocab, **sizes)
+        self.device = torch.device("cpu")
         self.following: dict[tuple[int, ...], int] = {}
         for story in told or stories():
             for question in story.questions:
@@ -73,7 +75,7 @@ class Reader:
                 self._learn(len(self._ids(before)), self._ids(before + habit(question)))
             self._learn(1, self._ids(story.text))
 
-    def run(self, tokens: Tensor) -> SimpleNamespace:
+    def run(self, tokens: Tensor, **options: object) -> SimpleNamespace:
         logits = torch.zeros(*tokens.shape, self.cfg.d_vocab)
         for row, ids in zip(logits, tokens.tolist(), strict=True):
             for end in range(1, len(ids) + 1):

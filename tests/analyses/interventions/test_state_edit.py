@@ -35,7 +35,9 @@ class Knowing:
 
     def __init__(self, model: GPT) -> None:
         self.tokenizer, self.hash, self.name, self.step = model.tokenizer, "made", "made", None
-        self.cfg = SimpleNamespace(n_layers=1, n_ctx=256, d_model=len(WORLD.variables["place"]))
+        width, n_words = len(WORLD.variables["place"]), model.tokenizer.d_vocab
+        sizes = dict(n_layers=1, n_heads=1, d_model=width, d_head=width, d_mlp=width)
+        self.cfg = SimpleNamespace(n_ctx=256, d_vocab=n_words, **sizes)
         self.device, self.hook_names = torch.device("cpu"), model.hook_names
         self.places = WORLD.variables["place"]
         self.inner = model
@@ -43,7 +45,9 @@ class Knowing:
     def weight(self, name: str) -> torch.Tensor:
         return self.inner.weight(name)
 
-    def run(self, tokens: torch.Tensor, *, cache: list = (), edits: list = ()) -> Run:
+    def run(
+        self, tokens: torch.Tensor, *, cache: list = (), edits: list = (), **options: object
+    ) -> Run:
         x = torch.stack([self._held(row.tolist()) for row in tokens])
         for edit in edits:
             x = edit.apply("blocks.0.hook_resid_post", x, EditContext.of(tokens))

@@ -60,8 +60,8 @@ class Knowing:
             raise AttributeError(name)
         return getattr(self.inner, name)
 
-    def run(self, tokens: torch.Tensor, *, cache: list) -> object:
-        run = self.inner.run(tokens, cache=cache)
+    def run(self, tokens: torch.Tensor, **options: object) -> object:
+        run = self.inner.run(tokens, **options)
         held = torch.stack([self._state(row.tolist()) for row in tokens])
         for name in run.cache:
             run.cache[name] = held
