@@ -5,15 +5,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def plane(
+def principal_plane(
     vectors: Float[Tensor, "word d_model"],
 ) -> tuple[Float[Tensor, "word 2"], float]:
-    """The two directions in which the words differ most, and their share of the variance.
+    """The words on the two directions in which they differ most, and their share of the variance.
 
     Source:
         Pearson 1901 (principal components).
     """
     centred = (vectors - vectors.mean(0)).double()
+    # centred = U S V': the coordinates along the main directions V are centred @ V = U S, and the
+    # squares of S are the variances (times the number of words) along them.
     left, sizes, _ = torch.linalg.svd(centred, full_matrices=False)
     points = left[:, :2] * sizes[:2]
     if points.shape[1] < 2:
@@ -22,7 +24,7 @@ def plane(
     return points, float((sizes[:2] ** 2).sum()) / total if total > 0 else 0.0
 
 
-def turned(
+def procrustes(
     points: Float[Tensor, "word 2"], like: Float[Tensor, "word 2"]
 ) -> Float[Tensor, "word 2"]:
     """The points turned or mirrored about their centre, never stretched, to lie nearest `like`.
@@ -38,5 +40,8 @@ def turned(
         >>> torch.allclose(turned(square @ quarter, square), square.double(), atol=1e-6)
         True
     """
+    # |points @ R - like|^2 = const - 2 tr(R' points' like). With points' like = U S V' the trace is
+    # tr(S (V' R' U)): V' R' U is orthogonal, so no entry of its diagonal exceeds 1, and R = U V'
+    # reaches 1 in all of them. Nothing keeps det R = 1, hence mirroring is allowed.
     left, _, right = torch.linalg.svd(points.double().T @ like.double())
     return points.double() @ left @ right

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from interp.analyses.learning._procrustes import plane, turned
+from interp.analyses.learning._procrustes import principal_plane, procrustes
 from interp.analyses.learning.checkpoint_viewer import CheckpointViewer, checkpoint_viewer
 from interp.core.errors import ConfigError
 from tests.analyses.tiny_growing import STEPS, growing_model
@@ -51,21 +51,23 @@ def test_turning_undoes_a_turn_and_changes_no_distance():
     generator = torch.Generator().manual_seed(0)
     points = torch.randn(12, 2, generator=generator).double()
     turn = torch.linalg.qr(torch.randn(2, 2, generator=generator).double()).Q
-    assert torch.allclose(turned(points @ turn, points), points)
+    assert torch.allclose(procrustes(points @ turn, points), points)
     other = torch.randn(12, 2, generator=generator).double()
-    assert torch.allclose(torch.cdist(*[turned(points, other)] * 2), torch.cdist(points, points))
+    assert torch.allclose(
+        torch.cdist(*[procrustes(points, other)] * 2), torch.cdist(points, points)
+    )
 
 
 def test_a_turn_brings_points_nearer_and_the_plane_keeps_the_most():
     generator = torch.Generator().manual_seed(1)
     vectors = torch.randn(20, 8, generator=generator) * torch.tensor([5.0, 3, 1, 1, 1, 1, 1, 1])
-    points, share = plane(vectors)
+    points, share = principal_plane(vectors)
     assert float((points**2).sum()) / float(((vectors - vectors.mean(0)) ** 2).sum()) == (
         pytest.approx(share, rel=1e-5)
     )
     assert share > 0.7
     other = points @ torch.tensor([[0.0, 1], [-1, 0]]).double()
-    assert float((turned(other, points) - points).norm()) < float((other - points).norm())
+    assert float((procrustes(other, points) - points).norm()) < float((other - points).norm())
 
 
 def test_every_view_is_drawn(found):
@@ -78,7 +80,7 @@ def test_every_view_is_drawn(found):
 
 
 def test_what_is_not_there_is_refused_in_words():
-    with pytest.raises(ConfigError, match=r"head 7\.0"):
+    with pytest.raises(ConfigError, match="got layer 7, head 0"):
         checkpoint_viewer(growing_model(), "Anna", layer=7)
     with pytest.raises(ConfigError, match="prompt"):
         checkpoint_viewer(growing_model())
