@@ -84,7 +84,9 @@ def uniforms(seed: int | Sequence[int], batch: int, steps: int) -> Float[Tensor,
     if not isinstance(seed, int):
         keys = [(int(own), 0) for own in seed]
     if len(keys) != batch:
-        raise ConfigError(f"Give one seed, or one a row: {batch} rows, {len(keys)} seeds.")
+        raise ConfigError(
+            f"Sampling needs one seed, or one a row; got {len(keys)} seeds for {batch} rows."
+        )
     rows = [_stream(own % 2**64, row).random(steps) for own, row in keys]
     return torch.from_numpy(np.stack(rows))
 
@@ -246,4 +248,4 @@ def _step(draw: float | None, token: int, probability: float, log_prob: float, *
 
 def _check(name: str, value: object, fits: bool, need: str) -> None:
     if not fits:
-        raise ConfigError(f"{name} must be {need}; it is {value!r}.")
+        raise ConfigError(f"{name} must be {need}; got {value!r}.")

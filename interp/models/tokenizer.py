@@ -112,8 +112,8 @@ class Tokenizer:
         backend = getattr(tokenizer, "backend_tokenizer", None)
         if not isinstance(backend, tokenizers.Tokenizer):
             raise TokenError(
-                f"A fast tokenizer was needed; {type(tokenizer).__name__} has no `tokenizers` "
-                "backend. Load it with AutoTokenizer.from_pretrained(..., use_fast=True)."
+                "A tokenizer of transformers must be a fast one, with a `tokenizers` backend; got "
+                f"{type(tokenizer).__name__}. Load it with use_fast=True."
             )
         copy = tokenizers.Tokenizer.from_str(backend.to_str())
         return cls(copy, bos=tokenizer.bos_token)._ending(tokenizer.eos_token)
@@ -199,7 +199,7 @@ class Tokenizer:
         if numbers and not 0 <= min(numbers) <= max(numbers) < self.d_vocab:
             wrong = next(i for i in numbers if not 0 <= i < self.d_vocab)
             raise TokenError(
-                f"Ids must lie in 0 … {self.d_vocab - 1}; {wrong} came. Is the text from another "
+                f"Ids must lie in 0 … {self.d_vocab - 1}; got {wrong}. Is the text from another "
                 "model's tokenizer?"
             )
         table = self.table
@@ -245,7 +245,7 @@ class Tokenizer:
         return any(sign in self._decoder for sign in ('"Strip"', '"first"', '"always"'))
 
     def _ending(self, eos: str | None) -> "Tokenizer":
-        """This tokenizer, told which token ends a text, if another than the one that begins it."""
+        """This tokenizer, with the token that ends a text set, if not the one that begins it."""
         end = self.backend.token_to_id(eos) if isinstance(eos, str) else None
         self.eos_token_id = end if end != self.bos_token_id else None
         return self
@@ -255,7 +255,7 @@ class Tokenizer:
 
     def _out_of_vocabulary(self, text: Any) -> TokenError:
         if not isinstance(text, str):
-            return TokenError(f"Text was needed; {type(text).__name__} came. Pass a str.")
+            return TokenError(f"Text must be a str; got {type(text).__name__}. Pass a str.")
         if re.search("[\ud800-\udfff]", text):
             return TokenError("Text must be valid Unicode; this has half a surrogate pair in it.")
         known = self.backend.get_vocab(with_added_tokens=False)

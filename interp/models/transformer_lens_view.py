@@ -205,7 +205,9 @@ class TransformerLensView(HookedRootModule):
         """
         ids = self._encoder.encode(string, bos=False)
         if len(ids) != 1:
-            raise TokenError(f"One token was needed; {string!r} is {self._encoder.display(ids)}.")
+            raise TokenError(
+                f"The text must be one token; {string!r} is {self._encoder.display(ids)}."
+            )
         return ids[0]
 
     def to_string(self, tokens: Any) -> str | list[str]:

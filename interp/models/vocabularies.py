@@ -32,7 +32,7 @@ def bytes_bpe_vocabulary(texts: Iterable[str], d_vocab: int) -> Tokenizer:
     if d_vocab < _SMALLEST_BPE:
         raise ConfigError(
             f"A byte-level vocabulary needs at least {_SMALLEST_BPE} tokens (256 bytes and {BOS}); "
-            f"{d_vocab} was asked for. Ask for more, or take characters or words."
+            f"got {d_vocab}. Ask for more, or take characters or words."
         )
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, trim_offsets=False)
@@ -57,7 +57,7 @@ def _listed(texts: Iterable[str], pattern: str, what: str) -> Tokenizer:
     backend.train_from_iterator(texts, trainer)
     if backend.get_vocab_size() < 2:
         raise NotEnoughDataError(
-            f"A vocabulary of {what} needs text; none came. Give at least one text "
+            f"A vocabulary of {what} needs text; got none. Give at least one text "
             "that is not empty."
         )
     return _with_bos(backend)

@@ -45,12 +45,12 @@ SETTINGS: Mapping[str, Any] = dict(
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """What is varied.
+    """What a sweep varies.
 
     Attributes:
         sizes: widths of the residual stream (`d_model`).
-        steps: updates of a run.
-        seeds: runs of each pair; they are numbered from 0.
+        steps: numbers of updates of a run.
+        seeds: number of runs for each pair of size and steps, with the seeds 0, 1, …
     """
 
     sizes: tuple[int, ...]
@@ -90,7 +90,7 @@ class Point:
 
     @property
     def name(self) -> str:
-        """Its folder's.
+        """Name of the run's folder.
 
         Example:
             >>> Point(size=16, steps=200, seed=0).name
@@ -145,14 +145,14 @@ class SweepRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """What a run of a sweep came to.
+    """The outcome of one run of a sweep.
 
     Attributes:
-        point: which one.
-        folder: its run folder.
-        parameters: of the model.
-        tokens: predicted tokens that it was trained on.
-        loss: held-out, nats a token.
+        point: size, steps and seed of the run.
+        folder: folder of the run.
+        parameters: number of parameters of the model.
+        tokens: predicted tokens that the model was trained on.
+        loss: held-out loss, in nats a token.
         floor: the world's exact entropy on the same tokens; None where it is not known.
     """
 
@@ -179,13 +179,14 @@ def sweep(
 
     Args:
         grid: sizes, steps and seeds; it may have grown since the last call.
-        corpus: that all of them read.
-        folder: of the sweep.
-        recipe: what they share.
+        corpus: corpus that all runs train on.
+        folder: folder of the sweep.
+        recipe: what all runs share.
         device: `auto`, `cuda`, `mps` or `cpu`.
-        threads: of the CPU.
-        progress: gives, for a run that begins, what is called after every reading of its loss.
-        done: called with each run that is there, also those finished before.
+        threads: number of CPU threads.
+        progress: called with the point of each run that begins; gives the callback that is called
+            after every reading of that run's loss.
+        done: called with each finished run, also with those finished before.
     Returns:
         Every run, the cheapest first.
     Raises:

@@ -238,7 +238,7 @@ def test_a_stream_may_be_left_and_leaves_nothing(tiny_model: GPT) -> None:
         (dict(written=-1), "written"),
         (dict(written=4), "4 of 4 tokens"),
         (dict(stop=["a"]), "tokenizer"),
-        (dict(seed=[1, 2]), "1 rows, 2 seeds"),
+        (dict(seed=[1, 2]), "2 seeds for 1 rows"),
     ],
 )
 def test_options_out_of_range_are_refused(

@@ -44,7 +44,7 @@ def save_model(model: GPT, folder: str | Path, *, card: str | None = None) -> Pa
     """Write a model folder; what else is there (metrics, checkpoints, a run's record) stays.
 
     Args:
-        folder: new, or the folder of the model's own run.
+        folder: a new folder, or that of the model's own run.
         card: text of `README.md`; None keeps the one that is there, or writes a short one.
     Returns:
         The folder.
@@ -79,10 +79,10 @@ def save_weights(
     """Add a checkpoint to a folder that `write_settings` has written, whole or not at all.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
         step: updates done.
-        weights: by parameter name.
-        dtype: to keep them in; None = as they are. bfloat16 halves the size of a history.
+        weights: the weights, by parameter name.
+        dtype: dtype to write; None = that of the weights. bfloat16 halves the size of a history.
     Returns:
         The checkpoint's own folder.
     """
@@ -106,7 +106,7 @@ def open_model(folder: str | Path, step: int | None = None) -> GPT:
     """Read a model folder, or a checkpoint of it, as float32 on the CPU.
 
     Args:
-        folder: of a model, of a run, or of one checkpoint.
+        folder: folder of a model, of a run, or of one checkpoint.
         step: which checkpoint; None = the finished model or, while there is none, the newest.
     Raises:
         CheckpointError: a file is missing, damaged, pickled or foreign, or there is no such step.
@@ -116,7 +116,7 @@ def open_model(folder: str | Path, step: int | None = None) -> GPT:
     if own and (folder / "meta.json").exists():
         folder, step = folder.resolve().parents[1], int(own[1])
     if not folder.is_dir():
-        raise CheckpointError(f"A model's folder was needed; {folder} is none. Check the path.")
+        raise CheckpointError(f"A model needs a folder; {folder} is none. Check the path.")
     place, hashes = _find(folder, step)
     for name in (SETTINGS, WORDS, CONFIG, WEIGHTS):
         if name in hashes:

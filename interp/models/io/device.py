@@ -20,7 +20,7 @@ def pick_device(device: str | torch.device = "auto") -> torch.device:
     try:
         chosen = torch.device(device)
     except RuntimeError as error:
-        text = f"Device must be auto, cuda, mps or cpu; it is {device!r}."
+        text = f"Device must be auto, cuda, mps or cpu; got {device!r}."
         raise ConfigError(text) from error
     if not _present(chosen.type):
         raise ConfigError(f"This machine has no {chosen.type} device that torch can use; try cpu.")

@@ -13,9 +13,9 @@ class History(Mapping[int, LanguageModel]):
     Nothing is kept open, so walking through it holds one model at a time.
 
     Args:
-        folder: of the run or the model.
+        folder: folder of the run or the model.
         last: step of the finished model, if its weights are not among the checkpoints.
-        load: opens one step.
+        load: opens the model of one step.
     """
 
     def __init__(

@@ -68,7 +68,7 @@ def load_huggingface(
     """A `transformers` folder (config.json, safetensors, tokenizer.json) as our model.
 
     Args:
-        folder: with `model.safetensors`, or shards and `model.safetensors.index.json`.
+        folder: a folder with `model.safetensors`, or shards and `model.safetensors.index.json`.
 
     Raises:
         ConfigError: the architecture, or a setting of it, has no counterpart here.
@@ -201,8 +201,10 @@ def _fill(model: GPT, settings: Mapping[str, Any], tensors: dict[str, Tensor], w
         whole = torch.cat(parts) if len(parts) > 1 else parts[0]
         whole = whole.T if conv and _is_conv(name) else whole
         if whole.shape != ours.shape:
-            came = f"{tuple(whole.shape)}, where {tuple(ours.shape)} was needed"
-            raise CheckpointError(f"{' + '.join(keys)} of {where} has shape {came}.")
+            raise CheckpointError(
+                f"{' + '.join(keys)} must have shape {tuple(ours.shape)}; {where} has "
+                f"{tuple(whole.shape)}. Its config is of another model: copy the folder again."
+            )
         ours.copy_(whole)
         if ".attn.qkv." in name:
             ours[: model.cfg.n_heads * model.cfg.d_head] *= factors[int(name.split(".")[1])]
@@ -230,7 +232,7 @@ MASKS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")
 def _take(theirs: dict[str, Tensor], key: str, where: str) -> Tensor:
     if key not in theirs:
         raise CheckpointError(
-            f"The tensor {key} was needed; {where} does not hold it.{near_misses(key, theirs, 1)}"
+            f"The model needs the tensor {key}; {where} lacks it.{near_misses(key, theirs, 1)}"
         )
     return theirs.pop(key)
 

@@ -56,7 +56,7 @@ def architecture_of(settings: HuggingFaceSettings) -> str:
     architecture = named[0] if named else by_type.get(settings.get("model_type", ""), "none")
     if architecture not in READERS:
         raise ConfigError(
-            f"A Hugging Face model of {', '.join(READERS)} is needed, and this one says "
+            f"A Hugging Face model must be one of {', '.join(READERS)}; got "
             f"{architecture!r}.{near_misses(architecture, READERS)} "
             "Other architectures open through TransformerLens: load_model(name)."
         )
@@ -123,8 +123,8 @@ def _qwen3(settings: HuggingFaceSettings) -> dict[str, Any]:
         sliding and settings.get("max_window_layers", 28) < n_layers
     ):
         raise ConfigError(
-            "Full attention in every layer is needed, and this Qwen3ForCausalLM has sliding "
-            "windows (use_sliding_window, layer_types): open it through TransformerLens instead."
+            "Every layer must have full attention; this Qwen3ForCausalLM has sliding windows "
+            "(use_sliding_window, layer_types): open it through TransformerLens instead."
         )
     defaults = {"intermediate_size": 22016, "max_position_embeddings": 32768, "head_dim": 128}
     defaults |= {"vocab_size": 151936, "num_key_value_heads": 32}
@@ -151,9 +151,7 @@ def _refuse(settings: HuggingFaceSettings, architecture: str, **allowed: Any) ->
 
 def _activation(name: str) -> str:
     if name not in ACTIVATIONS:
-        raise ConfigError(
-            f"An activation of {', '.join(ACTIVATIONS)} is needed, and this model has {name!r}."
-        )
+        raise ConfigError(f"The activation must be one of {', '.join(ACTIVATIONS)}; got {name!r}.")
     return ACTIVATIONS[name]
 
 
@@ -166,8 +164,8 @@ def _rope(settings: HuggingFaceSettings) -> tuple[float, dict[str, Any] | None]:
     share = rope.pop("partial_rotary_factor", settings.get("partial_rotary_factor", 1.0))
     if kind not in ROPE_KEYS or share != 1.0:
         raise ConfigError(
-            f"Rotary positions on the whole head, of rope_type {', '.join(ROPE_KEYS)}, are needed, "
-            f"and this model has rope_type {kind!r} with partial_rotary_factor {share}."
+            f"Rotary positions must cover the whole head, with a rope_type of "
+            f"{', '.join(ROPE_KEYS)}; got rope_type {kind!r} with partial_rotary_factor {share}."
         )
     if kind == "default":
         return theta, None

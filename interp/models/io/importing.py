@@ -1,4 +1,4 @@
-"""Puts a model that came from elsewhere on a shelf: checked, opened once, then there as a whole."""
+"""Imports a model from elsewhere: checked, opened once, then moved into place as a whole."""
 
 import os
 import re
@@ -42,7 +42,7 @@ def import_model(source: str | Path | BinaryIO, shelf: str | Path, name: str | N
     Args:
         source: a folder, a zip, or the bytes of a zip; at most 2 GB and 1,000 files.
         shelf: the folder of models that gets it.
-        name: of the new folder; None = the source's own.
+        name: name of the new folder; None = the source's own name.
     Returns:
         The new folder.
     Raises:

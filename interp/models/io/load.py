@@ -35,7 +35,7 @@ def load_model(
             weights for opens through TransformerLens too.
         step: a checkpoint of a run; None = the finished model, or the newest checkpoint.
         device: `auto` = CUDA, else MPS, else the CPU.
-        dtype: of the weights; None = float32.
+        dtype: dtype of the weights; None = float32.
     Raises:
         CheckpointError: a file is missing, damaged, pickled or foreign.
         ConfigError: `step` of something that has none, or a device that is not there.
@@ -50,7 +50,7 @@ def load_model(
         model.history = _history(source, path, device, dtype)
     elif step is not None:
         raise ConfigError(
-            f"Only a run has steps; {source} is none. Leave `step` out, or name a run's folder."
+            f"Only a run has steps; {source} is not a run. Leave `step` out, or name a run."
         )
     else:
         model = _foreign(source, path, place, dtype or torch.float32)
@@ -108,7 +108,7 @@ def _foreign(
             return huggingface.load_gguf(path, device=device, dtype=dtype)
         refuse_pickle(path)
         raise CheckpointError(
-            f"A model's folder or a .gguf file was needed; {path} is neither. Give the folder."
+            f"A model is a folder or a .gguf file; {path} is neither. Give the folder."
         )
     config = _config(path)
     if not {"architectures", "model_type"} & set(config):

@@ -1,6 +1,6 @@
 """The batch of a step: a pure function of the seed and the step, with no loader and no state.
 
-Row `r` of the global batch is drawn by hashing (seed, step, r), so rank k of w holds the rows k,
+Row `r` of the global batch is sampled by hashing (seed, step, r), so rank k of w holds the rows k,
 k + w … of the very batch that a single process would see, and a resumed run goes on where it was.
 """
 
@@ -27,9 +27,9 @@ class Batch:
     """Rows of tokens; all but the first of a row are predicted.
 
     Attributes:
-        tokens: ids.
+        tokens: token ids.
         weights: how much each token counts as a prediction.
-        floor: nats that each token costs any model at least; None where it was not asked for.
+        floor: nats that each token costs any model at least; None where the floor is not known.
     """
 
     tokens: Int[Tensor, "batch pos"]
@@ -41,14 +41,14 @@ class Batches:
     """Every batch of a run.
 
     Args:
-        corpus: its `split` is drawn from.
+        corpus: the corpus whose `split` gives the rows.
         stages: the curriculum: which levels are mixed at a step. Empty = all, by number of tokens.
         batch_size: rows of the global batch.
         context: predicted tokens a row; rows hold one more.
         rows: `window` = anywhere in the stream, `document` = from a document's start on; what
             follows the document's end is the next one, and counts as well.
-        seed: of every draw.
-        split: of the corpus.
+        seed: seed of every random choice.
+        split: split of the corpus that gives the rows.
     Raises:
         ConfigError: a stage names a level that the corpus lacks.
         NotEnoughDataError: a level is shorter than a row.
@@ -119,12 +119,12 @@ def fixed_batch(
     """The same rows whenever it is asked: evenly spread over a part, for evaluation.
 
     Args:
-        corpus: whose part.
-        n_rows: at most; fewer where the part has no more that differ.
+        corpus: the corpus that the rows are from.
+        n_rows: number of rows, or fewer where the part has no more that differ.
         context: predicted tokens a row.
         rows: as in `Batches`.
-        split: of the corpus.
-        level: of the split; None = its only one, or else its last.
+        split: split of the corpus.
+        level: level of the split; None = its last level.
     Returns:
         The rows, with the floor where it is known.
     Raises:

@@ -22,10 +22,10 @@ class Corpus:
     """A folder of packed parts, opened without reading them.
 
     Attributes:
-        folder: where it is.
+        folder: folder of the corpus.
         hash: 16 hex digits over the content of every part, and over the tokenizer.
-        source: where the text came from.
-        splits: a split to its levels, in order.
+        source: record of where the text came from.
+        splits: the levels of each split, in order.
     """
 
     def __init__(self, folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -75,7 +75,7 @@ class Corpus:
             level = levels[0]
         if level not in levels:
             raise ConfigError(
-                f"The {split} split has the levels {', '.join(levels)}; {level!r} is none of them."
+                f"The {split} split has the levels {', '.join(levels)}; got {level!r}."
                 f"{near_misses(str(level), levels)}"
             )
         return CorpusPart(
@@ -90,7 +90,7 @@ class Corpus:
         """
         if split not in self.splits:
             raise ConfigError(
-                f"This corpus has the splits {', '.join(self.splits)}; {split!r} is none of them. "
+                f"This corpus has the splits {', '.join(self.splits)}; got {split!r}. "
                 "Write it again with that split."
             )
         return self.splits[split]
@@ -121,7 +121,7 @@ class CorpusPart:
         return self._array("starts")
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All that is kept, by kind: `tokens`, `starts` and, where known, `weights` and `floor`."""
+        """Every array by kind: `tokens`, `starts` and, where known, `weights` and `floor`."""
         return {kind: self._array(kind) for kind in self._entry["files"]}
 
     def document(self, index: int) -> Int[np.ndarray, "pos"]:

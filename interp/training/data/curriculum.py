@@ -56,8 +56,8 @@ def stage_at(stages: Sequence[Stage], step: int) -> tuple[int, Stage]:
     """The stage that step number `step` (0 = the first update) draws from; the last one goes on.
 
     Args:
-        stages: in order; at least one.
-        step: counted from 0.
+        stages: the stages in order, at least one.
+        step: number of the update, counted from 0.
     Returns:
         The stage's number and the stage.
 
@@ -78,8 +78,8 @@ def shares(stage: Stage, tokens: Mapping[str, int]) -> dict[str, float]:
     """The stage's mixture as probabilities over the corpus' levels, in the corpus' order.
 
     Args:
-        stage: whose mixture.
-        tokens: every level of the corpus to its number of tokens.
+        stage: the stage whose mixture is wanted.
+        tokens: number of tokens of every level of the corpus.
     Raises:
         ConfigError: the mixture names a level that the corpus does not have.
 

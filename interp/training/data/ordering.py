@@ -27,8 +27,8 @@ def length(corpus: Corpus, part: CorpusPart) -> Float[np.ndarray, " document"]:
     """Tokens of each document.
 
     Args:
-        corpus: that the part is of.
-        part: its documents.
+        corpus: the corpus that the part belongs to.
+        part: the part whose documents are measured.
     """
     return np.diff(np.append(part.starts.astype(np.int64), part.n_tokens)).astype(np.float64)
 
@@ -64,7 +64,7 @@ def world_gap(world: World) -> Difficulty:
     """The gap between a world's owners and values, as its own facts name them.
 
     Args:
-        world: tells documents with facts about somebody.
+        world: a world whose documents have facts about somebody.
     Raises:
         NotEnoughDataError: its facts are about nobody.
     """
@@ -86,7 +86,7 @@ def loss(model: LanguageModel) -> Difficulty:
     """What each document costs a (small) model, in nats per token, up to its context.
 
     Args:
-        model: with the corpus' tokenizer.
+        model: a model with the corpus' tokenizer.
     Returns:
         A difficulty.
     """
@@ -118,9 +118,9 @@ def named(name: str, world_name: str | None = None) -> Difficulty:
 
     Args:
         name: `length`, `gap` (of a world), `chance`, or `loss:MODEL`.
-        world_name: of the world that tells the text.
+        world_name: name of the world that wrote the text; None for other text.
     Raises:
-        ConfigError: none of them, or the gap of text that no world told.
+        ConfigError: none of them, or the gap of text that no world wrote.
     """
     kind, _, of = name.partition(":")
     if kind == "loss" and of:
@@ -133,7 +133,7 @@ def named(name: str, world_name: str | None = None) -> Difficulty:
         return length if kind == "length" else chance(int(of or 0))
     raise ConfigError(
         "Documents are sorted by `length`, `gap` (only of a world's text), `loss:MODEL` or "
-        f"`chance`; {name!r} came."
+        f"`chance`; got {name!r}."
     )
 
 
@@ -151,11 +151,11 @@ def write_ordered_corpus(
     documents; held-out ones apart, by their own ranks. Weights and floors go with their tokens.
 
     Args:
-        corpus: whose documents.
-        folder: new.
+        corpus: the corpus whose documents are sorted.
+        folder: a new or empty folder.
         difficulty: `length`, `gap(…)`, `world_gap(…)`, `loss(…)` or `chance(…)`.
-        n_levels: bins.
-        label: what to call the order in the record; the difficulty's name if empty.
+        n_levels: number of levels.
+        label: name of the order in the corpus' record; the difficulty's own name if empty.
     Returns:
         The corpus, with the levels `bin-1` (the easiest) to `bin-n`.
     Raises:
@@ -164,7 +164,7 @@ def write_ordered_corpus(
     """
     folder = Path(folder)
     if n_levels < 2:
-        raise ConfigError(f"An order needs two levels or more; n_levels = {n_levels} came.")
+        raise ConfigError(f"An order needs two levels or more; got n_levels = {n_levels}.")
     if folder.exists() and any(folder.iterdir()):
         raise ConfigError(f"A corpus needs a folder of its own; {folder} is not empty.")
     with replacing_folder(folder) as temporary:

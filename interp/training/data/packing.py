@@ -31,7 +31,7 @@ class CorpusDocument:
     """A text, and what is known about its characters.
 
     Attributes:
-        text: any text.
+        text: text of the document.
         weights: start, end and weight of characters that count otherwise than once in training, in
             quarters from 0 to 63.75. None = all count once.
         floor: start, end and surprisal in nats of each choice in the text; an empty span at the
@@ -54,9 +54,9 @@ def pack(
     empty span at the end of a text stand at the next document's beginning-of-text token.
 
     Args:
-        documents: in the order in which they are to stand; all with or all without a floor.
-        tokenizer: gives the ids; the beginning-of-text token begins every document.
-        folder: new or empty.
+        documents: the documents, in their order in the corpus; all with a floor, or none.
+        tokenizer: tokenizer that gives the ids; the beginning-of-text token begins every document.
+        folder: a new or empty folder.
     Returns:
         The part's entry in `corpus.json`: counts, and each file's name and SHA-256.
     Raises:
@@ -203,8 +203,8 @@ class _Places:
         _, start, end, weight = self._flat(marks)
         if len(weight) and (weight.min() < 0 or weight.max() >= 256 / WEIGHT_UNITS):
             raise ConfigError(
-                f"Weights must lie in 0 … {255 / WEIGHT_UNITS}; {weight.min()} … {weight.max()} "
-                "came. Scale them."
+                f"Weights must lie in 0 … {255 / WEIGHT_UNITS}; got {weight.min()} … "
+                f"{weight.max()}. Scale them."
             )
         start, end, weight = (x[start < end] for x in (start, end, weight))
         first = self._token_at(self._first_byte[start])

@@ -32,16 +32,16 @@ def write_world_corpus(
     """Sample a world's documents, and pack them with their floors and weights.
 
     Args:
-        world: tells the documents. Its `vocabulary`, if it has one (texts that hold every word), is
-            known to the tokenizer besides the words that were told.
-        folder: new, or an older corpus, which is replaced when the new one is whole.
-        n_documents: training documents of each level, or of each level by its name.
-        n_held_out: documents of each level in every other split.
-        levels: of the world; none = all of them.
-        splits: `train` and any other that the world knows.
-        tokenizer: one that is ready, or the kind to build.
+        world: world that writes the documents. Its `vocabulary`, if it has one (texts that hold
+            every word), is known to the tokenizer besides the words of the documents.
+        folder: a new folder, or that of an older corpus, replaced when the new one is whole.
+        n_documents: number of training documents of each level: one for all, or one by name.
+        n_held_out: number of documents of each level in every other split.
+        levels: levels of the world; empty = all of them.
+        splits: `train` and any other split that the world knows.
+        tokenizer: a tokenizer, or the kind to build.
         d_vocab: size of a `bpe` vocabulary.
-        seed: another seed gives other documents.
+        seed: seed of the documents.
     Raises:
         ConfigError: a level or split that the world lacks; `folder` holds something else.
     """
@@ -82,9 +82,9 @@ def write_text_corpus(
     `text`.
 
     Args:
-        source: file or folder (searched through).
-        folder: new, or an older corpus, which is replaced when the new one is whole.
-        tokenizer: one that is ready, or the kind to build: `bpe` learns from the training text
+        source: a file, or a folder that is searched with all its subfolders.
+        folder: a new folder, or that of an older corpus, replaced when the new one is whole.
+        tokenizer: a tokenizer, or the kind to build: `bpe` learns from the training text
             only; `words` and `characters` must know the held-out text's words as well.
         d_vocab: size of a `bpe` vocabulary.
         held_out: share of the text that is never trained on.

@@ -22,9 +22,9 @@ class Cut:
     """How the held-out text is cut off.
 
     Attributes:
-        by: whole documents, or the tail of each file.
-        held_out: share of documents, or of each file's bytes.
-        separator: between the documents of a `.txt` file; None = there is none.
+        by: what is held out: whole documents, or the tail of each file.
+        held_out: share of the documents, or of each file's bytes, that is held out.
+        separator: text between the documents of a `.txt` file; None = one document a file.
     """
 
     by: Literal["document", "tail"]
@@ -74,7 +74,9 @@ def text_files(source: str | Path) -> list[Path]:
     """
     source = Path(source)
     if not source.exists():
-        raise ConfigError(f"A text file or a folder of them was needed; {source} does not exist.")
+        raise ConfigError(
+            f"Training needs a text file or a folder of them; {source} does not exist."
+        )
     if source.is_file():
         return [source]
     files = sorted(p for p in source.rglob("*") if p.suffix in ENDINGS and p.is_file())
@@ -117,7 +119,7 @@ def read_documents(source: str | Path, *, separator: str | None = "<|endoftext|>
                 text = ""
             text, begun = text + document.text, True
     if not begun:
-        raise NotEnoughDataError(f"Text was needed; {source} is empty. Give a file with text.")
+        raise NotEnoughDataError(f"A corpus needs text; {source} is empty. Give a file with text.")
     yield text
 
 

@@ -1,8 +1,8 @@
-"""Training runs that go on by themselves: asked for here, done by `worker.py`, all told by files.
+"""Training runs in the background: queued here, done by `worker.py`, recorded in files.
 
-A run's folder is the whole truth about it: `job.json` says what is wanted, `process.json` which
-process had the last turn and how it ended, `train.log` what it said. So it does not matter who
-looks, or whether the one who asked is still there. No torch is loaded here.
+A run's folder is the whole truth about it: `job.json` holds what is wanted, `process.json` which
+process had the last turn and how it ended, `train.log` what it printed. So any process can look,
+and the one that queued the run need not live on. No torch is loaded here.
 """
 
 import json
@@ -39,13 +39,13 @@ _AT_REST: dict[str, JobState] = {"pause": "paused", "stop": "stopped"}
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A run that was asked for.
+    """A queued run.
 
     Attributes:
-        folder: the run's.
-        arguments: of `interp train`, without `--out`.
-        wanted: what the last one who asked wants of it.
-        turn: when it was last asked to run, in nanoseconds; the queue's order.
+        folder: folder of the run.
+        arguments: arguments of `interp train`, without `--out`.
+        wanted: what the last request wants of the run.
+        turn: time of the last request to run, in nanoseconds; it orders the queue.
     """
 
     folder: Path
@@ -55,7 +55,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        """The folder's."""
+        """The name of the run's folder."""
         return self.folder.name
 
     @property
@@ -65,7 +65,7 @@ class Job:
 
     @property
     def state(self) -> JobState:
-        """What it does now, as the files and the living processes tell."""
+        """What the run does now, by its files and the living processes."""
         process = _read(self.folder / _PROCESS)
         if is_alive(process):
             return _WHILE_ALIVE[self.wanted]
@@ -126,9 +126,9 @@ def start(
 
     Args:
         runs: the folder of all runs.
-        name: of the new one.
-        arguments: of `interp train`, without `--out`.
-        texts: files to be trained on, by their names; kept with the run.
+        name: name of the new run.
+        arguments: arguments of `interp train`, without `--out`.
+        texts: content of the files to train on, by file name; they are kept with the run.
     Returns:
         The job, queued.
     Raises:

@@ -17,7 +17,7 @@ def birth(pid: int) -> str | None:
     """What tells a living process from all that ever had, or will have, the same number.
 
     Args:
-        pid: of a process of this machine.
+        pid: number of a process of this machine.
     Returns:
         When it was started, as text to compare; None when there is no such process, or it is dead.
 

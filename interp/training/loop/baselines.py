@@ -19,7 +19,7 @@ def baselines(corpus: Corpus, config: TrainConfig) -> dict[str, float]:
     """The loss of guessing, on the very held-out tokens that the run's evaluations count.
 
     Args:
-        corpus: with a `train` and a `held_out` split.
+        corpus: a corpus with a `train` and a `held_out` split.
         config: the run's recipe: its rows, context and size of the held-out slice.
     Returns:
         `uniform_nats_per_token`, every token as likely as any other, and
@@ -41,7 +41,7 @@ def baselines(corpus: Corpus, config: TrainConfig) -> dict[str, float]:
 
 
 def write_baselines(run: Path, corpus: Corpus, config: TrainConfig) -> None:
-    """Keep them in the run's folder; those of the same corpus are not made anew."""
+    """Write the baselines into the run's folder, unless those of the same corpus are there."""
     path = run / BASELINES
     if not path.exists() or read_object(path).get("corpus") != corpus.hash:
         write_json(path, {"corpus": corpus.hash, **baselines(corpus, config)})

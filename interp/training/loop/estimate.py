@@ -25,8 +25,8 @@ class Speed:
     """How fast this machine trains.
 
     Attributes:
-        flops: floating-point operations a second, of one that trains a small model.
-        seconds_per_layer: that an update takes for every layer, however small it is.
+        flops: floating-point operations a second, measured in training a small model.
+        seconds_per_layer: time that an update takes for each layer, however small the layer is.
     """
 
     flops: float
@@ -38,9 +38,9 @@ class Estimate:
     """What a run will cost.
 
     Attributes:
-        parameters: of the model, exactly.
-        memory_bytes: of the process, roughly.
-        seconds: of the updates and evaluations, roughly; not of writing the corpus.
+        parameters: number of parameters of the model, exactly.
+        memory_bytes: memory of the process, roughly.
+        seconds: time of the updates and evaluations, roughly; writing the corpus not included.
     """
 
     parameters: int
@@ -78,7 +78,7 @@ def measured_speed(threads: int) -> Speed:
     """Time a few updates of two small models: one that computes, one that mostly starts to.
 
     Args:
-        threads: of the CPU, as many as the run will have.
+        threads: number of CPU threads, as many as the run will have.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(threads)

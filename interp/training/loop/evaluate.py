@@ -17,8 +17,8 @@ class HeldOut:
     """Rows that every evaluation of a run reads, shared between the ranks.
 
     Args:
-        rows: of the held-out split; tokens whose weight is 0 are left out.
-        batch_size: rows at once, over all ranks together.
+        rows: rows of the held-out split; tokens whose weight is 0 are left out.
+        batch_size: rows that are run at once, over all ranks together.
         group: the ranks that train together.
     """
 

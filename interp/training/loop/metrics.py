@@ -9,7 +9,7 @@ from typing import Any
 
 from interp.core.files import write_text
 from interp.runs.metrics import read_metrics
-from interp.training.run.lock import naming_refusals
+from interp.training.run.write_errors import naming_refusals
 
 MetricsRecord = Mapping[str, Any]
 Writer = Callable[[MetricsRecord], None]
@@ -26,7 +26,7 @@ class MetricsLog:
         speed  seconds and cpu_seconds of this process, tokens_per_second since the last record
 
     Args:
-        path: the file.
+        path: the file to append to.
         writers: called with each record; for TensorBoard and the like.
     """
 

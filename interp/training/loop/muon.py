@@ -25,7 +25,7 @@ def orthogonalize(
         matrices: a stack of matrices of one shape; fp32 on a CPU, bf16 is enough on a GPU.
         steps: Newton-Schulz iterations.
     Returns:
-        The stack, in the dtype that came.
+        A stack of the same shape and dtype.
 
     Example:
         >>> spread = torch.linalg.svdvals(orthogonalize(torch.randn(1, 8, 16)))

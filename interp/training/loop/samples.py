@@ -10,7 +10,7 @@ from interp.training.loop.metrics import MetricsLog
 N_TOKENS = 40
 EVERY_SECONDS = 3.0
 SHARE = 0.015
-"""Of the time, at most: a slow model writes less often."""
+"""Largest share of the training time that goes into samples: a slow model writes less often."""
 TEMPERATURE = 0.8
 
 
@@ -21,8 +21,8 @@ class SampleLog:
     The same draws every time: what changes from text to text is the model alone.
 
     Args:
-        path: the file, one JSON object a line: `kind`, `step`, `seed`, `text`.
-        seed: of the draws.
+        path: the file to write, one JSON object a line: `kind`, `step`, `seed`, `text`.
+        seed: seed of the sampling.
     """
 
     def __init__(self, path: Path, seed: int = 0) -> None:
@@ -58,8 +58,8 @@ def written(model: GPT, seed: int) -> str:
     """The text that the model begins, as it is now.
 
     Args:
-        model: with a tokenizer.
-        seed: of the draws.
+        model: a model with a tokenizer.
+        seed: seed of the sampling.
     """
     start = getattr(model.tokenizer, "bos_token_id", None)
     n_tokens = min(N_TOKENS, model.cfg.n_ctx - 1)

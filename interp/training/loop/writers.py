@@ -31,8 +31,8 @@ def wandb_writer(project: str, name: str | None = None, mode: str = "online") ->
     """A writer to a Weights & Biases run; needs `pip install interp[wandb]`.
 
     Args:
-        project: where the run is filed.
-        name: the run's.
+        project: W&B project that gets the run.
+        name: name of the run.
         mode: `offline` keeps the run on this machine.
     Raises:
         ConfigError: wandb is not installed.

@@ -1,4 +1,4 @@
-"""A run as somebody plans it, choice by choice: its recipe, and the arguments that ask for it."""
+"""A run as a person plans it, choice by choice: its recipe, and the arguments that start it."""
 
 import json
 from dataclasses import dataclass
@@ -26,13 +26,20 @@ class TrainingPlan:
     """What was chosen; None leaves it to the preset and its recipe.
 
     Attributes:
-        world: told by a simulator; None = own text.
-        tokenizer: of own text, `bpe` or `characters`.
-        documents: of each level of the world.
-        heads: of each layer.
-        learning_rate: of the hidden matrices; the others keep their proportion to it.
+        world: name of the world that writes the text; None = the user's own text.
+        preset: name of the preset that gives the model's shape.
+        tokenizer: tokenizer of the user's own text, `bpe` or `characters`.
+        documents: number of training documents of each level of the world.
+        layers: number of layers of the model.
+        width: width of the residual stream.
+        heads: attention heads of each layer.
+        context: tokens that the model predicts in one row.
+        steps: number of updates.
+        batch_size: rows of an update.
+        learning_rate: of the hidden matrices; the other learning rates keep their proportion to it.
         curriculum: level after level of the world; False = all of them from the first step on.
-        threads: of the CPU.
+        seed: seed of the corpus, the weights and the batches.
+        threads: number of CPU threads.
     """
 
     world: str | None
@@ -59,7 +66,7 @@ class TrainingPlan:
         return self._config(self._given())
 
     def arguments(self) -> list[str]:
-        """Of `interp train`, without where own text is and where the run goes."""
+        """The options of `interp train`, but for `--data` and `--out`."""
         options = [f"--world={self.world}"] if self.world else [f"--tokenizer={self.tokenizer}"]
         options += [f"--preset={self.preset}", f"--seed={self.seed}"]
         options += [f"--documents={self.documents}"] if self.world and self.documents else []
@@ -69,7 +76,7 @@ class TrainingPlan:
         ]
 
     def n_documents(self) -> int:
-        """How many documents the world will be asked to tell; 0 for own text."""
+        """How many documents the world will write; 0 for the user's own text."""
         if not self.world:
             return 0
         recipe = self._source().recipe

@@ -41,29 +41,29 @@ class TrainConfig:
         context: predicted tokens a row.
         rows: `window` = random windows over the token stream, `document` = rows begin a document.
         optimizer: `muon` for the hidden matrices beside AdamW, or `adamw` for everything.
-        muon_lr: hidden matrices under `muon`.
-        embed_lr: embeddings under `muon`.
-        head_lr: unembedding under `muon`.
-        scalar_lr: norms and biases under `muon`.
-        adamw_lr: everything under `adamw`.
-        betas: AdamW's.
-        weight_decay: decoupled, for matrices only.
-        momentum: Muon's, after its warm-up.
-        momentum_start: Muon's at step 0.
-        momentum_warmup_steps: steps from the one to the other.
-        warmup_steps: linear warm-up of the learning rate.
-        decay: shape of the learning rate's way down.
-        final_fraction: of the learning rate, at the end.
-        stable_fraction: share of the run at the full learning rate, before the way down.
+        muon_lr: learning rate of the hidden matrices under `muon`.
+        embed_lr: learning rate of the embeddings under `muon`.
+        head_lr: learning rate of the unembedding under `muon`.
+        scalar_lr: learning rate of norms and biases under `muon`.
+        adamw_lr: learning rate of everything under `adamw`.
+        betas: AdamW's decay rates of the two moments of the gradient.
+        weight_decay: decoupled weight decay, for matrices only.
+        momentum: Muon's momentum after its warm-up.
+        momentum_start: Muon's momentum at step 0.
+        momentum_warmup_steps: steps in which Muon's momentum rises to its final value.
+        warmup_steps: steps of the linear warm-up of the learning rate.
+        decay: shape of the learning rate's decay.
+        final_fraction: share of the learning rate that is left at the end.
+        stable_fraction: share of the run at the full learning rate, before it decays.
         grad_clip: greatest norm of the whole gradient; None = no clipping.
         accumulate: micro-batches an update.
-        seed: of the weights, the batches and dropout.
+        seed: seed of the weights, the batches and dropout.
         stages: the curriculum; empty = every level of the corpus, by its number of tokens.
         eval_every: steps between evaluations; 0 = only at the end.
-        eval_tokens: size of the fixed held-out slice.
+        eval_tokens: tokens of the fixed held-out slice that evaluations read.
         checkpoint_every: steps between full states, beside the log-spaced weights; 0 = last only.
         keep_full: full states (weights and optimizer) kept.
-        history_precision: of the log-spaced weights; `bf16` halves their size.
+        history_precision: precision of the log-spaced weights; `bf16` halves their size.
         precision: `auto` = bf16 on a GPU that has it, else fp32.
         compile: `auto` = on CUDA only.
         log_every: steps between readings of the loss (the only host syncs).
@@ -150,7 +150,7 @@ class TrainConfig:
         """A recipe from what `to_dict` gave.
 
         Raises:
-            ConfigError: a field is unknown (the nearest names are shown) or cannot be used.
+            ConfigError: a field is unknown (its nearest names are listed) or cannot be used.
         """
         values = dict(values)
         _check_names(cls, values, "training")

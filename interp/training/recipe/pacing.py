@@ -22,8 +22,8 @@ def step(share: float, n: int) -> list[float]:
     """One level after the other, each alone and for as long as the others.
 
     Args:
-        share: of the run that is over, 0 to 1.
-        n: levels, easiest first.
+        share: share of the run that is over, from 0 to 1.
+        n: number of levels, easiest first.
     Returns:
         The share of each level; they sum to 1.
 
@@ -89,8 +89,8 @@ def paced(
     """The stages of a run: a pacing over its levels, or one of the two controls.
 
     Args:
-        levels: of the corpus, easiest first.
-        steps: of the run.
+        levels: levels of the corpus, easiest first.
+        steps: updates of the run.
         pacing: `step`, `overlapping`, `linear` or `root`.
         order: `curriculum`, `anti` (the same stages backwards) or `shuffled` (their average).
         last: share of the run, at its end, that draws the hardest level alone in every order, so
@@ -134,7 +134,7 @@ def named(name: str) -> tuple[str, Order]:
     if name not in known:
         raise ConfigError(
             f"A curriculum is one of {', '.join(PACINGS)}, or one of its controls (`anti-step`, "
-            f"`shuffled-step` …); {name!r} came.{near_misses(name, known)}"
+            f"`shuffled-step` …); got {name!r}.{near_misses(name, known)}"
         )
     return known[name]
 
@@ -170,12 +170,12 @@ def _check(levels: Sequence[str], pacing: str, order: str, last: float) -> None:
     if pacing not in PACINGS:
         raise ConfigError(f"No pacing is called {pacing!r}.{near_misses(pacing, PACINGS)}")
     if order not in ORDERS:
-        raise ConfigError(f"An order is one of {', '.join(ORDERS)}; {order!r} came.")
+        raise ConfigError(f"An order is one of {', '.join(ORDERS)}; got {order!r}.")
     given = ", ".join(levels) or "none"
     if len(set(levels)) != len(levels) or len(levels) < 2:
         raise ConfigError(
-            f"A curriculum needs two levels or more, each once; it got {given}. Take a world with "
+            f"A curriculum needs two levels or more, each once; got {given}. Take a world with "
             "levels (`stories`, `homes`), or sort the corpus into some."
         )
     if not 0 <= last < 1:
-        raise ConfigError(f"The last part is a share of the run from 0 to below 1; {last} came.")
+        raise ConfigError(f"The last part is a share of the run from 0 to below 1; got {last}.")

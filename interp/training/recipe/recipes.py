@@ -1,4 +1,4 @@
-"""Recipes that are known to work: a world, how much of it is told, the model, and the run."""
+"""Recipes that are known to work: a world, how much text it writes, the model, and the run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,13 +18,13 @@ class TrainingRecipe:
     """Everything that decides a run on a world.
 
     Attributes:
-        world: by name.
-        documents: training documents of each level.
-        preset: the model's.
-        steps: updates.
+        world: name of the world that writes the text.
+        documents: number of training documents of each level.
+        preset: name of the model's preset.
+        steps: number of updates.
         stages: shares of the run, each with its mixture of levels; the shares sum to 1.
         settings: other fields of `TrainConfig`.
-        seed: of the corpus, the weights and the batches.
+        seed: seed of the corpus, the weights and the batches.
     """
 
     world: str
@@ -75,7 +75,7 @@ class TrainingRecipe:
 
 
 def demo_recipe(seed: int = 0) -> TrainingRecipe:
-    """The demo's: values first stand beside their owners, then further and further away.
+    """The demo's recipe: values first stand beside their owners, then further and further away.
 
     Without the early levels a model of this size stays at shortcuts ("the most recent place").
     """

@@ -21,8 +21,8 @@ class TextSource:
     """A corpus to be written, or the one that a run has already.
 
     Attributes:
-        asked: what decides the corpus, as JSON.
-        write: makes it in a folder.
+        asked: the options that decide the corpus, as JSON.
+        write: writes the corpus into a folder.
         recipe: a recipe for this world and preset; None where none is known.
     """
 
@@ -34,9 +34,9 @@ class TextSource:
         """The run's settings: the recipe's where there is one, and over them what was given.
 
         Args:
-            d_vocab: of the corpus.
-            preset: the model's.
-            given: fields of `TrainConfig`, and of the model's settings as `model.name`.
+            d_vocab: vocabulary size of the corpus.
+            preset: name of the model's preset.
+            given: fields of `TrainConfig`, and fields of `GPTConfig` as `model.name`.
         Raises:
             ConfigError: unknown preset or setting, or values that do not go together.
         """
@@ -106,7 +106,7 @@ def chosen_source(
     documents: int | None,
     seed: int,
 ) -> TextSource:
-    """The one source that was named.
+    """The one source of text that was named.
 
     Raises:
         ConfigError: none or two were; or there is no such world.
@@ -122,9 +122,9 @@ def sorted_source(source: TextSource, order: str, world_name: str | None) -> Tex
     """The same text with its documents sorted into levels; the recipe's own levels are gone then.
 
     Args:
-        source: of the text.
+        source: source of the text.
         order: see `interp.training.data.ordering.named`.
-        world_name: of the world that tells it; None for own text.
+        world_name: name of the world that writes the text; None for the user's own text.
     Raises:
         ConfigError: no such order.
     """
@@ -149,10 +149,10 @@ def paced_config(
     """The recipe with the levels of its corpus paced as the name says.
 
     Args:
-        config: the recipe.
-        corpus: whose levels stand easiest first.
+        config: the recipe of the run.
+        corpus: the corpus, whose levels stand easiest first.
         name: see `interp.training.recipe.pacing.named`.
-        given: what was asked for besides.
+        given: the settings that were given besides.
     Raises:
         ConfigError: no such name, one level only, or stages were given as well.
     """

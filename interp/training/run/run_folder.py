@@ -20,8 +20,8 @@ from interp.runs.metrics import METRICS
 from interp.training.data.corpus import Corpus
 from interp.training.distributed import ProcessGroup
 from interp.training.recipe.config import MAY_CHANGE, TrainConfig, differences
-from interp.training.run.lock import naming_refusals
 from interp.training.run.state import TrainingState, newest_state
+from interp.training.run.write_errors import naming_refusals
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +32,10 @@ class RunFolder:
     """The files of one run; only the main rank writes.
 
     Args:
-        path: holds `run.json`, `metrics.jsonl`, `states/`, `checkpoints/` and, at last, the model.
-        config: the recipe that is asked for now.
-        corpus: what it trains on.
+        path: the folder, with `run.json`, `metrics.jsonl`, `states/`, `checkpoints/` and, in the
+            end, the model.
+        config: the recipe of this session.
+        corpus: the corpus that the run trains on.
     """
 
     def __init__(self, path: Path, config: TrainConfig, corpus: Corpus) -> None:

@@ -27,10 +27,10 @@ def ship_run(
 
     Args:
         run: a finished run.
-        folder: new, or an older copy of the same.
-        checkpoints: steps to keep.
+        folder: a new folder, or that of an older copy of the same run.
+        checkpoints: steps whose checkpoints are copied.
         card: text of `README.md`.
-        measures: what was measured of the model, kept as `card.json`.
+        measures: measured values of the model, written to `card.json`.
     Raises:
         CheckpointError: the run has no such checkpoint, is not finished, or is damaged.
     """

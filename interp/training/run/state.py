@@ -18,7 +18,7 @@ from interp.core.files import (
     write_json,
     write_safetensors,
 )
-from interp.training.run.lock import naming_refusals
+from interp.training.run.write_errors import naming_refusals
 
 _FILES = ("model.safetensors", "optimizer.safetensors")
 _NAME = re.compile(r"step-(\d{6,})")
@@ -32,9 +32,9 @@ class TrainingState:
 
     Attributes:
         step: updates done.
-        model: weights by parameter name.
-        optimizer: buffers by name.
-        meta: what else was recorded (recipe, corpus hash, versions).
+        model: the model's weights, by parameter name.
+        optimizer: the optimizers' buffers, by name.
+        meta: further record (recipe, corpus hash, versions).
     """
 
     step: int
@@ -49,9 +49,9 @@ def save_state(
     """Write a state beside the older ones; those beyond the `keep` newest go when it is whole.
 
     Args:
-        folder: of all states of the run.
-        state: tensors on any device.
-        keep: how many to leave.
+        folder: folder of all states of the run.
+        state: the state to write, its tensors on any device.
+        keep: number of newest states that stay.
         on_write: called with the name of each stage of the write.
     Returns:
         The state's own folder.

@@ -156,7 +156,7 @@ def test_what_cannot_be_sorted_is_refused(corpus, tmp_path):
         write_ordered_corpus(corpus, corpus.folder, length)
     with pytest.raises(NotEnoughDataError, match="about nobody"):
         world_gap(load_world("rrxor"))
-    with pytest.raises(ConfigError, match="`chance`; 'lenght' came"):
+    with pytest.raises(ConfigError, match="`chance`; got 'lenght'"):
         named("lenght")
     cfg = GPTConfig(n_layers=1, d_model=16, n_heads=2, n_ctx=12, d_vocab=8)
     stranger = GPT(cfg, Tokenizer.words(["a b"]), seed=0)
