@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
+from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from interp.core.errors import ConfigError
+from interp.core.errors import ConfigError, HookNameError
 from interp.core.protocols import LanguageModel
 from interp.core.surprisal import surprisal, weighted_mean
 
@@ -29,6 +30,8 @@ Parameters = dict[str, Tensor]
 
 Kind = Literal["head", "kv_head", "neuron", "token", "position", "norm", "bias"]
 Index = tuple[int | slice, ...]
+OUTER_MATRICES = ("W_E", "W_pos")
+BLOCK_MATRICES = ("W_Q", "W_K", "W_V", "W_O", "W_in", "W_gate", "W_out")
 
 
 def parameters_of(
@@ -211,6 +214,37 @@ def _neuron(tensor: str, matrix: str, layer: int, n: int) -> Slice:
     label = f"{matrix}[{n}]" if out or bias else f"{matrix}[:, {n}]"
     about = dict(tensor=tensor, index=index, matrix=matrix, layer=layer, number=n)
     return Slice(label=label, kind="neuron", **about)
+
+
+def weight_matrices(
+    model: LanguageModel,
+) -> dict[tuple[str, ...] | tuple[str, int], Float[Tensor, "row column"]]:
+    """Each weight matrix by its name and, in a block, its layer; what a model lacks is left out.
+
+    Args:
+        model: any language model.
+    Returns:
+        In single precision on the CPU, by `("W_E",)` or `("W_Q", 2)`; of an attention matrix the
+        heads lie side by side.
+    """
+    names = [(name,) for name in OUTER_MATRICES]
+    names += [(name, layer) for layer in range(model.cfg.n_layers) for name in BLOCK_MATRICES]
+    matrices = {}
+    for name in [*names, ("W_U",)]:
+        try:
+            weight = model.weight(name[0] if len(name) == 1 else name)
+        except HookNameError:  # no learned positions, no gate
+            continue
+        matrices[name] = _heads_side_by_side(weight, name[0]).float().cpu()
+    return matrices
+
+
+def _heads_side_by_side(weight: Tensor, name: str) -> Float[Tensor, "row column"]:
+    if weight.ndim == 2:
+        return weight
+    if name == "W_O":
+        return rearrange(weight, "head d_head d_model -> (head d_head) d_model")
+    return rearrange(weight, "head d_model d_head -> d_model (head d_head)")
 
 
 def weight_name(model: LanguageModel, tensor: str, place: int) -> str:

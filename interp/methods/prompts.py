@@ -1,11 +1,11 @@
-"""One prompt as an analysis reads it: a single row of ids, their display, and one-token words."""
+"""Texts as an analysis reads them: as rows of ids, for display, and as one-token words."""
 
 from collections.abc import Sequence
 
 from jaxtyping import Int
 from torch import Tensor
 
-from interp.core.errors import ShapeError, TokenError
+from interp.core.errors import ModelMismatchError, ShapeError, TokenError
 from interp.core.protocols import LanguageModel, Prompt, Tokenizer
 
 
@@ -19,7 +19,7 @@ def one_row(model: LanguageModel, prompt: Prompt) -> Int[Tensor, "1 pos"]:
     tokens, _ = model.to_tokens(prompt)
     if tokens.shape[0] != 1:
         raise ShapeError(
-            f"This instrument reads one prompt; {tokens.shape[0]} came. Call it once for each."
+            f"This instrument needs one prompt; got {tokens.shape[0]}. Call it once for each."
         )
     return tokens
 
@@ -36,6 +36,33 @@ def single_tokens(tokenizer: Tokenizer, words: Sequence[str]) -> list[int]:
         TokenError: a word is several tokens (its pieces are shown) or none.
     """
     return [_single_token(tokenizer, word) for word in words]
+
+
+def text_ids(model: LanguageModel, texts: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+    """Each text as this model's tokens.
+
+    Raises:
+        TokenError: a text cannot be encoded.
+    """
+    return tuple(tuple(model.tokenizer.encode(text)) for text in texts)
+
+
+def refuse_other_split(model: LanguageModel, first: LanguageModel, texts: Sequence[str]) -> None:
+    """Refuse a model that splits text otherwise: a loss per token is then of something else.
+
+    Args:
+        model: to compare.
+        first: to compare it with.
+        texts: that both will read.
+    Raises:
+        ModelMismatchError: they split one of the texts otherwise.
+    """
+    splits = ([m.tokenizer.encode_with_spans(t)[1] for t in texts] for m in (model, first))
+    if next(splits) != next(splits):
+        raise ModelMismatchError(
+            f"Losses per token compare only where text is split alike; {model.name} splits it "
+            f"otherwise than {first.name}. Compare models of one tokenizer."
+        )
 
 
 def _single_token(tokenizer: Tokenizer, word: str) -> int:

@@ -1,15 +1,14 @@
 """The checkpoints that an instrument over training time looks at."""
 
-from collections.abc import Callable, Iterator, Sequence
-from interp.core.errors import ModelMismatchError, NotEnoughDataError
-from interp.core.protocols import LanguageModel
-from interp.worlds.world import Story
-
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from interp.core.errors import ConfigError, NotEnoughDataError
 from interp.core.protocols import LanguageModel
+
+FEWEST = 3
+Opener = tuple[int, int, Callable[[], LanguageModel]]
+"""Number of a model, step of its checkpoint, and what opens it."""
 
 
 def history_of(model: LanguageModel) -> Mapping[int, LanguageModel]:
@@ -32,24 +31,63 @@ def chosen_steps(model: LanguageModel, steps: Sequence[int] = (), most: int = 0)
 
     Args:
         model: opened from a run.
-        steps: by name; none = all.
+        steps: that must have a checkpoint each; none = all.
         most: how many at most; 0 = no bound.
     Raises:
         NotEnoughDataError: see `history_of`.
         ConfigError: a step that the run has no checkpoint of.
     """
-    known = tuple(history_of(model))
-    if foreign := sorted(set(steps) - set(known)):
+    there = tuple(history_of(model))
+    if foreign := sorted(set(steps) - set(there)):
         raise ConfigError(
-            f"{model.name} has checkpoints of the steps {', '.join(map(str, known))}; "
-            f"{', '.join(map(str, foreign))} were asked for."
+            f"Steps need a checkpoint of {model.name}, which has {', '.join(map(str, there))}; got "
+            f"{', '.join(map(str, foreign))}. Choose among them."
         )
-    wanted = tuple(sorted(set(steps))) or known
+    wanted = tuple(sorted(set(steps))) or there
     return thinned(wanted, most) if most and len(wanted) > most else wanted
+
+
+def checkpoints(models: Sequence[LanguageModel], steps: Sequence[int], most: int) -> list[Opener]:
+    """Every checkpoint of several models with a way to open it, so that one is in memory at a time.
+
+    Args:
+        models: each opened from a run; a model without one counts as a checkpoint of its own.
+        steps: of each run; none = all.
+        most: checkpoints of each run at most, spread evenly over log step; 0 = no bound.
+    Raises:
+        NotEnoughDataError: fewer than three in all.
+        ConfigError: a step that a run does not have.
+    """
+    openers = [
+        (number, step, opener)
+        for number, model in enumerate(models)
+        for step, opener in _openers(model, steps, most)
+    ]
+    if len(openers) < FEWEST:
+        raise NotEnoughDataError(
+            f"A rank correlation needs {FEWEST} checkpoints or models; got {len(openers)}. "
+            "Open a run's folder, or give other models as `models`."
+        )
+    return openers
+
+
+def _openers(
+    model: LanguageModel, steps: Sequence[int], most: int
+) -> Iterator[tuple[int, Callable[[], LanguageModel]]]:
+    if len(getattr(model, "history", None) or ()) < 2:
+        yield (-1 if model.step is None else model.step), lambda: model
+        return
+    history = history_of(model)
+    for step in chosen_steps(model, steps, most):
+        yield step, lambda step=step: history[step]
 
 
 def thinned(steps: Sequence[int], most: int) -> tuple[int, ...]:
     """At most `most` of the steps (two or more), spread evenly over log(1 + step).
+
+    Args:
+        steps: in order.
+        most: how many at most; the first and the last always stay.
 
     Example:
         >>> thinned((0, 1, 2, 4, 8, 16, 32, 64), 4)
@@ -61,62 +99,3 @@ def thinned(steps: Sequence[int], most: int) -> tuple[int, ...]:
         goal = low + (high - low) * i / (most - 1)
         kept.add(min(steps, key=lambda step: abs(math.log1p(step) - goal)))
     return tuple(sorted(kept))
-
-
-FEWEST = 3
-Opened = tuple[int, int, Callable[[], LanguageModel]]
-
-
-def checkpoints(models: Sequence[LanguageModel], steps: Sequence[int], most: int) -> list[Opened]:
-    """Number of the model, step, and a way to open it, so that one is held at a time.
-
-    Args:
-        models: each opened from a run, or a point by itself.
-        steps: of each run; none = all.
-        most: at most so many a run.
-    Raises:
-        NotEnoughDataError: fewer than three in all.
-        ConfigError: a step that a run does not have.
-    """
-    found = [
-        (number, step, make)
-        for number, each in enumerate(models)
-        for step, make in _of_one(each, steps, most)
-    ]
-    if len(found) < FEWEST:
-        raise NotEnoughDataError(
-            f"A rank correlation needs {FEWEST} checkpoints or models; {len(found)} came. "
-            "Open a run's folder, or give other models as `models`."
-        )
-    return found
-
-
-def _of_one(
-    model: LanguageModel, steps: Sequence[int], most: int
-) -> Iterator[tuple[int, Callable[[], LanguageModel]]]:
-    if len(getattr(model, "history", None) or ()) < 2:
-        yield (-1 if model.step is None else model.step), lambda: model
-        return
-    history = history_of(model)
-    for step in chosen_steps(model, steps, most):
-        yield step, lambda step=step: history[step]
-
-
-def ids_of(model: LanguageModel, stories: Sequence[Story]) -> tuple[tuple[int, ...], ...]:
-    """The stories as this model's tokens."""
-    return tuple(tuple(model.tokenizer.encode(story.text)) for story in stories)
-
-
-def same_split(model: LanguageModel, first: LanguageModel, stories: Sequence[Story]) -> None:
-    """Refuse models that split text otherwise: a loss per token is then of something else.
-
-    Raises:
-        ModelMismatchError: they do.
-    """
-    texts = [story.text for story in stories]
-    mine, theirs = ([m.tokenizer.encode_with_spans(t)[1] for t in texts] for m in (model, first))
-    if mine != theirs:
-        raise ModelMismatchError(
-            f"Losses per token compare only where text is split alike; {model.name} splits it "
-            f"otherwise than {first.name}. Compare models of one tokenizer."
-        )

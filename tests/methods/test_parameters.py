@@ -8,7 +8,13 @@ import torch
 
 from interp.analyses.attribution._parameter_sums import SliceSums
 from interp.core.errors import ConfigError
-from interp.methods.parameters import loss_of, parameters_of, slices, weight_name
+from interp.methods.parameters import (
+    loss_of,
+    parameters_of,
+    slices,
+    weight_matrices,
+    weight_name,
+)
 from tests.families import FAMILIES, tiny
 
 every_family = pytest.mark.parametrize("family", FAMILIES)
@@ -102,3 +108,13 @@ def test_leaves_can_be_more_precise_than_the_model():
 def test_a_foreign_model_is_refused_in_a_sentence():
     with pytest.raises(ConfigError, match="own layout; gpt2 is a SimpleNamespace"):
         parameters_of(SimpleNamespace(name="gpt2"))
+
+
+def test_the_matrices_of_heads_lie_side_by_side():
+    model = tiny("gpt2")
+    matrices = weight_matrices(model)
+    assert set(matrices) >= {("W_E",), ("W_pos",), ("W_U",), ("W_Q", 0), ("W_O", 0), ("W_in", 0)}
+    assert ("W_gate", 0) not in matrices
+    heads, d_head = model.weight(("W_Q", 0)), model.cfg.d_head
+    assert torch.equal(matrices["W_Q", 0][:, d_head : 2 * d_head], heads[1].float())
+    assert torch.equal(matrices["W_O", 0][d_head : 2 * d_head], model.weight(("W_O", 0))[1].float())

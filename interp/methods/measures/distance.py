@@ -5,7 +5,7 @@ import torch
 from interp.methods.checkpoints.evaluation_set import Evaluator
 from interp.methods.checkpoints.measure_scores import Scores, single
 from interp.methods.measures import Measure
-from interp.methods.measures.rank import matrices
+from interp.methods.parameters import weight_matrices
 
 PARTS = {
     "embedding": ("W_E", "W_pos"),
@@ -17,7 +17,7 @@ PARTS = {
 
 def distance(evaluator: Evaluator) -> dict[str, Scores]:
     """Length of (weights - first weights) over length of the first weights, whole and by part."""
-    now, then = matrices(evaluator.model), matrices(evaluator.data.first)
+    now, then = weight_matrices(evaluator.model), weight_matrices(evaluator.data.first)
     found = {"all": list(now)} | {
         part: [name for name in now if name[0] in names] for part, names in PARTS.items()
     }

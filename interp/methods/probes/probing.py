@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -21,6 +22,8 @@ from interp.worlds.world import Story
 
 Kind = Literal["linear", "mlp"]
 DRAWS = 3
+"""Times that each control is drawn; its accuracy is their mean."""
+MOST_EXAMPLES = 800
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +56,8 @@ def prepare(examples: Sequence[Example], order: Sequence[str], seed: int) -> Pro
     classes = tuple(sorted(labels, key=lambda v: (v not in order, _rank(v, order), v)))
     if len(examples) < 40 or len(classes) < 2:
         raise NotEnoughDataError(
-            f"A probe needs 40 examples of two classes or more; {len(examples)} of {len(classes)} "
-            "came. Ask for more stories, or check `variable`, `at` and `about`."
+            f"A probe needs 40 examples of two classes or more; got {len(examples)} of "
+            f"{len(classes)}. Ask for more stories, or check `variable`, `at` and `about`."
         )
     grouped = groups(examples)
     test, validation, train = split(grouped, (0.25, 0.15), seed=seed)
@@ -88,9 +91,48 @@ def _tasks(
     of_kind = torch.tensor([kinds[example.kind] for example in examples])
     for _ in range(DRAWS if len(kinds) > 1 else 0):
         # Hewitt & Liang draw each kind's label from the true labels' distribution.
-        drawn = truth[torch.randint(0, n, (len(kinds),), generator=generator)]
-        tasks.append(("control_task", drawn[of_kind]))
+        labels = truth[torch.randint(0, n, (len(kinds),), generator=generator)]
+        tasks.append(("control_task", labels[of_kind]))
     return tuple(name for name, _ in tasks), torch.stack([task for _, task in tasks])
+
+
+def probe_data(
+    tokenizer: Tokenizer,
+    stories: Sequence[Story],
+    variables: Mapping[str, Sequence[str]],
+    *,
+    longest: int,
+    seed: int,
+) -> dict[str, ProbeData]:
+    """Each variable's examples with their split: where it is asked, else where it holds.
+
+    What is only stated is left out: there the word itself says it. So is what is too rare.
+
+    Args:
+        tokenizer: of the models that will be probed.
+        stories: whose facts are read.
+        variables: the values of each in order.
+        longest: tokens of a story that are read.
+        seed: of the split and the controls.
+    """
+    data = {}
+    for variable, values in variables.items():
+        examples = _examples(tokenizer, stories, variable, longest)
+        with suppress(NotEnoughDataError):
+            data[variable] = prepare(examples, tuple(values), seed)
+    return data
+
+
+def _examples(
+    tokenizer: Tokenizer, stories: Sequence[Story], variable: str, longest: int
+) -> Sequence[Example]:
+    for at in ("asked", "state"):
+        examples = world_examples(tokenizer, stories, variable, at=at, max_tokens=longest)
+        if len(examples) > MOST_EXAMPLES:  # whole stories only: the split is by story
+            examples = [e for e in examples if e.story < examples[MOST_EXAMPLES].story]
+        if examples:
+            return examples
+    return []
 
 
 def only_truth(data: ProbeData) -> ProbeData:
@@ -180,7 +222,7 @@ def _selectivity(fits: list[Fit], within: Tensor, seed: int) -> tuple[Interval, 
 
 def _confusion(truth: Tensor, predicted: Tensor, classes: int) -> Int[Tensor, "class class"]:
     cells = torch.bincount(truth * classes + predicted, minlength=classes**2)
-    return cells.view(classes, classes)
+    return rearrange(cells, "(truth predicted) -> truth predicted", truth=classes)
 
 
 def weights(fits: list[Fit], d_model: int) -> dict[str, Tensor]:
@@ -196,38 +238,3 @@ def weights(fits: list[Fit], d_model: int) -> dict[str, Tensor]:
         "bias": torch.stack([fit.classifier.bias[0] for fit in fits]),
         "directions": centred / centred.norm(dim=1, keepdim=True).clamp_min(1e-12),
     }
-
-
-MOST_EXAMPLES = 800
-
-
-def probe_data(
-    tokenizer: Tokenizer,
-    stories: Sequence[Story],
-    variables: Mapping[str, Sequence[str]],
-    *,
-    longest: int,
-    seed: int,
-) -> dict[str, ProbeData]:
-    """Each variable's examples with their split: where it is asked, else where it holds.
-
-    What is only stated is left out: there the word itself says it. So is what is too rare.
-    """
-    found = {}
-    for variable, values in variables.items():
-        examples = _examples(tokenizer, stories, variable, longest)
-        with suppress(NotEnoughDataError):
-            found[variable] = prepare(examples, tuple(values), seed)
-    return found
-
-
-def _examples(
-    tokenizer: Tokenizer, stories: Sequence[Story], variable: str, longest: int
-) -> Sequence[Example]:
-    for at in ("asked", "state"):
-        found = world_examples(tokenizer, stories, variable, at=at, max_tokens=longest)
-        if len(found) > MOST_EXAMPLES:
-            found = [e for e in found if e.story < found[MOST_EXAMPLES].story]
-        if found:
-            return found
-    return []

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from safetensors import SafetensorError
 
 from interp.core.errors import TrainingError
+from interp.training.run.write_errors import naming_refusals
 
 
 @contextmanager
@@ -47,22 +47,3 @@ def _describe(holder: Path) -> str:
         return f"process {who['pid']} on {who['host']}"
     except (OSError, ValueError, KeyError):
         return "another process"
-
-
-@contextmanager
-def naming_refusals(what: str, folder: Path) -> Iterator[None]:
-    """Turn a failed write inside the block into an error that says how to go on.
-
-    Args:
-        what: could not be written: `state after step 20`.
-        folder: of the run.
-    Raises:
-        TrainingError: the disk is full or refuses.
-    """
-    try:
-        yield
-    except (OSError, SafetensorError) as error:
-        raise TrainingError(
-            f"The {what} could not be written ({error}); what was whole before still is. Free "
-            f"space in {folder} and start the same command again: it resumes."
-        ) from error
