@@ -6,6 +6,7 @@ Knows nothing of models or worlds: rows of numbers and class numbers in, classif
 from dataclasses import dataclass
 
 import torch
+from einops import einsum, rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
@@ -15,19 +16,31 @@ L2 = 0.01
 
 @dataclass(frozen=True, kw_only=True)
 class Linear:
-    """Logistic classifiers of several tasks, in the units of the rows they were fitted to."""
+    """Logistic classifiers of several tasks, in the units of the rows they were fitted to.
+
+    Attributes:
+        weight: of each class's score.
+        bias: of each class's score.
+    """
 
     weight: Float[Tensor, "task class d_model"]
     bias: Float[Tensor, "task class"]
 
     def predict(self, x: Float[Tensor, "example d_model"]) -> Int[Tensor, "task example"]:
         """The most probable class of each row, for each task."""
-        return (torch.einsum("nd,tcd->tnc", x, self.weight) + self.bias[:, None]).argmax(-1)
+        scores = einsum(x, self.weight, "example d_model, task label d_model -> task example label")
+        return (scores + self.bias[:, None]).argmax(-1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mlp:
-    """One hidden layer of ReLUs for each of several tasks."""
+    """One hidden layer of ReLUs for each of several tasks.
+
+    Attributes:
+        mean: of the training rows, taken off before the first layer.
+        deviation: of the training rows, which the first layer's input is divided by.
+        parameters: weights and biases of the first layer, then of the second, a task each.
+    """
 
     mean: Float[Tensor, " d_model"]
     deviation: Float[Tensor, " d_model"]
@@ -67,13 +80,21 @@ def fit_linear(
     x = x.float()
     mean, deviation = moments(x)
     axes, variance = _principal_axes((x - mean) / deviation)
+    # Böhning: the Hessian of softmax cross-entropy lies, whatever the weights, below
+    # (I - 11'/c) / 2 in the classes times the rows' covariance, and I - 11'/c lies below I. On the
+    # principal axes that bound is diagonal: variance / 2, plus l2. Divided by its root, every axis
+    # has a curvature of at most 1, so that a gradient step of size 1 can never overshoot.
     scale = (variance / 2 + l2).rsqrt()
     basis = axes * scale
     rows = ((x - mean) / deviation) @ basis
-    wanted = one_hot(targets, n_classes).float()
-    solution, bias = _descend(rows, wanted, l2 * scale**2, tolerance, max_steps)
-    weight = torch.einsum("dr,rtc->tcd", basis, solution) / deviation
-    return Linear(weight=weight, bias=bias - torch.einsum("tcd,d->tc", weight, mean))
+    one_hot_targets = rearrange(
+        one_hot(targets, n_classes).float(), "task example label -> example task label"
+    )
+    # The penalty is on the weights before the change of scale, which are `scale` times the new.
+    solution, bias = _descend(rows, one_hot_targets, l2 * scale**2, tolerance, max_steps)
+    weight = einsum(basis, solution, "d_model r, r task label -> task label d_model") / deviation
+    # w . (x - mean) / deviation + b, written as one affine map of x.
+    return Linear(weight=weight, bias=bias - weight @ mean)
 
 
 def fit_mlp(
@@ -106,9 +127,11 @@ def fit_mlp(
     optimizer = torch.optim.AdamW(parameters, lr=1e-2, weight_decay=weight_decay)
     for _ in range(steps):
         optimizer.zero_grad()
-        logits = _mlp_logits(rows, parameters)
+        logits = rearrange(
+            _mlp_logits(rows, parameters), "task example label -> (task example) label"
+        )
         # Tasks share no weights, so the sum trains each as if it were alone.
-        (cross_entropy(logits.flatten(0, 1), targets.flatten()) * len(targets)).backward()
+        (cross_entropy(logits, targets.flatten()) * len(targets)).backward()
         optimizer.step()
     trained = tuple(parameter.detach() for parameter in parameters)
     return Mlp(mean=mean, deviation=deviation, parameters=trained)
@@ -131,8 +154,11 @@ def _principal_axes(
     if n >= d:
         variance, axes = torch.linalg.eigh(rows.T @ rows / n)
     else:
+        # X'X and XX' share their eigenvalues other than 0; the smaller one is solved. An
+        # eigenvector u of XX'/n gives the axis X'u, of length sqrt(n * variance).
         variance, sides = torch.linalg.eigh(rows @ rows.T / n)
         axes = rows.T @ (sides / (n * variance.clamp_min(1e-12)).sqrt())
+    # Axes along which the rows do not vary carry no information, only rounding.
     kept = variance > 1e-6 * variance[-1]
     kept[-1] = True  # rows that are all alike still need one axis
     return axes[:, kept].to(x.dtype), variance[kept].clamp_min(0).to(x.dtype)
@@ -140,31 +166,42 @@ def _principal_axes(
 
 def _descend(
     rows: Float[Tensor, "example r"],
-    wanted: Float[Tensor, "task example class"],
+    targets: Float[Tensor, "example task class"],
     penalty: Float[Tensor, " r"],
     tolerance: float,
     max_steps: int,
 ) -> tuple[Float[Tensor, "r task class"], Float[Tensor, "task class"]]:
-    tasks, n, classes = wanted.shape
-    wanted = wanted.transpose(0, 1)
+    """Nesterov's accelerated descent of all tasks at once, where no curvature exceeds 1."""
+    n, tasks, classes = targets.shape
+    # Two points a parameter: where it is, and where momentum alone would carry it; the gradient is
+    # taken at the second.
     weight = ahead = rows.new_zeros(rows.shape[1], tasks, classes)
     bias = bias_ahead = rows.new_zeros(tasks, classes)
     time = rows.new_ones(tasks, 1)
     for _ in range(max_steps):
-        logits = (rows @ ahead.flatten(1)).unflatten(1, (tasks, classes)) + bias_ahead
-        error = (logits.softmax(-1) - wanted) / n
-        slope = (rows.T @ error.flatten(1)).view_as(weight) + penalty[:, None, None] * ahead
+        # One matrix product for all tasks, whose weights stand side by side.
+        scores = rows @ rearrange(ahead, "r task label -> r (task label)")
+        logits = rearrange(scores, "example (task label) -> example task label", task=tasks)
+        error = ((logits + bias_ahead).softmax(-1) - targets) / n
+        slope = rows.T @ rearrange(error, "example task label -> example (task label)")
+        slope = slope.view_as(weight) + penalty[:, None, None] * ahead
         slope_bias = error.sum(0)
         if max(slope.abs().max(), slope_bias.abs().max()) < tolerance:
             break
+        # The bias is the weight of a column of ones, whose second moment is 1 and which has no
+        # penalty: Böhning's bound on its curvature is 1/2, so its step is 1 / (1/2). The rows have
+        # mean zero, so that the bound has no entry between bias and weights.
         stepped, stepped_bias = ahead - slope, bias_ahead - 2 * slope_bias
+        # O'Donoghue & Candès: a step against the slope means that momentum overshot; begin it anew,
+        # for the task where it happened.
         uphill = (slope * (stepped - weight)).sum((0, 2)) > 0
         time = torch.where(uphill[:, None], 1.0, time)
         later = (1 + (1 + 4 * time**2).sqrt()) / 2
-        push = (time - 1) / later
-        ahead = stepped + push * (stepped - weight)
-        bias_ahead = stepped_bias + push * (stepped_bias - bias)
+        momentum = (time - 1) / later
+        ahead = stepped + momentum * (stepped - weight)
+        bias_ahead = stepped_bias + momentum * (stepped_bias - bias)
         weight, bias, time = stepped, stepped_bias, later
+    # The gradient that met the tolerance was taken there.
     return ahead, bias_ahead
 
 
