@@ -8,7 +8,7 @@ import streamlit as st
 from dashboards.page import header, measurements, result_card, run_button
 from dashboards.page.markdown import plain
 from dashboards.page.model_list import Entry
-from dashboards.pickers.sampling import opening
+from dashboards.pickers.sampling import load_code
 from dashboards.pickers.signature_form import (
     OpenedModel,
     SignatureForm,
@@ -96,7 +96,7 @@ def _in_python(instrument: Instrument, model: LanguageModel, needed: Sequence[st
     arguments = ", ".join(f"{name}=..." for name in needed)
     call = f"interp.{instrument.name}(model, {arguments})"
     code = example_code(instrument.function.__doc__ or "") or call
-    st.code(f"{opening(model)}\n{code}", language="python")
+    st.code(f"{load_code(model)}\n{code}", language="python")
 
 
 def _figure_options(instrument: Instrument, opened: OpenedModel) -> dict[str, Any]:

@@ -5,6 +5,7 @@ and the parameter's.
 """
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,14 +17,15 @@ from dashboards.page import header, model_cache
 from dashboards.page.markdown import plain
 from dashboards.page.model_list import Entry, entries
 from dashboards.pickers import own_concepts
-from dashboards.steering import concept_sliders
+from dashboards.steering.concept_sliders import concept_sliders
 from interp.core.errors import ConfigError, InterpError
 from interp.core.hooks import layer_of, short_name
 from interp.core.protocols import LanguageModel
 from interp.results.signature import REQUIRED, Parameter, read_hook, read_mapping
 
 COLUMNS = 3
-PROMPT = "prompt"
+READ_BY_THE_MODEL = ("prompt", "text")
+"""Names of texts that the model reads: they get a row of their own."""
 LARGEST = 2**53 - 1
 SHORTEST_AREA = 68
 NOT_GIVEN = REQUIRED
@@ -113,14 +115,17 @@ def title_of(name: str) -> str:
 
     Example:
         >>> title_of("n_stories"), title_of("k"), title_of("loss_change_allocation")
-        ('Stories', 'k', 'Loss change allocation')
+        ('Number of stories', 'k', 'Loss change allocation')
     """
-    words = name.removeprefix("n_").replace("_", " ")
+    words = re.sub("^n_", "number_of_", name).replace("_", " ")
     return words if len(words) == 1 else words[:1].upper() + words[1:]
 
 
 def _is_wide(parameter: Parameter) -> bool:
-    return parameter.kind.name in ("prompt", "edit", "world") or parameter.name in (PROMPT, "seed")
+    return parameter.kind.name in ("prompt", "edit", "world") or parameter.name in (
+        *READ_BY_THE_MODEL,
+        "seed",
+    )
 
 
 def _comes_first(parameter: Parameter) -> bool:
@@ -138,13 +143,13 @@ def _wide(parameter: Parameter, key: str, opened: OpenedModel) -> Any:
     """What takes a row of its own, or has its place in every page's frame."""
     kind = parameter.kind
     if parameter.name == "seed" and kind.name == "integer":
-        return header.seed_box()
+        return header.seed_input()
     if kind.name == "world":
         return _world(parameter, key, opened)
     if kind.name == "edit":
         return _edits(parameter, key, opened)
     if parameter.is_required and kind.name in ("prompt", "text"):
-        return header.prompt_box(opened.model, opened.entry)
+        return header.prompt_input(opened.model, opened.entry)
     return _lines(parameter, key, opened) if kind.name == "prompt" else _text_area(parameter, key)
 
 
@@ -303,14 +308,14 @@ def _edits(parameter: Parameter, key: str, opened: OpenedModel) -> Any:
     words = {**_shared(parameter, key), "label": "Add concepts to the activations"}
     if not parameter.is_required and not st.toggle(value=False, **words):
         return NOT_GIVEN
-    known = own_concepts.known_concepts(header.world_of(opened.entry))
+    concepts = own_concepts.concept_list(header.world_of(opened.entry))
     edits: list[Any] = []
     try:
-        held = concept_sliders.rack(opened.model, opened.entry, known)
-        edits = [each.edit() for each in held]
+        steered = concept_sliders(opened.model, opened.entry, concepts)
+        edits = [each.edit() for each in steered]
     except InterpError as error:
         st.info(plain(str(error)), icon=":material/info:")
-    own_concepts.maker(opened.model, known)
+    own_concepts.concept_form(opened.model, concepts)
     if parameter.kind.is_sequence:
         return edits or NOT_GIVEN
     return edits[0] if edits else NOT_GIVEN
