@@ -14,6 +14,7 @@ from interp.methods.attention_patterns import off_by
 from interp.methods.batches import TextBatch, nats_per_token, read_texts
 
 SCORES = ("previous_token", "duplicate_token", "induction", "first_token")
+LONGEST = 32
 
 
 def head_scores(
@@ -36,10 +37,8 @@ def head_scores(
         off_by(patterns, length - 1)[..., again],
         patterns[..., 1:, 0],
     )
-    return torch.stack([score.mean(-1) for score in scores]).permute(2, 0, 1, 3)
-
-
-LONGEST = 32
+    means = torch.stack([score.mean(-1) for score in scores])
+    return rearrange(means, "score layer batch head -> batch score layer head")
 
 
 def copy_length(model: LanguageModel, wanted: int = 0) -> int:

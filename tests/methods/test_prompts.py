@@ -31,8 +31,8 @@ def test_other_numbers_for_the_same_pieces_are_the_same_split(words):
     other = model_of(Tokenizer.words([*TEXTS, "A cat."]), "more")
     assert text_ids(other, TEXTS) != text_ids(words, TEXTS)
     refuse_other_split(other, words, TEXTS)
-    with pytest.raises(ModelMismatchError, match="bytes splits it otherwise than words"):
-        refuse_other_split(model_of(Tokenizer.bytes_bpe(TEXTS, 256), "bytes"), words, TEXTS)
+    with pytest.raises(ModelMismatchError, match="letters splits it otherwise than words"):
+        refuse_other_split(model_of(Tokenizer.characters(TEXTS), "letters"), words, TEXTS)
 
 
 def test_what_is_not_one_prompt_or_one_token_is_refused(words):

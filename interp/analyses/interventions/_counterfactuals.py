@@ -67,6 +67,36 @@ def find_items(
     return [item for item in found if item is not None]
 
 
+def first_choices(
+    model: LanguageModel,
+    items: Sequence[Item],
+    site: Site | None = None,
+    vectors: Float[Tensor, "item d_model"] | None = None,
+    positions: Sequence[int] = (),
+) -> list[Int[Tensor, " pos"]]:
+    """The most probable next token at every position of each story.
+
+    Args:
+        model: to ask.
+        items: whose stories are read.
+        site: where the vectors are added; None = read as they are.
+        vectors: one an item.
+        positions: at which token, one an item.
+    """
+
+    def edits(batch: TextBatch) -> list[Add]:
+        numbers = list(batch.numbers)
+        tokens = [positions[number] for number in numbers]
+        return [_added(site, vectors[numbers], tokens, batch.tokens.shape[1])]
+
+    return read_texts(
+        model,
+        [item.tokens for item in items],
+        lambda batch, run: batch.unpadded(run.logits.argmax(-1)),
+        edits=() if site is None else edits,
+    )
+
+
 def _item(
     tokenizer: Tokenizer, number: int, story: Story, variable: str, n_ctx: int
 ) -> Item | None:
@@ -145,36 +175,6 @@ def _is_of(question: Question, fact: Fact) -> bool:
         question.span[0] < fact.span[1]
         and question.about == fact.about
         and (question.kind == fact.variable)
-    )
-
-
-def first_choices(
-    model: LanguageModel,
-    items: Sequence[Item],
-    site: Site | None = None,
-    vectors: Float[Tensor, "item d_model"] | None = None,
-    positions: Sequence[int] = (),
-) -> list[Int[Tensor, " pos"]]:
-    """The most probable next token at every position of each story.
-
-    Args:
-        model: to ask.
-        items: whose stories are read.
-        site: where the vectors are added; None = read as they are.
-        vectors: one an item.
-        positions: at which token, one an item.
-    """
-
-    def edits(batch: TextBatch) -> list[Add]:
-        numbers = list(batch.numbers)
-        tokens = [positions[number] for number in numbers]
-        return [_added(site, vectors[numbers], tokens, batch.tokens.shape[1])]
-
-    return read_texts(
-        model,
-        [item.tokens for item in items],
-        lambda batch, run: batch.unpadded(run.logits.argmax(-1)),
-        edits=() if site is None else edits,
     )
 
 

@@ -179,6 +179,33 @@ class StateEdit(Result):
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """The edit on one story.
+
+    Attributes:
+        text: up to the answer.
+        about: whom the question is about.
+        old: the true value.
+        new: the one written in.
+        token: at which the edit acts.
+        site_name: where, in words.
+        before: the best answers and their probabilities without the edit.
+        after: the same with it.
+        continuation: what is written on with it, greedily.
+    """
+
+    text: str
+    about: str
+    old: str
+    new: str
+    token: str
+    site_name: str
+    before: tuple[tuple[str, float], ...]
+    after: tuple[tuple[str, float], ...]
+    continuation: str
+
+
 def state_edit(
     model: LanguageModel,
     world: World,
@@ -261,6 +288,55 @@ def state_edit(
     )
 
 
+def trial(
+    model: LanguageModel,
+    world: World,
+    result: "StateEdit",
+    *,
+    story: int = 0,
+    new: str = "",
+    dose: float | None = None,
+    length: int = 16,
+) -> Trial:
+    """Make the edit on the first suitable held-out story from `story` on.
+
+    Args:
+        model: that `result` is of.
+        world: that tells the stories.
+        result: of `state_edit`.
+        story: number of the held-out story to begin the search at.
+        new: value to write; the first other one when empty.
+        dose: in differences of means; the chosen one when None.
+        length: tokens that are written on.
+    Raises:
+        ConfigError: an unknown value, or no suitable story within a hundred.
+    """
+    candidates = (world.sample(story + i, split="held_out") for i in range(100))
+    found = (find_items(model.tokenizer, [s], result.variable, model.cfg.n_ctx) for s in candidates)
+    held = (items[0] for items in found if items)
+    item = next((i for i in held if i.value in result.classes), None)
+    if item is None:
+        raise ConfigError(f"No story from {story} on asks for {result.variable!r}.")
+    new = new or next(value for value in result.classes if value != item.value)
+    at, end = item.positions[result.position], item.positions["asked"] + 1
+    tokens = torch.tensor([item.tokens[:end]])
+    edits = [result.edit(item.value, new, at, dose)]
+    drawn = model.generate(
+        list(item.tokens[:end]), edits=edits, max_new_tokens=length, temperature=0.0
+    )
+    return Trial(
+        text=item.text,
+        about=item.about,
+        old=item.value,
+        new=new,
+        token=model.tokenizer.display([item.tokens[at]])[0].strip("·"),
+        site_name=result.site_name,
+        before=_best_answers(model, model.run(tokens).logits[0, -1]),
+        after=_best_answers(model, model.run(tokens, edits=edits).logits[0, -1]),
+        continuation=drawn.text,
+    )
+
+
 def _bench(model: LanguageModel, world: World, call: dict[str, Any]) -> Bench:
     variable = call["variable"]
     if variable not in world.variables:
@@ -319,82 +395,6 @@ def _grid(
             grid[row, column] = max(tried)
             chosen[-1].append(float(doses[tried.index(max(tried))]))
     return grid, chosen
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trial:
-    """The edit on one story.
-
-    Attributes:
-        text: up to the answer.
-        about: whom the question is about.
-        old: the true value.
-        new: the one written in.
-        token: at which the edit acts.
-        site_name: where, in words.
-        before: the best answers and their probabilities without the edit.
-        after: the same with it.
-        continuation: what is written on with it, greedily.
-    """
-
-    text: str
-    about: str
-    old: str
-    new: str
-    token: str
-    site_name: str
-    before: tuple[tuple[str, float], ...]
-    after: tuple[tuple[str, float], ...]
-    continuation: str
-
-
-def trial(
-    model: LanguageModel,
-    world: World,
-    result: "StateEdit",
-    *,
-    story: int = 0,
-    new: str = "",
-    dose: float | None = None,
-    length: int = 16,
-) -> Trial:
-    """Make the edit on the first suitable held-out story from `story` on.
-
-    Args:
-        model: that `result` is of.
-        world: that tells the stories.
-        result: of `state_edit`.
-        story: number of the held-out story to begin the search at.
-        new: value to write; the first other one when empty.
-        dose: in differences of means; the chosen one when None.
-        length: tokens that are written on.
-    Raises:
-        ConfigError: an unknown value, or no suitable story within a hundred.
-    """
-    candidates = (world.sample(story + i, split="held_out") for i in range(100))
-    found = (find_items(model.tokenizer, [s], result.variable, model.cfg.n_ctx) for s in candidates)
-    held = (items[0] for items in found if items)
-    item = next((i for i in held if i.value in result.classes), None)
-    if item is None:
-        raise ConfigError(f"No story from {story} on asks for {result.variable!r}.")
-    new = new or next(value for value in result.classes if value != item.value)
-    at, end = item.positions[result.position], item.positions["asked"] + 1
-    tokens = torch.tensor([item.tokens[:end]])
-    edits = [result.edit(item.value, new, at, dose)]
-    drawn = model.generate(
-        list(item.tokens[:end]), edits=edits, max_new_tokens=length, temperature=0.0
-    )
-    return Trial(
-        text=item.text,
-        about=item.about,
-        old=item.value,
-        new=new,
-        token=model.tokenizer.display([item.tokens[at]])[0].strip("·"),
-        site_name=result.site_name,
-        before=_best_answers(model, model.run(tokens).logits[0, -1]),
-        after=_best_answers(model, model.run(tokens, edits=edits).logits[0, -1]),
-        continuation=drawn.text,
-    )
 
 
 def _best_answers(
