@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from interp.core.errors import ConfigError, NotEnoughDataError, TokenError
 from interp.core.files import replacing_folder, sha256_file
 from interp.core.protocols import LanguageModel
+from interp.methods.batches import nats_per_token
 from interp.training.data.corpus import Corpus, CorpusPart, write_manifest
 from interp.training.data.packing import DTYPES
 from interp.worlds import load_world
@@ -19,7 +20,6 @@ from interp.worlds.world import World
 
 Difficulty = Callable[[Corpus, CorpusPart], Float[np.ndarray, " document"]]
 """A number for each document of a part; the greater, the harder."""
-_BATCH = 32
 _PROBED = 40
 
 
@@ -97,9 +97,10 @@ def loss(model: LanguageModel) -> Difficulty:
                 f"To judge a corpus a model must share its tokenizer; {model.name} has another "
                 f"one than {corpus.folder.name}. Train a small model on this corpus first."
             )
-        rows = [part.document(i)[: model.cfg.n_ctx] for i in range(part.n_documents)]
-        parts = [_nats(model, rows[i : i + _BATCH]) for i in range(0, len(rows), _BATCH)]
-        return np.concatenate(parts)
+        rows = [part.document(i)[: model.cfg.n_ctx].tolist() for i in range(part.n_documents)]
+        # Of a document of one token nothing is predicted: it costs nothing.
+        nats = [row.double().sum() / max(len(row), 1) for row in nats_per_token(model, rows)]
+        return torch.stack(nats).numpy()
 
     return loss
 
@@ -264,14 +265,3 @@ def _bins(
 def _ids(corpus: Corpus, words: Sequence[str]) -> list[int]:
     """The tokens that begin these words after a space."""
     return [corpus.tokenizer.encode(f" {word}", bos=False)[0] for word in words]
-
-
-@torch.no_grad()
-def _nats(model: LanguageModel, rows: Sequence[np.ndarray]) -> Float[np.ndarray, " document"]:
-    """Mean nats a token of each row; rows are filled up behind, which a causal model cannot see."""
-    longest = max(map(len, rows))
-    tokens = torch.tensor([[*row.tolist(), *[0] * (longest - len(row))] for row in rows])
-    logits = model.run(tokens).logits[:, :-1].float().cpu()
-    nats = -logits.log_softmax(-1).gather(-1, tokens[:, 1:, None])[..., 0]
-    means = [cost[: max(len(row) - 1, 1)].mean() for row, cost in zip(rows, nats, strict=True)]
-    return torch.stack(means).double().numpy()
