@@ -21,7 +21,7 @@ class Scores:
     Attributes:
         part: a number a story (or sequence); a single one where there is nothing to resample.
         whole: what it is a part of (tokens, questions); 0 where a story has none.
-        control: the same for the control; empty without one.
+        control: the control's number for each story; empty without one.
     """
 
     part: tuple[float, ...]
@@ -39,11 +39,11 @@ class Curve:
     """One number over the checkpoints.
 
     Attributes:
-        measure: whose it is.
+        measure: name of the measure.
         name: tells the curves of a measure apart; empty where it has one.
-        part: as in `Scores`.
-        whole: as in `Scores`.
-        control: as in `Scores`; without columns where there is none.
+        part: `Scores.part` at each checkpoint.
+        whole: `Scores.whole` at each checkpoint.
+        control: `Scores.control` at each checkpoint; without columns where there is none.
     """
 
     measure: str
@@ -64,41 +64,56 @@ class Curve:
 
     @property
     def values(self) -> Float[Tensor, " step"]:
-        """A number a checkpoint."""
+        """The value at each checkpoint."""
         return self.part.sum(1) / self.whole.sum(1)
 
     @property
     def controls(self) -> Float[Tensor, " step"]:
-        """The control's; nan without one."""
+        """The control's value at each checkpoint; nan without one."""
         if not self.control.shape[1]:
             return torch.full((len(self.part),), float("nan"), dtype=torch.float64)
         return self.control.sum(1) / self.whole.sum(1)
 
     def resampled(self, seed: int, n_boot: int = N_BOOT) -> Float[Tensor, "boot step"]:
-        """The curve of each draw of stories; the same stories at every checkpoint."""
+        """The curve of each draw of stories; the same stories at every checkpoint.
+
+        Args:
+            seed: of the draws.
+            n_boot: how many draws.
+        """
         weights = group_draws(self.part.shape[1], n_boot, seed)
         return (weights @ self.part.T) / (weights @ self.whole.T)
 
     def bounds(self, seed: int, is_share: bool = False) -> Float[Tensor, "step bound"]:
-        """Value, lower and upper end at each checkpoint, 95 %; ends are nan where nothing moves."""
+        """Value, lower and upper end at each checkpoint, 95 %; ends are nan where nothing moves.
+
+        Args:
+            seed: of the draws of stories.
+            is_share: the value is a share of stories, so that 0 and 1 have exact ends.
+        """
         values = self.values
         if self.n < 2:
             return torch.stack([values, values * float("nan"), values * float("nan")], 1)
-        drawn = self.resampled(seed)
-        ends = torch.nanquantile(drawn, torch.tensor(TAILS, dtype=drawn.dtype), 0)
-        found = torch.stack([values, *ends], 1)
-        for row in found[(values == 0) | (values == 1)] if is_share else ():
-            exact = clopper_pearson(round(float(row[0])) * self.n, self.n)
-            found[found[:, 0] == row[0]] = torch.tensor(
-                [exact.value, exact.low, exact.high], dtype=found.dtype
-            )
-        return found
+        resampled = self.resampled(seed)
+        ends = torch.nanquantile(resampled, torch.tensor(TAILS, dtype=resampled.dtype), 0)
+        bounds = torch.stack([values, *ends], 1)
+        # Where all stories agree every resample does too, which would claim certainty.
+        for share in (0, 1) if is_share else ():
+            exact = clopper_pearson(share * self.n, self.n)
+            bounds[values == share] = bounds.new_tensor([exact.value, exact.low, exact.high])
+        return bounds
 
 
 def curve_of(measure: str, name: str, scores: Sequence[Scores]) -> Curve:
-    """The curve of one name, from a score a checkpoint."""
+    """The curve of one name, from the scores of each checkpoint.
+
+    Args:
+        measure: name of the measure.
+        name: of the curve; empty where the measure has one.
+        scores: of each checkpoint, in order.
+    """
     part, whole, control = (
-        torch.tensor([getattr(each, field) for each in scores], dtype=torch.float64)
+        torch.tensor([getattr(score, field) for score in scores], dtype=torch.float64)
         for field in ("part", "whole", "control")
     )
     return Curve(measure=measure, name=name, part=part, whole=whole, control=control)
@@ -107,14 +122,16 @@ def curve_of(measure: str, name: str, scores: Sequence[Scores]) -> Curve:
 def per_story(
     data: EvaluationSet, right: Sequence[float], wrong: Sequence[float]
 ) -> dict[str, Scores]:
-    """A curve a kind of question.
+    """The scores of each kind of question, added up by story.
 
     Args:
         data: whose questions they are.
-        right: a number a question.
-        wrong: the control's, a number a question.
+        right: a number for each question.
+        wrong: the control's number for each question.
+    Returns:
+        By kind of question; `whole` counts a story's questions of the kind.
     """
-    found = {}
+    scores = {}
     for kind, members in data.kinds.items():
         sums = [[0.0] * len(data.stories) for _ in range(3)]
         for i in members:
@@ -122,5 +139,5 @@ def per_story(
             for row, value in zip(sums, (right[i], 1.0, wrong[i]), strict=True):
                 row[story] += value
         part, whole, control = map(tuple, sums)
-        found[kind] = Scores(part=part, whole=whole, control=control)
-    return found
+        scores[kind] = Scores(part=part, whole=whole, control=control)
+    return scores
