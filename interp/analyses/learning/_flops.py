@@ -9,7 +9,8 @@ from interp.core.protocols import LanguageModel
 
 IN_A_LAYER = ("W_Q", "W_K", "W_V", "W_O", "W_in", "W_gate", "W_out")
 BACKWARD = 2
-"""Each product is undone twice: once for what went in, once for the matrix."""
+"""The backward pass of y = x W makes two products of the forward's size: dy W' is the gradient of
+x, x' dy that of W."""
 
 
 def n_parameters(model: LanguageModel) -> int:
@@ -22,7 +23,7 @@ def n_parameters(model: LanguageModel) -> int:
 
 def n_multiplied(model: LanguageModel) -> int:
     """Weights that every token is multiplied with: those of all matrices but the look-up tables."""
-    layers = sum(_size(model, (name, layer)) for name, layer in _places(model))
+    layers = sum(_size(model, name) for name in _matrices(model))
     return layers + model.weight("W_U").numel()
 
 
@@ -36,28 +37,30 @@ def forward_flops(model: LanguageModel, n_tokens: int) -> int:
         model: whose shapes.
         n_tokens: in the row.
     """
+    # A token meets each weight of a matrix once: one multiplication and one addition.
     return 2 * n_tokens * n_multiplied(model) + attention_flops(model, n_tokens)
 
 
 def attention_flops(model: LanguageModel, n_tokens: int) -> int:
     """The part of `forward_flops` that grows with the square of the row: scores and mixing."""
     cfg = model.cfg
+    # In each head, Q K' and pattern @ V take n^2 * d_head multiplications, and as many additions.
     return 4 * n_tokens**2 * cfg.n_layers * cfg.n_heads * cfg.d_head
 
 
 def training_flops(forward: float) -> float:
-    """Of a forward pass and its backward pass."""
+    """Operations of a forward pass and its backward pass, from those of the forward pass."""
     return (1 + BACKWARD) * forward
 
 
-def _places(model: LanguageModel) -> Iterator[tuple[str, int]]:
+def _matrices(model: LanguageModel) -> Iterator[tuple[str, int]]:
     for layer in range(model.cfg.n_layers):
         for name in IN_A_LAYER:
             yield name, layer
 
 
 def _size(model: LanguageModel, name: tuple[str, int]) -> int:
-    """Of a matrix; 0 where the model has none of this kind."""
+    """Numbers in a matrix; 0 where the model has none of this kind."""
     try:
         return model.weight(name).numel()
     except HookNameError:

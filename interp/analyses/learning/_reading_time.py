@@ -1,7 +1,6 @@
 """How many words a corpus holds, and how long a person would read them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,35 +15,22 @@ HOURS = {"24 h a day": 24.0, "2 h a day": 2.0}
 SPANS = ((365.25, "years"), (1.0, "days"), (1 / 24, "hours"), (1 / 1440, "minutes"))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Amount:
-    """How much text a corpus is.
-
-    Attributes:
-        tokens: of all its training documents, each counted once.
-        words: between spaces, likewise.
-        counted: whether every document was counted; else some were, and all reckoned from them.
-    """
-
-    tokens: int
-    words: int
-    counted: bool
-
-
-def amount_of(
+def corpus_size(
     model: LanguageModel,
     record: Mapping[str, Any],
     folder: Path | None,
     world: World | None,
     n: int,
-) -> Amount:
-    """The text of a run: documents of the world by their mean, tokens by the corpus where it is.
+) -> tuple[int, int]:
+    """Tokens and words of a run's training documents, each document once.
+
+    Words, and tokens where the corpus is gone, are reckoned from the mean of some documents.
 
     Args:
-        model: whose tokenizer.
-        record: the run's.
-        folder: of the run; the corpus in it or beside it is counted, if it is still there.
-        world: that told the text.
+        model: the model whose tokenizer counts.
+        record: the run's record.
+        folder: the run's folder; the corpus in it or beside it is counted, if it is still there.
+        world: the world that told the text.
         n: documents of each level that are told again to measure their mean.
     Raises:
         NotEnoughDataError: there is neither a world nor a corpus to measure.
@@ -62,13 +48,12 @@ def amount_of(
         share = count / len(texts)
         words += share * sum(len(text.split()) for text in texts)
         tokens += share * sum(len(model.tokenizer.encode(text)) for text in texts)
-    exact = _counted(folder, digest)
-    return Amount(tokens=exact or round(tokens), words=round(words), counted=exact is not None)
+    return _counted(folder, digest) or round(tokens), round(words)
 
 
 @lru_cache(maxsize=16)
 def _documents(world: World, level: str, n: int) -> tuple[str, ...]:
-    """The first of a level; they are asked about at many speeds of reading."""
+    """The first documents of a level; the same ones at every speed of reading."""
     return tuple(world.sample(i, level=level).text for i in range(n))
 
 
@@ -95,7 +80,7 @@ def days_of_reading(words: float, words_per_minute: float, hours_a_day: float) -
     return words / words_per_minute / 60 / hours_a_day
 
 
-def told_span(days: float) -> str:
+def duration(days: float) -> str:
     """A time in words: the largest unit of which there are two or more.
 
     Example:

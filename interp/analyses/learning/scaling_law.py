@@ -17,11 +17,11 @@ from the mean of some of its documents; of published models from 0.75 words a to
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -35,12 +35,12 @@ from interp.analyses.learning._flops import (
     training_flops,
 )
 from interp.analyses.learning._published_models import (
-    KNOWN,
+    PUBLISHED,
     UNPUBLISHED,
     WORDS_PER_TOKEN,
-    KnownModel,
+    PublishedModel,
 )
-from interp.analyses.learning._reading_time import HOURS, amount_of, days_of_reading, told_span
+from interp.analyses.learning._reading_time import HOURS, corpus_size, days_of_reading, duration
 from interp.core.errors import ConfigError, NotEnoughDataError
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval
@@ -64,31 +64,39 @@ class ScalingLaw(Result):
     """What a model took, and the law of its world's losses.
 
     Attributes:
-        parameters: of the model: N.
-        multiplied: those that every token is multiplied with (no look-up tables).
-        tokens: predicted in training, repetitions included: D.
-        corpus_tokens: of the training documents, each once.
-        corpus_words: of the same.
-        words_per_minute: of the person who reads them.
+        parameters: how many parameters the model has: N.
+        multiplied: how many parameters every token is multiplied with (no look-up tables).
+        tokens: how many tokens training predicted, repetitions included: D.
+        corpus_tokens: how many tokens the training documents hold, each document once.
+        corpus_words: how many words the training documents hold, each document once.
+        words_per_minute: speed of the person who reads the corpus.
         context: tokens a row in training.
-        forward_flops: of one row, by the shapes of the matrices.
-        known_names: published models.
-        known_parameters: theirs.
-        known_tokens: that they were trained on.
-        known_sources: the paper of each.
-        run_names: of the sweep.
-        run_parameters: of each run.
-        run_tokens: of each run.
-        run_loss: held-out loss of each, nats a token.
+        forward_flops: operations of a forward pass over one row, by the shapes of the matrices.
+        published_names: names of published models.
+        published_parameters: how many parameters each published model has.
+        published_tokens: how many tokens each published model was trained on.
+        published_sources: the paper that gives the numbers of each published model.
+        run_names: names of the sweep's runs.
+        run_parameters: how many parameters each run has.
+        run_tokens: how many tokens each run was trained on.
+        run_loss: held-out loss of each run, nats a token.
         floor: the world's exact entropy on that text, nats a token; nan where it is not known.
-        law: `E`, `A`, `alpha`, `B`, `beta`: the fitted constants; empty without a fit.
-        law_weights: of the fit and its resamples, for curves.
-        law_middle: of the data, likewise.
-        law_varied: 0 parameters, 1 tokens, likewise.
+        law: the fitted constants `E`, `A`, `alpha`, `B`, `beta`; empty without a fit.
+        law_weights: the fitted weights and those of each resample, for curves (see `Law`).
+        law_middle: mean logarithm of each varied thing, for curves.
+        law_varied: what was varied: 0 parameters, 1 tokens.
         law_miss: how far the law is from the runs, root mean square, as a share of their loss.
-        law_noise: the same of runs that differ in their seed only; nan where there are none.
+        law_noise: how far runs that differ in their seed only are from their mean, root mean
+            square, as a share of their loss; nan where there are none.
         no_law: why there is no fit; empty when there is one.
     """
+
+    former_fields: ClassVar[Mapping[str, str]] = {
+        "known_names": "published_names",
+        "known_parameters": "published_parameters",
+        "known_tokens": "published_tokens",
+        "known_sources": "published_sources",
+    }
 
     parameters: int
     multiplied: int
@@ -98,10 +106,10 @@ class ScalingLaw(Result):
     words_per_minute: float
     context: int
     forward_flops: int
-    known_names: tuple[str, ...]
-    known_parameters: Float[Tensor, " known"]
-    known_tokens: Float[Tensor, " known"]
-    known_sources: tuple[str, ...]
+    published_names: tuple[str, ...]
+    published_parameters: Float[Tensor, " published"]
+    published_tokens: Float[Tensor, " published"]
+    published_sources: tuple[str, ...]
     run_names: tuple[str, ...]
     run_parameters: Float[Tensor, " run"]
     run_tokens: Float[Tensor, " run"]
@@ -122,7 +130,10 @@ class ScalingLaw(Result):
 
     @property
     def rule_flops(self) -> float:
-        """The same by the rule of thumb, 6 N D."""
+        """Operations of all of training by the rule of thumb, 6 N D.
+
+        Two a parameter and token for the forward pass, twice as many for the backward pass.
+        """
         return 6.0 * self.parameters * self.tokens
 
     def reading_days(self, hours_a_day: float) -> float:
@@ -130,11 +141,11 @@ class ScalingLaw(Result):
         return days_of_reading(self.corpus_words, self.words_per_minute, hours_a_day)
 
     def finding(self) -> str:
-        told = " or ".join(f"{told_span(self.reading_days(h))} at {n}" for n, h in HOURS.items())
+        days = " or ".join(f"{duration(self.reading_days(h))} at {n}" for n, h in HOURS.items())
         return (
-            f"A person reads this corpus of {self.corpus_words:,} words in {told}; the model read "
+            f"A person reads this corpus of {self.corpus_words:,} words in {days}; the model read "
             f"{self.tokens:,} tokens with {_many(self.training_flops)} floating-point operations"
-            f"{self._found_floor()}"
+            f"{self._fitted_floor()}"
         )
 
     def caption(self) -> str:
@@ -144,7 +155,7 @@ class ScalingLaw(Result):
             f"operations are those of all products of matrices, forward, and backward twice as "
             f"many; the rule 6 N D with all {self.parameters:,} parameters gives "
             f"{_many(self.rule_flops)}. Of published models only 6 N D is known; their words are "
-            f"taken as {WORDS_PER_TOKEN:g} a token. {UNPUBLISHED} {self._told_law()}"
+            f"taken as {WORDS_PER_TOKEN:g} a token. {UNPUBLISHED} {self._constants()}"
         )
 
     def frame(self) -> "pd.DataFrame":
@@ -156,8 +167,10 @@ class ScalingLaw(Result):
 
         here = self.provenance.model
         sizes = [("this model", here, float(self.parameters), float(self.tokens), math.nan, "")]
-        rows = zip(self.known_names, self.known_parameters.tolist(), self.known_tokens.tolist(),
-                   self.known_sources, strict=True)  # fmt: skip
+        rows = zip(
+            self.published_names, self.published_parameters.tolist(),
+            self.published_tokens.tolist(), self.published_sources, strict=True,
+        )  # fmt: skip
         sizes += [("published", name, n, d, math.nan, source) for name, n, d, source in rows]
         runs = zip(self.run_names, self.run_parameters.tolist(), self.run_tokens.tolist(),
                    self.run_loss.tolist(), strict=True)  # fmt: skip
@@ -184,41 +197,41 @@ class ScalingLaw(Result):
             "source": source,
         }
 
-    def _found_floor(self) -> str:
+    def _fitted_floor(self) -> str:
         if not self.law:
             return ""
-        found = self.law["E"]
-        told = f"; the law's floor E is {found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
+        fit = self.law["E"]
+        text = f"; the law's floor E is {fit.value:.3f} [{fit.low:.3f}, {fit.high:.3f}]"
         if math.isnan(self.floor):
-            return f"{told} nats a token"
-        return f"{told}, the world's exact floor {self.floor:.3f} nats a token"
+            return f"{text} nats a token"
+        return f"{text}, the world's exact floor {self.floor:.3f} nats a token"
 
-    def _told_law(self) -> str:
+    def _constants(self) -> str:
         if not self.law:
             return self.no_law
         alone = "Only one thing was varied, so E holds what the other one still costs. "
-        shown = ", ".join(
-            f"{name} {found.value:.3g} [{found.low:.3g}, {found.high:.3g}]"
-            for name, found in self.law.items()
+        constants = ", ".join(
+            f"{name} {fit.value:.3g} [{fit.low:.3g}, {fit.high:.3g}]"
+            for name, fit in self.law.items()
         )
         return (
-            f"Law of {len(self.run_names)} runs: {shown}. {self._verdict()}"
+            f"Law of {len(self.run_names)} runs: {constants}. {self._verdict()}"
             f"{'' if len(self.law_varied) == 2 else alone}Intervals: 95 %, residuals resampled."
         )
 
     def _verdict(self) -> str:
         """Whether the law is right about the floor, and how well it fits at all."""
-        told = f"It misses the runs by {self.law_miss:.1%}"
+        fit = f"It misses the runs by {self.law_miss:.1%}"
         if not math.isnan(self.law_noise):
-            told += f", seeds alone differ by {self.law_noise:.1%}"
+            fit += f", seeds alone differ by {self.law_noise:.1%}"
         if self.law_miss > MISFIT * self.law_noise:
-            told += ": these losses do not follow such a law, so its constants mean little"
-        told += ". "
+            fit += ": these losses do not follow such a law, so its constants mean little"
+        fit += ". "
         if math.isnan(self.floor):
-            return told
+            return fit
         if self.floor in self.law["E"]:
-            return f"{told}The interval of E holds the exact floor. "
-        return f"{told}The interval of E misses the exact floor: do not trust the law far out. "
+            return f"{fit}The interval of E holds the exact floor. "
+        return f"{fit}The interval of E misses the exact floor: do not trust the law far out. "
 
 
 def scaling_law(
@@ -266,8 +279,8 @@ def scaling_law(
     context = record["recipe"]["context"] if tokens_a_step(record) else model.cfg.n_ctx
     trained = _trained(model, record, tokens)
     corpus = (trained, words) if words else _corpus(model, record, folder, world, n_documents)
-    found = read_runs(runs) if runs else []
-    kept = [run for run in found if run.loss > 0]
+    given = read_runs(runs) if runs else []
+    kept = [run for run in given if run.loss > 0]
     law, why = _law(kept, n_boot, seed)
     return ScalingLaw(
         parameters=n_parameters(model),
@@ -278,7 +291,7 @@ def scaling_law(
         words_per_minute=float(words_per_minute),
         context=context,
         forward_flops=forward_flops(model, context),
-        **_known(KNOWN),
+        **_published(PUBLISHED),
         run_names=tuple(run.name for run in kept),
         run_parameters=torch.tensor([float(run.parameters) for run in kept]),
         run_tokens=torch.tensor([float(run.tokens) for run in kept]),
@@ -290,7 +303,7 @@ def scaling_law(
         law_varied=law.varied if law else (),
         law_miss=law.miss if law else math.nan,
         law_noise=law.noise if law else math.nan,
-        no_law=_and_left_out(why, len(found) - len(kept)),
+        no_law=_and_left_out(why, len(given) - len(kept)),
         provenance=provenance(scaling_law, call),
     )
 
@@ -310,7 +323,7 @@ def _check(
     given |= {"n_documents": n_documents, "n_boot": n_boot}
     for name, value in given.items():
         if value is not None and not 0 < value < math.inf:
-            raise ConfigError(f"{name} must be a number above 0; {value!r} came.")
+            raise ConfigError(f"{name} needs a number above 0; got {value!r}.")
 
 
 def _trained(model: LanguageModel, record: dict, tokens: int | None) -> int:
@@ -326,11 +339,10 @@ def _trained(model: LanguageModel, record: dict, tokens: int | None) -> int:
 def _corpus(
     model: LanguageModel, record: dict, folder: Path | None, world: World | None, n: int
 ) -> tuple[int, int]:
-    named = text_of(record)[1].get("world")
-    if world is None and named in world_names():
-        world = load_world(named)
-    amount = amount_of(model, record, folder, world, n)
-    return amount.tokens, amount.words
+    name = text_of(record)[1].get("world")
+    if world is None and name in world_names():
+        world = load_world(name)
+    return corpus_size(model, record, folder, world, n)
 
 
 def _law(runs: Sequence[RunRecord], n_boot: int, seed: int) -> tuple[Law | None, str]:
@@ -354,10 +366,10 @@ def _and_left_out(why: str, n: int) -> str:
     return f"{why} {n} runs without a finite loss were left out.".strip() if n else why
 
 
-def _known(models: Sequence[KnownModel]) -> dict:
+def _published(models: Sequence[PublishedModel]) -> dict:
     return {
-        "known_names": tuple(each.name for each in models),
-        "known_parameters": torch.tensor([each.parameters for each in models]),
-        "known_tokens": torch.tensor([each.tokens for each in models]),
-        "known_sources": tuple(each.source for each in models),
+        "published_names": tuple(each.name for each in models),
+        "published_parameters": torch.tensor([each.parameters for each in models]),
+        "published_tokens": torch.tensor([each.tokens for each in models]),
+        "published_sources": tuple(each.source for each in models),
     }

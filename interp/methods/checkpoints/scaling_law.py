@@ -34,14 +34,15 @@ class Law:
     """A fitted law.
 
     Attributes:
-        varied: columns of the data that it has a power of: 0 parameters, 1 tokens.
-        values: `E` (nats a token), `A`, `alpha`, and so on.
-        weights: of the fit and of each resample: log E, then log of a term at the middle of the
-            data and log of its exponent, for each varied thing.
-        middle: of the data, where the terms are counted from.
-        miss: root mean square of what it misses the runs by, as a share of their loss.
-        noise: the same for runs of equal size and text about their mean: what seeds alone do; nan
-            where every run is the only one of its kind.
+        varied: columns of the data that the law has a power of: 0 parameters, 1 tokens.
+        values: the constants `E` (nats a token), `A`, `alpha`, and so on.
+        weights: the numbers that are fitted, of the fit and of each resample: log E, then log of a
+            term at the middle of the data and log of its exponent, for each varied thing.
+        middle: the mean logarithm of each varied thing, from which the terms are counted.
+        miss: root mean square of what the law misses the runs by, as a share of their loss.
+        noise: root mean square of what runs of equal size and text differ from their mean by, as a
+            share of their loss: what seeds alone do; nan where every run is the only one of its
+            kind.
     """
 
     varied: tuple[int, ...]
@@ -56,14 +57,14 @@ def why_not(points: Points) -> str:
     """Why these runs are too few for a law; empty when they are not."""
     n, levels = len(points), [len(set(column)) for column in points.T.tolist()]
     varied = [count for count in levels if count > 1]
-    told = f"{n} runs of {levels[0]} sizes and {levels[1]} amounts of text"
+    given = f"{n} runs of {levels[0]} sizes and {levels[1]} amounts of text"
     if not varied:
-        return f"A law needs runs that differ in size or text; {told} came."
+        return f"A law needs runs that differ in size or text; got {given}."
     needed = LEVELS_ALONE if len(varied) == 1 else LEVELS_TOGETHER
     if min(varied) < needed or n < 2 * len(varied) + 3:
         return (
             f"A law needs {needed} or more of each thing that is varied and "
-            f"{2 * len(varied) + 3} runs or more; {told} came. Sweep a larger grid."
+            f"{2 * len(varied) + 3} runs or more; got {given}. Sweep a larger grid."
         )
     return ""
 
@@ -80,10 +81,10 @@ def fit_law(
 
     Args:
         points: parameters and tokens of each run.
-        loss: held-out, nats a token.
-        n_boot: resamples of the residuals.
-        seed: of the resamples.
-        level: of the intervals.
+        loss: held-out loss of each run, nats a token.
+        n_boot: how many resamples of the residuals.
+        seed: the seed of the resamples.
+        level: the level of the intervals.
     Source:
         Hoffmann et al. 2022, "Training Compute-Optimal Large Language Models", approach 3.
     """
@@ -92,19 +93,21 @@ def fit_law(
     middle = logs.mean(0)
     x, y = logs - middle, np.log(loss)
     best = min((_solve(x, y, start) for start in _starts(loss, len(varied))), key=_cost)
-    told = predicted(best.x[None], x)[0]
+    fitted = predicted(best.x[None], x)[0]
+    # A fit with p weights leaves residuals that are too short by sqrt((n - p) / n), and nothing
+    # makes a robust fit's mean residual 0: both are undone before the residuals are resampled.
     spread = np.sqrt(len(y) / (len(y) - len(best.x)))
-    rest = (y - told - (y - told).mean()) * spread
+    residuals = (y - fitted - (y - fitted).mean()) * spread
     rng = np.random.default_rng(seed)
-    again = (told + rng.choice(rest, len(y)) for _ in range(n_boot))
-    drawn = [_solve(x, resampled, best.x).x for resampled in again]
-    weights = np.stack([best.x, *drawn])
+    resamples = (fitted + rng.choice(residuals, len(y)) for _ in range(n_boot))
+    weights = np.stack([best.x, *(_solve(x, again, best.x).x for again in resamples)])
     return Law(
         varied=varied,
         values=_named(weights, varied, middle, len(y), level),
         weights=weights,
         middle=middle,
-        miss=float(np.sqrt(np.mean((y - told) ** 2))),
+        # A difference of logarithms is, while small, a share: log(1 + s) = s.
+        miss=float(np.sqrt(np.mean((y - fitted) ** 2))),
         noise=_noise(points, y),
     )
 
@@ -119,6 +122,11 @@ def predicted(
 
 
 def _terms(weights: np.ndarray, x: np.ndarray) -> Float[np.ndarray, "resample point term"]:
+    """Logarithms of the terms: log E, and log(A / N^alpha) = height - alpha * (log N - middle).
+
+    E, A and alpha are above 0 by being exponentials. Counted from the middle of the data, height
+    and exponent hardly trade off; log A, which is where log N = 0, would move with every alpha.
+    """
     height, steepness = weights[:, 1::2], np.exp(np.minimum(weights[:, 2::2], np.log(STEEPEST)))
     powers = height[:, None] - steepness[:, None] * x[None]
     level = np.broadcast_to(weights[:, :1, None], (len(weights), len(x), 1))
@@ -132,14 +140,16 @@ def _solve(x: np.ndarray, y: np.ndarray, start: np.ndarray) -> "OptimizeResult":
         return predicted(weights[None], x)[0] - y
 
     def slopes(weights: np.ndarray) -> np.ndarray:
+        # The derivative of logsumexp by a term is the term's share of the sum (its softmax); the
+        # chain rule gives d term / d log alpha = -alpha * x, and 0 where alpha is held at STEEPEST.
         terms = _terms(weights[None], x)[0]
         shares = np.exp(terms - terms.max(1, keepdims=True))
         shares /= shares.sum(1, keepdims=True)
-        found = np.empty((len(x), len(weights)))
-        found[:, 0], found[:, 1::2] = shares[:, 0], shares[:, 1:]
+        jacobian = np.empty((len(x), len(weights)))
+        jacobian[:, 0], jacobian[:, 1::2] = shares[:, 0], shares[:, 1:]
         steepness = np.exp(weights[2::2])
-        found[:, 2::2] = -shares[:, 1:] * x * np.where(steepness < STEEPEST, steepness, 0.0)
-        return found
+        jacobian[:, 2::2] = -shares[:, 1:] * x * np.where(steepness < STEEPEST, steepness, 0.0)
+        return jacobian
 
     enough = {"ftol": CLOSE, "xtol": CLOSE, "gtol": CLOSE, "max_nfev": 100}
     return least_squares(misses, start, slopes, loss="huber", f_scale=HUBER, **enough)
@@ -150,7 +160,10 @@ def _cost(solution: "OptimizeResult") -> float:
 
 
 def _noise(points: Points, y: np.ndarray) -> float:
-    """What runs that differ in their seed only differ by, each from the mean of its kind."""
+    """What runs that differ in their seed only differ by, each from the mean of its kind.
+
+    The pooled standard deviation: each kind's mean costs one degree of freedom.
+    """
     squares, freedom = 0.0, 0
     for place in set(map(tuple, points.tolist())):
         alike = y[(points == place).all(1)]
@@ -166,24 +179,26 @@ def _starts(loss: np.ndarray, n: int) -> list[np.ndarray]:
 
 
 def _start(loss: np.ndarray, n: int, share: float, steepness: float) -> np.ndarray:
-    left = share * loss.min()
-    height = np.log(max(np.median(loss) - left, 1e-6) / n)
-    return np.array([np.log(left), *[height, np.log(steepness)] * n])
+    """E as a share of the least loss; what is left of a middling loss is split among the terms."""
+    floor = share * loss.min()
+    height = np.log(max(np.median(loss) - floor, 1e-6) / n)
+    return np.array([np.log(floor), *[height, np.log(steepness)] * n])
 
 
 def _named(
     weights: np.ndarray, varied: Sequence[int], middle: np.ndarray, n: int, level: float
 ) -> dict[str, Interval]:
     """The law's own constants, from the weights about the middle of the data."""
-    found = {"E": np.exp(weights[:, 0])}
+    # exp(height - alpha * (log N - middle)) = exp(height + alpha * middle) / N^alpha.
+    constants = {"E": np.exp(weights[:, 0])}
     for place, column in enumerate(varied):
         factor, exponent = NAMES[column]
         steepness = np.exp(np.minimum(weights[:, 2 + 2 * place], np.log(STEEPEST)))
-        found[factor] = np.exp(weights[:, 1 + 2 * place] + steepness * middle[place])
-        found[exponent] = steepness
+        constants[factor] = np.exp(weights[:, 1 + 2 * place] + steepness * middle[place])
+        constants[exponent] = steepness
     ends = ((1 - level) / 2, (1 + level) / 2)
     intervals = {}
-    for name, values in found.items():
+    for name, values in constants.items():
         low, high = np.quantile(values[1:], ends)
         intervals[name] = Interval(
             value=float(values[0]), low=float(low), high=float(high), n=n, level=level

@@ -53,14 +53,14 @@ def _models(result: "ScalingLaw") -> go.Figure:
         x_title="parameters", y_title="tokens in training (repetitions included)", height=480
     )
     _budgets(drawn)
-    names, sizes = result.known_names, result.known_parameters.tolist()
+    names, sizes = result.published_names, result.published_parameters.tolist()
     published = go.Scatter(
         x=sizes,
-        y=result.known_tokens.tolist(),
+        y=result.published_tokens.tolist(),
         text=[theme.label(name, 40) if name in NAMED else "" for name in names],
         customdata=[
             [theme.label(name, 40), theme.label(source, 90)]
-            for name, source in zip(names, result.known_sources, strict=True)
+            for name, source in zip(names, result.published_sources, strict=True)
         ],
         mode="markers+text",
         textposition=[NAMED.get(name, "middle right") for name in names],

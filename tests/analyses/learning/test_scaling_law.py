@@ -16,8 +16,8 @@ from interp.analyses.learning._flops import (
     n_parameters,
     training_flops,
 )
-from interp.analyses.learning._published_models import KNOWN
-from interp.analyses.learning._reading_time import days_of_reading, told_span
+from interp.analyses.learning._published_models import PUBLISHED
+from interp.analyses.learning._reading_time import days_of_reading, duration
 from interp.analyses.learning.scaling_law import ScalingLaw, scaling_law
 from interp.core.errors import CheckpointError, ConfigError, NotEnoughDataError
 from interp.methods.checkpoints.scaling_law import fit_law, why_not
@@ -210,16 +210,16 @@ def test_what_is_no_run_or_no_number_is_refused(tmp_path):
 
 
 def test_published_numbers_are_plausible_and_have_a_source():
-    assert len({known.name for known in KNOWN}) == len(KNOWN)
-    for known in KNOWN:
-        assert 1e7 < known.parameters < 1e12 < 10 * known.tokens < 1e15
-        assert "20" in known.source
-    gpt3 = next(known for known in KNOWN if known.name == "GPT-3")
+    assert len({published.name for published in PUBLISHED}) == len(PUBLISHED)
+    for published in PUBLISHED:
+        assert 1e7 < published.parameters < 1e12 < 10 * published.tokens < 1e15
+        assert "20" in published.source
+    gpt3 = next(published for published in PUBLISHED if published.name == "GPT-3")
     assert 6 * gpt3.parameters * gpt3.tokens == pytest.approx(3.14e23, rel=0.01)
 
 
 def test_reading_is_told_in_the_unit_that_fits():
     assert days_of_reading(2 * 60 * 200, 200, 2) == 1.0
-    assert [told_span(x) for x in (1e6, 500, 2.0, 0.1, 1e-4)] == [
+    assert [duration(x) for x in (1e6, 500, 2.0, 0.1, 1e-4)] == [
         "2,738 years", "500 days", "2 days", "2.4 hours", "0.14 minutes",
     ]  # fmt: skip
