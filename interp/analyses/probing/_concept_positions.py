@@ -7,7 +7,8 @@ from interp.core.protocols import Tokenizer
 from interp.methods.data.examples import Example
 from interp.worlds.world import Story, World
 
-Told = tuple[int, list[int], range, str]
+ConceptSentence = tuple[int, list[int], range, str]
+"""Number of the story, its token ids, the tokens of the sentence, and the concept that it shows."""
 
 
 def writing_slots(
@@ -27,28 +28,27 @@ def writing_slots(
     Returns:
         Examples whose label is the concept and whose `following` is that token.
     """
-    told = list(_told(tokenizer, stories, world, among, longest))
-    owners: dict[int, set[str]] = {}
-    for _, ids, places, label in told:
-        for i in places:
-            owners.setdefault(ids[i], set()).add(label)
+    sentences = list(_concept_sentences(tokenizer, stories, world, among, longest))
+    concepts_of: dict[int, set[str]] = {}
+    for _, ids, positions, label in sentences:
+        for i in positions:
+            concepts_of.setdefault(ids[i], set()).add(label)
     slots = []
-    for number, ids, places, label in told:
-        first = next((i for i in places if owners[ids[i]] == {label}), None)
+    for number, ids, positions, label in sentences:
+        first = next((i for i in positions if concepts_of[ids[i]] == {label}), None)
         if first is not None:
             row = {"tokens": tuple(ids[:first]), "following": ids[first]}
             slots.append(Example(**row, label=label, story=number, kind=label))
     return slots
 
 
-def _told(
+def _concept_sentences(
     tokenizer: Tokenizer, stories: Sequence[Story], world: World, among: Sequence[str], longest: int
-) -> Iterator[Told]:
-    """Each sentence that shows one concept: its story, the story's tokens, which are its own."""
+) -> Iterator[ConceptSentence]:
     for number, story in enumerate(stories):
         ids, spans = tokenizer.encode_with_spans(story.text)
         for sentence in world.parse(story.text).sentences:
-            shown = {concept for concept in sentence.concepts if concept in among}
-            if len(shown) == 1:
+            concepts = {concept for concept in sentence.concepts if concept in among}
+            if len(concepts) == 1:
                 first, last = token_range(spans, sentence.span)
-                yield number, ids, range(max(first, 1), min(last + 1, longest)), shown.pop()
+                yield number, ids, range(max(first, 1), min(last + 1, longest)), concepts.pop()

@@ -2,12 +2,18 @@
 
 A vector v is added at every position. To first order the log-odds gains g.v, to second order the
 rest of the text pays v.F.v / 2 nats of KL, with F the Fisher information of the tokens elsewhere.
-The gain for a given KL is largest along F^-1 g.
+The gain for a given KL is largest along F^-1 g (at the maximum of g.v - m v.F.v / 2 the slope
+g - m F v is zero).
+
+Two things that this leaves out: the KL is not counted at the slots themselves, and a slot where the
+model is already sure has no say in the gain. What a direction does to words that should be sure
+there is therefore free, so that along it examples need not lie as the concept would have it.
 """
 
 from collections.abc import Iterator, Sequence
 
 import torch
+from einops import rearrange, reduce
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -46,13 +52,18 @@ def log_odds_directions(
         run = model.run(tokens, cache=list(sites), grad=True)
         log_probs = run.logits.float().log_softmax(-1)
         odds = log_probs[..., wanted].logsumexp(-1) - log_probs[..., others].logsumexp(-1)
+        # The slope of sigmoid(odds) is p (1 - p) times that of the odds: what can still turn counts
+        # most, where the odds alone would be ruled by slots that are decided anyway.
         _collect(gains, run, sites, odds[at].sigmoid().sum())
+        # F is the mean outer product of the slope of log p(token) over tokens drawn from the model
+        # itself. Slopes may be summed over a row's positions first: their cross terms have mean
+        # zero, since draws at two positions are independent and each slope has mean zero.
+        probs = rearrange(log_probs.detach().exp(), "batch pos d_vocab -> (batch pos) d_vocab")
         for _ in range(N_DRAWS):
-            drawn = torch.multinomial(
-                log_probs.detach().exp().flatten(0, 1), 1, generator=generator
-            )
-            said = log_probs.gather(-1, drawn.view(*tokens.shape, 1))[..., 0]
-            _collect(costs, run, sites, said[elsewhere].sum())
+            picks = torch.multinomial(probs, 1, generator=generator)
+            picks = rearrange(picks, "(batch pos) 1 -> batch pos 1", batch=len(tokens))
+            pick_log_probs = log_probs.gather(-1, picks)[..., 0]
+            _collect(costs, run, sites, pick_log_probs[elsewhere].sum())
     rows = zip(map(torch.cat, gains), map(torch.cat, costs), strict=True)
     return [_best(gain.mean(0), cost) for gain, cost in rows]
 
@@ -61,7 +72,9 @@ def _collect(into: list[list[Tensor]], run: Run, sites: Sequence[Name], score: T
     """Slopes of a score that sums over rows, by what is added to a whole row, a row each."""
     slopes = torch.autograd.grad(score, [run[site] for site in sites], retain_graph=True)
     for rows, slope in zip(into, slopes, strict=True):
-        rows.append(slope[:, 1:].flatten(2).sum(1).double().cpu())
+        # The same vector is added at every position but the first, so their slopes add up.
+        summed = reduce(slope[:, 1:], "batch pos ... -> batch (...)", "sum")
+        rows.append(summed.double().cpu())
 
 
 def _best(gain: Float[Tensor, " d_model"], slopes: Float[Tensor, "draw d_model"]) -> Tensor:

@@ -32,7 +32,7 @@ from interp.core.statistics.intervals import Interval
 from interp.methods.activations import mean_rows, median_norms, rows_at, site_label
 from interp.methods.data.contrast_pairs import concept_group, text_examples, word_examples
 from interp.methods.data.examples import Example, groups, sample_stories, split
-from interp.methods.probes.directions import Method, controls, fit
+from interp.methods.probes.directions import Method, direction_controls, fit_directions
 from interp.results.provenance import Provenance, provenance
 from interp.results.result import Result
 from interp.worlds.world import Story, World
@@ -51,17 +51,19 @@ class Concept(Result):
 
     Attributes:
         name: of the concept.
-        among: the values it was told from (the words of a world's group); empty for plain texts.
+        among: the values it is told apart from (the words of a world's group); empty for plain
+            texts.
         method: `mean_difference`, `pca`, `probe` or `gradient`.
         at: which positions were compared.
         site: hook point, as (short name, layer).
-        direction: unit length; the positive examples of the training part lie higher along it.
+        direction: unit length; the positive examples of the training part lie higher along it, but
+            for `gradient`: along it the odds of the word's own tokens rise, wherever examples lie.
         median_norm: of the site's activations, the first position left out: a dose of 1.
         auroc: chance that a held-out positive lies above a held-out negative.
         controls: AUROC of random directions, of directions fitted to shuffled labels (mean and
             middle 95 %), and of a bag of words (which needs no model at all).
-        projections: of the held-out examples, in shares of the median norm.
-        positive: which of these are positive.
+        projections: where the held-out examples lie along it, in shares of the median norm.
+        positive: which of the held-out examples are positive.
         n_train: examples the direction was found from.
         slots: token ids that come right before the group's words in the world's text; empty for
             plain texts. `where_written` edits at these only.
@@ -136,15 +138,15 @@ class Concept(Result):
     @property
     def beats_controls(self) -> bool:
         """Whether the direction lies above random and shuffled ones (not: above the words)."""
-        drawn = [self.controls[name] for name in ("random", "shuffled") if name in self.controls]
-        return all(self.auroc.above(control) for control in drawn)
+        names = [name for name in ("random", "shuffled") if name in self.controls]
+        return all(self.auroc.above(self.controls[name]) for name in names)
 
     def finding(self) -> str:
-        theirs = ", ".join(f"{CONTROLS[name]} {i.value:.2f}" for name, i in self.controls.items())
+        controls = ", ".join(f"{CONTROLS[name]} {i.value:.2f}" for name, i in self.controls.items())
         return (
             f"'{self.name}' by {self.method.replace('_', ' ')} at {self.site[0]} {self.site[1]}: "
             f"held-out AUROC {self.auroc.value:.2f} [{self.auroc.low:.2f}, {self.auroc.high:.2f}] "
-            f"({theirs}; n = {self.auroc.n})"
+            f"({controls}; n = {self.auroc.n})"
         )
 
     def caption(self) -> str:
@@ -165,9 +167,10 @@ class Concept(Result):
     def _check(self, model: LanguageModel | None) -> None:
         if model is not None and model.hash != self.provenance.model_hash:
             raise ModelMismatchError(
-                f"The concept '{self.name}' was found in {self.provenance.model} (weights "
-                f"{self.provenance.model_hash}, step {self.provenance.step}); this is "
-                f"{model.name} (weights {model.hash}, step {model.step}). Directions do not carry "
+                f"The concept '{self.name}' needs the model it was found in, "
+                f"{self.provenance.model} (weights {self.provenance.model_hash}, step "
+                f"{self.provenance.step}); got {model.name} (weights {model.hash}, step "
+                f"{model.step}). Directions do not carry "
                 "over: find it again with interp.concept on this model."
             )
 
@@ -243,9 +246,10 @@ def concepts_at(
     stacked = (mean_rows if at == "mean" else rows_at)(model, examples, places)
     if call["method"] == "gradient":
         _writable(slots, positive)
-        found = log_odds_directions(model, slots, positive, places, seed)
+        directions = log_odds_directions(model, slots, positive, places, seed)
     else:
-        found = [fit(rows[train], flags[train][None], call["method"])[0] for rows in stacked]
+        labels = flags[train][None]
+        directions = [fit_directions(rows[train], labels, call["method"])[0] for rows in stacked]
     norms = median_norms(model, examples, places)
     parts = {"grouped": grouped, "train": train, "test": test}
     return [
@@ -260,20 +264,20 @@ def concepts_at(
             **_scored(direction, rows, flags, examples, norm, call, **parts),
             provenance=_provenance(model, call, place),
         )
-        for place, direction, rows, norm in zip(places, found, stacked, norms, strict=True)
+        for place, direction, rows, norm in zip(places, directions, stacked, norms, strict=True)
     ]
 
 
 def _stories(call: Mapping[str, Any]) -> list[Story]:
-    drawn = {"seed": call["seed"], "level": call["level"], "split": "train"}
-    return sample_stories(call["world"], call["n_stories"], **drawn)
+    options = {"seed": call["seed"], "level": call["level"], "split": "train"}
+    return sample_stories(call["world"], call["n_stories"], **options)
 
 
 def _provenance(
     model: LanguageModel, call: Mapping[str, Any], place: tuple[str, int]
 ) -> Provenance:
-    told = {**call, "site": place, "model": model}
-    return provenance(concept, told, hooks=(site_label(place, model.cfg.n_layers),))
+    arguments = {**call, "site": place, "model": model}
+    return provenance(concept, arguments, hooks=(site_label(place, model.cfg.n_layers),))
 
 
 def _scored(
@@ -298,7 +302,7 @@ def _scored(
         "positive": flags[test],
         "n_train": len(train),
         "auroc": auroc(projections, flags[test], grouped[test], seed=seed),
-        "controls": controls(rows, flags, examples, grouped, train, test, method, seed),
+        "controls": direction_controls(rows, flags, examples, grouped, train, test, method, seed),
     }
 
 
@@ -307,7 +311,7 @@ def _writable(slots: Sequence[Example], word: str) -> None:
     if word not in kinds or len(kinds) < 2:
         raise NotEnoughDataError(
             f"A gradient needs places in the text where {word!r} and its kin come next after "
-            "other words; the stories have none. Choose another method or concept."
+            f"other words; got {sorted(kinds)} only. Choose another method or concept."
         )
 
 
@@ -315,12 +319,12 @@ def _enough(flags: Bool[Tensor, " example"]) -> None:
     kinds = int(flags.sum()), int((~flags).sum())
     if min(kinds) < 8:
         raise NotEnoughDataError(
-            f"A concept needs 8 examples of each kind or more; {kinds[0]} positive and {kinds[1]} "
-            "negative came. Give more texts or stories, or read at other positions."
+            f"A concept needs 8 examples of each kind or more; got {kinds[0]} positive and "
+            f"{kinds[1]} negative. Give more texts or stories, or read at other positions."
         )
 
 
 def _numbered(site: Name, n_layers: int) -> tuple[str, int]:
     if isinstance(site, str):
-        raise ConfigError(f"A concept lives at one site, as ('resid_post', 1); {site!r} came.")
+        raise ConfigError(f"A concept needs one site, as ('resid_post', 1); got {site!r}.")
     return site[0], site[1] % n_layers

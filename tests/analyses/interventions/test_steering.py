@@ -186,7 +186,7 @@ def test_without_a_world_words_are_counted(model: GPT, writes_glad: Concept) -> 
 
 @pytest.mark.slow
 def test_what_cannot_be_steered_is_refused(model: GPT, writes_glad: Concept) -> None:
-    with pytest.raises(ModelMismatchError, match="found in tiny"):
+    with pytest.raises(ModelMismatchError, match="found in, tiny"):
         steering(model.untrained(5), writes_glad, WORLD)
     with pytest.raises(ConfigError, match="words"):
         steering(model, writes_glad)

@@ -9,7 +9,7 @@ from interp.analyses.probing.concept import Concept, concept
 from interp.core.edits import Where
 from interp.core.errors import ConfigError, ModelMismatchError, NotEnoughDataError
 from interp.methods.data.examples import Example
-from interp.methods.probes.directions import METHODS, controls, fit
+from interp.methods.probes.directions import METHODS, direction_controls, fit_directions
 from interp.models.gpt import GPT
 from tests.analyses.tiny_model import tiny_model
 from tests.analyses.tiny_world import TinyWorld
@@ -33,7 +33,7 @@ def test_a_planted_direction_is_found_by_every_method(method: str) -> None:
     planted = torch.nn.functional.normalize(torch.randn(20, generator=generator), dim=0)
     flags = torch.rand(400, generator=generator) < 0.3
     x = torch.randn(400, 20, generator=generator) + 6 * planted * flags[:, None]
-    found = fit(x, flags[None], method)[0]
+    found = fit_directions(x, flags[None], method)[0]
     assert found.norm() == pytest.approx(1.0, abs=1e-5)
     assert found @ planted > 0.9, "the sign is that of the positive examples"
 
@@ -45,7 +45,9 @@ def test_controls_are_at_chance_when_nothing_is_there() -> None:
     tokens = torch.randint(0, 9, (300, 6), generator=generator).tolist()
     rows = [Example(tokens=tuple(t), label="", story=i, kind="") for i, t in enumerate(tokens)]
     numbers = torch.arange(300)
-    found = controls(x, flags, rows, numbers, numbers[:200], numbers[200:], "mean_difference", 0)
+    found = direction_controls(
+        x, flags, rows, numbers, numbers[:200], numbers[200:], "mean_difference", 0
+    )
     for interval in found.values():
         assert interval.low < 0.5 < interval.high
     assert set(found) == {"random", "shuffled", "bag_of_words"}
