@@ -34,7 +34,7 @@ from interp.results.provenance import provenance
 from interp.results.result import Result
 from interp.worlds.world import World
 
-MOST_TOLD = 4
+MOST_CURVES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,17 +42,20 @@ class CheckpointMetrics(Result):
     """Curves over training steps with their intervals and controls.
 
     Attributes:
-        steps: of the checkpoints that were looked at.
+        steps: the checkpoints' training steps.
         curves: the names of the curves: `loss`, `accuracy: place` ….
         measures: each curve's measure.
         titles: each curve's measure in words.
-        units: of each curve.
-        better: `high`, `low`, or empty where neither is better.
-        values: bound = value, low, high (95 % over stories; nan where nothing is resampled).
+        units: each curve's unit.
+        better: the better side of each curve: `high`, `low`, or empty where neither is better.
+        values: each curve's value and interval at each checkpoint; bound = value, low, high (95 %
+            over stories; nan where nothing is resampled).
         controls: each curve's control at the same checkpoint; nan without one.
-        control_names: what that control is; empty without one.
-        untrained: each curve in a fresh model of the same config; nan where that says nothing.
-        n: stories (test groups, sequences) behind each curve; 0 = it is of the weights alone.
+        control_names: what each curve's control is; empty without one.
+        untrained: each curve's value in a fresh model of the same config; nan where that says
+            nothing.
+        n: how many stories (test groups, sequences) are behind each curve; 0 = it is of the weights
+            alone.
     """
 
     steps: tuple[int, ...]
@@ -88,17 +91,17 @@ class CheckpointMetrics(Result):
         return self.values[self.curves.index(name), :, 0]
 
     def finding(self) -> str:
-        told = "; ".join(self._told(i) for i in self._first_of_each()[:MOST_TOLD])
+        curves = "; ".join(self._in_words(i) for i in self._first_of_each()[:MOST_CURVES])
         return (
             f"Over {len(self.steps)} checkpoints, steps {self.steps[0]:,} to "
-            f"{self.steps[-1]:,}: {told}."
+            f"{self.steps[-1]:,}: {curves}."
         )
 
     def _first_of_each(self) -> list[int]:
         """The first curve of each measure."""
         return [self.measures.index(name) for name in dict.fromkeys(self.measures)]
 
-    def _told(self, i: int) -> str:
+    def _in_words(self, i: int) -> str:
         """A curve in words: from, to, and the control's last value."""
         value, low, high = self.values[i, -1].tolist()
         last = plain(Interval(value=value, low=low, high=high, n=self.n[i]))
@@ -171,30 +174,30 @@ def checkpoint_metrics(
         rank); Olsson et al. 2022 (prefix matching, in-context score). Differs: an exact floor.
     """
     call = dict(locals())
-    asked = {name: value for name, value in call.items() if name not in ("model", "world")}
-    found = timeline(model, world, Settings(**asked))
-    about = [get_measure(curve.measure) for curve in found.curves]
+    settings = {name: value for name, value in call.items() if name not in ("model", "world")}
+    line = timeline(model, world, Settings(**settings))
+    measured = [get_measure(curve.measure) for curve in line.curves]
     return CheckpointMetrics(
-        steps=found.steps,
-        curves=tuple(curve.label for curve in found.curves),
-        measures=tuple(curve.measure for curve in found.curves),
-        titles=tuple(each.title for each in about),
-        units=tuple(each.unit for each in about),
-        better=tuple(each.better for each in about),
+        steps=line.steps,
+        curves=tuple(curve.label for curve in line.curves),
+        measures=tuple(curve.measure for curve in line.curves),
+        titles=tuple(measure.title for measure in measured),
+        units=tuple(measure.unit for measure in measured),
+        better=tuple(measure.better for measure in measured),
         values=torch.stack(
             [
-                curve.bounds(seed, each.is_share)
-                for curve, each in zip(found.curves, about, strict=True)
+                curve.bounds(seed, measure.is_share)
+                for curve, measure in zip(line.curves, measured, strict=True)
             ]
         ),
-        controls=torch.stack([curve.controls for curve in found.curves]),
+        controls=torch.stack([curve.controls for curve in line.curves]),
         control_names=tuple(
-            each.control if curve.control.shape[1] else ""
-            for curve, each in zip(found.curves, about, strict=True)
+            measure.control if curve.control.shape[1] else ""
+            for curve, measure in zip(line.curves, measured, strict=True)
         ),
         untrained=torch.tensor(
-            [found.untrained.get(curve.label, float("nan")) for curve in found.curves]
+            [line.untrained.get(curve.label, float("nan")) for curve in line.curves]
         ),
-        n=tuple(curve.n for curve in found.curves),
+        n=tuple(curve.n for curve in line.curves),
         provenance=provenance(checkpoint_metrics, call, hooks=("pattern", "resid_post")),
     )

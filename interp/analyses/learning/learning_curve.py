@@ -41,25 +41,25 @@ class LearningCurve(Result, TrainingCurves):
         n = f"; n = {self.held_out_tokens:,} held-out tokens" if self.held_out_tokens else ""
         levels = f" ({self._levels()}{n})"
         if not len(self.evaluations):
-            told = _nats(self.training_loss[-1])
-            return f"Training loss {told} at step {self._last:,}; none held out{levels}."
-        told, step = _nats(self.held_out_loss[-1]), int(self.evaluations[-1])
+            loss = _nats(self.training_loss[-1])
+            return f"Training loss {loss} at step {self._last:,}; none held out{levels}."
+        loss, step = _nats(self.held_out_loss[-1]), int(self.evaluations[-1])
         since = ""
         if step < self._last:
             since = f"; training loss {_nats(self.training_loss[-1])} at step {self._last:,}"
-        return f"Held-out loss {told} at step {step:,}{levels}{since}."
+        return f"Held-out loss {loss} at step {step:,}{levels}{since}."
 
     def caption(self) -> str:
         """What is drawn, what it stands beside, how it was thinned, and what it does not show."""
-        told = [
+        parts = [
             self.finding(),
             f"{self.provenance.model} up to step {self._last:,}.",
-            self._told_losses(),
-            self._told_stages(),
-            self._told_rate(),
+            self._losses(),
+            self._stages(),
+            self._rate(),
             self._left_out(),
         ]
-        return " ".join(part for part in told if part)
+        return " ".join(part for part in parts if part)
 
     def frame(self) -> "pd.DataFrame":
         """One row a step at which anything is on record; what is not known there is nan.
@@ -93,49 +93,49 @@ class LearningCurve(Result, TrainingCurves):
 
     def _levels(self) -> str:
         """The floor and the losses of guessing, lowest first."""
-        told = [f"{name} guess {loss:.3f}" for name, loss in self._guesses()]
+        levels = [f"{name} guess {loss:.3f}" for name, loss in self._guesses()]
         if "floor" in self.levels:
             regret = float(self.regret[-1])
-            told = [f"floor {self.levels['floor']:.3f}, regret {regret:.3f}", *told]
-        return ", ".join(told)
+            levels = [f"floor {self.levels['floor']:.3f}, regret {regret:.3f}", *levels]
+        return ", ".join(levels)
 
     def _guesses(self) -> list[tuple[str, float]]:
         return sorted(self.baselines.items(), key=lambda guess: guess[1])
 
-    def _told_losses(self) -> str:
+    def _losses(self) -> str:
         floor = "the world's exact entropy on that text" if "floor" in self.levels else "not known"
-        told = "Training loss: on each batch, before its update. " if self.n_updates else ""
-        told += f"Held-out loss: always the same text; its floor: {floor}. "
+        text = "Training loss: on each batch, before its update. " if self.n_updates else ""
+        text += f"Held-out loss: always the same text; its floor: {floor}. "
         if "unigram" in self.baselines:
-            told += "A unigram guess knows how frequent each token is, a uniform one nothing. "
-        return f"{told}One run, so no interval: another seed draws another curve."
+            text += "A unigram guess knows how frequent each token is, a uniform one nothing. "
+        return f"{text}One run, so no interval: another seed draws another curve."
 
-    def _told_stages(self) -> str:
+    def _stages(self) -> str:
         if not self.stages:
             return ""
         starts = enumerate(zip(self.stages, self.stage_starts, strict=True), start=1)
-        told = ", ".join(f"{n} {name} from step {start:,}" for n, (name, start) in starts)
+        stages = ", ".join(f"{n} {name} from step {start:,}" for n, (name, start) in starts)
         return (
-            f"Stages of the curriculum: {told}. The held-out text is of the last level from the "
+            f"Stages of the curriculum: {stages}. The held-out text is of the last level from the "
             "first step on, so the two losses are of different text until the last stage."
         )
 
-    def _told_rate(self) -> str:
+    def _rate(self) -> str:
         if not self.n_updates:
             return ""
         whose = "hidden matrices (Muon)" if self.optimizer == "muon" else f"all ({self.optimizer})"
         return f"Learning rate: of the {whose}."
 
     def _left_out(self) -> str:
-        told = ""
+        text = ""
         if len(self.updates) < self.n_updates:
-            told = (
+            text = (
                 f"{len(self.updates):,} of {self.n_updates:,} updates are kept: in every stretch "
                 "the lowest and the highest. "
             )
         if self.n_not_finite:
-            told += f"The loss of {self.n_not_finite:,} updates was not finite."
-        return told.strip()
+            text += f"The loss of {self.n_not_finite:,} updates was not finite."
+        return text.strip()
 
 
 def learning_curve(model: LanguageModel, *, points: int = MOST_POINTS) -> LearningCurve:
@@ -162,7 +162,7 @@ def learning_curve(model: LanguageModel, *, points: int = MOST_POINTS) -> Learni
     """
     call = dict(locals())
     if points < FEWEST_POINTS:
-        raise ConfigError(f"A curve needs {FEWEST_POINTS} points or more; {points} were allowed.")
+        raise ConfigError(f"A curve needs {FEWEST_POINTS} points or more; got points = {points}.")
     folder, step = _place(model)
     recipe = record_of(folder).get("recipe")
     curves = curves_of(
@@ -189,13 +189,13 @@ def _place(model: LanguageModel) -> tuple[Path, int]:
 def _records(folder: Path, step: int) -> list[dict[str, Any]]:
     """What was measured up to a step."""
     records = read_metrics(folder / METRICS, whole=True)
-    found = [each for each in records if each["step"] <= step]
-    if not any(each.get("kind") in ("train", "eval") for each in found):
+    known = [record for record in records if record["step"] <= step]
+    if not any(record.get("kind") in ("train", "eval") for record in known):
         raise NotEnoughDataError(
             f"A learning curve needs a loss that was measured; {folder / METRICS} has none up to "
             f"step {step}. Open a later checkpoint, or train with `eval_every` above 0."
         )
-    return found
+    return known
 
 
 def _nats(loss: Any) -> str:

@@ -28,16 +28,16 @@ Curves = Mapping[str, Scores]
 _memory = ByteBoundedCache(MOST_BYTES)
 
 
-def known(folder: Path | None, weights: str, measure: str, ground: str) -> Curves | None:
+def known(folder: Path | None, weights: str, measure: str, digest: str) -> Curves | None:
     """What was measured of these weights; None when nothing was, or when it is damaged.
 
     Args:
         folder: of the run; None = look in memory only.
         weights: the model's hash.
         measure: name of the measure.
-        ground: digest of the evaluation set.
+        digest: digest of the evaluation set.
     """
-    key = (weights, measure, ground)
+    key = (weights, measure, digest)
     curves = _memory.get(key)
     if curves is None and folder is not None:
         curves = _read(_path(folder, key), key)
@@ -46,7 +46,7 @@ def known(folder: Path | None, weights: str, measure: str, ground: str) -> Curve
     return curves
 
 
-def keep(folder: Path | None, weights: str, measure: str, ground: str, curves: Curves) -> None:
+def keep(folder: Path | None, weights: str, measure: str, digest: str, curves: Curves) -> None:
     """Remember what was measured; on disk only in a folder where a run was trained, so that a
     copied or shipped model stays as it was.
 
@@ -54,10 +54,10 @@ def keep(folder: Path | None, weights: str, measure: str, ground: str, curves: C
         folder: of the run; None = in memory only.
         weights: the model's hash.
         measure: name of the measure.
-        ground: digest of the evaluation set.
+        digest: digest of the evaluation set.
         curves: what was measured.
     """
-    key = (weights, measure, ground)
+    key = (weights, measure, digest)
     _memory.put(key, curves)
     if folder is None or not (folder / LOCK).exists():
         return
@@ -74,8 +74,8 @@ def forget() -> None:
 
 
 def _path(folder: Path, key: tuple[str, str, str]) -> Path:
-    weights, measure, ground = key
-    return folder / FOLDER / weights / f"{measure}-{ground}.json"
+    weights, measure, digest = key
+    return folder / FOLDER / weights / f"{measure}-{digest}.json"
 
 
 def _read(path: Path, key: tuple[str, str, str]) -> Curves | None:

@@ -28,10 +28,10 @@ class Timeline:
     """A run's curves.
 
     Attributes:
-        steps: of the checkpoints.
-        curves: over these steps.
-        untrained: by label, the value of a fresh model of the same config; left out where there
-            is none.
+        steps: the checkpoints' training steps.
+        curves: a curve over these steps for each measure, or for each of its names.
+        untrained: each curve's value in a fresh model of the same config, by label; left out where
+            there is none.
         measured: how many measures of checkpoints were not known before.
     """
 
@@ -43,7 +43,7 @@ class Timeline:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How checkpoints are measured; the words are `checkpoint_metrics`'s."""
+    """How checkpoints are measured: `checkpoint_metrics`' arguments of the same names."""
 
     measures: Sequence[str] = ()
     texts: Sequence[str] = ()
@@ -59,6 +59,10 @@ class Settings:
 def timeline(model: LanguageModel, world: World | None, settings: Settings) -> Timeline:
     """Every chosen measure of every chosen checkpoint.
 
+    Args:
+        model: opened from a run.
+        world: whose stories are read; None = the settings' own texts, or the weights alone.
+        settings: what is measured, and on what.
     Raises:
         ConfigError: an unknown measure, step or level, or one that needs what was not given.
         NotEnoughDataError: under two checkpoints.
@@ -67,21 +71,22 @@ def timeline(model: LanguageModel, world: World | None, settings: Settings) -> T
     data = _evaluation_set(history[next(iter(history))], world, settings)
     chosen = _chosen(data, settings.measures)
     folder = getattr(history, "folder", None)
-    found, fresh = [], 0
+    scores, fresh = [], 0
     for number, step in enumerate(steps):
         report_progress(f"step {step:,}", number, len(steps) + 1)
-        scores, new = _measured(history[step], data, chosen, folder)
-        found.append(scores)
+        own, new = _measured(history[step], data, chosen, folder)
+        scores.append(own)
         fresh += new
     report_progress("an untrained model", len(steps), len(steps) + 1)
     untrained: dict[str, float] = {}
     behavioural = [name for name in chosen if name not in OF_WEIGHTS]
     twin_seed = FRESH_SEED + settings.seed
     for twin in untrained_twins(data.first, 1, twin_seed) if behavioural else ():
-        scores, new = _measured(twin, data, behavioural, folder)
-        untrained = {c.label: float(c.values[0]) for c in _curves(behavioural, [scores])}
+        own, new = _measured(twin, data, behavioural, folder)
+        untrained = {c.label: float(c.values[0]) for c in _curves(behavioural, [own])}
         fresh += new
-    return Timeline(steps=steps, curves=_curves(chosen, found), untrained=untrained, measured=fresh)
+    curves = _curves(chosen, scores)
+    return Timeline(steps=steps, curves=curves, untrained=untrained, measured=fresh)
 
 
 def _evaluation_set(first: LanguageModel, world: World | None, settings: Settings) -> EvaluationSet:
@@ -93,8 +98,8 @@ def _evaluation_set(first: LanguageModel, world: World | None, settings: Setting
         stories = sample_stories(world, settings.n_stories, **options)
     if len(stories) == 1 or settings.n_sequences < 2:
         raise ConfigError(
-            "Intervals need two texts or more and two sequences or more; "
-            f"{len(stories)} and {settings.n_sequences} came."
+            "Intervals need two texts or more and two sequences or more; got "
+            f"{len(stories)} texts and n_sequences = {settings.n_sequences}."
         )
     return EvaluationSet(
         first=first,
@@ -116,36 +121,33 @@ def _chosen(data: EvaluationSet, measures: Sequence[str]) -> list[str]:
                 "variables or costs, or texts, or a context that holds it. Give `world=` or "
                 "`texts=`, or leave this measure out."
             )
-    asked = dict.fromkeys(measures)
-    return [
-        name
-        for name in measure_names()
-        if name in asked or (not asked and get_measure(name).applies(data))
-    ]
+    if measures:
+        return [name for name in measure_names() if name in measures]
+    return [name for name in measure_names() if get_measure(name).applies(data)]
 
 
 def _measured(
     model: LanguageModel, data: EvaluationSet, measures: Sequence[str], folder: Path | None
 ) -> tuple[dict[str, Mapping[str, Scores]], int]:
     """Each measure of one checkpoint, and how many of them were not known before."""
-    evaluator, found, fresh = Evaluator(model, data), {}, 0
+    evaluator, scores, fresh = Evaluator(model, data), {}, 0
     for name in measures:
-        there = known(folder, model.hash, name, data.digest)
-        if there is None:
-            there = get_measure(name).of(evaluator)
-            keep(folder, model.hash, name, data.digest, there)
+        curves = known(folder, model.hash, name, data.digest)
+        if curves is None:
+            curves = get_measure(name).of(evaluator)
+            keep(folder, model.hash, name, data.digest, curves)
             fresh += 1
-        found[name] = there
-    return found, fresh
+        scores[name] = curves
+    return scores, fresh
 
 
 def _curves(
-    measures: Sequence[str], found: Sequence[Mapping[str, Mapping[str, Scores]]]
+    measures: Sequence[str], scores: Sequence[Mapping[str, Mapping[str, Scores]]]
 ) -> tuple[Curve, ...]:
     """The curves that every checkpoint has."""
     curves = []
     for measure in measures:
-        for name in found[-1][measure]:
-            with suppress(KeyError):
-                curves.append(curve_of(measure, name, [each[measure][name] for each in found]))
+        for name in scores[-1][measure]:
+            with suppress(KeyError):  # a kind of token may be too rare at one checkpoint
+                curves.append(curve_of(measure, name, [own[measure][name] for own in scores]))
     return tuple(curves)

@@ -1,6 +1,7 @@
-"""What can be measured of every checkpoint: `_measures/x.py` is the measure `x` by being there.
+"""What can be measured of every checkpoint: `measures/x.py` is the measure `x` by being there.
 
-A file holds one `MEASURE`: its words, and a pure function from a look at a checkpoint to scores.
+A file holds one `MEASURE`: its words, and a pure function from an evaluator (one checkpoint on the
+evaluation set) to scores.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,14 +23,14 @@ class Measure:
     """Something that can be measured of every checkpoint.
 
     Attributes:
-        title: in words.
-        unit: of its numbers.
-        of: a checkpoint's scores by the names of the curves; `""` where there is one curve.
-        applies: whether there is what it needs.
-        better: which way is better, if either.
-        control: what stands beside it at each checkpoint; empty when nothing does.
-        is_share: the numbers are shares of questions or examples.
-        place: in lists.
+        title: the measure in words.
+        unit: the unit of the measure's numbers.
+        of: gives a checkpoint's scores by the names of the curves; `""` where there is one curve.
+        applies: whether the evaluation set holds what the measure needs.
+        better: which side is better, if either.
+        control: what is drawn beside the curve at each checkpoint; empty when nothing is.
+        is_share: whether the numbers are shares of questions or examples.
+        place: the measure's place in lists.
     """
 
     title: str
@@ -45,8 +46,7 @@ class Measure:
 @cache
 def measure_names() -> tuple[str, ...]:
     """Every measure, in the order of lists."""
-    found = (path.stem for path in Path(__file__).parent.glob("*.py") if path.stem != "__init__")
-    return tuple(sorted(found, key=lambda name: (get_measure(name).place, name)))
+    return tuple(sorted(_stems(), key=lambda name: (get_measure(name).place, name)))
 
 
 def get_measure(name: str) -> Measure:
@@ -55,7 +55,11 @@ def get_measure(name: str) -> Measure:
     Raises:
         ConfigError: there is none; the nearest names are shown.
     """
-    known = [p.stem for p in Path(__file__).parent.glob("*.py") if p.stem != "__init__"]
-    if name not in known:
-        raise ConfigError(f"No measure is called {name!r}.{near_misses(name, known)}")
+    if name not in _stems():
+        raise ConfigError(f"No measure is called {name!r}.{near_misses(name, _stems())}")
     return import_module(f"{__name__}.{name}").MEASURE
+
+
+@cache
+def _stems() -> tuple[str, ...]:
+    return tuple(p.stem for p in Path(__file__).parent.glob("*.py") if p.stem != "__init__")

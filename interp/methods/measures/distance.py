@@ -18,12 +18,12 @@ PARTS = {
 def distance(evaluator: Evaluator) -> dict[str, Scores]:
     """Length of (weights - first weights) over length of the first weights, whole and by part."""
     now, then = weight_matrices(evaluator.model), weight_matrices(evaluator.data.first)
-    found = {"all": list(now)} | {
+    groups = {"all": list(now)} | {
         part: [name for name in now if name[0] in names] for part, names in PARTS.items()
     }
     return {
         part: single(_length([now[n] - then[n] for n in names]) / _length([then[n] for n in names]))
-        for part, names in found.items()
+        for part, names in groups.items()
         if names and _length([then[n] for n in names]) > 0
     }
 

@@ -15,15 +15,15 @@ def in_context(evaluator: Evaluator) -> dict[str, Scores]:
     The control is the same difference of the exact floor: what comes late may be easier.
     """
     nats = [prediction.nats.double() for prediction in evaluator.predictions]
-    long = [len(each) >= SHORTEST for each in nats]
+    long = [len(row) >= SHORTEST for row in nats]
     floors = [floor for floor, _ in evaluator.data.floors]
     known = has_floor(evaluator.data.stories)
     gaps, least = (
         tuple(
-            float(each[LATE].mean() - each[EARLY].mean()) if is_long else 0.0
-            for each, is_long in zip(of, long, strict=True)
+            float(row[LATE].mean() - row[EARLY].mean()) if is_long else 0.0
+            for row, is_long in zip(rows, long, strict=True)
         )
-        for of in (nats, floors)
+        for rows in (nats, floors)
     )
     whole = tuple(map(float, long))
     return {"": Scores(part=gaps, whole=whole, control=least if known else ())}

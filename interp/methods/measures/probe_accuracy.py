@@ -20,14 +20,14 @@ def probe_accuracy(evaluator: Evaluator) -> dict[str, Scores]:
     probes = evaluator.data.probes
     examples = [example for data in probes.values() for example in data.examples]
     rows = rows_at(evaluator.model, examples, residual_sites(evaluator.model)).float()
-    found, start = {}, 0
+    scores, start = {}, 0
     for variable, data in probes.items():
         here = rows[:, start : start + len(data.examples)]
         start += len(data.examples)
         layers = [_right(x, data) for x in here]
         best = max(layers, key=lambda right, data=data: float(right[0, data.validation].mean()))
-        found[variable] = _scores(data, best)
-    return found
+        scores[variable] = _scores(data, best)
+    return scores
 
 
 def applies(data: EvaluationSet) -> bool:

@@ -219,7 +219,7 @@ def test_what_is_no_run_is_a_sentence(folder):
     model = load_model(folder)
     with pytest.raises(NotEnoughDataError, match="Open a run"):
         learning_curve(model.untrained(0))
-    with pytest.raises(ConfigError, match="30 points or more; 5"):
+    with pytest.raises(ConfigError, match="30 points or more; got points = 5"):
         learning_curve(model, points=5)
 
 
