@@ -9,7 +9,7 @@ from pathlib import Path
 import interp
 from dashboards.page.measurements import save
 from dashboards.steering.concept_sliders import concept_arguments
-from dashboards.steering.dose_zones import asked
+from dashboards.steering.dose_zones import curve_arguments
 
 
 def main(folder: str = "trained_models/stories-demo", *words: str) -> None:
@@ -18,7 +18,7 @@ def main(folder: str = "trained_models/stories-demo", *words: str) -> None:
     model, world = interp.load_model(place.name), interp.load_world("stories")
     for word in words or world.concepts["mood"]:
         concept = interp.concept(model, **concept_arguments(model, word, world))
-        curve = interp.steering(model, **asked(concept, concept.where_written, world, ()))
+        curve = interp.steering(model, **curve_arguments(concept, concept.where_written, world, ()))
         save(place, f"concept-{word}", concept)
         save(place, f"steering-{word}", curve)
         print(curve, [(zone.kind, zone.low, zone.high) for zone in curve.zones()])

@@ -101,7 +101,7 @@ def _environment(folders: Sequence[Path]) -> dict[str, str]:
     """This process's own, with this very package first on the path."""
     package = str(Path(__file__).resolve().parents[1])
     before = os.environ.get("PYTHONPATH")
-    told = {"PYTHONPATH": os.pathsep.join([package, before] if before else [package])}
+    variables = {"PYTHONPATH": os.pathsep.join([package, before] if before else [package])}
     if folders:
-        told[FOLDERS] = os.pathsep.join(str(Path(folder).resolve()) for folder in folders)
-    return {**FEW_HEAPS, **os.environ, **told}
+        variables[FOLDERS] = os.pathsep.join(str(Path(folder).resolve()) for folder in folders)
+    return {**FEW_HEAPS, **os.environ, **variables}

@@ -24,17 +24,17 @@ export default function (component) {
 }
 
 function sameLists(before, now) {
-  const heavy = (data) => JSON.stringify([data.tokens, data.layers, data.n_layers, data.told]);
+  const heavy = (data) => JSON.stringify([data.tokens, data.layers, data.n_layers, data.notes]);
   return heavy(before) === heavy(now);
 }
 
 // What was picked elsewhere on the page; an answer to an older pick is passed over.
 function hear(view, data) {
-  const asked = JSON.stringify(data.place);
+  const asked = JSON.stringify(data.selection);
   view.data = data;
   if (view.timer || (view.sent && view.sent !== asked)) return;
-  if (asked !== view.told) view.place = { ...data.place };
-  view.told = asked;
+  if (asked !== view.received) view.selection = { ...data.selection };
+  view.received = asked;
   view.sent = "";
 }
 
@@ -42,7 +42,7 @@ function build(parent, data) {
   const root = make("div", "attention");
   parent.append(root);
   const bytes = Uint8Array.from(atob(data.weights), (letter) => letter.charCodeAt(0));
-  const view = { root, data, bytes, place: { ...data.place }, told: "", sent: "", over: -1 };
+  const view = { root, data, bytes, selection: { ...data.selection }, received: "", sent: "", over: -1 };
   view.length = data.tokens.length;
   view.size = (view.length * (view.length + 1)) / 2;
   view.live = make("div", "unseen");
@@ -83,7 +83,7 @@ function buildLegend(view) {
 function buildWords(view) {
   const row = make("div", "words");
   row.setAttribute("role", "group");
-  row.setAttribute("aria-label", "Words. Arrow keys move, Enter locks a word, Escape frees it.");
+  row.setAttribute("aria-label", "Tokens. Arrow keys move, Enter locks a token, Escape unlocks it.");
   view.words = view.data.tokens.map((token, i) => {
     const spaced = token.length > 1 && token.startsWith("·");
     const word = make("button", spaced ? "word spaced" : "word", spaced ? token.slice(1) : token);
@@ -95,7 +95,7 @@ function buildWords(view) {
     });
     word.addEventListener("focus", () => show(view, i));
     word.addEventListener("blur", () => show(view, -1));
-    word.addEventListener("click", () => lock(view, view.place.word === i ? -1 : i));
+    word.addEventListener("click", () => lock(view, view.selection.word === i ? -1 : i));
     return word;
   });
   row.append(...view.words);
@@ -109,7 +109,7 @@ function focused(view, buttons) {
 }
 
 function wordKey(view, event) {
-  if (event.key === "Escape" && view.place.word >= 0) return lock(view, -1);
+  if (event.key === "Escape" && view.selection.word >= 0) return lock(view, -1);
   const from = focused(view, view.words);
   const last = view.length - 1;
   const steps = { ArrowLeft: from - 1, ArrowRight: from + 1, Home: 0, End: last };
@@ -144,7 +144,7 @@ function rove(buttons, to) {
 }
 
 function lock(view, word) {
-  view.place.word = word;
+  view.selection.word = word;
   refresh(view);
   view.live.textContent = word < 0 ? "Freed." : `Locked: ${view.words[word].ariaLabel}`;
   commit(view);
@@ -155,9 +155,9 @@ function commit(view, pause = 0) {
   clearTimeout(view.timer);
   view.timer = setTimeout(() => {
     view.timer = 0;
-    view.sent = JSON.stringify(view.place);
-    if (view.sent === view.told) return (view.sent = "");
-    view.send({ ...view.place });
+    view.sent = JSON.stringify(view.selection);
+    if (view.sent === view.received) return (view.sent = "");
+    view.send({ ...view.selection });
     setTimeout(() => (view.sent = ""), LATE);
   }, pause);
 }
@@ -165,7 +165,7 @@ function commit(view, pause = 0) {
 // ---- weights ---------------------------------------------------------------------------------
 
 function chosen(view) {
-  const { layer, head } = view.place;
+  const { layer, head } = view.selection;
   const all = (count) => [...Array(count).keys()];
   const layers = layer < 0 ? view.data.layers : [layer];
   const heads = head < 0 ? all(view.data.n_heads) : [head];
@@ -199,7 +199,7 @@ function top(weights, count) {
 }
 
 function verb(view) {
-  return view.data.look === "to" ? "is looked at by" : "looks at";
+  return view.data.look === "to" ? "is attended to by" : "attends to";
 }
 
 function bare(view, i) {
@@ -207,7 +207,7 @@ function bare(view, i) {
 }
 
 function headName(view) {
-  const { layer, head } = view.place;
+  const { layer, head } = view.selection;
   const how = view.data.combine === "mean" ? "mean" : "largest";
   if (layer >= 0 && head >= 0) return `head ${layer}.${head}`;
   const which = head < 0 ? "all heads" : `head ${head}`;
@@ -225,12 +225,12 @@ function show(view, i) {
 function refresh(view) {
   const heads = chosen(view);
   const before = Math.max(0, view.words.findIndex((word) => word.tabIndex === 0));
-  const reach = view.place.word < 0 ? before : view.place.word;
+  const reach = view.selection.word < 0 ? before : view.selection.word;
   view.words.forEach((word, i) => {
     const best = top(row(view, heads, i), 3);
-    const told = best.map(([value, j]) => `${bare(view, j)} ${value.toFixed(2)}`).join(", ");
-    word.ariaLabel = `${bare(view, i)}, ${i + 1} of ${view.length}, ${verb(view)} ${told}`;
-    word.setAttribute("aria-pressed", String(i === view.place.word));
+    const seen = best.map(([value, j]) => `${bare(view, j)} ${value.toFixed(2)}`).join(", ");
+    word.ariaLabel = `${bare(view, i)}, ${i + 1} of ${view.length}, ${verb(view)} ${seen}`;
+    word.setAttribute("aria-pressed", String(i === view.selection.word));
     word.tabIndex = i === reach ? 0 : -1;
   });
   view.unit.textContent = `${view.data.unit}, ${headName(view)}`;
@@ -239,7 +239,7 @@ function refresh(view) {
 }
 
 function tint(view) {
-  const shown = view.over >= 0 ? view.over : view.place.word;
+  const shown = view.over >= 0 ? view.over : view.selection.word;
   const weights = shown < 0 ? [] : row(view, chosen(view), shown);
   view.words.forEach((word, j) => {
     const depth = Math.sqrt(weights[j] || 0);
@@ -251,12 +251,12 @@ function tint(view) {
 }
 
 function tell(view, shown, weights) {
-  const { layer, head } = view.place;
+  const { layer, head } = view.selection;
   const one = layer >= 0 && head >= 0;
-  view.about.textContent = (one && view.data.told.words[layer]?.[head]) || "";
+  view.about.textContent = (one && view.data.notes.words[layer]?.[head]) || "";
   view.table.replaceChildren();
   if (shown < 0) {
-    view.title.textContent = "Point at a word, or touch it; a click locks it.";
+    view.title.textContent = "Point at a token, or tap it; a click locks it.";
     return;
   }
   view.title.textContent = `${bare(view, shown)} (${shown}) ${verb(view)}`;
@@ -295,7 +295,7 @@ function buildGrid(view) {
   grid.addEventListener("keydown", (event) => headKey(view, event));
   box.append(grid);
   const heads = make("div", "heads");
-  heads.append(box, make("p", "about", view.data.told.caption));
+  heads.append(box, make("p", "about", view.data.notes.caption));
   return heads;
 }
 
@@ -309,9 +309,9 @@ function headButton(view, text, name, layer, head) {
 }
 
 function cell(view, layer, head) {
-  const { effect, words, badges } = view.data.told;
+  const { effect, words, badges } = view.data.notes;
   const value = effect[layer]?.[head];
-  const number = value === undefined ? "" : `, ${signed(value)} nats without it`;
+  const number = value === undefined ? "" : `, ${signed(value)} nats when ablated`;
   const name = `Head ${layer}.${head}${number}. ${words[layer]?.[head] || ""}`;
   const button = headButton(view, "", name, layer, head);
   button.title = name;
@@ -354,14 +354,14 @@ function headKey(view, event) {
 }
 
 function pick(view, layer, head, pause = 0) {
-  Object.assign(view.place, { layer, head });
+  Object.assign(view.selection, { layer, head });
   refresh(view);
   view.live.textContent = `${headName(view)}. ${view.about.textContent}`;
   commit(view, pause);
 }
 
 function markGrid(view) {
-  const { layer, head } = view.place;
+  const { layer, head } = view.selection;
   const width = view.data.n_heads;
   const at = layer >= 0 && head >= 0 ? layer * width + head : -1;
   view.heads.forEach((button, i) => {

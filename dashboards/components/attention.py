@@ -1,4 +1,4 @@
-"""The words of a text, tinted by where a head looks, above a grid of all heads."""
+"""The tokens of a text, coloured by what a head attends to, above a grid of all heads."""
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ LEVELS = 255
 
 @dataclass(frozen=True, kw_only=True)
 class HeadSelection:
-    """What is picked: a head or several, and the locked word; -1 = all, or no word."""
+    """What is picked: a head or several, and the locked token; -1 = all, or no token."""
 
     layer: int = 0
     head: int = 0
@@ -27,11 +27,11 @@ class HeadSelection:
 
 @dataclass(frozen=True, kw_only=True)
 class HeadNotes:
-    """What the grid says of each head besides its picture.
+    """What the grid shows of each head besides its picture.
 
     Attributes:
-        badges: a word or two below the picture; empty = nothing stands out.
-        words: the whole sentence, for the pointer and for screen readers.
+        badges: a word or two below the picture; empty where nothing stands out.
+        words: the full sentence, for the pointer and for screen readers.
         effect: numbers to colour the grid by, in place of the pictures.
         caption: what the pictures or numbers are.
     """
@@ -46,30 +46,30 @@ def draw(
     tokens: Sequence[str],
     weights: Float[Tensor, "layer head query key"],
     *,
-    place: HeadSelection,
+    selection: HeadSelection,
     layers: Sequence[int],
     n_layers: int,
-    told: HeadNotes,
+    notes: HeadNotes,
     look: Look = "from",
     combine: Combine = "mean",
     unit: str = "attention weight",
     key: str = "attention_words",
     on_change: Callable[[], None] = lambda: None,
 ) -> Mapping[str, Any]:
-    """Draw the words and the heads; what is picked there comes back as the state `at`.
+    """Draw the tokens and the heads; what is picked there comes back as the state `at`.
 
     Args:
         tokens: for display.
         weights: of the layers that are sent; the future is left out.
-        place: what is picked.
+        selection: what is picked.
         layers: the numbers of the layers that are sent; the others come when they are picked.
         n_layers: rows of the grid.
-        told: of each head.
-        look: `from` = what a word looks at, `to` = what looks at it.
+        notes: what is said of each head.
+        look: `from` = what a token attends to, `to` = what attends to it.
         combine: how several heads become one number.
         unit: what a weight is.
         key: of the component; its state is in the session under it.
-        on_change: when a word or head is picked.
+        on_change: called when a token or head is picked.
     """
     data = {
         "tokens": list(tokens),
@@ -80,8 +80,8 @@ def draw(
         "look": look,
         "combine": combine,
         "unit": unit,
-        "place": asdict(place),
-        "told": asdict(told),
+        "selection": asdict(selection),
+        "notes": asdict(notes),
     }
     return component("attention")(key=key, data=data, on_at_change=on_change)
 

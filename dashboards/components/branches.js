@@ -22,9 +22,9 @@ function rowOf({ depth, text, odds, path, here, on, label }, go) {
 }
 
 export default function ({ parentElement, data, setTriggerValue }) {
-  const told = JSON.stringify(data);
-  if (shown.get(parentElement) === told) return;
-  shown.set(parentElement, told);
+  const message = JSON.stringify(data);
+  if (shown.get(parentElement) === message) return;
+  shown.set(parentElement, message);
   parentElement.querySelector(".tree")?.remove();
   const tree = made("div", "tree");
   tree.setAttribute("role", "tree");

@@ -88,9 +88,9 @@ function behave(box, spans, labels) {
 }
 
 export default function ({ parentElement, data }) {
-  const told = JSON.stringify(data);
-  if (drawn.get(parentElement) === told) return;
-  drawn.set(parentElement, told);
+  const message = JSON.stringify(data);
+  if (drawn.get(parentElement) === message) return;
+  drawn.set(parentElement, message);
   const steps = Uint8Array.from(atob(data.steps), (letter) => letter.charCodeAt(0));
   const box = made("div", "box");
   const text = made("div", "text");

@@ -50,16 +50,16 @@ def coloured_text(
         ...     unit="loss (nats)", key="story",
         ... )  # doctest: +SKIP
     """
-    shown = slice(MOST_TOKENS)
+    span = slice(MOST_TOKENS)
     low, high = limits(values, scale, low, high)
     left_out = len(tokens) - MOST_TOKENS
     component("coloured_text")(
         key=key,
         data={
             "name": name,
-            "tokens": [flowing(token) for token in tokens[shown]],
-            "labels": list(labels[shown]),
-            "steps": quantised(values[shown], low, high),
+            "tokens": [flowing(token) for token in tokens[span]],
+            "labels": list(labels[span]),
+            "steps": quantised(values[span], low, high),
             "note": f"The first {MOST_TOKENS:,} tokens; {left_out:,} more are not drawn."
             if left_out > 0
             else "",

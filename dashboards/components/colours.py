@@ -38,7 +38,9 @@ STOPS: dict[str, dict[str, list[str]]] = {
 @cache
 def ramp(scale: Scale) -> dict[str, list[list[str]]]:
     """For `light` and `dark` the steps of a scale from low to high, each a paper and its ink."""
-    return {name: [[each, ink_on(each)] for each in _steps(s)] for name, s in STOPS[scale].items()}
+    return {
+        name: [[paper, ink_on(paper)] for paper in _steps(s)] for name, s in STOPS[scale].items()
+    }
 
 
 def quantised(values: "Tensor | ArrayLike", low: float, high: float) -> str:
@@ -51,8 +53,8 @@ def quantised(values: "Tensor | ArrayLike", low: float, high: float) -> str:
     numbers = np.asarray(values, dtype=np.float64).ravel()
     shares = (numbers - low) / ((high - low) or 1.0)
     steps = np.full(numbers.shape, UNKNOWN, dtype=np.uint8)
-    known = ~np.isnan(shares)
-    steps[known] = np.round(np.clip(shares[known], 0, 1) * (STEPS - 1)).astype(np.uint8)
+    is_number = ~np.isnan(shares)
+    steps[is_number] = np.round(np.clip(shares[is_number], 0, 1) * (STEPS - 1)).astype(np.uint8)
     return base64.b64encode(steps.tobytes()).decode()
 
 
@@ -61,13 +63,13 @@ def limits(
 ) -> tuple[float, float]:
     """Where a scale begins and ends: what is given, else what is there; signed ones about 0."""
     numbers = np.asarray(values, dtype=np.float64)
-    known = numbers[np.isfinite(numbers)]
+    finite = numbers[np.isfinite(numbers)]
     if scale == "diverging":
-        given = [abs(end) for end in (low, high) if end is not None]
-        bound = max(given, default=float(np.abs(known).max(initial=0.0))) or 1.0
+        bounds = [abs(end) for end in (low, high) if end is not None]
+        bound = max(bounds, default=float(np.abs(finite).max(initial=0.0))) or 1.0
         return -bound, bound
-    low = float(known.min(initial=0.0)) if low is None else low
-    return low, max(float(known.max(initial=low)) if high is None else high, low)
+    low = float(finite.min(initial=0.0)) if low is None else low
+    return low, max(float(finite.max(initial=low)) if high is None else high, low)
 
 
 def legend(scale: Scale, low: float, high: float, unit: str) -> dict[str, Any]:
@@ -95,9 +97,9 @@ def _luminance(colour: str) -> float:
 def _steps(stops: list[str]) -> list[str]:
     places = np.linspace(0, len(stops) - 1, STEPS)
     channels = np.array([_rgb(stop) for stop in stops]).T
-    mixed = np.stack([np.interp(places, range(len(stops)), each) for each in channels], -1)
+    mixed = np.stack([np.interp(places, range(len(stops)), channel) for channel in channels], -1)
     return ["#{:02x}{:02x}{:02x}".format(*row) for row in mixed.round().astype(int)]
 
 
 def _rgb(colour: str) -> tuple[int, ...]:
-    return tuple(int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return tuple(int(colour[start : start + 2], 16) for start in (1, 3, 5))

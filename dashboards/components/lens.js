@@ -53,7 +53,7 @@ function gridOf(data) {
   const grid = made("div", "grid", "", "grid");
   const width = data.columns.length;
   grid.style.setProperty("--columns", width);
-  grid.setAttribute("aria-label", `Best token by layer and position, coloured by ${data.legend.unit}`);
+  grid.setAttribute("aria-label", `Top token by layer and position, coloured by ${data.legend.unit}`);
   grid.setAttribute("aria-rowcount", data.rows.length + 1);
   grid.append(header(data));
   const cells = [];
@@ -63,11 +63,11 @@ function gridOf(data) {
     for (let i = 0; i < width; i++) {
       const at = layer * width + i;
       const cell = made("div", "cell", data.names[best[at]], "gridcell");
-      const marked = ["", `, ${data.target} is among the candidates`, `, ${data.target} leads`];
+      const marked = ["", `, ${data.target} is among the candidates`, `, ${data.target} is the top token`];
       cell.tabIndex = -1;
-      cell.told = `${name}, position ${data.first + i}, after ${data.columns[i]}: ` +
+      cell.label = `${name}, position ${data.first + i}, after ${data.columns[i]}: ` +
         `${data.names[best[at]]}, ${data.legend.unit} ${number(numbers[at])}${marked[marks[at] ?? 0]}`;
-      cell.setAttribute("aria-label", cell.told);
+      cell.setAttribute("aria-label", cell.label);
       if (marks[at]) cell.classList.add(marks[at] === 2 ? "leads" : "among");
       cell.place = [layer, data.first + i];
       paint(cell, steps[at], data.legend);
@@ -101,10 +101,10 @@ function behave({ grid, cells, width }, words, pick) {
   };
   const cellOf = (event) => event.target.closest(".cell");
   grid.addEventListener("pointerover", (event) => {
-    if (cellOf(event)) words.textContent = cellOf(event).told;
+    if (cellOf(event)) words.textContent = cellOf(event).label;
   });
   grid.addEventListener("focusin", (event) => {
-    if (cellOf(event)) words.textContent = reach(cells.indexOf(cellOf(event))).told;
+    if (cellOf(event)) words.textContent = reach(cells.indexOf(cellOf(event))).label;
   });
   grid.addEventListener("click", (event) => cellOf(event) && pick(cellOf(event).place));
   grid.addEventListener("keydown", (event) => {
@@ -167,21 +167,21 @@ function update(built, data, fresh) {
   const { cells, frame, panel, words } = built;
   const index = cells.findIndex((cell) => cell.place[0] === layer && cell.place[1] === pos);
   built.show(data.chosen);
-  const title = `${data.rows[layer]}, position ${pos}: what comes next?`;
+  const title = `${data.rows[layer]}, position ${pos}: next token`;
   panel.replaceChildren(made("h3", "", title), ...data.panel.map(tableOf));
   panel.classList.remove("waiting");
   if (!fresh || index < 0) return;
-  words.textContent = built.reach(index).told;
+  words.textContent = built.reach(index).label;
   const wanted = cells[index].offsetLeft - frame.clientWidth / 2;
   frame.scrollLeft = Math.max(0, wanted);
 }
 
 export default function ({ parentElement, data, setStateValue }) {
   const { chosen, panel, ...rest } = data;
-  const told = JSON.stringify(rest);
+  const message = JSON.stringify(rest);
   const before = drawn.get(parentElement);
-  const fresh = before?.told !== told;
+  const fresh = before?.message !== message;
   const built = fresh ? build(parentElement, data, setStateValue) : before.built;
-  drawn.set(parentElement, { told, built });
+  drawn.set(parentElement, { message, built });
   update(built, data, fresh);
 }

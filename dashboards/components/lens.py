@@ -1,4 +1,4 @@
-"""A grid of what each layer would say at each position, and the candidates of the chosen cell."""
+"""A grid of what each layer predicts at each position, and the candidates of the picked cell."""
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ from interp.plots.lenses.logit_lens import UNITS, Metric, cell_values
 
 RANKS = ("answer_rank", "rank")
 LOG_UNITS = {
-    "answer_rank": "rank of the final answer (log scale)",
+    "answer_rank": "rank of the final prediction (log scale)",
     "rank": "rank of {} (log scale)",
 }
 LED, AMONG = 2, 1
@@ -34,7 +34,7 @@ def draw(
     *,
     beside: Sequence[LogitLens] = (),
     metric: Metric = "probability",
-    chosen: GridCell,
+    cell: GridCell,
     first: int = 0,
     count: int | None = None,
     key: str = "lens_grid",
@@ -43,79 +43,79 @@ def draw(
     """Draw the grid and the candidates; the cell that is picked comes back as `[layer, pos]`.
 
     Args:
-        result: whose cells are drawn; its first target, if any, is marked where it leads.
-        beside: readings of the same prompt, whose candidates of the cell stand side by side; the
-            result alone by default.
+        result: whose cells are drawn; its first target, if any, is marked where it is on top.
+        beside: lenses on the same prompt, whose candidates of the cell are side by side; by default
+            the result alone.
         metric: what colours the cells.
-        chosen: the cell whose candidates are told.
+        cell: whose candidates are listed.
         first: the first position that is drawn.
         count: how many positions are drawn; None = the rest.
         key: of the component; its state `cell` is in the session under it.
         on_change: when a cell is picked.
     """
-    shown = slice(first, None if count is None else first + count)
+    span = slice(first, None if count is None else first + count)
     values = cell_values(result, metric)
     low, high = limits(values, "grid", 0.0 if metric != "target" else None, _top(metric))
-    names, best = _best(result, shown)
+    names, best = _best(result, span)
     data = {
         "rows": list(result.row_names),
-        "columns": list(result.tokens[shown]),
+        "columns": list(result.tokens[span]),
         "first": first,
         "names": names,
         "best": best,
-        "steps": quantised(values[:, shown], low, high),
-        "numbers": _floats(_told(values[:, shown], metric)),
-        "marks": _marks(result, shown),
+        "steps": quantised(values[:, span], low, high),
+        "numbers": _floats(_readable(values[:, span], metric)),
+        "marks": _marks(result, span),
         "target": result.targets[0] if result.targets else "",
         "legend": _legend(result, metric, low, high),
-        "chosen": [chosen.layer, chosen.pos],
-        "panel": [candidates(each, chosen) for each in beside or (result,)],
+        "chosen": [cell.layer, cell.pos],
+        "panel": [candidates(reading, cell) for reading in beside or (result,)],
     }
     return component("lens")(key=key, data=data, on_cell_change=on_change)
 
 
-def candidates(result: LogitLens, at: GridCell) -> dict[str, Any]:
+def candidates(result: LogitLens, cell: GridCell) -> dict[str, Any]:
     """The best tokens of a cell with their probabilities, and what else is known of it."""
-    chances = result.top_log_probs[at.layer, at.pos].exp().tolist()
+    chances = result.top_log_probs[cell.layer, cell.pos].exp().tolist()
     about = [
-        ["entropy", f"{result.entropy_bits[at.layer, at.pos]:.2f} bits"],
-        ["KL to final", f"{result.kl_nats[at.layer, at.pos]:.3f} nats"],
-        ["final answer", result.top_tokens[-1][at.pos][0]],
-        ["its rank here", str(result.answer_ranks[at.layer, at.pos].item())],
+        ["entropy", f"{result.entropy_bits[cell.layer, cell.pos]:.2f} bits"],
+        ["KL to final", f"{result.kl_nats[cell.layer, cell.pos]:.3f} nats"],
+        ["final prediction", result.top_tokens[-1][cell.pos][0]],
+        ["its rank here", str(result.answer_ranks[cell.layer, cell.pos].item())],
     ]
     for number, target in enumerate(result.targets):
-        chance = result.log_probs[at.layer, at.pos, number].exp().item()
-        rank = result.ranks[at.layer, at.pos, number].item()
+        chance = result.log_probs[cell.layer, cell.pos, number].exp().item()
+        rank = result.ranks[cell.layer, cell.pos, number].item()
         about.append([target, f"{chance:.2%}, rank {rank}"])
     return {
         "title": f"{result.lens.capitalize()} lens",
-        "rows": [[token, p] for token, p in zip(_at(result, at), chances, strict=True)],
+        "rows": [[token, p] for token, p in zip(_tokens_at(result, cell), chances, strict=True)],
         "about": about,
     }
 
 
-def _at(result: LogitLens, at: GridCell) -> tuple[str, ...]:
-    return result.top_tokens[at.layer][at.pos]
+def _tokens_at(result: LogitLens, cell: GridCell) -> tuple[str, ...]:
+    return result.top_tokens[cell.layer][cell.pos]
 
 
-def _best(result: LogitLens, shown: slice) -> tuple[list[str], str]:
+def _best(result: LogitLens, span: slice) -> tuple[list[str], str]:
     """Each token once, and the number of each cell's best one."""
-    rows = [[best[0] for best in row[shown]] for row in result.top_tokens]
+    rows = [[best[0] for best in row[span]] for row in result.top_tokens]
     names = list(dict.fromkeys(token for row in rows for token in row))
     numbers = {token: number for number, token in enumerate(names)}
     return names, _packed([[numbers[token] for token in row] for row in rows], "<u2")
 
 
-def _marks(result: LogitLens, shown: slice) -> str:
+def _marks(result: LogitLens, span: slice) -> str:
     """2 where the followed token leads, 1 where it is among the candidates, 0 elsewhere."""
     if not result.targets:
         return ""
-    ranks = result.ranks[:, shown, 0].numpy()
+    ranks = result.ranks[:, span, 0].numpy()
     among = ranks < result.top_log_probs.shape[-1]
     return _packed(np.where(ranks == 0, LED, np.where(among, AMONG, 0)), "u1")
 
 
-def _told(values: Tensor, metric: Metric) -> Tensor:
+def _readable(values: Tensor, metric: Metric) -> Tensor:
     """The numbers as they are read out: ranks as ranks, log-probabilities as probabilities."""
     if metric in RANKS:
         return (10**values - 1).round()

@@ -64,10 +64,10 @@ function meters(rows) {
   return table;
 }
 
-function dice({ segments, draw, told }) {
+function dice({ segments, draw, label }) {
   const box = made("div", "dice");
   box.setAttribute("role", "img");
-  box.setAttribute("aria-label", told);
+  box.setAttribute("aria-label", label);
   for (const { low, high, name, chosen } of segments) {
     const part = made("span", `part${chosen ? " chosen" : ""}`, high - low > 0.035 ? name : "");
     part.title = `${name}: ${low.toFixed(4)} to ${high.toFixed(4)}`;
@@ -81,7 +81,7 @@ function dice({ segments, draw, told }) {
     box.append(needle);
   }
   const ends = made("div", "ends");
-  ends.append(made("span", "", "0"), made("span", "", told), made("span", "", "1"));
+  ends.append(made("span", "", "0"), made("span", "", label), made("span", "", "1"));
   return [box, ends];
 }
 
@@ -140,14 +140,14 @@ function picture(data, choose) {
 }
 
 export default function ({ parentElement, data, setTriggerValue }) {
-  const told = JSON.stringify(data);
+  const message = JSON.stringify(data);
   const before = shown.get(parentElement);
-  if (before?.told === told) return;
+  if (before?.message === message) return;
   clearTimeout(before?.timer);
   parentElement.querySelector(".card")?.remove();
   parentElement.append(picture(data, (id) => setTriggerValue("chosen", `${data.turn} ${id}`)));
   const go = () => setTriggerValue("played", data.turn);
-  shown.set(parentElement, { told, timer: data.auto ? setTimeout(go, 1000 * data.auto) : 0 });
+  shown.set(parentElement, { message, timer: data.auto ? setTimeout(go, 1000 * data.auto) : 0 });
   return () => {
     clearTimeout(shown.get(parentElement)?.timer);
     shown.delete(parentElement);

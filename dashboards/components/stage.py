@@ -21,8 +21,8 @@ def stage(
     """Draw a stage.
 
     Args:
-        data: what `dashboards.prediction.stages.told` gives; raw words, none are read as markup.
-        turn: tells this stage of this text from others: a late click is told by it.
+        data: of `dashboards.prediction.stages.stage_card`; raw text, never read as markup.
+        turn: names this stage of this text, so that a late click on another one is ignored.
         auto: play: after a while `on_play` is called.
         key: unique on the page. The session's state holds under it `chosen`, `turn id` of the
             candidate that was clicked, and `played`, the turn that was played to its end.

@@ -57,8 +57,8 @@ function curvePanel(curve, ends) {
     values.map((value, i) => (value === null ? "" : `${x(logs[i])},${y(value)}`)).join(" ").trim();
   const picture = drawn("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img" });
   const last = curve.values[curve.values.length - 1];
-  const told = `${curve.name}: ${short(curve.values[0])} to ${short(last)} ${curve.unit}`;
-  picture.setAttribute("aria-label", told);
+  const message = `${curve.name}: ${short(curve.values[0])} to ${short(last)} ${curve.unit}`;
+  picture.setAttribute("aria-label", message);
   if (curve.low.every((value) => value !== null)) {
     const back = curve.low.map((value, i) => `${x(logs[i])},${y(value)}`).reverse().join(" ");
     picture.append(drawn("polygon", { class: "band", points: `${path(curve.high)} ${back}` }));
@@ -171,7 +171,7 @@ function attentionPanel(data) {
   const side = n * size;
   const view = { viewBox: `0 0 ${side + LABEL} ${side}`, class: "attention", role: "img" };
   const picture = drawn("svg", view);
-  picture.setAttribute("aria-label", `Attention of head ${data.head}: rows look at columns`);
+  picture.setAttribute("aria-label", `Attention of head ${data.head}: queries in rows, keys in columns`);
   const cells = [];
   for (let query = 0; query < n; query++) {
     const [x, y] = [(query + 1) * size + 3, (query + 0.72) * size];
@@ -188,7 +188,7 @@ function attentionPanel(data) {
     for (const { cell, title, query, key } of cells) {
       const weight = weights[(step * n + query) * n + key] / 255;
       cell.style.fillOpacity = weight;
-      title.textContent = `${data.tokens[query]} looks at ${data.tokens[key]}: ${weight.toFixed(2)}`;
+      title.textContent = `${data.tokens[query]} attends to ${data.tokens[key]}: ${weight.toFixed(2)}`;
     }
   };
   return { box: picture, show };
@@ -263,16 +263,16 @@ function build(parentElement, data) {
   const row = made("div", "curves");
   row.append(...curves.map(({ box }) => box));
   const panels = made("div", "panels");
-  panels.append(panel("What it writes", "the same seed at every step", text, "wide"));
+  panels.append(panel("Generated text", "the same seed at every step", text, "wide"));
   const share = made("span", "");
   if (words) {
-    const part = panel("Words it knows", "", words.box, "half");
+    const part = panel("Token embeddings", "", words.box, "half");
     part.querySelector(".note").append("two main directions of the embeddings, ", share);
     panels.append(part);
   }
-  const title = `Where head ${data.head} looks`;
-  panels.append(panel(title, "each word looks along its row; above a column stands its word; fuller is more", attention.box, "half"));
-  panels.append(panel("What each layer would say", "the lens; fuller is surer", lens.box, "wide"));
+  const title = `Attention pattern of head ${data.head}`;
+  panels.append(panel(title, "query tokens in rows, key tokens above their columns; darker is more attention", attention.box, "half"));
+  panels.append(panel("Logit lens", "top token of each layer; darker is more probable", lens.box, "wide"));
   whole.append(bar, row, panels);
   parentElement.append(whole);
   lens.scroll();
@@ -280,11 +280,11 @@ function build(parentElement, data) {
   const state = { at: ends[1], shown: -1, timer: 0, frames: 0 };
   const show = (nearest) => {
     state.shown = nearest;
-    const told = `step ${data.steps[nearest].toLocaleString("en")}`;
-    step.textContent = told;
-    slider.setAttribute("aria-valuetext", told);
+    const message = `step ${data.steps[nearest].toLocaleString("en")}`;
+    step.textContent = message;
+    slider.setAttribute("aria-valuetext", message);
     written.textContent = data.texts[nearest];
-    share.textContent = `${Math.round(100 * data.shown[nearest])} % of their variance`;
+    share.textContent = `${Math.round(100 * data.shown[nearest])} % of the variance`;
     attention.show(nearest);
     lens.show(nearest);
   };
@@ -347,11 +347,11 @@ function build(parentElement, data) {
 }
 
 export default function ({ parentElement, data }) {
-  const told = JSON.stringify(data);
+  const message = JSON.stringify(data);
   const before = built.get(parentElement);
-  if (before?.told === told && before.whole.isConnected) return;
+  if (before?.message === message && before.whole.isConnected) return;
   before?.stop();
   parentElement.querySelector(".whole")?.remove();
-  built.set(parentElement, { told, ...build(parentElement, data) });
+  built.set(parentElement, { message, ...build(parentElement, data) });
   return () => built.get(parentElement)?.stop();
 }

@@ -16,41 +16,41 @@ MOST_CURVES = 8
 
 
 def timeline(
-    grown: CheckpointViewer, curves: CheckpointMetrics, *, chosen: Sequence[str], key: str
+    viewer: CheckpointViewer, curves: CheckpointMetrics, *, names: Sequence[str], key: str
 ) -> None:
     """Draw the slider, the curves and the panels; nothing comes back, so nothing reruns.
 
     Args:
-        grown: text, words, attention and lens of each checkpoint.
+        viewer: text, words, attention and lens of each checkpoint.
         curves: measured at these or other checkpoints of the run.
-        chosen: names of curves to show, eight at most.
+        names: of curves to show, eight at most.
         key: unique on the page.
     """
-    component("timeline")(key=key, data=told(grown, curves, chosen))
+    component("timeline")(key=key, data=timeline_data(viewer, curves, names))
 
 
-def told(
-    grown: CheckpointViewer, curves: CheckpointMetrics, chosen: Sequence[str]
+def timeline_data(
+    viewer: CheckpointViewer, curves: CheckpointMetrics, curve_names: Sequence[str]
 ) -> dict[str, Any]:
     """All that the browser needs: whole numbers where a picture needs no more."""
-    reach = float(grown.points.abs().max()) if grown.words else 1.0
-    names, best = _numbered(grown)
+    reach = float(viewer.points.abs().max()) if viewer.words else 1.0
+    tokens, best = _numbered(viewer)
     return {
-        "steps": list(grown.steps),
-        "prompt": str(grown.provenance.prompt),
-        "tokens": list(grown.tokens),
-        "texts": list(grown.texts),
-        "words": list(grown.words),
-        "kinds": list(grown.kinds),
-        "points": _packed(grown.points / (reach or 1.0) * FINE, "<i2"),
-        "shown": [round(share, 3) for share in grown.shown.tolist()],
-        "head": f"{grown.layer}.{grown.head}",
-        "pattern": _packed(grown.pattern * COARSE, "u1"),
-        "rows": list(grown.rows),
-        "names": names,
+        "steps": list(viewer.steps),
+        "prompt": str(viewer.provenance.prompt),
+        "tokens": list(viewer.tokens),
+        "texts": list(viewer.texts),
+        "words": list(viewer.words),
+        "kinds": list(viewer.kinds),
+        "points": _packed(viewer.points / (reach or 1.0) * FINE, "<i2"),
+        "shown": [round(share, 3) for share in viewer.shown.tolist()],
+        "head": f"{viewer.layer}.{viewer.head}",
+        "pattern": _packed(viewer.pattern * COARSE, "u1"),
+        "rows": list(viewer.rows),
+        "names": tokens,
         "best": _packed(best, "<u2"),
-        "chances": _packed(grown.chances * COARSE, "u1"),
-        "curves": [_curve(curves, name) for name in chosen[:MOST_CURVES]],
+        "chances": _packed(viewer.chances * COARSE, "u1"),
+        "curves": [_curve(curves, name) for name in curve_names[:MOST_CURVES]],
     }
 
 
@@ -69,12 +69,12 @@ def _curve(curves: CheckpointMetrics, name: str) -> dict[str, Any]:
     }
 
 
-def _numbered(grown: CheckpointViewer) -> tuple[list[str], list]:
+def _numbered(viewer: CheckpointViewer) -> tuple[list[str], list]:
     """Each guess once, and the number of each cell's."""
-    flat = [token for step in grown.guesses for row in step for token in row]
+    flat = [token for step in viewer.guesses for row in step for token in row]
     names = list(dict.fromkeys(flat))
     number = {token: i for i, token in enumerate(names)}
-    return names, [[[number[t] for t in row] for row in step] for step in grown.guesses]
+    return names, [[[number[t] for t in row] for row in step] for step in viewer.guesses]
 
 
 def _rounded(values: Tensor) -> list[float | None]:

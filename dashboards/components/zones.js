@@ -15,8 +15,8 @@ export default function ({ parentElement, data }) {
   const strip = document.createElement("div");
   strip.className = "strip";
   strip.setAttribute("role", "img");
-  const told = data.parts.map((part) => part.words).join(", ");
-  strip.setAttribute("aria-label", `Doses of ${data.name}: ${told}`);
+  const message = data.parts.map((part) => part.words).join(", ");
+  strip.setAttribute("aria-label", `Doses of ${data.name}: ${message}`);
   strip.append(...data.parts.map(partOf));
   parentElement.querySelector(".strip")?.remove();
   parentElement.append(strip);

@@ -6,11 +6,11 @@ from dashboards.components import component
 from interp.analyses.interventions.steering import Zone
 
 
-def zones(found: Sequence[Zone], *, low: float, high: float, name: str, key: str) -> None:
+def draw(zones: Sequence[Zone], *, low: float, high: float, name: str, key: str) -> None:
     """Draw the zones under a slider of the same range.
 
     Args:
-        found: from low to high doses.
+        zones: from low to high doses.
         low: the slider's lowest value.
         high: the slider's highest value.
         name: of what the slider moves, for those who cannot see it.
@@ -24,7 +24,7 @@ def zones(found: Sequence[Zone], *, low: float, high: float, name: str, key: str
             "share": (min(zone.high, high) - max(zone.low, low)) / width,
             "words": f"{zone.kind} from {zone.low:g} to {zone.high:g}",
         }
-        for zone in found
+        for zone in zones
         if zone.low < high and zone.high > low
     ]
     component("zones")(key=key, data={"name": name, "parts": parts})

@@ -1,4 +1,4 @@
-"""What can be taken home of one figure: pictures, numbers, and the figure that moves."""
+"""The downloads of one figure: images, numbers, and the interactive figure."""
 
 import json
 from collections.abc import Callable
@@ -16,13 +16,13 @@ from interp.results.result import Result
 
 @dataclass(frozen=True, kw_only=True)
 class Download:
-    """One file: made when it is asked for.
+    """One file, made when it is downloaded.
 
     Attributes:
-        kind: its suffix.
-        mime: as browsers name it.
-        what: is in it.
-        make: its content.
+        kind: suffix of the file.
+        mime: its media type.
+        what: is in the file, in a few words.
+        make: gives its content.
     """
 
     kind: str
@@ -31,23 +31,23 @@ class Download:
     make: Callable[[], str | bytes]
 
 
-def offers(result: Result, figure: go.Figure, title: str) -> list[Download]:
+def download_options(result: Result, figure: go.Figure, title: str) -> list[Download]:
     """The files of a figure; pictures only where a Chromium can draw them."""
 
     def html() -> str:
         return figure.to_html(include_plotlyjs=True, config=CONFIG)
 
-    made = [
-        Download(kind="svg", mime="image/svg+xml", what="a picture of any size",
+    downloads = [
+        Download(kind="svg", mime="image/svg+xml", what="vector image",
                  make=lambda: picture(figure, "svg")),
-        Download(kind="png", mime="image/png", what="a picture of dots",
+        Download(kind="png", mime="image/png", what="bitmap image",
                  make=lambda: picture(figure, "png")),
         Download(kind="csv", mime="text/csv", what="the table", make=lambda: csv(result)),
-        Download(kind="json", mime="application/json", what="table, words, provenance, figure",
-                 make=lambda: told(result, figure, title)),
-        Download(kind="html", mime="text/html", what="the figure that moves", make=html),
+        Download(kind="json", mime="application/json", what="table, captions, provenance, figure",
+                 make=lambda: json_text(result, figure, title)),
+        Download(kind="html", mime="text/html", what="interactive figure", make=html),
     ]  # fmt: skip
-    return made if find_chromium() else made[2:]
+    return downloads if find_chromium() else downloads[2:]
 
 
 def csv(result: Result) -> bytes:
@@ -55,8 +55,8 @@ def csv(result: Result) -> bytes:
     return result.frame().to_csv(index=False).encode("utf-8", "backslashreplace")
 
 
-def told(result: Result, figure: go.Figure, title: str) -> str:
-    """The numbers with the words that belong to them, and the figure as plotly reads it."""
+def json_text(result: Result, figure: go.Figure, title: str) -> str:
+    """The numbers with their title, captions and provenance, and the figure as plotly reads it."""
     about = {
         "title": title,
         "finding": result.finding(),
@@ -76,16 +76,16 @@ def downloads(result: Result, figure: go.Figure, title: str, key: str) -> None:
         key: of the figure; also the files' name.
     """
     with st.popover("Download", icon=":material/download:", key=f"downloads_{key}"):
-        for offer in offers(result, figure, title):
+        for option in download_options(result, figure, title):
             st.download_button(
-                f"{offer.kind.upper()}: {offer.what}",
-                data=offer.make,
-                file_name=f"{key}.{offer.kind}",
-                mime=offer.mime,
-                key=f"{offer.kind}_{key}",
+                f"{option.kind.upper()}: {option.what}",
+                data=option.make,
+                file_name=f"{key}.{option.kind}",
+                mime=option.mime,
+                key=f"{option.kind}_{key}",
                 on_click="ignore",
                 width="stretch",
             )
         if find_chromium() is None:
             why = no_chromium("A picture")
-            st.caption(f"SVG: the camera above a figure. {why}")
+            st.caption(f"For SVG use the camera icon above the figure. {why}")

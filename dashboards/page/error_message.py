@@ -1,4 +1,4 @@
-"""An error that a user can mend is a sentence on the page; any other shows its traceback."""
+"""An error that a user can fix is a message on the page; any other shows its traceback."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -10,13 +10,13 @@ from interp.core.errors import InterpError
 
 
 def guarded(render: Callable[[], None]) -> Callable[[], None]:
-    """The page, ending in a sentence where it cannot go on."""
+    """The page, ending in an error message where it cannot go on."""
 
     @wraps(render)
-    def shown() -> None:
+    def page() -> None:
         try:
             render()
         except InterpError as error:
             st.error(plain(str(error)), icon=":material/error:")
 
-    return shown
+    return page

@@ -1,7 +1,9 @@
-"""What every view begins with: which model at which step, which text, which seed.
+"""What every view begins with: the model and its step, the text, the seed.
 
 The values stand in the address bar (`bind="query-params"`), so the address is the permalink.
 """
+
+from collections.abc import Mapping
 
 import streamlit as st
 
@@ -17,54 +19,96 @@ LONGEST_PROMPT = 20_000
 MOST_SEEDS = 2**31 - 1
 LINK = {"bind": "query-params"}
 EXAMPLES = 50
+FORMER_LABELS: Mapping[str, Mapping[str, object]] = {
+    "at": {"Just before a question's answer": "asked", "Where it is said": "stated"},
+    "curriculum_view": {"What was taught": "mixture", "How it ended": "end"},
+    "curve": {"Tokens a second": "tokens_per_second"},
+    "edit_at": {"Where it was said last": "told"},
+    "edit_view": {"Beside its controls": "rates"},
+    "emergence_view": {"When": "when", "Every curve": "curves"},
+    "growth_view": {"Words": "words", "Lens": "lens"},
+    "lens_colour": {
+        "Probability of the best token": "probability",
+        "Rank of the final answer": "answer_rank",
+        "Distance from the final answer (KL)": "kl",
+        "Probability of the followed word": "target",
+        "Rank of the followed word": "rank",
+    },
+    "look": {"looks at": "from", "is looked at by": "to", "Who moved": "parts"},
+    "measure": {"Since the first weights": "path"},
+    "part": {
+        "A table of my own": "table",
+        "Better prediction, better map?": "map",
+        "Edit the map": "edit",
+    },
+    "probe_view": {"What is taken for what": "confusion"},
+    "scale_view": {"Beside published models": "models", "The law of losses": "law"},
+    "show": {"Weight × what is written": "written"},
+    "surprise_colour": {
+        "Regret: loss less the floor": "regret",
+        "Floor: the least that any model could pay": "floor",
+    },
+}
+"""Labels that links of earlier versions hold, by widget, and the options they stand for."""
 
 
 def begin(title: str, what: str) -> tuple[LanguageModel, Entry]:
-    """Title, what the view is for, and the model that was picked; ends the page without one.
+    """Draw title and introduction and open the chosen model; without one the page ends.
 
     Raises:
         CheckpointError: the model cannot be opened.
     """
+    follow_former_labels()
     st.title(title)
     st.markdown(what)
-    known = entries()
-    if not known:
+    models = entries()
+    if not models:
         no_model()
         st.stop()
-    entry, step = _pick(known)
+    entry, step = _pick(models)
     model = model_cache.opened(entry, step)
     st.caption(_about(entry, model))
     return model, entry
 
 
+def follow_former_labels() -> None:
+    """Choose the options that a link of an earlier version names by their former labels."""
+    for key, options in FORMER_LABELS.items():
+        label = st.query_params.get(key)
+        if label in options and key not in st.session_state:
+            st.session_state[key] = options[label]
+
+
 def no_model() -> None:
     """The empty state."""
-    st.info("There is no model on this machine yet. Train one:", icon=":material/info:")
+    st.info("There is no model on this machine yet. Train one with:", icon=":material/info:")
     st.code("interp demo", language="bash")
-    st.caption("Then load this page again. `interp dashboard FOLDER` looks in another folder.")
+    st.caption(
+        "Then reload this page. `interp dashboard FOLDER` looks for models in another folder."
+    )
 
 
-def _pick(known: list[Entry]) -> tuple[Entry, int | None]:
-    names = [entry.name for entry in known]
+def _pick(models: list[Entry]) -> tuple[Entry, int | None]:
+    names = [entry.name for entry in models]
     with st.sidebar:
         name = st.selectbox("Model", names, key="model", **LINK)
-        entry = known[names.index(name)]
+        entry = models[names.index(name)]
         steps = [NEWEST, *map(str, reversed(entry.steps))]
-        told = "The newest weights, or those of an earlier training step."
-        step = st.selectbox("Training step", steps, key="step", help=told, **LINK)
+        help_text = "The newest checkpoint, or one from an earlier training step."
+        step = st.selectbox("Training step", steps, key="step", help=help_text, **LINK)
     return entry, None if step == NEWEST else int(step)
 
 
 def _about(entry: Entry, model: LanguageModel) -> str:
     parameters = entry.parameters
     step = model.step
-    at = next((e for e in reversed(entry.evaluations) if e["step"] == step), {})
+    evaluation = next((e for e in reversed(entry.evaluations) if e["step"] == step), {})
     parts = [
         entry.name,
         "" if step is None else f"step {step:,}",
         f"{parameters:,} parameters" if parameters else "",
-        _nats("held-out loss", at.get("loss_nats_per_token")),
-        _nats("regret", at.get("regret_nats_per_token")),
+        _nats("held-out loss", evaluation.get("loss_nats_per_token")),
+        _nats("regret", evaluation.get("regret_nats_per_token")),
         f"weights {model.hash[:8]}",
     ]
     return plain(" · ".join(part for part in parts if part))
@@ -82,7 +126,8 @@ def world_of(entry: Entry) -> World | None:
 def no_world() -> None:
     """The empty state of views that need to know the truth."""
     st.info(
-        "This model was trained on other text than a world's, so nothing here knows the truth.",
+        "This page needs a model that was trained on a simulated world, because only there the "
+        "true answers are known. Choose such a model in the sidebar.",
         icon=":material/info:",
     )
 
@@ -94,7 +139,7 @@ def prompt_input(
 
     Args:
         model: that will read it.
-        entry: where it comes from: its world tells examples.
+        entry: the model in the list; its world gives the examples.
         key: of the widget; views with the same key share the text.
         sentences: how many sentences an example has; None = a whole story.
     Raises:
@@ -107,7 +152,7 @@ def prompt_input(
         key=key,
         height=100,
         max_chars=LONGEST_PROMPT,
-        placeholder="Write something for the model to read …",
+        placeholder="Enter a prompt …",
         **LINK,
     )
     if world is not None:
@@ -129,7 +174,7 @@ def tokens_of(model: LanguageModel, text: str) -> None:
         TokenError: see `prompt_box`.
     """
     if not text.strip():
-        raise TokenError("A text was needed; none came. Write one, or take an example.")
+        raise TokenError("The model needs a text; got none. Enter one, or take an example.")
     tokens, _ = model.to_tokens(text)
     ids = tokens[0].tolist()
     with st.expander(f"{len(ids)} of {model.cfg.n_ctx} tokens", icon=":material/notes:"):
@@ -139,7 +184,13 @@ def tokens_of(model: LanguageModel, text: str) -> None:
 def seed_input() -> int:
     """The seed of everything that is drawn."""
     return st.sidebar.number_input(
-        "Seed", 0, MOST_SEEDS, 0, key="seed", help="The same seed draws the same.", **LINK
+        "Seed",
+        0,
+        MOST_SEEDS,
+        0,
+        key="seed",
+        help="The same seed gives the same random numbers.",
+        **LINK,
     )
 
 

@@ -1,4 +1,4 @@
-"""Words of models and users as Streamlit's Markdown shows them letter by letter."""
+"""Text of models and users, escaped so that Streamlit's Markdown shows it as it stands."""
 
 import re
 
@@ -17,5 +17,5 @@ def plain(text: str) -> str:
         >>> print(plain("<b>"))
         \\<b\\>
     """
-    shown = _PAIRS.sub(rf"\1{_JOINER}", _SIGNS.sub(r"\\\1", text))
-    return re.sub(r"\r\n|\r|\n", "  \n", shown)
+    escaped = _PAIRS.sub(rf"\1{_JOINER}", _SIGNS.sub(r"\\\1", text))
+    return re.sub(r"\r\n|\r|\n", "  \n", escaped)

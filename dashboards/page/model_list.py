@@ -75,17 +75,17 @@ class Entry:
         """What was measured on held-out text, in order of steps; what is no number is left out."""
         try:
             path = self.folder / METRICS
-            told = path.stat()
-            return _evaluations(path, told.st_mtime_ns, told.st_size)
+            status = path.stat()
+            return _evaluations(path, status.st_mtime_ns, status.st_size)
         except OSError:
             return []
 
     @property
     def parameters(self) -> int | None:
         """How many numbers the weights are."""
-        found = [self.folder / "model.safetensors"]
-        found += sorted(self.folder.glob("checkpoints/*/model.safetensors"))
-        weights = next((path for path in found if path.exists()), None)
+        files = [self.folder / "model.safetensors"]
+        files += sorted(self.folder.glob("checkpoints/*/model.safetensors"))
+        weights = next((path for path in files if path.exists()), None)
         try:
             return weights and sum(map(prod, safetensors_shapes(weights).values()))
         except CheckpointError:
@@ -106,8 +106,8 @@ class Entry:
         record = self.record
         if step is not None or not self.is_finished:
             step = self.steps[-1] if step is None and self.steps else step
-            place = self.folder / "checkpoints" / f"step-{step or 0:06d}" / "meta.json"
-            record = read_object(place) if place.exists() else record
+            meta = self.folder / "checkpoints" / f"step-{step or 0:06d}" / "meta.json"
+            record = read_object(meta) if meta.exists() else record
         hashes = record.get("sha256")
         return str(hashes.get("model.safetensors", "")) if isinstance(hashes, dict) else ""
 
@@ -116,26 +116,26 @@ def entries() -> list[Entry]:
     """Every model and run at hand, the shipped one first."""
     roots = dict.fromkeys([*_roots(), import_folder()])
     places = {folder.resolve(): folder for root in roots for folder in (root, *_below(root))}
-    found = [folder for folder in places.values() if (folder / "run.json").is_file()]
-    names = [folder.resolve().name for folder in found]
-    made = [
+    folders = [folder for folder in places.values() if (folder / "run.json").is_file()]
+    names = [folder.resolve().name for folder in folders]
+    models = [
         Entry(name if names.count(name) == 1 else str(folder), folder)
-        for name, folder in zip(names, found, strict=True)
+        for name, folder in zip(names, folders, strict=True)
     ]
-    return sorted(made, key=lambda entry: (entry.name != FIRST, entry.name))
+    return sorted(models, key=lambda entry: (entry.name != FIRST, entry.name))
 
 
 def sweeps() -> list[Path]:
     """The folders of sweeps at hand that have finished runs, by name."""
-    found = {path.parent for root in _roots() for path in root.glob("*/sweep.json")}
-    return sorted(path for path in found if any(path.glob("*/model.safetensors")))
+    folders = {path.parent for root in _roots() for path in root.glob("*/sweep.json")}
+    return sorted(path for path in folders if any(path.glob("*/model.safetensors")))
 
 
 def import_folder() -> Path:
     """The folder that gets new models: the first given one that is no model or shipped folder."""
     shipped = {root.resolve() for root in SHIPPED}
-    told = _roots() if os.environ.get(FOLDERS) else ()
-    free = (root for root in told if not (root / "run.json").exists())
+    roots = _roots() if os.environ.get(FOLDERS) else ()
+    free = (root for root in roots if not (root / "run.json").exists())
     return next((root for root in free if root.resolve() not in shipped), RUNS)
 
 
@@ -153,5 +153,5 @@ def _below(root: Path) -> list[Path]:
 
 
 def _roots() -> tuple[Path, ...]:
-    told = os.environ.get(FOLDERS)
-    return tuple(map(Path, told.split(os.pathsep))) if told else USUAL
+    folders = os.environ.get(FOLDERS)
+    return tuple(map(Path, folders.split(os.pathsep))) if folders else USUAL

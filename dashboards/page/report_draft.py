@@ -1,4 +1,4 @@
-"""The report that is put together in this session: its parts in order, its title and author."""
+"""The report of this session: its parts in order, its title and author."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,12 +8,12 @@ import streamlit as st
 from interp.report import Report
 from interp.report.parts import FigurePart, Part, TextPart
 
-TITLE = "What was seen"
+TITLE = "Findings"
 
 
 def parts() -> list[Part]:
     """What was added to this session's report, in order."""
-    return st.session_state.setdefault("exhibits", [])
+    return st.session_state.setdefault("report_parts", [])
 
 
 def about() -> dict[str, str]:
@@ -22,15 +22,17 @@ def about() -> dict[str, str]:
 
 
 def report() -> Report:
-    """All of it as it is now; what is changed later does not change it."""
-    told = about()
-    return Report(told["title"] or TITLE, told["author"] or None, told["date"] or None, parts())
+    """The report as it is now; later changes do not affect it."""
+    heading = about()
+    return Report(
+        heading["title"] or TITLE, heading["author"] or None, heading["date"] or None, parts()
+    )
 
 
 def holds(part: FigurePart) -> bool:
     """Whether the same figure is in the report, whatever it is called there."""
-    kept = (each for each in parts() if isinstance(each, FigurePart))
-    return any(each.options == part.options and _same(each, part) for each in kept)
+    figures = (figure for figure in parts() if isinstance(figure, FigurePart))
+    return any(figure.options == part.options and _same(figure, part) for figure in figures)
 
 
 def add(part: Part) -> None:
@@ -38,42 +40,42 @@ def add(part: Part) -> None:
     parts().append(part)
 
 
-def add_words() -> None:
+def add_text() -> None:
     """Put an empty paragraph at the end."""
     add(TextPart(text=""))
 
 
 def change(number: int, **words: Any) -> None:
     """Change the title, comment or text of a part."""
-    place = _place(number)
-    if place is not None:
-        parts()[place] = replace(parts()[place], **words)
+    index = _index(number)
+    if index is not None:
+        parts()[index] = replace(parts()[index], **words)
 
 
 def move(number: int, by: int) -> None:
     """Move a part down, or up where `by` is negative; it stops at the ends."""
-    place = _place(number)
-    if place is not None:
-        part = parts().pop(place)
-        parts().insert(max(place + by, 0), part)
+    index = _index(number)
+    if index is not None:
+        part = parts().pop(index)
+        parts().insert(max(index + by, 0), part)
 
 
 def remove(number: int) -> None:
     """Take a part out."""
-    place = _place(number)
-    if place is not None:
-        parts().pop(place)
+    index = _index(number)
+    if index is not None:
+        parts().pop(index)
 
 
-def take(opened: Report) -> None:
-    """Let a report that was saved take the place of this one."""
+def replace_with(opened: Report) -> None:
+    """Replace this report by one that was saved."""
     parts()[:] = opened.parts
-    told = {"title": opened.title, "author": opened.author or "", "date": opened.date or ""}
-    st.session_state["report_about"] = told
+    heading = {"title": opened.title, "author": opened.author or "", "date": opened.date or ""}
+    st.session_state["report_about"] = heading
 
 
-def _place(number: int) -> int | None:
-    return next((place for place, part in enumerate(parts()) if part.number == number), None)
+def _index(number: int) -> int | None:
+    return next((index for index, part in enumerate(parts()) if part.number == number), None)
 
 
 def _same(kept: FigurePart, part: FigurePart) -> bool:

@@ -6,7 +6,6 @@ import streamlit as st
 
 from dashboards.page import navigation, report_draft
 from dashboards.page.markdown import plain
-from interp.report import Report
 from interp.report.parts import FigurePart, Part
 
 MOST_LINES = 8
@@ -14,16 +13,16 @@ LONGEST_LINE = 60
 
 
 def report_summary() -> None:
-    """What was added so far, in short; the page of the report changes and exports it."""
-    kept = report_draft.parts()
-    told, icon = f"Report ({len(kept)})", ":material/description:"
-    with st.sidebar.expander(told, key="report_shelf", icon=icon):
-        if kept:
-            _list(kept)
+    """The parts of the report in short, and a link to the page that edits and exports it."""
+    parts = report_draft.parts()
+    label, icon = f"Report ({len(parts)})", ":material/description:"
+    with st.sidebar.expander(label, key="report_summary", icon=icon):
+        if parts:
+            _list(parts)
         else:
-            st.caption("Empty. *Add to report* stands below every figure.")
+            st.caption("Empty. Use *Add to report* below any figure.")
         st.page_link(navigation.page("report"), label="Edit and export", width="stretch")
-        if kept:
+        if parts:
             st.download_button(
                 "report.html",
                 data=report_draft.report().html,
@@ -35,26 +34,21 @@ def report_summary() -> None:
             )
 
 
-def written(title: str, shown: Sequence[Part]) -> str:
-    """The page with every part; it opens offline."""
-    return Report(title, parts=shown).html()
-
-
 def line(part: Part) -> str:
     """A part in a few words: its title, and the model a figure is of."""
-    title = " ".join(part.title.split()) or "Words"
+    title = " ".join(part.title.split()) or "Text"
     if not isinstance(part, FigurePart):
         return title
-    told = part.result.provenance
-    step = "" if told.step is None else f", step {told.step}"
-    name = title if part.title.strip() else told.instrument
-    return f"{name} ({told.model}{step})"
+    provenance = part.result.provenance
+    step = "" if provenance.step is None else f", step {provenance.step}"
+    name = title if part.title.strip() else provenance.instrument
+    return f"{name} ({provenance.model}{step})"
 
 
-def _list(kept: Sequence[Part]) -> None:
-    lines = [f"{number}. {line(part)}" for number, part in enumerate(kept, 1)]
-    shown = [each if len(each) <= LONGEST_LINE else f"{each[:LONGEST_LINE]}…" for each in lines]
-    more = len(shown) - MOST_LINES
+def _list(parts: Sequence[Part]) -> None:
+    lines = [f"{number}. {line(part)}" for number, part in enumerate(parts, 1)]
+    lines = [text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]}…" for text in lines]
+    more = len(lines) - MOST_LINES
     if more > 0:
-        shown[MOST_LINES:] = [f"… and {more} more"]
-    st.caption("  \n".join(map(plain, shown)))
+        lines[MOST_LINES:] = [f"… and {more} more"]
+    st.caption("  \n".join(map(plain, lines)))

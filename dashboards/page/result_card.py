@@ -57,7 +57,7 @@ def show(
         as_table = st.toggle("Table", key=f"table_{key}", persist_state="session")
         as_code = st.toggle("Copy as Python", key=f"code_{key}", persist_state="session")
     if as_table:
-        table(result.frame(), f"The numbers of: {title}")
+        table(result.frame(), f"Table: {title}")
     if as_code:
         st.code(result.code(), language="python")
 
@@ -95,15 +95,15 @@ def draw(figure: go.Figure, words: str, key: str) -> None:
 
 def is_wide(figure: go.Figure) -> bool:
     """Whether it has too many panels or words for a phone, where it is scrolled sideways then."""
-    told = figure.to_plotly_json()
-    axes = [told["layout"][name] for name in told["layout"] if name.startswith("xaxis")]
+    spec = figure.to_plotly_json()
+    axes = [spec["layout"][name] for name in spec["layout"] if name.startswith("xaxis")]
     beside = {tuple(axis.get("domain", ())) for axis in axes}
-    inside = [trace for trace in told["data"] if trace["type"] in ("bar", "heatmap")]
-    marked = [trace for trace in told["data"] if "text" in str(trace.get("mode", ""))]
+    labelled = [trace for trace in spec["data"] if trace["type"] in ("bar", "heatmap")]
+    written = [trace for trace in spec["data"] if "text" in str(trace.get("mode", ""))]
     return (
         len(beside) > 1
-        or sum(_count(trace.get("text")) for trace in inside) > MOST_WORDS
-        or sum(_count(trace.get("text")) for trace in marked) > MOST_MARKS
+        or sum(_count(trace.get("text")) for trace in labelled) > MOST_WORDS
+        or sum(_count(trace.get("text")) for trace in written) > MOST_MARKS
     )
 
 
@@ -111,7 +111,7 @@ def _count(words: Any) -> int:
     """How many words are written, in a list or in rows of them."""
     if isinstance(words, str) or words is None:
         return 0
-    return sum(bool(each) if isinstance(each, str) else _count(each) for each in words)
+    return sum(bool(word) if isinstance(word, str) else _count(word) for word in words)
 
 
 def _untitled(figure: go.Figure) -> tuple[go.Figure, str]:
@@ -127,16 +127,16 @@ def table(frame: Any, words: str) -> None:
     """A table; of a long one the first rows, and how many there are."""
     st.dataframe(frame.head(MOST_ROWS), hide_index=True, alt=words)
     if len(frame) > MOST_ROWS:
-        st.caption(f"The first {MOST_ROWS:,} of {len(frame):,} rows; the CSV has them all.")
+        st.caption(f"The first {MOST_ROWS:,} of {len(frame):,} rows; the CSV holds all of them.")
 
 
 def _adding(part: FigurePart, key: str) -> None:
-    there = report_draft.holds(part)
+    is_added = report_draft.holds(part)
     st.button(
-        "In the report" if there else "Add to report",
+        "In the report" if is_added else "Add to report",
         key=f"add_{key}",
-        icon=":material/check:" if there else ":material/add:",
-        disabled=there,
+        icon=":material/check:" if is_added else ":material/add:",
+        disabled=is_added,
         on_click=report_draft.add,
         args=(part,),
     )

@@ -1,4 +1,4 @@
-"""What takes long waits until it is asked for; meanwhile the page answers at once."""
+"""Slow measurements wait for a button; meanwhile the page answers at once."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,53 +11,59 @@ LONGEST_VALUE = 40
 Settings = Mapping[str, Any]
 
 
-def is_requested(name: str, pressed: bool, wanted: object) -> bool:
-    """Whether what takes long was asked for: it was, until other settings are chosen.
+def is_requested(name: str, pressed: bool, settings: object) -> bool:
+    """Whether a measurement was requested with these settings; other settings ask again.
 
     Args:
-        name: of what is asked for.
+        name: of the measurement.
         pressed: whether its button was pressed just now.
-        wanted: the settings.
+        settings: that it would be run with.
     """
     if pressed:
-        st.session_state[f"asked_{name}"] = wanted
-    return st.session_state.get(f"asked_{name}") == wanted
+        st.session_state[f"requested_{name}"] = settings
+    return st.session_state.get(f"requested_{name}") == settings
 
 
 def applied_settings(
-    name: str, weights: str, wanted: Settings, *, is_known: bool = False
+    name: str, weights: str, settings: Settings, *, is_known: bool = False
 ) -> Settings:
-    """The settings that the page measures with: the chosen ones, or still those of before.
+    """The settings that the page measures with: the current ones, or still the previous ones.
 
-    The first settings of a model are measured at once. When they are changed, what was measured
-    stays, with a word of what it is of and a button for the new ones: a reader who clicks five
-    times waits once.
+    The first settings of a model are measured at once. When they change, the earlier result stays,
+    with a note of its settings and a button for the new ones: a reader who clicks five times waits
+    once.
 
     Args:
-        name: of what is measured.
+        name: of the measurement.
         weights: hash of the model's; other weights are measured at once.
-        wanted: the settings by their names as a reader knows them.
-        is_known: whether these were measured before, so that nobody has to wait.
+        settings: by their names as a reader knows them.
+        is_known: whether the result of these settings is at hand, so that it takes no time.
     """
-    key = f"in_force_{name}"
-    before, held = st.session_state.get(key, (None, None))
-    if is_known or before != weights or held == wanted:
-        st.session_state[key] = (weights, wanted)
-        return wanted
-    changed = [f"{each} {_shown(held[each])}" for each in wanted if held[each] != wanted[each]]
+    key = f"applied_{name}"
+    before, applied = st.session_state.get(key, (None, None))
+    if is_known or before != weights or applied == settings:
+        st.session_state[key] = (weights, settings)
+        return settings
+    changed = [
+        f"{setting} {_shortened(applied[setting])}"
+        for setting in settings
+        if applied[setting] != settings[setting]
+    ]
     with st.container(horizontal=True, vertical_alignment="center", key=f"waiting_{name}"):
         st.button(
-            "Measure anew",
-            key=f"anew_{name}",
+            "Run again",
+            key=f"rerun_{name}",
             type="primary",
             icon=":material/refresh:",
             on_click=st.session_state.__setitem__,
-            args=(key, (weights, wanted)),
+            args=(key, (weights, settings)),
         )
-        st.caption(plain(f"Takes some seconds. Shown until then: {', '.join(changed)}."))
-    return held
+        st.caption(
+            plain(f"This takes a few seconds. Until then the result is for {', '.join(changed)}.")
+        )
+    return applied
 
 
-def _shown(value: object) -> str:
+def _shortened(value: object) -> str:
     words = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     return words if len(words) <= LONGEST_VALUE else f"{words[: LONGEST_VALUE - 1]}…"

@@ -1,4 +1,4 @@
-"""A table of labelled texts from the reader's own computer: kept, checked, and shown before use."""
+"""A table of labelled texts that a reader uploads: stored, checked, and summarized before use."""
 
 import os
 import tempfile
@@ -24,8 +24,9 @@ HEAD = 5
 EXAMPLE_ROWS = 120
 FORM = (
     "A table with the columns `text` and `label`: CSV, TSV or JSON lines in UTF-8. The probe reads "
-    "at the end of the text, or at the end of the word in a column `word`. Rows with the same "
-    "`group` stay together when training and test are parted."
+    "the activations at the end of the text, or at the end of the word in an optional column "
+    "`word`. Rows with the same value in an optional column `group` are never split between "
+    "training and test."
 )
 
 
@@ -42,11 +43,11 @@ def own_table(model: LanguageModel, world: World | None) -> Path | None:
     """
     st.markdown(FORM)
     uploaded = st.file_uploader(
-        "A table of labelled texts", type=KINDS, key="table", max_upload_size=MOST_BYTES // 10**6
+        "Table of labelled texts", type=KINDS, key="table", max_upload_size=MOST_BYTES // 10**6
     )
     if world is not None:
         st.download_button(
-            "An example table",
+            "Example table",
             data=lambda: example(world),
             file_name="moods.csv",
             mime="text/csv",
@@ -54,7 +55,10 @@ def own_table(model: LanguageModel, world: World | None) -> Path | None:
             on_click="ignore",
         )
     if uploaded is None:
-        st.info("No table yet. It stays on this machine.", icon=":material/table:")
+        st.info(
+            "Upload a table to train a probe on it. It stays on this machine.",
+            icon=":material/table:",
+        )
         return None
     path = saved_upload(uploaded.name, uploaded.getvalue())
     rows = read_labelled(path)
@@ -97,11 +101,13 @@ def example(world: World) -> str:
 
 
 def _summary(rows: list[LabelledText]) -> None:
-    """How many rows of which label, and the first of them."""
+    """The number of rows of each label, and the first rows."""
     counts = label_counts(rows)
     share = next(iter(counts.values())) / len(rows)
     st.markdown(
-        plain(f"{len(rows):,} rows of {len(counts)} labels; always answering the commonest is ")
+        plain(
+            f"{len(rows):,} rows, {len(counts)} labels; always answering the most common label is "
+        )
         + plain(f"right in {share:.0%} of them.")
     )
     left, right = st.columns([2, 1])

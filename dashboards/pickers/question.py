@@ -14,20 +14,24 @@ TAKEN = "taken"
 def question_inputs(model: LanguageModel, entry: Entry) -> tuple[str, str]:
     """The prompt and its right answer; by default what the model gets most wrong."""
     world = header.world_of(entry)
-    known = {mistake.words: mistake for mistake in mistakes(model, world)}
-    first = next(iter(known.values()), None)
+    by_words = {mistake.words: mistake for mistake in mistakes(model, world)}
+    first = next(iter(by_words.values()), None)
     default = (first.text, first.answer) if first else (header.example(None, 0, 2), "")
 
     def take() -> None:
-        chosen = known.get(st.session_state["mistake"])
-        if chosen is not None:
-            st.session_state["lesson"], st.session_state["right"] = chosen.text, chosen.answer
+        mistake = by_words.get(st.session_state["mistake"])
+        if mistake is not None:
+            st.session_state["lesson"], st.session_state["right"] = mistake.text, mistake.answer
             st.session_state[TAKEN] = 0
 
-    if known:
-        told = "Hard questions of stories that put things together as no training story did, and "
-        told += "the probability of the right answer."
-        st.selectbox("What it gets wrong", list(known), key="mistake", on_change=take, help=told)
+    if by_words:
+        help_text = (
+            "The questions with the least probable right answers, from stories that combine things "
+            "as no training story did; with the probability of the right answer."
+        )
+        st.selectbox(
+            "Mistakes of the model", list(by_words), key="mistake", on_change=take, help=help_text
+        )
     text = st.text_area(
         "Prompt",
         default[0],
@@ -38,8 +42,8 @@ def question_inputs(model: LanguageModel, entry: Entry) -> tuple[str, str]:
     )
     header.tokens_of(model, text or "")
     answer = st.text_input(
-        "Right answer", default[1], key="right", placeholder="the model's own second choice",
-        help="Any answer can be taught, also a wrong one.", **header.LINK,
+        "Right answer", default[1], key="right", placeholder="default: second most probable",
+        help="Any answer can be taken as right, even a wrong one.", **header.LINK,
     )  # fmt: skip
     return text, _spaced(model, text, answer or "")
 

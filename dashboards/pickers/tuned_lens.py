@@ -1,4 +1,4 @@
-"""A tuned lens on the page: offered, trained when it is asked for, kept by the model's weights."""
+"""A tuned lens on the page: trained on request, kept by the hash of the weights."""
 
 import streamlit as st
 
@@ -10,38 +10,38 @@ from interp.worlds.world import World
 STORIES = 100
 # Measured on one core with the shipped model: under 2 s, and as near as 300 slower steps.
 TRAINING = {"steps": 200, "batch": 256, "learning_rate": 3e-3}
-SOURCES = {"world": "Stories of the world", "own": "Texts of your own"}
+SOURCES = {"world": "Stories of the world", "own": "My own texts"}
 LENSES = {"raw": "Raw", "tuned": "Tuned"}
 
 
 def tuned_lens_form(model: LanguageModel, world: World | None, seed: int) -> TunedLens | None:
-    """Offer to train one; None until it is asked for.
+    """A button that trains one; None until it was pressed.
 
     Raises:
         NotEnoughDataError: too few texts were given.
         TokenError: a text has words the model does not know.
     """
-    offered = ["world", "own"] if world is not None else ["own"]
+    sources = ["world", "own"] if world is not None else ["own"]
     with st.expander("Tuned lens", icon=":material/tune:"):
         st.caption(
-            "A small map a layer, trained to say what the rest of the model would do on average: "
-            "it shows what can be read from a layer, also where the raw lens sees nothing."
+            "An affine map for each layer, trained to predict the final distribution from that "
+            "layer. It often reads early layers where the logit lens does not."
         )
-        source = st.radio("Learn from", offered, 0, SOURCES.get, key="tune_from", horizontal=True)
+        source = st.radio("Train on", sources, 0, SOURCES.get, key="tune_from", horizontal=True)
         texts = _texts() if source == "own" else ()
-        told = {"texts": texts} if source == "own" else {"world": world, "n_stories": STORIES}
-        wanted = [model.hash, source, texts, seed]
+        data = {"texts": texts} if source == "own" else {"world": world, "n_stories": STORIES}
+        settings = [model.hash, source, texts, seed]
         pressed = st.button("Train a tuned lens", icon=":material/model_training:")
-        if not run_button.is_requested("tuned_lens", pressed, wanted):
+        if not run_button.is_requested("tuned_lens", pressed, settings):
             return None
     what = f"{len(texts)} texts" if source == "own" else f"{STORIES} stories"
-    with st.spinner(f"Training a tuned lens on {what}: some seconds for a small model …"):
-        return measurements.measured("tuned_lens", model, **told, **TRAINING, seed=seed)
+    with st.spinner(f"Training a tuned lens on {what}: a few seconds for a small model …"):
+        return measurements.measured("tuned_lens", model, **data, **TRAINING, seed=seed)
 
 
 def _texts() -> tuple[str, ...]:
     pasted = st.text_area(
-        "Texts, one a line, five or more",
+        "Texts, one per line, five or more",
         key="tune_texts",
         max_chars=header.LONGEST_PROMPT,
         persist_state="session",
@@ -50,10 +50,10 @@ def _texts() -> tuple[str, ...]:
 
 
 def lens_choice(tuned: TunedLens | None) -> str:
-    """Which lens the grid shows."""
+    """The lens that the grid shows."""
     if tuned is None and st.session_state.get("lens") == "tuned":
         st.info(
-            "The tuned lens is not trained here yet: train it below. Until then, this is the raw "
+            "The tuned lens is not trained yet. Train it below; until then this is the raw logit "
             "lens.",
             icon=":material/info:",
         )
@@ -65,6 +65,6 @@ def lens_choice(tuned: TunedLens | None) -> str:
         format_func=LENSES.get,
         key="lens",
         disabled=tuned is None,
-        help="Train a tuned lens below to read through it.",
+        help="Train a tuned lens below to use it.",
         **header.LINK,
     )

@@ -9,7 +9,7 @@ import torch
 
 from interp.core.protocols import LanguageModel
 
-KEPT, LINKED, SHOWN = "prediction_walk", "path", "stage_number"
+WALK, PATH, STAGE = "prediction_walk", "path", "stage_number"
 MOST_ROWS = 60
 Path = tuple[int, ...]
 
@@ -36,12 +36,12 @@ class Walk:
         """Stand at a path."""
         self.path, self.stage = tuple(path), stage
 
-    def forward(self, n_stages: int, chosen: int) -> None:
+    def forward(self, n_stages: int, token: int) -> None:
         """The next stage; from the last one, on to the next token."""
         if self.stage < n_stages - 1:
             self.stage += 1
         else:
-            self.go((*self.path, chosen))
+            self.go((*self.path, token))
 
     def back(self, n_stages: int) -> None:
         """The stage before; from the first one, back to the last stage of the token before."""
@@ -63,9 +63,9 @@ class Walk:
         logits = model.run(torch.tensor([[*prompt, *self.path]], device=model.device)).logits[
             0, len(prompt) - 1 : -1
         ]
-        found = logits.float().log_softmax(-1)
+        log_probs = logits.float().log_softmax(-1)
         for n in missing:
-            self.log_probs[self.path[:n]] = float(found[n - 1, self.path[n - 1]])
+            self.log_probs[self.path[:n]] = float(log_probs[n - 1, self.path[n - 1]])
 
     def probability(self, path: Path) -> float:
         """Of the whole path, at temperature 1."""
@@ -117,34 +117,34 @@ def walk(of: tuple[str, str], d_vocab: int) -> Walk:
 
     The first time, the address says where it stands.
     """
-    kept = st.session_state.get(KEPT)
-    if kept is None:
-        linked = _read(st.query_params.get(LINKED, ""), d_vocab)
-        stage = st.query_params.get(SHOWN, "")
-        kept = st.session_state[KEPT] = Walk(of, linked, int(stage) if _is_number(stage) else 0)
-    elif kept.of != of:
-        kept = st.session_state[KEPT] = Walk(of, stage=min(kept.stage, 1))
-    return kept
+    current = st.session_state.get(WALK)
+    if current is None:
+        linked = _read(st.query_params.get(PATH, ""), d_vocab)
+        stage = st.query_params.get(STAGE, "")
+        current = st.session_state[WALK] = Walk(of, linked, int(stage) if _is_number(stage) else 0)
+    elif current.of != of:
+        current = st.session_state[WALK] = Walk(of, stage=min(current.stage, 1))
+    return current
 
 
 def link(here: Walk) -> None:
     """Put the path and the stage into the address."""
     stage = str(here.stage) if here.stage else ""
-    for name, told in ((LINKED, ".".join(map(str, here.path))), (SHOWN, stage)):
-        if not told:
+    for name, value in ((PATH, ".".join(map(str, here.path))), (STAGE, stage)):
+        if not value:
             st.query_params.pop(name, None)
-        elif told != st.query_params.get(name):
-            st.query_params[name] = told
+        elif value != st.query_params.get(name):
+            st.query_params[name] = value
 
 
-def _read(told: str, d_vocab: int) -> Path:
+def _read(text: str, d_vocab: int) -> Path:
     """Ids from an address; nothing of what is no path."""
-    parts = [part for part in told.split(".") if part]
+    parts = [part for part in text.split(".") if part]
     if not all(map(_is_number, parts)):
         return ()
     ids = tuple(map(int, parts))
-    return ids if all(each < d_vocab for each in ids) else ()
+    return ids if all(number < d_vocab for number in ids) else ()
 
 
-def _is_number(told: str) -> bool:
-    return told.isascii() and told.isdigit() and len(told) < 9
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 9

@@ -1,4 +1,4 @@
-"""The stages of one prediction, each with a sentence for a newcomer, a picture and its numbers."""
+"""The stages of one prediction, each with a short explanation, a picture and its numbers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,19 +35,19 @@ def stages(n_layers: int) -> list[PassStage]:
     ]
     return [
         PassStage("Tokens", "through the layers", "path", _tokens),
-        PassStage("Vectors", "through the layers", "path", _vectors),
+        PassStage("Embedding", "through the layers", "path", _vectors),
         *blocks,
-        PassStage("Scores", "what adds up to its score", "contributions", _scores),
-        PassStage("Odds", "its candidates", "candidates", _odds),
-        PassStage("Draw", "the draw", "draw", _draw),
+        PassStage("Logits", "what adds up to its logit", "contributions", _scores),
+        PassStage("Probabilities", "its candidates", "candidates", _odds),
+        PassStage("Sample", "the sampling", "draw", _draw),
         PassStage("Append", "its candidates", "candidates", _append),
     ]
 
 
-def told(result: Prediction, text: str, at: int) -> Data:
-    """The card of stage `at`; `text` is what was read, as it stands on paper."""
-    known = stages(len(result.attn_norms))
-    return {"count": f"{at + 1} of {len(known)}"} | known[at].tell(result, text)
+def stage_card(result: Prediction, text: str, index: int) -> Data:
+    """The card of one stage; `text` is the text so far."""
+    known_stages = stages(len(result.attn_norms))
+    return {"count": f"{index + 1} of {len(known_stages)}"} | known_stages[index].tell(result, text)
 
 
 def percent(share: float) -> str:
@@ -67,15 +67,14 @@ def percent(share: float) -> str:
 def _tokens(result: Prediction, text: str) -> Data:
     ids = result.ids.tolist()
     return {
-        "title": "Cut the text into tokens",
-        "words": "A network does not read letters. The text is cut into pieces that it knows, "
-        "tokens, and each piece stands in a list: its number there is all that goes in. A dot "
-        "stands for a space.",
+        "title": "Split the text into tokens",
+        "words": "A model does not read letters. The text is split into tokens, the entries of a "
+        "fixed vocabulary, and only their ids go into the model. A dot stands for a space.",
         "chips": _chips(result, lambda pos: {"id": str(ids[pos])}),
         "numbers": [
             ["tokens", str(len(ids))],
-            ["pieces it knows", f"{result.n_vocab:,}"],
-            ["of these, written by it or chosen by you", str(result.n_written)],
+            ["vocabulary", f"{result.n_vocab:,}"],
+            ["generated or chosen by you", str(result.n_written)],
         ],
     }
 
@@ -85,29 +84,29 @@ def _chips(result: Prediction, tell: Callable[[int], Data]) -> Data:
     n = len(result.tokens)
     first = max(0, n - MOST_CHIPS)
     own = range(n - result.n_written, n)
-    shown = [{"token": result.tokens[p], "fresh": p in own} | tell(p) for p in range(first, n)]
-    return {"tokens": shown, "before": f"{first} tokens before …" if first else ""}
+    chips = [{"token": result.tokens[p], "fresh": p in own} | tell(p) for p in range(first, n)]
+    return {"tokens": chips, "before": f"{first} tokens before …" if first else ""}
 
 
 def _vectors(result: Prediction, text: str) -> Data:
     norms, width = result.embed_norms.tolist(), len(result.vector)
-    shown = result.vector[:MOST_CELLS]
-    low, high = limits(shown, "diverging", None, None)
-    part = "" if width <= MOST_CELLS else f"the first {MOST_CELLS} of "
+    values = result.vector[:MOST_CELLS]
+    low, high = limits(values, "diverging", None, None)
+    extent = "" if width <= MOST_CELLS else f"the first {MOST_CELLS} of "
     return {
-        "title": "Look each token up: a number becomes a vector",
-        "words": f"Each token's number is the row of a table, and the row is a list of {width} "
-        "numbers, learned in training. The list is a place in a space where tokens that are used "
-        "alike stand near each other. From here on, the network works on these lists only.",
+        "title": "Embed: every id becomes a vector",
+        "words": f"The id of a token selects a row of the embedding matrix: a vector of {width} "
+        "numbers, learned in training. Tokens that are used alike tend to have similar vectors. "
+        "From here on the model works on these vectors only, its residual stream.",
         "chips": _chips(result, lambda pos: {"note": f"norm {norms[pos]:.2f}"}),
         "strip": {
             "ramp": ramp("diverging"),
-            "steps": quantised(shown, low, high),
-            "words": f"{part}{width} numbers of the last token {result.tokens[-1]}, "
+            "steps": quantised(values, low, high),
+            "words": f"{extent}{width} numbers of the last token {result.tokens[-1]}, "
             f"from {low:.2f} (blue) to {high:.2f} (orange)",
         },
         "numbers": [
-            ["numbers a token", str(width)],
+            ["dimensions", str(width)],
             ["norm of the last token's vector", f"{norms[-1]:.3f}"],
         ],
     }
@@ -115,23 +114,23 @@ def _vectors(result: Prediction, text: str) -> Data:
 
 def _block(layer: int) -> Callable[[Prediction, str], Data]:
     def tell(result: Prediction, text: str) -> Data:
-        return _told_of_block(result, layer)
+        return _block_card(result, layer)
 
     return tell
 
 
-def _told_of_block(result: Prediction, layer: int) -> Data:
-    looks = result.looks[layer]
+def _block_card(result: Prediction, layer: int) -> Data:
+    looks = result.attention[layer]
     most = float(looks.max())
     best, last = result.candidates[0], len(result.tokens) - 1
     named = list(zip(result.parts, result.contributions[:, 0].tolist(), strict=True))
     adding = {name: value for name, value in named if name.endswith(f" {layer}")}
     share = float(result.guess_probabilities[layer + 1])
     return {
-        "title": f"Block {layer}: look around, then think",
-        "words": "First, attention: the last token looks back at the others and fetches what it "
-        "needs (the fuller a token is below, the more it is looked at). Then the MLP works on "
-        "what was gathered. Both add to the token's list of numbers; nothing is ever wiped out.",
+        "title": f"Block {layer}: attention, then MLP",
+        "words": "First, attention: the last token attends to itself and the tokens before it and "
+        "copies information from them (the fuller a token is below, the more it is attended to). "
+        "Then the MLP processes the result. Both add their output to the residual stream.",
         "chips": _chips(
             result,
             lambda pos: {
@@ -141,20 +140,20 @@ def _told_of_block(result: Prediction, layer: int) -> Data:
             },
         ),
         "meters": _block_meters(result, layer),
-        "aside": f"If the network stopped here, it would say {result.guesses[layer + 1]} "
+        "aside": f"If the model stopped here, it would predict {result.guesses[layer + 1]} "
         f"({percent(share)}); before this block, {result.guesses[layer]} "
         f"({percent(float(result.guess_probabilities[layer]))}).",
-        "numbers": [[f"{name} adds to the score of {best}", f"{v:+.2f}"] for name, v in
+        "numbers": [[f"{name} adds to the logit of {best}", f"{v:+.2f}"] for name, v in
                     adding.items()],
     }  # fmt: skip
 
 
 def _block_meters(result: Prediction, layer: int) -> list[Data]:
     values = {
-        "stream before": (result.resid_norms[layer, -1], "grey"),
+        "residual before": (result.resid_norms[layer, -1], "grey"),
         "attention adds": (result.attn_norms[layer, -1], ""),
         "MLP adds": (result.mlp_norms[layer, -1], "green"),
-        "stream after": (result.resid_norms[layer + 1, -1], "grey"),
+        "residual after": (result.resid_norms[layer + 1, -1], "grey"),
     }
     longest = max(float(value) for value, _ in values.values()) or 1.0
     return [
@@ -173,22 +172,22 @@ def _scores(result: Prediction, text: str) -> Data:
     best, score = result.candidates[0], float(result.scores[0])
     top = max(float(result.scores.max()), 1e-9)
     return {
-        "title": "Compare with every token: scores",
-        "words": "What the last token's list has become is compared with the list of each token "
-        "that the network knows. The better they agree, the higher the score (a logit). The score "
-        f"of {best}, the best, is a sum: here is what each part of the network put in.",
+        "title": "Unembed: a logit for every token",
+        "words": "The residual stream of the last token is compared with the unembedding vector of "
+        "every token in the vocabulary: the better they agree, the higher the logit. The logit of "
+        f"{best}, the highest, is a sum; this is what each part of the model adds to it.",
         "meters": _waterfall(result),
         "candidates": _rows(
             result,
-            "all scores, the best",
-            ["score"],
+            "highest logits",
+            ["logit"],
             lambda i: [_cell(max(float(result.scores[i]), 0.0) / top,
                              f"{float(result.scores[i]):.2f}", "orange" if i == 0 else "")],
         ),
         "numbers": [
-            [f"score of {best}", f"{score:.3f}"],
+            [f"logit of {best}", f"{score:.3f}"],
             ["sum of its parts", f"{float(result.contributions[:, 0].sum()):.3f}"],
-            ["left over", f"{result.gap:.1e}"],
+            ["remainder", f"{result.gap:.1e}"],
         ],
     }  # fmt: skip
 
@@ -211,7 +210,7 @@ def _waterfall(result: Prediction) -> list[Data]:
     ]
     share = abs(ends[-1]) / (high - low)
     start = (min(0.0, ends[-1]) - low) / (high - low)
-    score = {"name": "score", "start": start, "share": share, "value": f"{ends[-1]:.2f}"}
+    score = {"name": "logit", "start": start, "share": share, "value": f"{ends[-1]:.2f}"}
     return [*rows, score | {"kind": "orange"}]
 
 
@@ -229,10 +228,10 @@ def _rows(
                 "chosen": False,
                 "cut": False,
                 "cells": cells(i),
-                "label": f"Go on with {result.candidates[i]}, "
+                "label": f"Continue with {result.candidates[i]}, "
                 f"probability {percent(float(result.probabilities[i]))}",
             }
-            for i in _shown(result)
+            for i in _shown_candidates(result)
         ],
     }
 
@@ -243,51 +242,61 @@ def _cell(share: float, value: str, kind: str = "") -> Data:
 
 def _odds(result: Prediction, text: str) -> Data:
     def cells(i: int) -> list[Data]:
-        columns = ((result.probabilities, "grey"), (result.heated, "green"), (result.drawn, ""))
+        columns = (
+            (result.probabilities, "grey"),
+            (result.tempered_probabilities, "green"),
+            (result.sampling_probabilities, ""),
+        )
         return [_cell(float(of[i]), percent(float(of[i])), kind) for of, kind in columns]
 
-    columns = ["at temperature 1", f"at {result.temperature:g}", "after cut-offs"]
+    columns = ["at temperature 1", f"at {result.temperature:g}", "after top-k, top-p"]
     rows = _rows(result, "token", columns, cells)
-    for row, i in zip(rows["rows"], _shown(result), strict=True):
-        row["cut"] = float(result.drawn[i]) == 0
+    for row, i in zip(rows["rows"], _shown_candidates(result), strict=True):
+        row["cut"] = float(result.sampling_probabilities[i]) == 0
     return {
-        "title": "Turn scores into odds",
-        "words": "Scores become probabilities that sum to one. The temperature sharpens them "
-        "(below 1) or flattens them (above 1); the cut-offs strike out the tail, and the rest "
-        "shares what was theirs. Change them above, in 'How it draws', and watch.",
+        "title": "Softmax: probabilities",
+        "words": "The softmax turns logits into probabilities that sum to one. The temperature "
+        "sharpens them (below 1) or flattens them (above 1); top-k and top-p remove the tail, and "
+        "the rest is renormalized. Change them above, under 'Sampling'.",
         "candidates": rows,
         "numbers": [
-            ["can be drawn", f"{result.n_kept:,} of {result.n_vocab:,} tokens"],
+            ["can be sampled", f"{result.n_kept:,} of {result.n_vocab:,} tokens"],
             ["probability kept", f"{result.kept_mass:.1%}"],
             ["entropy at temperature 1", f"{result.entropy_bits:.2f} bits"],
-            ["entropy as drawn", f"{result.drawn_entropy_bits:.2f} bits"],
+            ["entropy when sampling", f"{result.drawn_entropy_bits:.2f} bits"],
         ],
     }
 
 
-def _shown(result: Prediction) -> list[int]:
+def _shown_candidates(result: Prediction) -> list[int]:
     return [i for i in range(len(result.candidates)) if i < MOST_ROWS or i == result.chosen]
 
 
 def _draw(result: Prediction, text: str) -> Data:
-    name, at = result.candidates[result.chosen], result.chosen
-    luck = f"draw {result.draw:.4f} → {name}" if result.draw is not None else f"best → {name}"
+    name, chosen = result.candidates[result.chosen], result.chosen
+    luck = f"{result.draw:.4f} → {name}" if result.draw is not None else f"top token → {name}"
     words = (
-        "Every token gets a piece of a bar as long as its probability, in the order of their "
-        "numbers. Then a die is cast: one random number from 0 to 1. The token whose piece it hits "
-        "is written. The same seed casts the same numbers."
+        "Every token gets a segment of the bar as long as its probability, in the order of the "
+        "ids. A random number between 0 and 1 selects the token whose segment it falls into. The "
+        "same seed gives the same random numbers."
     )
     if result.draw is None:
-        words = "At temperature 0 nothing is drawn: the best token is always taken."
+        words = "At temperature 0 there is no sampling: the most probable token is always taken."
     return {
-        "title": "Cast the die",
+        "title": "Sample one token",
         "words": words,
-        "dice": {"segments": _segments(result), "draw": result.draw, "told": luck},
-        "candidates": _taking(result, "take another token instead"),
+        "dice": {"segments": _segments(result), "draw": result.draw, "label": luck},
+        "candidates": _taking(result, "choose another token instead"),
         "numbers": [
             ["random number", "none" if result.draw is None else f"{result.draw:.4f}"],
-            [f"piece of {name}", f"{float(result.low[at]):.4f} to {float(result.high[at]):.4f}"],
-            ["its probability as drawn", f"{float(result.drawn[at]):.1%}"],
+            [
+                f"segment of {name}",
+                f"{float(result.cdf_low[chosen]):.4f} to {float(result.cdf_high[chosen]):.4f}",
+            ],
+            [
+                "its probability when sampling",
+                f"{float(result.sampling_probabilities[chosen]):.1%}",
+            ],
         ],
     }
 
@@ -295,38 +304,38 @@ def _draw(result: Prediction, text: str) -> Data:
 def _segments(result: Prediction) -> list[Data]:
     return [
         {
-            "low": float(result.low[i]),
-            "high": float(result.high[i]),
+            "low": float(result.cdf_low[i]),
+            "high": float(result.cdf_high[i]),
             "name": result.candidates[i],
             "chosen": i == result.chosen,
         }
         for i in range(len(result.candidates))
-        if result.drawn[i] > 0
+        if result.sampling_probabilities[i] > 0
     ]
 
 
 def _taking(result: Prediction, head: str) -> Data:
     def cells(i: int) -> list[Data]:
-        share = float(result.drawn[i])
+        share = float(result.sampling_probabilities[i])
         return [_cell(share, percent(share), "orange" if i == result.chosen else "")]
 
-    rows = _rows(result, head, ["probability as drawn"], cells)
-    for row, i in zip(rows["rows"], _shown(result), strict=True):
+    rows = _rows(result, head, ["probability when sampling"], cells)
+    for row, i in zip(rows["rows"], _shown_candidates(result), strict=True):
         row["chosen"] = i == result.chosen
-        row["cut"] = float(result.drawn[i]) == 0
+        row["cut"] = float(result.sampling_probabilities[i]) == 0
     return rows
 
 
 def _append(result: Prediction, text: str) -> Data:
     name = result.candidates[result.chosen]
     fresh = name.replace("·", " ").replace("⏎", "\n")
-    ended = "The token ends the text: there is nothing to go on with." if result.ends else ""
+    ended = "This token ends the text: nothing can follow." if result.ends else ""
     return {
-        "title": "Append, and begin again",
+        "title": "Append the token and repeat",
         "words": ended
-        or "The token joins the text, and the whole way begins again with one token more. That is "
-        "all there is to writing: one token at a time. Or take another token, and see where that "
-        "leads: a new branch.",
+        or "The token is appended to the text, and everything repeats with the longer text: a "
+        "language model generates one token at a time. Or choose another token and follow a new "
+        "branch.",
         "text": {"before": text, "fresh": fresh, "after": " …"},
-        "candidates": _taking(result, "or take another"),
+        "candidates": _taking(result, "or choose another"),
     }

@@ -1,4 +1,4 @@
-"""Up to six concepts, each with its dose: where they come from and how they are picked."""
+"""Up to six concepts, each with a slider for its dose and the choice of its direction."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -31,16 +31,16 @@ WRITTEN, EVERYWHERE = "where its words come next", "everywhere"
 
 @dataclass(frozen=True, kw_only=True)
 class SteeredConcept:
-    """A concept on the rack.
+    """A concept and the dose at which it is added.
 
     Attributes:
         name: as the user knows it.
-        slug: of its widgets' keys.
-        concept: its direction.
-        dose: in shares of the site's median norm.
-        where: positions that are edited.
-        curve: its dose curve, where that is known.
-        words: that are counted where no world names it.
+        slug: part of the keys of its widgets.
+        concept: the direction and how it was found.
+        dose: strength, in shares of the median norm at the site.
+        where: the positions that are edited.
+        curve: its dose curve; None where it has not been measured.
+        words: to count in the text, for a concept that no world names.
     """
 
     name: str
@@ -56,9 +56,9 @@ class SteeredConcept:
         return self.concept.add(self.dose, where=self.where)
 
     def ingredient(self) -> Ingredient:
-        """The same as part of a recipe."""
-        told = {"name": self.name, "words": self.words}
-        return Ingredient.of(self.concept, self.dose, where=self.where, **told)
+        """The concept as part of a steering recipe."""
+        labels = {"name": self.name, "words": self.words}
+        return Ingredient.of(self.concept, self.dose, where=self.where, **labels)
 
 
 def concept_arguments(
@@ -72,9 +72,9 @@ def concept_arguments(
     """The arguments of `interp.concept` for a word of a world; by default those that steer best."""
     layer = model.cfg.n_layers - 1 if layer is None else layer
     site = ("resid_post", layer)
-    asked = {"positive": word, "world": world, "site": site, "method": method, "seed": 0}
+    arguments = {"positive": word, "world": world, "site": site, "method": method, "seed": 0}
     variable = next(name for name, words in world.concepts.items() if word in words)
-    return asked if variable in _questions(world) else asked | {"at": "stated"}
+    return arguments if variable in _questions(world) else arguments | {"at": "stated"}
 
 
 def _questions(world: World) -> set[str]:
@@ -83,69 +83,74 @@ def _questions(world: World) -> set[str]:
     return {question.kind for story in stories for question in story.questions}
 
 
-def rack(model: LanguageModel, entry: Entry, known: ConceptList) -> list[SteeredConcept]:
-    """Pick concepts and their doses.
+def concept_sliders(
+    model: LanguageModel, entry: Entry, concepts: ConceptList
+) -> list[SteeredConcept]:
+    """Choose concepts and their doses.
 
     Raises:
-        NotEnoughDataError: none is picked.
+        NotEnoughDataError: none is chosen.
     """
-    names = [*known.words, *known.own]
-    picked = st.multiselect(
+    names = [*concepts.words, *concepts.own]
+    selected = st.multiselect(
         "Concepts", names, default=names[:1], max_selections=MOST_CONCEPTS, key="concepts",
-        help="Up to six; make your own from two lists of examples below.", **header.LINK,
+        help="Up to six. Below you can make your own from two lists of examples.", **header.LINK,
     )  # fmt: skip
-    if not picked:
-        raise NotEnoughDataError("Nothing to steer with yet: pick a concept, or make one below.")
-    columns = st.columns(min(len(picked), 3), gap="medium")
-    held = []
-    for number, name in enumerate(picked):
+    if not selected:
+        raise NotEnoughDataError(
+            "Steering needs a concept; none is chosen. Choose one above, or make one below."
+        )
+    columns = st.columns(min(len(selected), 3), gap="medium")
+    steered = []
+    for number, name in enumerate(selected):
         with columns[number % len(columns)].container(border=True, gap="xsmall"):
-            held.append(_row(model, entry, known, name))
-    return held
+            steered.append(_row(model, entry, concepts, name))
+    return steered
 
 
-def _row(model: LanguageModel, entry: Entry, known: ConceptList, name: str) -> SteeredConcept:
-    """One concept: its dose, its zones, and how it is found."""
-    slug = known.slug(name)
+def _row(model: LanguageModel, entry: Entry, concepts: ConceptList, name: str) -> SteeredConcept:
+    """One concept: its dose, its zones, its direction."""
+    slug = concepts.slug(name)
     dose = st.slider(
         plain(name), LOWEST, HIGHEST, USUAL_DOSE, 0.05, key=f"dose_{slug}", format="%+.2f",
-        help="In shares of the site's median norm: 0 = the model as it is, below 0 = away from it.",
+        help="Steering strength, in shares of the median norm of the activations: 0 = unsteered, "
+        "negative = away from the concept.",
         **header.LINK,
     )  # fmt: skip
     below = st.container(gap=None)
-    with st.popover("How it is found", icon=":material/tune:", type="tertiary"):
-        concept, where = _found(model, entry, known, name, slug)
-        words = tuple(known.own[name]["words"]) if name in known.own else ()
+    with st.popover("Direction and layer", icon=":material/tune:", type="tertiary"):
+        concept, where = _concept(model, entry, concepts, name, slug)
+        words = tuple(concepts.own[name]["words"]) if name in concepts.own else ()
     with below:
-        told = {"slug": slug}
-        curve = dose_zones.curve(model, entry, concept, where, known.world, words, **told)
+        key = {"slug": slug}
+        curve = dose_zones.dose_curve(model, entry, concept, where, concepts.world, words, **key)
         if curve is not None:
-            dose_zones.strip(curve, name, slug)
+            dose_zones.zone_strip(curve, name, slug)
     return SteeredConcept(
         name=name, slug=slug, concept=concept, dose=dose, where=where, words=words, curve=curve
     )
 
 
-def _found(
-    model: LanguageModel, entry: Entry, known: ConceptList, name: str, slug: str
+def _concept(
+    model: LanguageModel, entry: Entry, concepts: ConceptList, name: str, slug: str
 ) -> tuple[Concept, Where]:
-    """The concept by the method and at the layer that are picked, and where it is added."""
-    own = known.own.get(name)
+    """The concept by the chosen method and layer, and the positions where it is added."""
+    own = concepts.own.get(name)
     methods = [method for method in METHODS if own is None or method != "gradient"]
     method = st.selectbox(
-        "Direction by", methods, format_func=METHODS.__getitem__, key=f"method_{slug}",
-        help="Differences of means tell examples apart, but hardly steer this kind of model; "
-        "gradients are made to write.", **header.LINK,
+        "Direction", methods, format_func=METHODS.__getitem__, key=f"method_{slug}",
+        help="Differences of means separate examples, but hardly steer this kind of model; "
+        "gradients of the log-odds do.", **header.LINK,
     )  # fmt: skip
     last = model.cfg.n_layers - 1
     layer = st.number_input("After layer", 0, last, last, key=f"layer_{slug}", **header.LINK)
     if own is not None:
         texts = {kind: own[kind] for kind in ("positive", "negative")}
         site = ("resid_post", layer)
-        asked = {**texts, "site": site, "method": method, "seed": 0}
-        return measurements.measured("concept", model, **asked), Where()
-    asked = concept_arguments(model, name, known.world, method=method, layer=layer)
-    concept = measurements.measured("concept", model, **asked)
+        arguments = {**texts, "site": site, "method": method, "seed": 0}
+        return measurements.measured("concept", model, **arguments), Where()
+    arguments = concept_arguments(model, name, concepts.world, method=method, layer=layer)
+    concept = measurements.measured("concept", model, **arguments)
     places = [WRITTEN, EVERYWHERE] if concept.slots else [EVERYWHERE]
-    where = st.selectbox("Added", places, key=f"where_{slug}", **header.LINK)
+    where = st.selectbox("Positions", places, key=f"where_{slug}", **header.LINK)
     return concept, concept.where_written if where == WRITTEN else Where()

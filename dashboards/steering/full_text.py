@@ -1,4 +1,4 @@
-"""A text written in one go: what came, and each draw in a table."""
+"""A text generated in one go, and each sampled token in a table."""
 
 from typing import Any
 
@@ -10,27 +10,27 @@ from dashboards.pickers.sampling import load_code
 from interp.core.protocols import Generation, LanguageModel
 
 ENDED = {
-    "length": "It stopped at the length that was asked for.",
-    "end_of_text": "It ended the text.",
-    "stop_string": "It came to a stop.",
-    "context": "It came to the end of its context.",
+    "length": "It reached the requested length.",
+    "end_of_text": "It ended with the end-of-text token.",
+    "stop_string": "It reached a stop string.",
+    "context": "It reached the end of the context.",
 }
 
 
 def whole_text(model: LanguageModel, prompt: str, options: dict[str, Any]) -> None:
-    """Draw the text that a model writes, and every token's numbers.
+    """Show the text that a model generates, and the numbers of every token.
 
     Args:
-        model: that writes.
-        prompt: the beginning.
+        model: that generates.
+        prompt: to continue.
         options: of `generate`.
     """
-    made = measurements.continued(model, prompt, **options)
+    generation = measurements.continued(model, prompt, **options)
     with st.container(border=True):
-        st.text(prompt + made.text)
-    st.caption(f"{len(made.tokens[0])} tokens. {ENDED[made.finished[0]]}")
-    numbers = _table(model, made)
-    result_card.table(numbers, "Each token that was drawn, with its probability and the others")
+        st.text(prompt + generation.text)
+    st.caption(f"{len(generation.tokens[0])} tokens. {ENDED[generation.finished[0]]}")
+    numbers = _table(model, generation)
+    result_card.table(numbers, "Each sampled token with its probability and the other candidates")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             "CSV",
@@ -42,24 +42,24 @@ def whole_text(model: LanguageModel, prompt: str, options: dict[str, Any]) -> No
         )
         as_code = st.toggle("Copy as Python", key="code_text")
     if as_code:
-        told = ", ".join(f"{name}={value!r}" for name, value in options.items())
-        code = f"{load_code(model)}print(model.generate({prompt!r}, {told}).text)\n"
+        arguments = ", ".join(f"{name}={value!r}" for name, value in options.items())
+        code = f"{load_code(model)}print(model.generate({prompt!r}, {arguments}).text)\n"
         st.code(code, language="python")
 
 
-def _table(model: LanguageModel, made: Generation) -> pd.DataFrame:
-    shown = model.tokenizer.display
+def _table(model: LanguageModel, generation: Generation) -> pd.DataFrame:
+    display = model.tokenizer.display
     rows = [
         {
-            "token": shown([step.token])[0],
+            "token": display([step.token])[0],
             "probability": step.probability,
             "rank": step.rank,
             "entropy (bits)": step.entropy_bits,
-            "draw": step.draw,
+            "random number": step.draw,
             "best candidates": "  ".join(
-                f"{shown([token])[0]} {chance:.0%}" for token, chance, _ in step.top
+                f"{display([token])[0]} {chance:.0%}" for token, chance, _ in step.top
             ),
         }
-        for step in made.steps[0]
+        for step in generation.steps[0]
     ]
     return pd.DataFrame(rows)

@@ -1,4 +1,4 @@
-"""Two texts side by side, written at once with the same random numbers; then what differs."""
+"""Two texts side by side, sampled with the same random numbers, and how they differ."""
 
 import json
 import time
@@ -16,7 +16,7 @@ from interp.core.edits import Edit
 from interp.core.protocols import LanguageModel
 from interp.results.provenance import describe_model, record
 
-BASE, STEERED = "As it is", "Steered"
+BASE, STEERED = "Unsteered", "Steered"
 SECONDS = 0.1
 WRITTEN = "written_pair"
 
@@ -24,7 +24,7 @@ WRITTEN = "written_pair"
 def pair(
     model: LanguageModel, prompt: str, edits: Sequence[Edit], options: dict[str, Any], title: str
 ) -> Continuation:
-    """Write both texts before the reader's eyes, then show where and how much they diverge.
+    """Stream both texts, then show where and how much they diverge.
 
     Args:
         model: to steer.
@@ -33,14 +33,14 @@ def pair(
         options: of `model.generate`.
         title: of the figure in the report.
     """
-    place = st.empty()
-    asked = json.dumps([describe_model(model), prompt, record(list(edits)), options])
-    if st.session_state.get(WRITTEN) != asked:
-        with place.container():
+    slot = st.empty()
+    call = json.dumps([describe_model(model), prompt, record(list(edits)), options])
+    if st.session_state.get(WRITTEN) != call:
+        with slot.container():
             _write(model, prompt, edits, options)
     result = measurements.measured("continuation", model, prompt=prompt, edits=edits, **options)
-    st.session_state[WRITTEN] = asked
-    with place.container():
+    st.session_state[WRITTEN] = call
+    with slot.container():
         result_card.show(result, title, picture=lambda: _columns(result))
     return result
 
@@ -53,10 +53,10 @@ def _write(
     for column, name in zip(st.columns(2), (BASE, STEERED), strict=True):
         column.markdown(f"**{name}**")
         slots.append(column.container(border=True).empty())
-    shown = 0.0
+    last_drawn = 0.0
     for texts in growing(model, prompt, edits, options):
-        if time.monotonic() - shown > SECONDS:
-            shown = time.monotonic()
+        if time.monotonic() - last_drawn > SECONDS:
+            last_drawn = time.monotonic()
             for slot, text in zip(slots, texts, strict=True):
                 slot.text(text + " ▌")
 
@@ -80,24 +80,24 @@ def growing(
 def _columns(result: Continuation) -> None:
     left, right = st.columns(2)
     top = max(0.5, *result.kl_nats.tolist(), *result.base_kl_nats.tolist())
-    told = {"unit": "KL(edited ‖ unedited) before the token (nats)", "low": 0.0, "high": top}
+    scale = {"unit": "KL(edited ‖ unedited) before the token (nats)", "low": 0.0, "high": top}
     with left:
         st.markdown(f"**{BASE}**")
         with st.container(border=True):
             coloured_text(
-                result.base_tokens, result.base_kl_nats, labels=_base_labels(result), **told,
-                key="base_text", name="The text as it is", show_legend=False,
+                result.base_tokens, result.base_kl_nats, labels=_base_labels(result), **scale,
+                key="base_text", name="The unsteered text", show_legend=False,
             )  # fmt: skip
     with right:
         st.markdown(f"**{STEERED}**")
         with st.container(border=True):
             coloured_text(
-                result.steered_tokens, result.kl_nats, labels=_steered_labels(result), **told,
+                result.steered_tokens, result.kl_nats, labels=_steered_labels(result), **scale,
                 key="steered_text", name="The steered text", show_legend=False,
             )  # fmt: skip
     st.caption(
         plain(
-            "The stronger the colour, the more the edit changed what might come here "
+            "Colour: how much the edit changes the prediction at this token "
             f"(KL, 0 to {top:.2g} nats). Point at a token for its candidates before and after."
         )
     )

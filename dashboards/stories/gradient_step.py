@@ -1,4 +1,4 @@
-"""The five chapters of a gradient step, each in one line of numbers."""
+"""A gradient step as five cards, each with its numbers."""
 
 import streamlit as st
 
@@ -7,9 +7,9 @@ from interp.analyses.attribution.gradient_step import GradientStep, chance
 
 
 def story(result: GradientStep) -> None:
-    """Predict, measure, blame, step, and what else changed, beside each other."""
-    told = chapters(result)
-    for column, (title, words) in zip(st.columns(len(told)), told.items(), strict=True):
+    """Prediction, loss, gradient, step, and what else changed, side by side."""
+    texts = chapters(result)
+    for column, (title, words) in zip(st.columns(len(texts)), texts.items(), strict=True):
         with column.container(border=True, height="stretch"):
             st.markdown(f"**{title}**")
             st.markdown(plain(words))
@@ -24,12 +24,11 @@ def chapters(result: GradientStep) -> dict[str, str]:
     if result.steps:
         before, loss = f"{before}, now {after}", f"{loss}, now {result.losses[-1]:.3f}"
     return {
-        "1 · It predicts": f"{right}: {before}.",
-        "2 · The loss": f"{loss}.",
-        "3 · The blame": f"A gradient of length {result.gradient_norm:.3g}; the largest share goes "
-        f"to {largest}.",
-        "4 · The step": _step(result),
-        "5 · What else": _elsewhere(result),
+        "1 · Prediction": f"{right}: {before}.",
+        "2 · Loss": f"{loss}.",
+        "3 · Gradient": f"Norm {result.gradient_norm:.3g}; the largest share is that of {largest}.",
+        "4 · Step": _step(result),
+        "5 · Other prompts": _elsewhere(result),
     }
 
 
@@ -45,9 +44,9 @@ def _step(result: GradientStep) -> str:
 
 def _elsewhere(result: GradientStep) -> str:
     if not result.untouched:
-        return "No other prompt is watched."
+        return "No other prompts are watched."
     if not result.steps:
         return f"{len(result.untouched)} other prompts are watched."
     change = result.untouched_loss.diff(dim=1).mean()
     count = len(result.untouched)
-    return f"{result.turned} of {count} other best answers turned; loss {change:+.2g} nats."
+    return f"{result.turned} of {count} top answers changed; loss {change:+.2g} nats."

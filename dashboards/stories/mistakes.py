@@ -22,8 +22,10 @@ class Mistake:
 
     @property
     def words(self) -> str:
-        """In a line."""
-        return f"… {self.text[-40:]} →{self.answer} ({self.probability:.1%})"
+        """The mistake in a line, from a whole word on."""
+        end = self.text[-48:]
+        ending = end.partition(" ")[2] or end
+        return f"… {ending} →{self.answer} ({self.probability:.1%})"
 
 
 def mistakes(model: LanguageModel, world: World | None) -> list[Mistake]:
@@ -31,18 +33,18 @@ def mistakes(model: LanguageModel, world: World | None) -> list[Mistake]:
     return [] if world is None else _mistakes(model.hash, model, world)
 
 
-@st.cache_resource(max_entries=8, show_spinner="Looking for its mistakes …")
+@st.cache_resource(max_entries=8, show_spinner="Searching for mistakes of the model …")
 def _mistakes(weights: str, _model: LanguageModel, _world: World) -> list[Mistake]:
-    found: list[tuple[str, str, PromptAnswer]] = []
+    questions: list[tuple[str, str, PromptAnswer]] = []
     for number in range(STORIES):
-        found += questions_of(_model, _world, number, split="composition")
+        questions += questions_of(_model, _world, number, split="composition")
     chances: list[float] = []
-    for start in range(0, len(found), TOGETHER):
-        part = [pair for _, _, pair in found[start : start + TOGETHER]]
-        logits = _model.run([list(pair.prompt) for pair in part]).logits[:, -1]
-        first = torch.tensor([pair.answer[0] for pair in part], device=logits.device)
+    for start in range(0, len(questions), TOGETHER):
+        batch = [pair for _, _, pair in questions[start : start + TOGETHER]]
+        logits = _model.run([list(pair.prompt) for pair in batch]).logits[:, -1]
+        first = torch.tensor([pair.answer[0] for pair in batch], device=logits.device)
         chances += logits.softmax(-1).gather(-1, first[:, None])[:, 0].tolist()
-    pairs = sorted(zip(chances, found, strict=True), key=lambda pair: pair[0])[:MOST]
+    pairs = sorted(zip(chances, questions, strict=True), key=lambda pair: pair[0])[:MOST]
     return [
         Mistake(text=text, answer=answer, probability=chance) for chance, (text, answer, _) in pairs
     ]

@@ -1,4 +1,4 @@
-"""A story on the page, read along: what is true in the world beside what the activations hold."""
+"""A story token by token: the true state of the world beside the state decoded from activations."""
 
 from collections.abc import Sequence
 
@@ -17,22 +17,22 @@ SIGN = "right?"
 @st.cache_data(show_spinner=False)
 def states(world: str) -> list[str]:
     """The variables of a world that hold on from sentence to sentence."""
-    known = model_cache.world(world)
-    told = (known.sample(number, split="held_out") for number in range(8))
-    found = state_variables([fact for story in told for fact in story.facts])
-    return [variable for variable in known.variables if variable in found]
+    simulator = model_cache.world(world)
+    stories = (simulator.sample(number, split="held_out") for number in range(8))
+    variables = state_variables([fact for story in stories for fact in story.facts])
+    return [variable for variable in simulator.variables if variable in variables]
 
 
-def coloured_story(result: StateDecoding, shown: Sequence[str]) -> None:
+def coloured_story(result: StateDecoding, positions: Sequence[str]) -> None:
     """The story, its tokens blue where all is read right, orange where something is read wrong.
 
     The pointer or the arrow keys tell the world's state and the one read, token by token.
 
     Args:
         result: what is drawn.
-        shown: the kinds of token at which what is read is shown.
+        positions: the kinds of token at which decoded values are shown.
     """
-    places = torch.tensor([place in shown for place in result.places])[result.where]
+    places = torch.tensor([position in positions for position in result.places])[result.where]
     right = (result.right & places).sum(0).double()
     count = ((result.read >= 0) & places).sum(0)
     # Signed, so that both ends can be told apart: -1 = all right, 1 = all wrong.
@@ -40,55 +40,55 @@ def coloured_story(result: StateDecoding, shown: Sequence[str]) -> None:
     coloured_text(
         result.tokens,
         balance,
-        labels=[label(result, pos, shown) for pos in range(len(result.tokens))],
+        labels=[label(result, pos, positions) for pos in range(len(result.tokens))],
         scale="diverging",
         low=-1.0,
         high=1.0,
-        unit="−1 = all read right, 1 = all wrong",
+        unit="−1 = all decoded right, 1 = all wrong",
         key="reading_text",
         name="The story, token by token",
     )
 
 
-def label(result: StateDecoding, pos: int, shown: Sequence[str]) -> str:
+def label(result: StateDecoding, pos: int, positions: Sequence[str]) -> str:
     """What is said of a token: a line each of those the variable is about.
 
     Lines are parted by new lines and columns by tabs; ✓ and ✗ say what the colour says.
     """
-    lines = [f"{result.tokens[pos]}\tthe world\tread"]
+    lines = [f"{result.tokens[pos]}\ttrue\tdecoded"]
     for row, who in enumerate(result.about):
-        true, read, mark, p = cells(result, row, pos, shown)
+        true, read, mark, p = cells(result, row, pos, positions)
         lines.append("\t".join((who or "story", true, f"{read} {mark} {p}".strip())))
     return "\n".join(lines)
 
 
 def cells(
-    result: StateDecoding, row: int, pos: int, shown: Sequence[str]
+    result: StateDecoding, row: int, pos: int, positions: Sequence[str]
 ) -> tuple[str, str, str, str]:
     """The true value, the one read, ✓ or ✗, and the probability of the true one."""
     truth, read = int(result.truth[row, pos]), int(result.read[row, pos])
     true = result.classes[truth] if truth >= 0 else NOTHING
-    if read < 0 or result.places[int(result.where[row, pos])] not in shown:
+    if read < 0 or result.places[int(result.where[row, pos])] not in positions:
         return true, NOTHING, "", ""
     mark = RIGHT if truth == read else WRONG
     return true, result.classes[read], mark, f"{float(result.p_true[row, pos]):.2f}"
 
 
-def stepper(result: StateDecoding, shown: Sequence[str]) -> int:
+def stepper(result: StateDecoding, positions: Sequence[str]) -> int:
     """A slider through the story with a button each way; arrow keys move it too.
 
     It begins at the first token at which something is shown.
     """
     last = len(result.tokens) - 1
-    places = torch.tensor([place in shown for place in result.places])[result.where]
+    places = torch.tensor([position in positions for position in result.places])[result.where]
     read = ((result.read >= 0) & places).any(0).tolist()
     first = read.index(True) if True in read else 0
-    held = st.session_state.get("reading_at", first)
-    st.session_state["reading_at"] = min(max(0, int(held)), last)
+    token = st.session_state.get("reading_at", first)
+    st.session_state["reading_at"] = min(max(0, int(token)), last)
     back, bar, on = st.columns([1, 10, 1], vertical_alignment="bottom")
     for column, step, words, icon, key in (
-        (back, -1, "The token before", ":material/chevron_left:", "Left"),
-        (on, 1, "The next token", ":material/chevron_right:", "Right"),
+        (back, -1, "Previous token", ":material/chevron_left:", "Left"),
+        (on, 1, "Next token", ":material/chevron_right:", "Right"),
     ):
         column.button(
             "",
@@ -106,29 +106,29 @@ def _move(step: int, last: int) -> None:
     st.session_state["reading_at"] = min(max(0, st.session_state["reading_at"] + step), last)
 
 
-def two_tables(result: StateDecoding, pos: int, shown: Sequence[str]) -> None:
+def two_tables(result: StateDecoding, pos: int, positions: Sequence[str]) -> None:
     """The world's state and the one read, side by side, at one token."""
     said = "".join(token.replace("·", " ") for token in result.tokens[max(0, pos - 12) : pos])
     here = result.tokens[pos].replace("·", " ").strip()
     st.markdown(f"… {plain(said)} **{plain(here)}**")
     world, read = st.columns(2)
-    world.markdown("**The world**")
-    read.markdown("**Read from the activations**")
+    world.markdown("**True state**")
+    read.markdown("**Decoded from the activations**")
     name = result.variable.replace("_", " ")
     truths: list[dict[str, str]] = []
-    found: list[dict[str, str]] = []
+    decoded: list[dict[str, str]] = []
     for row, who in enumerate(result.about):
-        true, value, mark, p = cells(result, row, pos, shown)
-        whose = {"whose": who or "the story"}
+        true, value, mark, p = cells(result, row, pos, positions)
+        about = {"about": who or "the story"}
         here = {"here": WHERE[result.places[int(result.where[row, pos])]]}
-        truths.append(whose | {name: true})
-        found.append(whose | {name: value, SIGN: mark, "p(true)": p} | here)
+        truths.append(about | {name: true})
+        decoded.append(about | {name: value, SIGN: mark, "p(true)": p} | here)
     height = 35 * (len(truths) + 1) + 3
     world.dataframe(
-        truths, hide_index=True, height=height, alt="The world's state", key="reading_world"
+        truths, hide_index=True, height=height, alt="The true state", key="reading_world"
     )
     read.dataframe(
-        _marked(found, name), hide_index=True, height=height, alt=_words(found, name),
+        _marked(decoded, name), hide_index=True, height=height, alt=_words(decoded, name),
         key="reading_read",
     )  # fmt: skip
 
@@ -145,4 +145,4 @@ def _marked(rows: Sequence[dict[str, str]], name: str) -> object:
 
 
 def _words(rows: Sequence[dict[str, str]], name: str) -> str:
-    return "; ".join(f"{row['whose']}: {row[name]} {row[SIGN]}" for row in rows)
+    return "; ".join(f"{row['about']}: {row[name]} {row[SIGN]}" for row in rows)

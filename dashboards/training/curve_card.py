@@ -1,4 +1,4 @@
-"""A run's curves at its newest checkpoint: for the report, as files, as a table, as Python."""
+"""The curves of a run up to its newest checkpoint: for the report, as files, table and Python."""
 
 import streamlit as st
 
@@ -14,16 +14,16 @@ NAMES = {
     "loss": "Loss",
     "learning_rate": "Learning rate",
     "gradient_norm": "Gradient norm",
-    "tokens_per_second": "Tokens a second",
+    "tokens_per_second": "Tokens per second",
 }
 SOON = (
-    "From the first checkpoint on, which comes at step 0 with the first held-out loss, the curves "
-    "can be added to the report and downloaded here."
+    "The curves can be added to the report and downloaded here once there is a checkpoint with a "
+    "held-out loss; the first comes at step 0."
 )
 
 
 def curve_card(job: Job, *, log_x: bool) -> None:
-    """What can be taken home of the live curves, which are drawn above it.
+    """The report, downloads, table and Python of the live curves, which are drawn above it.
 
     Args:
         job: the run.
@@ -31,7 +31,7 @@ def curve_card(job: Job, *, log_x: bool) -> None:
     Raises:
         CheckpointError: its newest checkpoint, or its record, cannot be read.
     """
-    result = _measured(Entry(job.name, job.folder))
+    result = _learning_curve(Entry(job.name, job.folder))
     views = drawable(result) if result else ()
     if not views:
         if job.state in jobs.ACTIVE:
@@ -39,14 +39,14 @@ def curve_card(job: Job, *, log_x: bool) -> None:
         return
     if job.state in jobs.ACTIVE:
         step = result.provenance.step
-        st.caption(f"Up to the newest checkpoint, step {step:,}; the curves above go on.")
+        st.caption(f"Up to the newest checkpoint, step {step:,}; the curves above are live.")
     view = st.segmented_control(
-        "In the report and the downloads", views, default=views[0], required=True,
+        "Curve in the report and the downloads", views, default=views[0], required=True,
         format_func=NAMES.__getitem__, key="curve", **header.LINK,
     )  # fmt: skip
     result_card.show(
         result,
-        f"How {job.name} learned: {NAMES[view].lower()}",
+        f"Training of {job.name}: {NAMES[view].lower()}",
         key=f"curve_{view}",
         picture=_drawn_above,
         view=view,
@@ -54,8 +54,8 @@ def curve_card(job: Job, *, log_x: bool) -> None:
     )
 
 
-def _measured(entry: Entry) -> LearningCurve | None:
-    """At the newest checkpoint; None while there is none that has a loss."""
+def _learning_curve(entry: Entry) -> LearningCurve | None:
+    """The curves up to the newest checkpoint; None while none has a held-out loss."""
     if entry.step is None:
         return None
     model = model_cache.opened(entry, None if entry.is_finished else entry.step)
@@ -66,4 +66,4 @@ def _measured(entry: Entry) -> LearningCurve | None:
 
 
 def _drawn_above() -> None:
-    """Nothing: the live curves are this picture, and further on."""
+    """Draw nothing: the live curves above show the same and more."""

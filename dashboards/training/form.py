@@ -1,4 +1,4 @@
-"""What a new run is asked for with: text, shape, recipe; and what it will cost."""
+"""The form of a new run: text, model shape, recipe, and the estimated cost."""
 
 import time
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from interp.training.recipe.config import TrainConfig
 from interp.worlds import world_names
 
 WORLD, OWN = "a world", "my own text"
-TOKENS = {"bpe": "pieces of words", "characters": "characters"}
+TOKENS = {"bpe": "subwords (BPE)", "characters": "characters"}
 KEPT = {"persist_state": "session"}
 DOCUMENTS = (50, 200, 1_000, 4_000, 16_000)
 LAYERS = (1, 2, 3, 4, 6, 8, 12)
@@ -29,16 +29,16 @@ CONTEXTS = (16, 32, 64, 96, 128, 192, 256, 512)
 ROWS = (4, 8, 16, 32, 64, 128)
 RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1)
 MOST_STEPS = 1_000_000
-TOLD = 12
+N_TIMED = 12
 
 
 def form(runs: Path) -> None:
-    """Draw the questions, the estimate and Start.
+    """Draw the fields, the estimate and *Start*.
 
     Args:
         runs: the folder that gets the run.
     Raises:
-        InterpError: choices that do not go together, text that cannot be read.
+        InterpError: settings that do not fit together, or text that cannot be read.
     """
     source = st.segmented_control(
         "Text", [WORLD, OWN], default=WORLD, required=True, key="text_from", **header.LINK
@@ -49,11 +49,11 @@ def form(runs: Path) -> None:
         world = first.selectbox("World", world_names(), _first_world(), key="world", **header.LINK)
     else:
         tokens = first.selectbox(
-            "Tokens", list(TOKENS), format_func=TOKENS.__getitem__, key="tokens", **KEPT
+            "Tokenizer", list(TOKENS), format_func=TOKENS.__getitem__, key="tokens", **KEPT
         )
-    preset = second.selectbox("Shape", list(PRESETS), key="preset", **header.LINK)
+    preset = second.selectbox("Preset", list(PRESETS), key="preset", **header.LINK)
     name = third.text_input(
-        "Name of the run", _free_name(runs), key="run_name", max_chars=jobs.LONGEST_NAME, **KEPT
+        "Run name", _free_name(runs), key="run_name", max_chars=jobs.LONGEST_NAME, **KEPT
     )
     if source == OWN:
         data, texts = _own_text()
@@ -67,14 +67,14 @@ def form(runs: Path) -> None:
 
 
 def _choices(world: str | None, preset: str, tokenizer: str) -> TrainingPlan:
-    """The sliders, each at the recipe's own value at first."""
-    known = TrainingPlan(world=world, preset=preset, tokenizer=tokenizer).config()
-    with st.expander("Shape and recipe", icon=":material/tune:", key="shape_and_recipe"):
+    """The sliders, each at first at the value of the preset."""
+    defaults = TrainingPlan(world=world, preset=preset, tokenizer=tokenizer).config()
+    with st.expander("Model and recipe", icon=":material/tune:", key="shape_and_recipe"):
         left, right = st.columns(2)
         with left:
-            shape = _shape(known, f"{preset}_{world}")
+            shape = _shape(defaults, f"{preset}_{world}")
         with right:
-            recipe = _recipe(known, world, f"{preset}_{world}")
+            recipe = _recipe(defaults, world, f"{preset}_{world}")
     return TrainingPlan(
         world=world,
         preset=preset,
@@ -86,41 +86,41 @@ def _choices(world: str | None, preset: str, tokenizer: str) -> TrainingPlan:
     )
 
 
-def _shape(known: TrainConfig, key: str) -> dict[str, int]:
-    model = known.model
-    width = _slider("Width", WIDTHS, model.d_model, f"width_{key}")
+def _shape(defaults: TrainConfig, key: str) -> dict[str, int]:
+    model = defaults.model
+    width = _slider("Width (d_model)", WIDTHS, model.d_model, f"width_{key}")
     fitting = [n for n in HEADS if width % (2 * n) == 0]
     heads = model.n_heads if width == model.d_model else max(n for n in fitting if n <= 4)
     return {
         "width": width,
         "layers": _slider("Layers", LAYERS, model.n_layers, f"layers_{key}"),
-        "heads": _slider("Heads a layer", fitting, heads, f"heads_{key}_{width}"),
-        "context": _slider("Context, in tokens", CONTEXTS, known.context, f"context_{key}"),
+        "heads": _slider("Heads per layer", fitting, heads, f"heads_{key}_{width}"),
+        "context": _slider("Context length (tokens)", CONTEXTS, defaults.context, f"context_{key}"),
     }
 
 
-def _recipe(known: TrainConfig, world: str | None, key: str) -> dict:
-    told = {
+def _recipe(defaults: TrainConfig, world: str | None, key: str) -> dict:
+    recipe = {
         "steps": st.number_input(
-            "Steps", 1, MOST_STEPS, known.steps, 50, key=f"steps_{key}", **KEPT
+            "Steps", 1, MOST_STEPS, defaults.steps, 50, key=f"steps_{key}", **KEPT
         ),
-        "batch_size": _slider("Rows a step", ROWS, known.batch_size, f"rows_{key}"),
-        "learning_rate": _slider("Learning rate", RATES, known.muon_lr, f"rate_{key}"),
+        "batch_size": _slider("Batch size (sequences)", ROWS, defaults.batch_size, f"rows_{key}"),
+        "learning_rate": _slider("Learning rate", RATES, defaults.muon_lr, f"rate_{key}"),
     }
     if world is None:
-        return told
-    offered = DOCUMENTS[-1]
-    told["documents"] = _slider("Documents of each level", DOCUMENTS, offered, f"documents_{key}")
+        return recipe
+    most = DOCUMENTS[-1]
+    recipe["documents"] = _slider("Documents per level", DOCUMENTS, most, f"documents_{key}")
     if len(model_cache.world(world).levels) > 1:
-        words = "From the easiest level to the full one; without it all of them at once."
-        told["curriculum"] = st.toggle(
+        words = "From the easiest level to the hardest; without it, all levels from the start."
+        recipe["curriculum"] = st.toggle(
             "Curriculum", True, key=f"curriculum_{key}", help=words, **KEPT
         )
-    return told
+    return recipe
 
 
-def _slider(name: str, offered: Sequence[float], value: float, key: str) -> float:
-    options = sorted({*offered, value})
+def _slider(name: str, steps: Sequence[float], value: float, key: str) -> float:
+    options = sorted({*steps, value})
     if len(options) == 1:
         return value
     return st.select_slider(name, options, value, key=key, **KEPT)
@@ -128,15 +128,15 @@ def _slider(name: str, offered: Sequence[float], value: float, key: str) -> floa
 
 def _costs(plan: TrainingPlan, cost: Estimate) -> None:
     speed = _speed(_threads())
-    telling = plan.n_documents() * _seconds_a_document(plan.world) if plan.world else 0.0
+    generating = plan.n_documents() * _seconds_per_document(plan.world) if plan.world else 0.0
     with st.container(horizontal=True, key="costs"):
         st.metric("Parameters", f"{cost.parameters:,}", width=170)
-        st.metric("Memory, about", f"{cost.memory_bytes / 1e9:.1f} GB", width=170)
-        st.metric("Time, about", duration(cost.seconds + telling), width=170)
-    vocabulary = "exact" if plan.world else "those of the largest vocabulary that the text may need"
+        st.metric("Memory (estimate)", f"{cost.memory_bytes / 1e9:.1f} GB", width=170)
+        st.metric("Time (estimate)", duration(cost.seconds + generating), width=170)
+    vocabulary = "exact" if plan.world else "for the largest vocabulary that the text may need"
     st.caption(
         f"Parameters: {vocabulary}. Memory: weights, gradients, optimizer and activations, "
-        f"computed. Time: {duration(telling)} for telling the text and {duration(cost.seconds)} "
+        f"computed. Time: {duration(generating)} for telling the text and {duration(cost.seconds)} "
         f"for training, by a trial on {_threads()} of this machine's cores a moment ago "
         f"({speed.flops / 1e9:.0f} billion operations a second); half or twice of it is common. "
         "To begin takes some seconds more."
@@ -144,7 +144,7 @@ def _costs(plan: TrainingPlan, cost: Estimate) -> None:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them.
+    """Seconds in the unit that people would use.
 
     Example:
         >>> [duration(seconds) for seconds in (4.2, 250, 9000)]
@@ -156,14 +156,14 @@ def duration(seconds: float) -> str:
 
 
 def _own_text() -> tuple[str, dict[str, bytes]]:
-    """A path on this machine, or what was uploaded."""
+    """A path on this machine, and the uploaded files."""
     left, right = st.columns(2)
     files = left.file_uploader(
         "Text files", ["txt", "jsonl"], accept_multiple_files=True, key="own_files",
-        help="UTF-8. A line of a .jsonl file is a document: {\"text\": …}.",
+        help="UTF-8. Each line of a .jsonl file is a document: {\"text\": …}.",
     )  # fmt: skip
     data = right.text_input(
-        "Or a file or folder on this machine", key="own_path", placeholder="/home/me/tales", **KEPT
+        "Or a file or folder on this machine", key="own_path", placeholder="/path/to/texts", **KEPT
     )
     return data.strip(), {
         f"{number:03}{Path(file.name).suffix.lower()}": file.getvalue()
@@ -183,8 +183,8 @@ def _data(world: str | None, data: str, texts: dict[str, bytes]) -> list[str]:
         return []
     if not data or texts:
         raise ConfigError(
-            "Own text is either uploaded or named by its path; "
-            f"{'both were given' if data else 'neither was given'}. Give one of them."
+            "Training on your own text needs either uploaded files or a path; got "
+            f"{'both' if data else 'neither'}. Give one of them."
         )
     text_files(Path(data).expanduser())
     return [f"--data={Path(data).expanduser().resolve()}"]
@@ -195,8 +195,8 @@ def _check_utf8(name: str, content: bytes) -> None:
         content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError(
-            f"Text files must be UTF-8; in file {int(name[:3]) + 1} byte {error.start} is not. "
-            "Save it as UTF-8."
+            f"Text files need to be UTF-8; byte {error.start} of file {int(name[:3]) + 1} is not. "
+            "Save the file as UTF-8."
         ) from None
 
 
@@ -213,7 +213,7 @@ def _first_world() -> int:
 
 
 def _threads() -> int:
-    """All cores but one: that one is for whoever looks on."""
+    """All cores but one, which stays free for the dashboard."""
     return max(1, torch.get_num_threads() - 1)
 
 
@@ -223,11 +223,11 @@ def _speed(threads: int) -> Speed:
 
 
 @st.cache_resource(show_spinner=False)
-def _seconds_a_document(name: str) -> float:
-    """By telling some documents, floors and all."""
-    from interp.training.data.world_documents import tell_documents
+def _seconds_per_document(name: str) -> float:
+    """Measured by generating a few documents with their floors."""
+    from interp.training.data.world_documents import world_documents
 
     world = model_cache.world(name)
     began = time.perf_counter()
-    list(tell_documents(world, range(TOLD), level=list(world.levels)[-1], split="train"))
-    return (time.perf_counter() - began) / TOLD
+    list(world_documents(world, range(N_TIMED), level=list(world.levels)[-1], split="train"))
+    return (time.perf_counter() - began) / N_TIMED

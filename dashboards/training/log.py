@@ -1,4 +1,4 @@
-"""A run as its files tell of it: how far, how fast, how well."""
+"""A run as its files describe it: progress, speed, losses."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,15 +15,15 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingLog:
-    """What a run has written so far.
+    """The records of a run so far.
 
     Attributes:
-        recipe: as `run.json` has it; empty before the run has begun.
-        train: a record an update.
-        evaluations: on held-out text.
-        speed: a record a reading.
-        samples: texts, in order of steps.
-        baselines: losses of guessing by name, nats a token.
+        recipe: of `run.json`; empty before the run has started.
+        train: one record per update.
+        evaluations: one record per evaluation on held-out text.
+        speed: one record per measurement of the speed.
+        samples: generated texts, in order of steps.
+        baselines: losses of simple predictors by name, in nats per token.
     """
 
     recipe: Record
@@ -35,7 +35,7 @@ class TrainingLog:
 
     @classmethod
     def read(cls, run: Path) -> "TrainingLog":
-        """The log of a run's folder; what is not there yet is empty."""
+        """Read the folder of a run; what is not there yet is empty."""
         kinds: dict[str, list[Record]] = {"train": [], "eval": [], "speed": []}
         for record in _records(run / METRICS):
             kinds.get(record.get("kind", ""), []).append(record)
@@ -50,12 +50,12 @@ class TrainingLog:
 
     @property
     def step(self) -> int:
-        """Updates done, as far as they were told."""
+        """Updates done, as far as they are on record."""
         return self.train[-1]["step"] if self.train else 0
 
     @property
     def steps(self) -> int:
-        """Of the whole run; 0 when it has not begun."""
+        """Updates of the whole run; 0 before it has started."""
         return self.recipe.get("steps", 0)
 
     @property
@@ -65,12 +65,12 @@ class TrainingLog:
 
     @property
     def tokens_per_second(self) -> float | None:
-        """Since this session of the run began."""
+        """Speed since the run was last started or resumed."""
         return self.speed[-1]["tokens_per_second"] if self.speed else None
 
     @property
     def seconds_left(self) -> float | None:
-        """By the pace of this session."""
+        """Estimate from the speed since the run was last started or resumed."""
         if not self.steps or not self.tokens_per_second:
             return None
         tokens = self.recipe["batch_size"] * self.recipe["context"]
@@ -78,15 +78,15 @@ class TrainingLog:
 
     @property
     def curves(self) -> TrainingCurves:
-        """All that is drawn of it."""
+        """All curves of the run."""
         records = [*self.train, *self.evaluations, *self.speed]
         return curves_of(records, self.recipe, self.baselines)
 
 
 def _records(path: Path) -> list[Record]:
     try:
-        told = path.stat()
-        return _read(path, told.st_mtime_ns, told.st_size)
+        status = path.stat()
+        return _read(path, status.st_mtime_ns, status.st_size)
     except OSError:
         return []
 

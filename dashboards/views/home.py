@@ -1,4 +1,4 @@
-"""The models on this machine, and what to do first."""
+"""The models on this machine, how to add one, and what to do first."""
 
 from typing import Any
 
@@ -7,57 +7,63 @@ import streamlit as st
 
 from dashboards.guide import guide
 from dashboards.page.header import no_model
-from dashboards.page.import_box import import_box
 from dashboards.page.markdown import plain
-from dashboards.page.model_list import Entry, entries
+from dashboards.page.model_list import Entry, entries, import_folder
+from interp.core.errors import CheckpointError
+from interp.models.io.importing import import_model
 
 TITLE, ICON, GROUP, PLACE = "Home", ":material/home:", "Start", 0
+MOST_UPLOADED = 500
+"""Megabytes: the server keeps an upload in memory. A larger model is imported by its path."""
 
 
 def render() -> None:
     """Draw the page."""
     st.title("interp")
-    st.markdown("A glass-box laboratory for language models, all on this machine.")
-    known = entries()
-    chosen = _models(known)
+    st.markdown("A glass-box laboratory for language models. Everything runs on this machine.")
+    models = entries()
+    model = _models(models)
     st.subheader("What to do first")
-    guide(chosen.name if chosen else None)
+    guide(model.name if model else None)
     st.caption(
-        "*Add to report* stands below every figure. The address bar always holds a link to what "
-        "you see."
+        "*Add to report* is below every figure. The address bar always holds a link to what you "
+        "see."
     )
-    import_box()
+    _import_form()
 
 
-def _models(known: list[Entry]) -> Entry | None:
-    """The table; gives the model whose row is chosen."""
+def _models(models: list[Entry]) -> Entry | None:
+    """Draw the table and return the model whose row is selected."""
     st.subheader("Models")
-    if not known:
+    if not models:
         no_model()
         return None
-    picked = _table(known).selection.rows
-    if not picked:
-        st.caption("Choose a row to open a model: the steps below then lead to its pages.")
+    rows = _table(models).selection.rows
+    if not rows:
+        st.caption("Select a row to choose a model; the links below then open it.")
         return None
-    _card(known[picked[0]])
-    return known[picked[0]]
+    _card(models[rows[0]])
+    return models[rows[0]]
 
 
-def _table(known: list[Entry]) -> Any:
+def _table(models: list[Entry]) -> Any:
     config = st.column_config
     return st.dataframe(
-        pd.DataFrame([_row(entry) for entry in known]),
+        pd.DataFrame([_row(entry) for entry in models]),
         key="models",
         hide_index=True,
         on_select="rerun",
         selection_mode="single-row",
         alt="Models with their size, loss and regret",
         column_config={
-            "loss while learning": config.LineChartColumn(help="held-out, nats per token", y_min=0),
+            "training curve": config.LineChartColumn(
+                help="held-out loss in nats per token, by evaluation", y_min=0
+            ),
             "parameters": config.NumberColumn(format="localized"),
             "held-out loss": config.NumberColumn(format="%.3f", help="nats per token"),
             "regret": config.NumberColumn(
-                format="%.3f", help="loss less the least that any model could have, nats per token"
+                format="%.3f",
+                help="held-out loss minus the lowest loss any model could reach, nats per token",
             ),
         },
     )
@@ -68,22 +74,58 @@ def _row(entry: Entry) -> dict[str, Any]:
     losses = [e.get("loss_nats_per_token") for e in entry.evaluations]
     return {
         "model": entry.name,
-        "loss while learning": [loss for loss in losses if loss is not None],
+        "training curve": [loss for loss in losses if loss is not None],
         "held-out loss": last.get("loss_nats_per_token"),
         "regret": last.get("regret_nats_per_token"),
         "parameters": entry.parameters,
         "step": entry.step,
         "state": entry.state,
         "checkpoints": len(entry.steps),
-        "text": entry.world or "",
+        "world": entry.world or "",
         "weights": str(entry.record.get("model_hash", ""))[:8],
     }
 
 
 def _card(entry: Entry) -> None:
-    """What is known of one model, and how to open it elsewhere."""
+    """The folder of one model, and how to open it in Python."""
     with st.container(border=True):
-        st.markdown(f"**{plain(entry.name)}** is open: the steps below lead to its pages.")
+        st.markdown(f"**{plain(entry.name)}** is selected; the links below open it.")
         steps = ", ".join(f"{step:,}" for step in entry.steps) or "none"
         st.caption(plain(f"Folder {entry.folder}. Checkpoints: {steps}."))
         st.code(f"import interp\n\nmodel = interp.load_model({entry.source!r})", language="python")
+
+
+def _import_form() -> None:
+    """Ask for a model from elsewhere, and import it when the button is pressed.
+
+    Raises:
+        CheckpointError: it was refused; the message says why.
+        ConfigError: the model is of a family that has no counterpart here.
+    """
+    name = st.session_state.pop("imported", None)
+    if name:
+        message = plain(f"{name} was imported. Choose it in the sidebar of any page.")
+        st.success(message, icon=":material/check:")
+    with st.expander("Import a model", icon=":material/upload:"):
+        st.caption(
+            "A model folder of interp, or one of `transformers` (GPT-2, Llama or Qwen 3): "
+            "safetensors and JSON. No code in it is run, and no existing model is replaced."
+        )
+        with st.form("import", border=False):
+            archive = st.file_uploader(
+                "ZIP of the folder", type="zip", key="upload", max_upload_size=MOST_UPLOADED
+            )
+            path = st.text_input("Or its path on this machine", key="path", max_chars=1000)
+            name = st.text_input("Name", key="name", max_chars=64, placeholder="name of the folder")
+            pressed = st.form_submit_button("Import", icon=":material/add:")
+        if pressed:
+            _import(archive or path.strip(), name.strip())
+
+
+def _import(source: object, name: str) -> None:
+    if not source:
+        raise CheckpointError("An import needs a ZIP or a path; got neither. Give one of them.")
+    with st.spinner("Checking the model …"):
+        folder = import_model(source, import_folder(), name or None)
+    st.session_state["imported"] = folder.name
+    st.rerun()

@@ -1,17 +1,19 @@
-"""The report: what was added, in order, with your words; out as page, PDF, ZIP and notebook."""
+"""The report: its parts in order with your text; exported as page, PDF, ZIP and notebook."""
 
 from functools import partial
 
+import plotly.graph_objects as go
 import streamlit as st
+from plotly.basedatatypes import BaseTraceType
 
 from dashboards.page import navigation, report_draft
+from dashboards.page.dark_mode import is_dark, on_dark
 from dashboards.page.error_message import guarded
 from dashboards.page.header import no_model
 from dashboards.page.markdown import plain
 from dashboards.page.model_list import entries
 from dashboards.page.report_sidebar import line
 from dashboards.page.result_card import table
-from dashboards.page.thumbnail import miniature
 from interp.report import Report
 from interp.report.chromium import find_chromium, no_chromium
 from interp.report.parts import FigurePart, Part, TablePart, TextPart
@@ -20,21 +22,24 @@ TITLE, ICON, GROUP = "Report", ":material/description:", "Tell"
 FIRST_STEPS = ("logit_lens", "attention", "surprise")
 MOST_SHOWN = 12
 MEGABYTES = 50
+THUMBNAIL_HEIGHT = 150
+THUMBNAIL_MARGIN = {"l": 6, "r": 6, "t": 6, "b": 6}
+MOST_KEPT = 64
 
 
 def render() -> None:
     """Draw the page."""
     st.title(TITLE)
-    st.markdown("What you added, in your order and with your words, ready to hand on.")
-    kept = report_draft.parts()
-    if not kept:
+    st.markdown("The figures you added, in your order and with your comments, ready to share.")
+    parts = report_draft.parts()
+    if not parts:
         _empty()
         return
     _head()
     _exports(report_draft.report())
-    for place, part in enumerate(kept):
-        _part(part, place, len(kept))
-    st.button("Add words", icon=":material/add:", on_click=report_draft.add_words)
+    for index, part in enumerate(parts):
+        _part(part, index, len(parts))
+    st.button("Add text", icon=":material/add:", on_click=report_draft.add_text)
     with st.expander("Reopen a saved report", icon=":material/folder_open:"):
         _reopen()
 
@@ -43,26 +48,26 @@ def _empty() -> None:
     if not entries():
         no_model()
     with st.container(border=True):
-        st.markdown("**Nothing is in the report yet.**")
-        st.caption("*Add to report* stands below every figure. Some to begin with:")
+        st.markdown("**The report is empty.**")
+        st.caption("Use *Add to report* below any figure. Some pages to begin with:")
         with st.container(horizontal=True):
             for stem in FIRST_STEPS:
                 st.page_link(navigation.page(stem))
     with st.container(border=True):
-        st.markdown("**Or go on with a report that you saved.**")
+        st.markdown("**Or reopen a report that you saved.**")
         _reopen()
 
 
 def _head() -> None:
-    told, turn = report_draft.about(), st.session_state.get("report_turn", 0)
+    heading, turn = report_draft.about(), st.session_state.get("report_turn", 0)
     columns = st.columns([2, 1])
     for column, name in zip(columns, ("title", "author"), strict=True):
         key = f"report_{name}_{turn}"
         column.text_input(
             name.capitalize(),
-            told[name],
+            heading[name],
             key=key,
-            placeholder=report_draft.TITLE if name == "title" else "who answers for it",
+            placeholder=report_draft.TITLE if name == "title" else "your name",
             on_change=_typed,
             args=(name, key),
         )
@@ -72,13 +77,13 @@ def _typed(name: str, key: str) -> None:
     report_draft.about()[name] = st.session_state[key]
 
 
-def _exports(made: Report) -> None:
+def _exports(report: Report) -> None:
     printable = find_chromium() is not None
     kinds = (
-        ("HTML", "report.html", "text/html", made.html, True),
-        ("PDF", "report.pdf", "application/pdf", made.pdf, printable),
-        ("ZIP", "report.zip", "application/zip", made.zip, True),
-        ("Notebook", "report.ipynb", "application/x-ipynb+json", made.notebook, True),
+        ("HTML", "report.html", "text/html", report.html, True),
+        ("PDF", "report.pdf", "application/pdf", report.pdf, printable),
+        ("ZIP", "report.zip", "application/zip", report.zip, True),
+        ("Notebook", "report.ipynb", "application/x-ipynb+json", report.notebook, True),
     )
     with st.container(horizontal=True, vertical_alignment="center", key="report_exports"):
         for name, file, mime, make, possible in kinds:
@@ -93,39 +98,89 @@ def _exports(made: Report) -> None:
                 disabled=not possible,
             )
     st.caption(
-        "HTML opens offline. The ZIP has everything (page, SVG, PNG, CSV, JSON, notebook) and can "
-        "be opened here again. PDF and ZIP take some seconds."
+        "The HTML page works offline. The ZIP holds everything (page, SVG, PNG, CSV, JSON, "
+        "notebook) and can be reopened here. PDF and ZIP take a few seconds."
     )
     if not printable:
-        st.info(plain(f"{no_chromium('A PDF')}. The ZIP comes without pictures until then."))
+        st.info(plain(f"{no_chromium('A PDF')}. Until then the ZIP has no images."))
 
 
-def _part(part: Part, place: int, count: int) -> None:
+def _part(part: Part, index: int, count: int) -> None:
     with st.container(border=True, key=f"part_{part.number}"):
         small, words = st.columns([1, 2])
         with small:
-            _preview(part, place)
+            _preview(part, index)
         with words:
             _words(part)
-            _buttons(part, place, count)
+            _buttons(part, index, count)
 
 
-def _preview(part: Part, place: int) -> None:
-    st.caption(plain(f"{place + 1}. {line(part)}"))
+def _preview(part: Part, index: int) -> None:
+    st.caption(plain(f"{index + 1}. {line(part)}"))
     if isinstance(part, FigurePart):
-        if place < MOST_SHOWN or st.toggle("Show", key=f"show_{part.number}"):
-            guarded(partial(miniature, part))()
+        if index < MOST_SHOWN or st.toggle("Show", key=f"show_{part.number}"):
+            guarded(partial(_thumbnail, part))()
     elif isinstance(part, TablePart):
-        table(part.frame.head(3), f"The first rows of: {part.title}")
+        table(part.frame.head(3), f"First rows of: {part.title}")
+
+
+def _thumbnail(part: FigurePart) -> None:
+    """Draw a figure as small as a stamp: its shapes and colours, no text and nothing to press.
+
+    Raises:
+        ConfigError: the figure cannot be drawn with its options.
+    """
+    title = part.title or part.result.provenance.instrument
+    st.plotly_chart(
+        _small_figure(part.number, is_dark(), part),
+        theme=None,
+        height=THUMBNAIL_HEIGHT,
+        config={"staticPlot": True, "displayModeBar": False},
+        key=f"thumbnail_{part.number}",
+        alt=f"Thumbnail of: {title}. {part.result.finding()}",
+    )
+
+
+@st.cache_resource(max_entries=MOST_KEPT, show_spinner=False)
+def _small_figure(number: int, dark: bool, _part: FigurePart) -> go.Figure:
+    figure = go.Figure(_part.figure.to_plotly_json())
+    bare = {"title": None, "showticklabels": False, "ticks": "", "automargin": False}
+    figure.update_xaxes(**bare).update_yaxes(**bare)
+    figure.update_layout(
+        title_text="",
+        height=THUMBNAIL_HEIGHT,
+        width=None,
+        margin=THUMBNAIL_MARGIN,
+        showlegend=False,
+        annotations=[],
+    )
+    figure.for_each_trace(_without_text)
+    return on_dark(figure) if dark else figure
+
+
+def _without_text(trace: BaseTraceType) -> None:
+    """Text and scales would be too small to read."""
+    properties = set(trace._valid_props)
+    changes = {
+        "showscale": {"showscale": False},
+        "text": {"text": None},
+        "texttemplate": {"texttemplate": None},
+        "marker": {"marker_showscale": False} if trace.type in ("bar", "scatter") else {},
+    }
+    for name, change in changes.items():
+        if name in properties:
+            trace.update(change)
+    if "mode" in properties and "text" in (trace.mode or ""):
+        trace.mode = "markers"
 
 
 def _words(part: Part) -> None:
     field = "text" if isinstance(part, TextPart) else "comment"
-    _box(part, "title", "Title", "a heading")
-    _box(part, field, field.capitalize(), "What should a reader see here?", tall=True)
+    _field(part, "title", "Title", "a heading")
+    _field(part, field, field.capitalize(), "What should a reader see here?", tall=True)
 
 
-def _box(part: Part, field: str, name: str, hint: str, tall: bool = False) -> None:
+def _field(part: Part, field: str, name: str, hint: str, tall: bool = False) -> None:
     key = f"{field}_{part.number}"
     box = st.text_area if tall else st.text_input
     box(
@@ -143,10 +198,10 @@ def _changed(number: int, field: str, key: str) -> None:
     report_draft.change(number, **{field: st.session_state[key]})
 
 
-def _buttons(part: Part, place: int, count: int) -> None:
+def _buttons(part: Part, index: int, count: int) -> None:
     actions = (
-        ("Up", "arrow_upward", report_draft.move, (part.number, -1), place > 0),
-        ("Down", "arrow_downward", report_draft.move, (part.number, 1), place < count - 1),
+        ("Up", "arrow_upward", report_draft.move, (part.number, -1), index > 0),
+        ("Down", "arrow_downward", report_draft.move, (part.number, 1), index < count - 1),
         ("Remove", "delete", report_draft.remove, (part.number,), True),
     )
     with st.container(horizontal=True):
@@ -165,7 +220,7 @@ def _buttons(part: Part, place: int, count: int) -> None:
 def _reopen() -> None:
     turn = st.session_state.get("report_turn", 0)
     file = st.file_uploader(
-        f"The ZIP of a report, at most {MEGABYTES} MB",
+        f"ZIP of a report, at most {MEGABYTES} MB",
         type="zip",
         key=f"report_file_{turn}",
         max_upload_size=MEGABYTES,
@@ -173,10 +228,10 @@ def _reopen() -> None:
     if file is None:
         return
     if report_draft.parts():
-        st.caption("It takes the place of what is in the report now.")
-        if not st.button("Open it instead", key="report_replace"):
+        st.caption("It replaces the current report.")
+        if not st.button("Replace the report", key="report_replace"):
             return
     with st.spinner("Opening the report …"):
-        report_draft.take(Report.load(file))
+        report_draft.replace_with(Report.load(file))
     st.session_state["report_turn"] = turn + 1
     st.rerun()

@@ -82,13 +82,13 @@ def browser():
 @pytest.fixture
 def page(browser):
     """A page that notes what it asks for; `asked` holds every address."""
-    made = browser.new_page(viewport={"width": 1440, "height": 1000})
-    made.set_default_timeout(browsing.PATIENCE)
-    made.asked = []
-    made.on("request", lambda request: made.asked.append(request.url))
-    made.on("websocket", lambda socket: made.asked.append(socket.url))
-    yield made
-    made.close()
+    page_ = browser.new_page(viewport={"width": 1440, "height": 1000})
+    page_.set_default_timeout(browsing.PATIENCE)
+    page_.asked = []
+    page_.on("request", lambda request: page_.asked.append(request.url))
+    page_.on("websocket", lambda socket: page_.asked.append(socket.url))
+    yield page_
+    page_.close()
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,9 @@ from interp.core.errors import ConfigError
 
 def test_it_listens_on_this_machine_and_tells_nobody():
     line = command(8600)
-    told = {line[i][2:]: line[i + 1] for i in range(5, len(line), 2)}
-    assert told["server.address"] == HOST and told["server.port"] == "8600"
-    assert told["browser.gatherUsageStats"] == "false"
+    flags = {line[i][2:]: line[i + 1] for i in range(5, len(line), 2)}
+    assert flags["server.address"] == HOST and flags["server.port"] == "8600"
+    assert flags["browser.gatherUsageStats"] == "false"
     assert SETTINGS["server.allowedHosts"] == ["localhost", HOST]
 
 

@@ -20,8 +20,8 @@ pytestmark = pytest.mark.slow
 def tracked(*below: str) -> list[str]:
     """The files of the repository, by their paths in it."""
     command = ["git", "ls-files", "-z", *below]
-    told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    return [name for name in told.split("\0") if name and (ROOT / name).exists()]
+    output = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return [name for name in output.split("\0") if name and (ROOT / name).exists()]
 
 
 @pytest.fixture(scope="module")
@@ -33,20 +33,20 @@ def wheel(tmp_path_factory) -> Path:
         (copy / name).write_bytes((ROOT / name).read_bytes())
     pip = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index"]
     subprocess.run([*pip, "-q", "-w", str(out), str(copy)], check=True)
-    (made,) = out.glob("*.whl")
-    return made
+    (process,) = out.glob("*.whl")
+    return process
 
 
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory) -> Path:
     """A fresh environment with the wheel; what it depends on is borrowed from this one."""
-    place = tmp_path_factory.mktemp("environment")
-    venv.create(place)
-    pip = [sys.executable, "-m", "pip", "--python", str(place / "bin" / "python"), "install"]
+    target = tmp_path_factory.mktemp("environment")
+    venv.create(target)
+    pip = [sys.executable, "-m", "pip", "--python", str(target / "bin" / "python"), "install"]
     subprocess.run([*pip, "-q", "--no-deps", "--no-index", str(wheel)], check=True)
-    (packages,) = place.glob("lib/python*/site-packages")
+    (packages,) = target.glob("lib/python*/site-packages")
     (packages / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    return place
+    return target
 
 
 def test_every_file_of_the_package_and_every_shipped_model_is_inside(wheel):
@@ -59,9 +59,9 @@ def test_every_file_of_the_package_and_every_shipped_model_is_inside(wheel):
 
 def test_the_installed_dashboard_shows_the_shipped_model(page, installed, tmp_path):
     port = own_port()
-    told = {k: v for k, v in os.environ.items() if not k.startswith(("INTERP_", "PYTHON"))}
+    output = {k: v for k, v in os.environ.items() if not k.startswith(("INTERP_", "PYTHON"))}
     command = [str(installed / "bin" / "interp"), "dashboard", "--port", str(port)]
-    server = subprocess.Popen(command, cwd=tmp_path, env=told, stdout=subprocess.DEVNULL)
+    server = subprocess.Popen(command, cwd=tmp_path, env=output, stdout=subprocess.DEVNULL)
     try:
         assert is_up(server, port)
         address = f"http://{HOST}:{port}"

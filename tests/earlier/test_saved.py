@@ -98,10 +98,10 @@ def test_a_result_that_comes_with_the_shipped_model_is_measured_again(name):
     if name.startswith("steering"):
         pytest.importorskip("dashboards", reason="the curve's positions are the page's own choice")
         from dashboards.steering.concept_sliders import concept_arguments
-        from dashboards.steering.dose_zones import asked
+        from dashboards.steering.dose_zones import curve_arguments
 
         concept = interp.concept(model, **concept_arguments(model, saved.word, world))
-        again = interp.steering(model, **asked(concept, concept.where_written, world, ()))
+        again = interp.steering(model, **curve_arguments(concept, concept.where_written, world, ()))
     else:
         scope: dict = {}
         exec("\n".join(lines[:-1]), scope)

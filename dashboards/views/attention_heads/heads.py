@@ -1,4 +1,4 @@
-"""What each head does, and what its absence costs."""
+"""The scores of each head, and the cost of ablating it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from interp.analyses.attention_heads.heads import SCORES, Heads
 from interp.core.protocols import LanguageModel
 from interp.worlds.world import World
 
-TITLE, ICON, GROUP, PLACE = "Heads", ":material/apps:", "Look inside", 40
+TITLE, ICON, GROUP, PLACE = "Attention heads", ":material/apps:", "Look inside", 40
 N_TEXTS = 8
 MANY = 64
 CARRIED = ("model", "step", "seed")
@@ -20,68 +20,76 @@ CARRIED = ("model", "step", "seed")
 def render() -> None:
     """Draw the page."""
     what = (
-        "Each head's habits on random tokens said twice, beside untrained models, and how much "
-        "worse the model gets without it."
+        "What each head attends to on repeated random tokens, compared with untrained models, and "
+        "how much the loss rises when it is ablated."
     )
     model, entry = header.begin(TITLE, what)
     seed = header.seed_input()
     n = st.slider(
-        "Sequences", 8, 64, 32, 8, key="sequences", help="More are more exact.", **header.LINK
+        "Sequences",
+        8,
+        64,
+        32,
+        8,
+        key="sequences",
+        help="More sequences give narrower intervals.",
+        **header.LINK,
     )
     count = model.cfg.n_layers * model.cfg.n_heads
     if count > MANY:
-        pressed = st.button(f"Measure all {count} heads, one after the other", type="primary")
+        pressed = st.button(f"Ablate all {count} heads in turn", type="primary")
         if not run_button.is_requested("heads", pressed, [model.hash, n, seed]):
             return
-    asked = _asked(model, _texts(header.world_of(entry)), n, seed)
-    with st.spinner(f"Taking {count} heads away, one after the other …", show_time=True):
-        result = measurements.measured("heads", model, **asked)
+    arguments = _arguments(model, _texts(header.world_of(entry)), n, seed)
+    with st.spinner(f"Ablating {count} heads, one after the other …", show_time=True):
+        result = measurements.measured("heads", model, **arguments)
     result_card.show(result, "What each head does")
     _pick_one(result)
 
 
 def _texts(world: World | None) -> list[str]:
-    """Held-out stories that the heads' absence is measured on."""
+    """Held-out stories that the ablations are measured on."""
     numbers = range(N_TEXTS if world else 0)
     return [world.sample(number, split="held_out").text for number in numbers]
 
 
-def _asked(model: LanguageModel, texts: list[str], n: int, seed: int) -> dict[str, Any]:
-    """The arguments of `interp.heads`: as chosen, or as they were before the change."""
+def _arguments(model: LanguageModel, texts: list[str], n: int, seed: int) -> dict[str, Any]:
+    """The arguments of `interp.heads`: the current settings, or the previous ones."""
 
-    def arguments(told: Mapping[str, int]) -> dict[str, Any]:
-        return {"texts": texts, "n_sequences": told["sequences"], "seed": told["seed"]}
+    def arguments(settings: Mapping[str, int]) -> dict[str, Any]:
+        return {"texts": texts, "n_sequences": settings["sequences"], "seed": settings["seed"]}
 
-    wanted = {"sequences": n, "seed": seed}
-    known = measurements.knows("heads", model, **arguments(wanted))
-    return arguments(run_button.applied_settings("heads", model.hash, wanted, is_known=known))
+    settings = {"sequences": n, "seed": seed}
+    is_known = measurements.knows("heads", model, **arguments(settings))
+    return arguments(run_button.applied_settings("heads", model.hash, settings, is_known=is_known))
 
 
 def _pick_one(result: Heads) -> None:
-    """A head a row; the one that is picked leads to its attention."""
+    """A row for each head; a link leads from the picked one to its attention."""
     st.subheader("Head by head")
     st.caption(
-        "A column's title sorts by it. Pick a row to see where that head looks. Beside each score "
-        "stands the most that any head of the untrained models reached."
+        "Click a column title to sort. Select a row to see what that head attends to. Next to each "
+        "score is the highest that any head of the untrained models reached."
     )
-    frame_ = table(result)
-    chosen = st.dataframe(
-        frame_,
+    scores = table(result)
+    rows = st.dataframe(
+        scores,
         hide_index=True,
-        column_config=_columns(list(frame_)),
+        column_config=_columns(list(scores)),
         on_select="rerun",
         selection_mode="single-row",
         key="heads_table",
-        alt="Every head's scores beside the untrained range, and its absence's cost",
+        alt="Scores of every head beside the untrained maximum, and the cost of ablating it",
     ).selection.rows
-    if chosen:
-        at = frame_.iloc[chosen[0]]
-        carried = {key: str(st.session_state[key]) for key in CARRIED if key in st.session_state}
+    if rows:
+        row = scores.iloc[rows[0]]
+        parameters = {key: str(st.session_state[key]) for key in CARRIED if key in st.session_state}
         st.page_link(
             navigation.page("attention"),
-            label=f"See where head {at['head']} looks",
+            label=f"See what head {row['head']} attends to",
             icon=":material/visibility:",
-            query_params=carried | dict(zip(("layer", "head"), at["head"].split("."), strict=True)),
+            query_params=parameters
+            | dict(zip(("layer", "head"), row["head"].split("."), strict=True)),
         )
 
 
@@ -96,9 +104,9 @@ def table(result: Heads) -> pd.DataFrame:
         columns[f"untrained {score.split('_')[0]}"] = [float(result.untrained_best[i])] * (
             layers * heads
         )
-    for bounds, where in zip(result.ablation, result.ablated_on, strict=False):
-        columns[f"loss change, {where}"] = bounds[:, :, 0].flatten().tolist()
-        columns[f"sure, {where}"] = (bounds[:, :, 1].flatten() > 0).tolist()
+    for bounds, texts in zip(result.ablation, result.ablated_on, strict=False):
+        columns[f"loss change, {texts}"] = bounds[:, :, 0].flatten().tolist()
+        columns[f"sure, {texts}"] = (bounds[:, :, 1].flatten() > 0).tolist()
     return pd.DataFrame(columns)
 
 
@@ -107,11 +115,11 @@ def _columns(names: list[str]) -> dict:
     config = {}
     for name in names[1:]:
         if name.startswith("sure"):
-            told = "The whole 95 % interval of the loss change is above zero."
-            config[name] = st.column_config.CheckboxColumn(help=told)
+            help_text = "The whole 95 % interval of the loss change lies above zero."
+            config[name] = st.column_config.CheckboxColumn(help=help_text)
         elif name.startswith("loss"):
-            told = "Nats per token, ablated - clean: above zero, the head is missed."
-            config[name] = st.column_config.NumberColumn(format="%+.3f", help=told)
+            help_text = "Nats per token, ablated minus clean: above zero, the head helps."
+            config[name] = st.column_config.NumberColumn(format="%+.3f", help=help_text)
         else:
             config[name] = st.column_config.NumberColumn(format="%.2f")
     return config

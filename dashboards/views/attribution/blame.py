@@ -1,4 +1,4 @@
-"""Who is to blame: for one mistake, for the loss over training, and among the training texts."""
+"""Attribution to parameters and training texts: of one mistake, and of the loss over training."""
 
 from itertools import pairwise
 
@@ -12,19 +12,21 @@ from dashboards.pickers.question import question_inputs
 from interp.analyses.attribution.influence import Influence
 from interp.core.protocols import LanguageModel
 
-TITLE, ICON, GROUP, PLACE = "Blame", ":material/account_tree:", "Learn", 30
+TITLE, ICON, GROUP, PLACE = "Attribution", ":material/account_tree:", "Learn", 30
 ABOUT = {"mistake": "One mistake", "loss": "The loss", "texts": "Training texts"}
 MEASURES = {
     "gradient": "Gradient",
     "gradient_times_weight": "Gradient × weight",
-    "path": "Since the first weights",
+    "path": "Path from initialization",
 }
-TOLD = {
-    "gradient": "How steeply the answer's loss depends on each part: where one step would act.",
-    "gradient_times_weight": "What a small change of a part's size would do; above zero, the part "
-    "raises the loss. It does not add up to the loss.",
-    "path": "What each part's change since the first weights did to this answer. These shares add "
-    "up to the whole change; along the straight line, not the way training took.",
+EXPLANATIONS = {
+    "gradient": "How steeply the loss of the answer depends on each part: where one gradient step "
+    "would act.",
+    "gradient_times_weight": "What scaling a part up a little would do; above zero, the part "
+    "raises the loss. The values do not sum to the loss.",
+    "path": "What the change of each part since initialization did to the loss of this answer. The "
+    "shares sum to the total change. They are integrated along the straight line between the two "
+    "checkpoints, not along the path that training took.",
 }
 PARTS = ("tensors", "layers", "heads", "neurons", "tokens", "weights")
 SHARES = ("layers", "tensors", "heads", "neurons", "weights", "helping")
@@ -36,12 +38,12 @@ STORIES, LONGEST_NAME = 4, 70
 def render() -> None:
     """Draw the page."""
     what = (
-        "Backpropagation tells every parameter its part of a mistake. Here are the parts: of one "
-        "wrong answer, of the loss between checkpoints, and of the texts that were learned from."
+        "Which parameters and which training texts are responsible: for one wrong answer, and for "
+        "the change of the loss between checkpoints."
     )
     model, entry = header.begin(TITLE, what)
     seed = header.seed_input()
-    about = _choice("What for", list(ABOUT), "about", ABOUT)
+    about = _choice("Attribution of", list(ABOUT), "about", ABOUT)
     {"mistake": _mistake, "loss": _loss, "texts": _texts}[about](model, entry, seed)
 
 
@@ -58,84 +60,99 @@ def _mistake(model: LanguageModel, entry: Entry, seed: int) -> None:
     has_path = len(getattr(model, "history", None) or ()) > 1
     measures = [name for name in MEASURES if name != "path" or has_path]
     measure = _choice("Measure", measures, "measure", MEASURES)
-    st.caption(TOLD[measure])
-    told = {"prompt": text, "answer": answer, "path": measure == "path"}
-    known = measurements.knows("blame", model, **told, seed=seed)
-    kept = run_button.applied_settings("blame", model.hash, {"seed": seed}, is_known=known)
-    result = measurements.measured("blame", model, **told, **kept)
-    part = _choice("By", list(PARTS), "part")
-    title = f"{MEASURES[measure]} of one mistake, by {part}"
-    result_card.show(result, title, view=part, measure=measure)
-    if part == "weights" and measure == "gradient_times_weight":
+    st.caption(EXPLANATIONS[measure])
+    arguments = {"prompt": text, "answer": answer, "path": measure == "path"}
+    is_known = measurements.knows("blame", model, **arguments, seed=seed)
+    settings = run_button.applied_settings("blame", model.hash, {"seed": seed}, is_known=is_known)
+    result = measurements.measured("blame", model, **arguments, **settings)
+    view = _choice("By", list(PARTS), "part")
+    title = f"{MEASURES[measure]} of one mistake, by {view}"
+    result_card.show(result, title, view=view, measure=measure)
+    if view == "weights" and measure == "gradient_times_weight":
         changes = zip(result.weights[1], result.by_weight[1], result.without, strict=True)
         rows = [
-            {"weight": name, "predicted without it": -float(value), "true change": float(change)}
+            {"weight": name, "predicted change": -float(value), "true change": float(change)}
             for name, value, change in changes
         ]
-        st.caption("Each weight alone set to zero, on a copy: the change of the loss in nats.")
-        st.dataframe(rows, hide_index=True, alt="Predicted and true changes without each weight")
+        st.caption(
+            "Each weight alone set to zero, on a copy of the model: the change of the loss in nats."
+        )
+        st.dataframe(
+            rows, hide_index=True, alt="Predicted and true change of the loss without each weight"
+        )
 
 
 def _loss(model: LanguageModel, entry: Entry, seed: int) -> None:
     steps = sorted(getattr(model, "history", None) or {})
     if len(steps) < 2:
-        told = "This model has no checkpoints to go from one to the next. Open a run that kept some"
-        st.info(f"{told}, or the shipped `stories-demo`.", icon=":material/info:")
+        st.info(
+            "This needs a run with two or more checkpoints; this model has fewer. Choose another "
+            "run, or the shipped `stories-demo`.",
+            icon=":material/info:",
+        )
         return
     world = header.world_of(entry)
     text = "" if world else header.prompt_input(model, entry, key="story", sentences=None)
     pairs = {f"{a}-{b}": (a, b) for a, b in pairwise(steps)}
-    told = "Weights that were not neighbours in training are joined by a straight line."
-    chosen = st.selectbox("Steps", [*pairs, ALL], key="stretch", help=told, **header.LINK)
-    asked = {"texts": [text]} if text else {"world": world, "n_stories": STORIES}
-    if chosen != ALL:
-        asked["steps"] = pairs[chosen]
-    elif not _pressed("Integrate over all checkpoints", "allocation", [model.hash, text]):
+    message = "Two checkpoints are joined by a straight line, however far apart they are."
+    interval = st.selectbox("Steps", [*pairs, ALL], key="stretch", help=message, **header.LINK)
+    arguments = {"texts": [text]} if text else {"world": world, "n_stories": STORIES}
+    if interval != ALL:
+        arguments["steps"] = pairs[interval]
+    elif not _is_requested("Integrate over all checkpoints", "allocation", [model.hash, text]):
         return
-    result = measurements.measured("loss_change_allocation", model, **asked)
+    result = measurements.measured("loss_change_allocation", model, **arguments)
     view = _choice("By", list(SHARES), "share")
-    st.caption("Blue lowered the loss, red or orange raised it: moves that hurt are half of them.")
-    result_card.show(result, f"Who lowered the loss, by {view}", view=view)
+    st.caption(
+        "Blue lowered the loss, orange or red raised it. Usually about half of all changes raise "
+        "it."
+    )
+    result_card.show(result, f"What lowered the loss, by {view}", view=view)
 
 
 def _texts(model: LanguageModel, entry: Entry, seed: int) -> None:
     world = header.world_of(entry)
     if world is None:
         st.info(
-            "The texts that this model was trained on are not at hand: only a world can tell them "
-            "again. In Python, `interp.influence(model, texts)` takes any.",
+            "This needs the training texts, which only a simulated world can generate again; this "
+            "model was trained on other text. In Python, `interp.influence(model, texts)` takes "
+            "any texts.",
             icon=":material/info:",
         )
         return
     text, answer = question_inputs(model, entry)
     count = st.slider("Training stories", 20, 120, 40, 20, key="stories", **header.LINK)
-    told = "The first gradients of a run are so large that they would decide alone."
-    alike = st.toggle("Every checkpoint counts alike", True, key="alike", help=told, **header.LINK)
-    wanted = [model.hash, text, answer, count, alike, seed]
-    if not _pressed(f"Score {count} training stories", "influence", wanted):
+    help_text = (
+        "Otherwise the first checkpoints dominate, because their gradients are by far the largest."
+    )
+    normalized = st.toggle(
+        "Weight all checkpoints equally", True, key="alike", help=help_text, **header.LINK
+    )
+    settings = [model.hash, text, answer, count, normalized, seed]
+    if not _is_requested(f"Score {count} training stories", "influence", settings):
         return
     result = measurements.measured(
         "influence", model, prompt=text, answer=answer, world=world, n_stories=count,
-        alike=alike, seed=seed,
+        alike=normalized, seed=seed,
     )  # fmt: skip
-    view = _choice("Look at", list(SCORES), "score")
-    result_card.show(result, f"What training stories did to a mistake: {view}", view=view)
+    view = _choice("Show", list(SCORES), "score")
+    result_card.show(result, f"Influence of training stories on a mistake: {view}", view=view)
     _one_text(result)
 
 
-def _pressed(words: str, name: str, wanted: list) -> bool:
+def _is_requested(words: str, name: str, settings: list) -> bool:
     return run_button.is_requested(
-        name, st.button(words, type="primary", key=f"ask_{name}"), wanted
+        name, st.button(words, type="primary", key=f"ask_{name}"), settings
     )
 
 
 def _one_text(result: Influence) -> None:
-    """A text whose tokens are coloured by what each adds to its score."""
+    """A text whose tokens are coloured by what each adds to the score of the text."""
     names = {
         number: f"{result.scores[number]:+.3g} · {result.texts[number]}"[:LONGEST_NAME]
         for number in result.strongest
     }
-    st.subheader("Word by word")
+    st.subheader("Token by token")
     number = st.selectbox("Text", list(names), format_func=names.get, key="one_text")
     tokens, values = result.parts[result.strongest.index(number)]
     side = "towards the right answer" if result.scores[number] > 0 else "towards the mistake"

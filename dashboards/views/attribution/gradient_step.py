@@ -1,4 +1,4 @@
-"""One gradient step on one mistake: predicted, done, who moved, and what else changed."""
+"""One gradient step on one mistake: predicted, taken, what moved, and what else changed."""
 
 import streamlit as st
 
@@ -19,20 +19,21 @@ MOST_STEPS, MOST_OTHERS = 100, 8
 LOOKS = {
     "candidates": "The answers",
     "losses": "Loss by step",
-    "parts": "Who moved",
+    "parts": "What moved",
     "untouched": "Other prompts",
     "sizes": "Step size",
 }
-TOLD = {
-    "candidates": "The best next tokens before and after; the right answer is marked.",
-    "losses": "Dotted: where the gradient said each step would lead. The longer the step, the more "
-    "the loss bends away from that line.",
-    "parts": "Backpropagation gives every parameter its share. With SGD a part moves as far as its "
-    "gradient is long; with AdamW every weight moves alike at first, so size matters.",
-    "untouched": "Prompts that no step was for. A parameter serves many texts: what helps one may "
-    "harm another.",
-    "sizes": "How wrong the prediction is for a first step of other sizes. Ten times smaller: a "
-    "hundred times less wrong by the gradient, a thousand times with curvature.",
+EXPLANATIONS = {
+    "candidates": "The most probable next tokens before and after; the right answer is marked.",
+    "losses": "Dotted: the loss that the gradient predicted for each step. The longer the step, "
+    "the further the loss curves away from that line.",
+    "parts": "How far each part moved. With SGD a part moves in proportion to its gradient; with "
+    "AdamW every weight moves about equally far at first, so large parts move most.",
+    "untouched": "Prompts that the steps were not taken on. Every parameter serves many texts: "
+    "what helps one may harm another.",
+    "sizes": "Error of the predicted change for a first step of other sizes. A step ten times "
+    "smaller has an error a hundred times smaller by the gradient, a thousand times with "
+    "curvature.",
 }
 PARTS = ("layer", "tensor", "head", "neuron", "token")
 
@@ -40,9 +41,9 @@ PARTS = ("layer", "tensor", "head", "neuron", "token")
 def render() -> None:
     """Draw the page."""
     what = (
-        "Learning, one step at a time: the model predicts, the loss measures the mistake, "
-        "backpropagation says how each parameter contributed, and a step moves them all. "
-        "It happens to a copy; the model stays as it is."
+        "Training, one step at a time: the model predicts, the loss measures the mistake, "
+        "backpropagation gives the gradient of every parameter, and a step moves them all. "
+        "This happens on a copy; the model itself is unchanged."
     )
     model, entry = header.begin(TITLE, what)
     seed = header.seed_input()
@@ -74,9 +75,9 @@ def _how() -> tuple[str, float]:
 def _others(model: LanguageModel, entry: Entry) -> list[str]:
     """Prompts to watch: one's own, or none for the world's questions."""
     world = header.world_of(entry)
-    with st.expander("Prompts that the step is not for", icon=":material/visibility:"):
+    with st.expander("Other prompts to watch", icon=":material/visibility:"):
         text = st.text_area(
-            "One a line", "" if world else "There was a small garden", key="others",
+            "One per line", "" if world else "There was a small garden", key="others",
             placeholder="five held-out questions of the world", height=80, **header.LINK,
         )  # fmt: skip
     lines = [line.strip() for line in (text or "").splitlines() if line.strip()]
@@ -93,8 +94,8 @@ def _steps() -> int:
         st.session_state[TAKEN] = min(max(0, now + by), MOST_STEPS)
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        told = {"icon": ":material/play_arrow:", "type": "primary"}
-        st.button("GradientStep", key="one_step", on_click=move, args=(1,), **told)
+        style = {"icon": ":material/play_arrow:", "type": "primary"}
+        st.button("Step", key="one_step", on_click=move, args=(1,), **style)
         st.button("× 10", key="ten_steps", on_click=move, args=(10,))
         st.button(
             "Undo all", key="undo", icon=":material/undo:", on_click=move, args=(-MOST_STEPS,)
@@ -108,7 +109,7 @@ def _steps() -> int:
 def _look(result: GradientStep) -> None:
     looks = [look for look in LOOKS if result.untouched or look != "untouched"]
     look = st.segmented_control(
-        "Look at", looks, default="candidates", required=True, key="look",
+        "Show", looks, default="candidates", required=True, key="look",
         format_func=LOOKS.__getitem__, label_visibility="collapsed", **header.LINK,
     )  # fmt: skip
     options = {"view": look}
@@ -117,5 +118,5 @@ def _look(result: GradientStep) -> None:
         options["parts"] = st.segmented_control(
             "By", kinds, default="head", required=True, key="parts", **header.LINK
         )
-    st.caption(TOLD[look])
+    st.caption(EXPLANATIONS[look])
     result_card.show(result, f"One gradient step: {LOOKS[look].lower()}", **options)

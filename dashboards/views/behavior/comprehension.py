@@ -1,4 +1,4 @@
-"""Does the model answer questions about stories it never saw, better than any shortcut?"""
+"""Does the model answer questions about unseen stories better than any shortcut?"""
 
 import streamlit as st
 
@@ -9,7 +9,7 @@ TITLE, ICON, GROUP, PLACE = "Comprehension", ":material/quiz:", "Look inside", 6
 
 def render() -> None:
     """Draw the page."""
-    what = "Questions about stories that it never saw, beside what every shortcut would answer."
+    what = "Accuracy on questions about unseen stories, compared with what shortcuts would answer."
     model, entry = header.begin(TITLE, what)
     seed = header.seed_input()
     world = header.world_of(entry)
@@ -19,7 +19,7 @@ def render() -> None:
     n = st.slider("Stories", 20, 400, 60, 20, key="read", **header.LINK)
     pressed = st.button("Ask", type="primary")
     if not run_button.is_requested("comprehension", pressed, [model.hash, n, seed]):
-        st.caption("Nothing is asked yet with these settings; it takes some seconds.")
+        st.caption("Press *Ask* to measure with these settings; it takes a few seconds.")
         return
     result = measurements.measured("comprehension", model, world=world, n_stories=n, seed=seed)
-    result_card.show(result, "Does it understand what it reads?")
+    result_card.show(result, "Question answering on unseen stories")

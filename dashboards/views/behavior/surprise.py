@@ -1,4 +1,4 @@
-"""What each token of a text cost the model, and the least that any model could have paid."""
+"""The surprisal of each token of a text, and the lowest that any model could reach."""
 
 import streamlit as st
 
@@ -9,18 +9,18 @@ from interp.core.errors import WorldError
 from interp.core.protocols import LanguageModel
 from interp.plots.behavior.surprise import UNITS
 
-TITLE, ICON, GROUP, PLACE = "Surprise", ":material/bolt:", "Look inside", 10
+TITLE, ICON, GROUP, PLACE = "Surprisal", ":material/bolt:", "Look inside", 10
 VIEWS = {
     "loss": "Loss",
-    "regret": "Regret: loss less the floor",
-    "floor": "Floor: the least that any model could pay",
+    "regret": "Regret: loss minus the floor",
+    "floor": "Floor: the lowest loss any model could reach",
     "kinds": "By kind of word",
 }
 
 
 def render() -> None:
     """Draw the page."""
-    what = "How much each word surprised the model, and how much it had to."
+    what = "The loss of each token, and how much of it was unavoidable."
     model, entry = header.begin(TITLE, what)
     seed = header.seed_input()
     text = header.prompt_input(model, entry, key="story", sentences=None)
@@ -29,20 +29,20 @@ def render() -> None:
         result = measurements.measured("surprise", model, text=text, world=world, seed=seed)
     except WorldError:
         st.info(
-            "The world cannot have told this text, so its floor is not known.",
+            "The world cannot generate this text, so its floor is unknown.",
             icon=":material/info:",
         )
         result = measurements.measured("surprise", model, text=text, seed=seed)
-    offered = list(VIEWS) if result.has_floor else ["loss"]
-    if st.session_state.get("surprise_colour", "loss") not in offered:
+    views = list(VIEWS) if result.has_floor else ["loss"]
+    if st.session_state.get("surprise_colour", "loss") not in views:
         del st.session_state["surprise_colour"]
-    view = st.selectbox("Colour", offered, 0, VIEWS.get, key="surprise_colour", **header.LINK)
+    view = st.selectbox("Colour", views, 0, VIEWS.get, key="surprise_colour", **header.LINK)
     picture = None if view == "kinds" else lambda: _draw(result, _unpredicted(model, text), view)
     result_card.show(result, VIEWS[view], picture=picture, view=view)
 
 
 def _unpredicted(model: LanguageModel, text: str) -> str:
-    """The first token, for display, where it is text: nothing came before to predict it from."""
+    """The first token, for display, where it is text: it has nothing to be predicted from."""
     ids, spans = model.tokenizer.encode_with_spans(text)
     start, end = spans[0]
     return model.tokenizer.display(ids[:1])[0] if end > start else ""
@@ -51,12 +51,12 @@ def _unpredicted(model: LanguageModel, text: str) -> str:
 def _draw(result: Surprise, first: str, view: str) -> None:
     """The text as text; point at a token, or move with the arrow keys, for its numbers."""
     values = getattr(result, f"{view}_nats").tolist()
-    labels = [told(result, i) for i in range(len(result.tokens))]
+    labels = [token_label(result, i) for i in range(len(result.tokens))]
     ahead = [first] if first else []
     coloured_text(
         [*ahead, *result.tokens],
         [*(float("nan") for _ in ahead), *values],
-        labels=[*(f"{token}\nnot predicted: nothing came before" for token in ahead), *labels],
+        labels=[*(f"{token}\nnot predicted: it is the first token" for token in ahead), *labels],
         scale="diverging" if view == "regret" else "sequential",
         unit=UNITS[view],
         key="surprise_text",
@@ -64,8 +64,8 @@ def _draw(result: Surprise, first: str, view: str) -> None:
     )
 
 
-def told(result: Surprise, i: int) -> str:
-    """The numbers of a token in lines: what it cost, and what was expected in its place."""
+def token_label(result: Surprise, i: int) -> str:
+    """The numbers of a token in lines: its loss, and the top tokens in its place."""
     lines = [
         f"{result.tokens[i]}\ttoken {i}",
         f"loss\t{result.loss_nats[i]:.3f} nats",
@@ -78,5 +78,5 @@ def told(result: Surprise, i: int) -> str:
         lines.insert(3, f"regret\t{result.regret_nats[i]:+.3f} nats")
         lines.append(f"kind\t{result.kinds[i]}")
     expected = zip(result.top_tokens[i], result.top_log_probs[i].exp().tolist(), strict=True)
-    best = [f"{place}. {token}\t{p:.2%}" for place, (token, p) in enumerate(expected, start=1)]
-    return "\n".join([*lines, "expected", *best])
+    best = [f"{rank}. {token}\t{p:.2%}" for rank, (token, p) in enumerate(expected, start=1)]
+    return "\n".join([*lines, "top tokens", *best])

@@ -1,4 +1,4 @@
-"""Turn heads, neurons and single weights, and see the next token's probabilities move."""
+"""Scale heads, neurons and single weights, and see the next-token probabilities change."""
 
 import re
 
@@ -9,20 +9,20 @@ from dashboards.page.markdown import plain
 from interp.analyses.interventions.component_scaling import MOST_DIALS, ComponentScaling
 from interp.core.protocols import LanguageModel
 
-TITLE, ICON, GROUP = "ComponentScaling", ":material/instant_mix:", "Change it"
+TITLE, ICON, GROUP = "Component scaling", ":material/instant_mix:", "Change it"
 PLACE = 100
 PICKED, TICKS = "dials", 200
 HELP = (
-    "Pick one of those that count most here, or write any part: `head 2.1`, `neuron 3.17` (layer, "
-    "number), `W_E[5, 3]`, `W_in[0][5, 17]`, `W_Q[2, 1][17, 3]` (layer and head, then the place)."
+    "Choose one of those that matter most here, or type any: `head 2.1`, `neuron 3.17` (layer, "
+    "number), `W_E[5, 3]`, `W_in[0][5, 17]`, `W_Q[2, 1][17, 3]` (layer and head, then the entry)."
 )
 
 
 def render() -> None:
     """Draw the page."""
     what = (
-        "Every head, neuron and weight is a dial. Turn some, and see what the model would say "
-        "next; the model itself stays as it is."
+        "Scale the output of a head or neuron, or change a single weight, and see the prediction "
+        "change. The model itself is unchanged."
     )
     model, entry = header.begin(TITLE, what)
     seed = header.seed_input()
@@ -35,20 +35,24 @@ def render() -> None:
         result = measurements.measured(
             "component_scaling", model, prompt=prompt, turns=turns, seed=seed
         )
-    result_card.show(result, "The next token with dials turned")
-    st.subheader("Along each dial", anchor=False)
-    st.caption("Dotted: where it stood. Line: where it stands. The other dials are held.")
-    result_card.show(result, "Each dial turned all the way", key="sweep", view="sweep")
-    if st.toggle("What counts most here", key="show_pulls", **header.LINK):
-        result_card.show(unturned, "What counts most for the answer", key="pulls", view="pulls")
+    result_card.show(result, "The next token with scaled components")
+    st.subheader("Each component over its range", anchor=False)
+    st.caption(
+        "Dotted: the original value. Line: the current one. All other components stay as set."
+    )
+    result_card.show(result, "Each component over its range", key="sweep", view="sweep")
+    if st.toggle("Components that matter most", key="show_pulls", **header.LINK):
+        result_card.show(
+            unturned, "Components that matter most for the prediction", key="pulls", view="pulls"
+        )
 
 
 def _pick(result: ComponentScaling) -> list[str]:
-    """Names of the dials: the suggestions of this prompt, and those written before."""
-    chosen = st.session_state.get(PICKED) or st.query_params.get_all(PICKED)
-    known = list(dict.fromkeys([*result.suggested, *chosen]))
+    """Names of the components: the suggestions of this prompt, and those typed before."""
+    names = st.session_state.get(PICKED) or st.query_params.get_all(PICKED)
+    options = list(dict.fromkeys([*result.suggested, *names]))
     return st.multiselect(
-        "Components", known, default=list(result.swept), max_selections=MOST_DIALS, key=PICKED,
+        "Components", options, default=list(result.swept), max_selections=MOST_DIALS, key=PICKED,
         accept_new_options=True, help=HELP, **header.LINK,
     )  # fmt: skip
 
@@ -56,8 +60,8 @@ def _pick(result: ComponentScaling) -> list[str]:
 def _turn(
     model: LanguageModel, prompt: str, names: list[str], unturned: ComponentScaling, seed: int
 ) -> list[str]:
-    """A slider a dial; the turns of those that do not stand where they stood."""
-    # What each dial reaches from and to, and where it stands in the model.
+    """A slider for each component; the changes of those that were moved."""
+    # The range of each component, and its value in the model.
     reach = unturned
     if tuple(names) != unturned.swept:
         still = [f"{name} * 1" for name in names]

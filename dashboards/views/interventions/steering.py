@@ -1,4 +1,4 @@
-"""Add concepts to the activations while the model writes, and see what it says and what breaks."""
+"""Add concepts to the activations while the model generates; see what changes and what breaks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,56 +17,56 @@ from interp.core.errors import InterpError
 from interp.core.protocols import LanguageModel
 from interp.worlds.world import World
 
-TITLE, ICON, GROUP = "Steer", ":material/tune:", "Change it"
+TITLE, ICON, GROUP = "Steering", ":material/tune:", "Change it"
 GAUGED = {"n_texts": 8, "n_random": 8, "n_stories": 2}
 
 
 def render() -> None:
     """Draw the page."""
-    what = "The same text with and without your concepts, drawn with the same random numbers."
+    what = "The same text with and without your concepts, sampled with the same random numbers."
     model, entry = header.begin(TITLE, what)
     seed, world = header.seed_input(), header.world_of(entry)
-    known = own_concepts.concept_list(world)
-    held: list[SteeredConcept] = []
+    concepts = own_concepts.concept_list(world)
+    steered: list[SteeredConcept] = []
     try:
-        held = concept_sliders.rack(model, entry, known)
+        steered = concept_sliders.concept_sliders(model, entry, concepts)
     except InterpError as error:
         st.info(plain(str(error)), icon=":material/info:")
-    own_concepts.concept_form(model, known)
+    own_concepts.concept_form(model, concepts)
     prompt = header.prompt_input(model, entry)
-    with st.popover("How tokens are drawn", icon=":material/casino:"):
+    with st.popover("Sampling: length, temperature, top-k", icon=":material/casino:"):
         options = {**sampling(), "seed": seed}
-    if held:
-        _steer(model, world, prompt, held, options)
-    recipe_form(model, known, held, prompt, options)
+    if steered:
+        _steer(model, world, prompt, steered, options)
+    recipe_form(model, concepts, steered, prompt, options)
 
 
 def _steer(
     model: LanguageModel,
     world: World | None,
     prompt: str,
-    held: Sequence[SteeredConcept],
+    steered: Sequence[SteeredConcept],
     options: dict[str, Any],
 ) -> None:
-    edits = [each.edit() for each in held]
-    title = f"Steered by {', '.join(f'{each.dose:+.2f} {each.name}' for each in held)}"
+    edits = [concept.edit() for concept in steered]
+    title = f"Steered by {', '.join(f'{concept.dose:+.2f} {concept.name}' for concept in steered)}"
     side_by_side.pair(model, prompt, edits, options, title)
     st.subheader("Gain and damage", anchor=False)
-    words = [each.name for each in held if world is not None and each.concept.among]
+    words = [concept.name for concept in steered if world is not None and concept.concept.among]
     result = measurements.measured(
         "steering_metrics", model, prompt=prompt, edits=edits, world=world, concepts=words,
-        words=[word for each in held for word in each.words], **GAUGED, **options,
+        words=[word for concept in steered for word in concept.words], **GAUGED, **options,
     )  # fmt: skip
-    result_card.show(result, f"Gauges: {title}")
-    _behind(held)
+    result_card.show(result, f"Gain and damage: {title}")
+    _behind(steered)
 
 
-def _behind(held: Sequence[SteeredConcept]) -> None:
-    """What stands behind a concept: its check on held-out examples, and its dose curve."""
-    asking = "Behind each concept: does it tell examples apart, and what does each dose do?"
+def _behind(steered: Sequence[SteeredConcept]) -> None:
+    """The evidence for a concept: its test on held-out examples, and its dose curve."""
+    asking = "For each concept: how well it separates examples, and the effect of each dose"
     if not st.toggle(asking, key="show_behind", **header.LINK):
         return
-    names = [each.name for each in held]
+    names = [concept.name for concept in steered]
     name = st.segmented_control(
         "Concept",
         names,
@@ -76,10 +76,10 @@ def _behind(held: Sequence[SteeredConcept]) -> None:
         format_func=plain,
         **header.LINK,
     )
-    each = held[names.index(name)]
-    result_card.show(each.concept, f"'{name}' as a direction")
+    concept = steered[names.index(name)]
+    result_card.show(concept.concept, f"'{name}' as a direction")
     st.caption(LEGEND)
-    if each.curve is None:
-        st.caption("Measure its zones above to see its dose curve.")
+    if concept.curve is None:
+        st.caption("Press *Measure the zones* above to see its dose curve.")
     else:
-        result_card.show(each.curve, f"Steering '{name}' by dose")
+        result_card.show(concept.curve, f"Steering '{name}' by dose")

@@ -1,4 +1,4 @@
-"""A model at every step of its training: curves, and a slider that moves text, words and heads."""
+"""A model at every checkpoint: curves, and a slider over text, embeddings, attention and lens."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,6 @@ import streamlit as st
 
 from dashboards.components.timeline import MOST_CURVES, timeline
 from dashboards.page import header, measurements, result_card, run_button
-from dashboards.page.model_list import Entry
 from interp.analyses.learning.checkpoint_metrics import CheckpointMetrics
 from interp.analyses.learning.checkpoint_viewer import CheckpointViewer
 from interp.core.protocols import LanguageModel
@@ -19,12 +18,12 @@ TITLE, ICON, GROUP, PLACE = "Watch it learn", ":material/timeline:", "Learn", 10
 MOST_STEPS = 50
 QUICK = ("loss", "accuracy", "log_prob", "induction", "previous_token", "in_context")
 OF_WEIGHTS = ("induction", "previous_token", "distance", "rank")
-VIEWS = {"words": "Words", "attention": "Attention", "lens": "Lens"}
+VIEWS = {"words": "Embeddings", "attention": "Attention", "lens": "Logit lens"}
 
 
 def render() -> None:
     """Draw the page."""
-    what = "From noise to structure: every number at every checkpoint, and what was inside."
+    what = "From noise to structure: metrics and internals at every checkpoint of a run."
     model, entry = header.begin(TITLE, what)
     seed = header.seed_input()
     steps = tuple(getattr(model, "history", ()))
@@ -34,48 +33,51 @@ def render() -> None:
     world = header.world_of(entry)
     measures = _measures(world)
     if not measures:
-        st.caption("Choose a measure.")
+        st.caption("Choose one or more metrics.")
         return
-    grown_of = _grown_of(model, world, steps)
-    told = _told(model, entry, {"measures": measures, **grown_of, "seed": seed}, world)
-    curves = measurements.measured("checkpoint_metrics", model, **told["watch"])
-    grown = measurements.measured("checkpoint_viewer", model, **told["growth"])
-    _moving(grown, curves)
-    result_card.show(curves, f"How {entry.name} learned", key="watch")
+    settings = {"measures": measures, **_viewer_settings(model, world, steps), "seed": seed}
+    arguments = _arguments(model, settings, world)
+    curves = measurements.measured("checkpoint_metrics", model, **arguments["metrics"])
+    viewer = measurements.measured("checkpoint_viewer", model, **arguments["viewer"])
+    _moving(viewer, curves)
+    result_card.show(curves, f"Training of {entry.name}", key="watch")
 
 
 def _too_few(n: int) -> None:
     """The empty state."""
     st.info(
-        f"This model has {n} checkpoint{'s' * (n != 1)}; watching it learn needs two or more. Pick "
-        "a run of your own, or the shipped model.",
+        f"This needs a run with two or more checkpoints; this model has {n}. Choose another run, "
+        "or the shipped `stories-demo`.",
         icon=":material/info:",
     )
 
 
 def _measures(world: World | None) -> tuple[str, ...]:
     """The measures whose curves are wanted."""
-    there = [name for name in measure_names() if world or name in OF_WEIGHTS]
-    chosen = st.multiselect(
-        "Measures", there, [name for name in QUICK if name in there], key="measures",
+    names = [name for name in measure_names() if world or name in OF_WEIGHTS]
+    selected = st.multiselect(
+        "Metrics", names, [name for name in QUICK if name in names], key="measures",
         format_func=lambda name: get_measure(name).title,
-        help="Each is measured once a checkpoint and kept.", **header.LINK,
+        help="Each is measured once per checkpoint.", **header.LINK,
     )  # fmt: skip
-    return tuple(name for name in measure_names() if name in chosen)
+    return tuple(name for name in measure_names() if name in selected)
 
 
-def _grown_of(model: LanguageModel, world: World | None, steps: tuple[int, ...]) -> dict[str, Any]:
+def _viewer_settings(
+    model: LanguageModel, world: World | None, steps: tuple[int, ...]
+) -> dict[str, Any]:
     """What the slider moves: the text, and the head whose attention is shown.
 
     Raises:
-        TokenError: the model cannot read the text; nobody has to ask for that.
+        TokenError: the model cannot read the text.
     """
     text, layer, head = st.columns([4, 1, 1])
     start = header.example(world, 0, 2)
     prompt = text.text_input(
         "Prompt", start, key="start", max_chars=header.LONGEST_PROMPT, **header.LINK
     )
-    prompt = prompt.strip() or start
+    # Spaces are kept: in a world of words with a space before each, a text begins with one.
+    prompt = prompt if prompt.strip() else start
     model.to_tokens(prompt)
     layers, heads = range(model.cfg.n_layers), range(model.cfg.n_heads)
     return {
@@ -86,42 +88,44 @@ def _grown_of(model: LanguageModel, world: World | None, steps: tuple[int, ...])
     }
 
 
-def _told(
-    model: LanguageModel, entry: Entry, wanted: dict[str, Any], world: World | None
+def _arguments(
+    model: LanguageModel, current: dict[str, Any], world: World | None
 ) -> dict[str, dict[str, Any]]:
-    """The arguments of `interp.watch` and `interp.growth`: as chosen, or as before the change.
+    """The arguments of both instruments: the current settings, or the previous ones.
 
-    Another head is there at once: every checkpoint's are kept.
+    Another head takes no time: those of every checkpoint are in the result.
     """
 
     def arguments(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        told = {**wanted, **settings, "world": world}
-        measures = told.pop("measures")
-        watched = {"world": world, "measures": measures, "seed": told["seed"]}
-        return {"watch": watched, "growth": told}
+        options = {**current, **settings, "world": world}
+        measures = options.pop("measures")
+        metrics = {"world": world, "measures": measures, "seed": options["seed"]}
+        return {"metrics": metrics, "viewer": options}
 
-    slow = {name: wanted[name] for name in ("measures", "prompt", "seed")}
-    asked = arguments(slow)
-    known = measurements.knows("checkpoint_metrics", model, **asked["watch"])
-    known = known and measurements.knows("checkpoint_viewer", model, **asked["growth"])
-    return arguments(run_button.applied_settings("watch", model.hash, slow, is_known=known))
+    slow = {name: current[name] for name in ("measures", "prompt", "seed")}
+    slow_arguments = arguments(slow)
+    is_known = measurements.knows("checkpoint_metrics", model, **slow_arguments["metrics"])
+    is_known = is_known and measurements.knows(
+        "checkpoint_viewer", model, **slow_arguments["viewer"]
+    )
+    return arguments(run_button.applied_settings("watch", model.hash, slow, is_known=is_known))
 
 
-def _moving(grown: CheckpointViewer, curves: CheckpointMetrics) -> None:
+def _moving(viewer: CheckpointViewer, curves: CheckpointMetrics) -> None:
     """The slider and its panels."""
-    shown = st.multiselect(
-        "Curves beside the slider", curves.curves, _first(curves), key="beside",
+    curve_names = st.multiselect(
+        "Curves next to the slider", curves.curves, _first(curves), key="beside",
         max_selections=MOST_CURVES, **header.LINK,
     )  # fmt: skip
     view = st.segmented_control(
-        "In the report and the downloads", list(VIEWS), default="words", required=True,
+        "Panel in the report and the downloads", list(VIEWS), default="words", required=True,
         format_func=VIEWS.__getitem__, key="growth_view", **header.LINK,
     )  # fmt: skip
     result_card.show(
-        grown,
-        "The same prompt at every step",
+        viewer,
+        "One prompt at every checkpoint",
         key="growth",
-        picture=lambda: timeline(grown, curves, chosen=shown, key="timeline"),
+        picture=lambda: timeline(viewer, curves, names=curve_names, key="timeline"),
         view=view,
     )
 

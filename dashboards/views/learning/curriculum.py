@@ -1,4 +1,4 @@
-"""Whether the order of the lessons mattered: runs of several orders and seeds, side by side."""
+"""Whether the order of the training data mattered: runs of several orders and seeds compared."""
 
 import streamlit as st
 
@@ -14,8 +14,8 @@ TITLE, ICON, GROUP, PLACE = "Curriculum", ":material/stairs:", "Learn", 50
 VIEWS = {
     "loss": "Loss by level",
     "answers": "Answers",
-    "mixture": "What was taught",
-    "end": "How it ended",
+    "mixture": "Training mixture",
+    "end": "Final results",
 }
 MOST_RUNS = 12
 COMMANDS = """\
@@ -26,8 +26,8 @@ interp train --world homes --curriculum shuffled-overlapping --out runs/shuffled
 def render() -> None:
     """Draw the page."""
     what = (
-        "What a run loses on each level while others are taught, what it forgets, and whether the "
-        "order mattered: thin lines are seeds, `no effect shown` is an answer too."
+        "The loss on each level of difficulty during training, what was forgotten, and whether the "
+        "order mattered. Thin lines are seeds; the answer can be `no effect shown`."
     )
     model, entry = header.begin(TITLE, what)
     seed = header.seed_input()
@@ -36,18 +36,22 @@ def render() -> None:
         header.no_world()
         return
     if len(getattr(model, "history", ())) < 2:
-        st.info("This model has no checkpoints to look back on.", icon=":material/info:")
+        st.info(
+            "This needs a run with two or more checkpoints; this model has fewer. Choose another "
+            "run.",
+            icon=":material/info:",
+        )
         return
     result = _compared(model, entry, world, seed)
     if result is None:
         return
-    views = {name: told for name, told in VIEWS.items() if name != "answers" or result.kinds}
+    views = {name: label for name, label in VIEWS.items() if name != "answers" or result.kinds}
     if st.session_state.get("curriculum_view", "loss") not in views:
         del st.session_state["curriculum_view"]
     view = st.selectbox(
         "Show", list(views), 0, views.__getitem__, key="curriculum_view", **header.LINK
     )
-    result_card.show(result, "Did the order of the lessons matter?", view=view)
+    result_card.show(result, "Did the order of the training data matter?", view=view)
 
 
 def _compared(model: LanguageModel, entry: Entry, world: World, seed: int) -> Curriculum | None:
@@ -57,12 +61,14 @@ def _compared(model: LanguageModel, entry: Entry, world: World, seed: int) -> Cu
     left, right = st.columns(2)
     baseline = groups[0]
     if len(groups) > 1:
-        baseline = left.selectbox("Compare with", groups, 0, plain, key="baseline", **header.LINK)
-    n = right.slider("Stories of each level", 10, 200, 40, 10, key="lessons", **header.LINK)
+        baseline = left.selectbox("Baseline", groups, 0, plain, key="baseline", **header.LINK)
+    n = right.slider("Stories per level", 10, 200, 40, 10, key="lessons", **header.LINK)
     pressed = st.button("Compare", type="primary", key="compare")
-    wanted = [model.hash, *[each.name for each in others], baseline, n, seed]
-    if not run_button.is_requested("curriculum", pressed, wanted):
-        st.caption("Nothing is compared yet with these settings; it takes some seconds a run.")
+    settings = [model.hash, *[each.name for each in others], baseline, n, seed]
+    if not run_button.is_requested("curriculum", pressed, settings):
+        st.caption(
+            "Press *Compare* to measure with these settings; it takes a few seconds per run."
+        )
         return None
     return measurements.measured(
         "curriculum",
@@ -79,28 +85,28 @@ def _compared(model: LanguageModel, entry: Entry, world: World, seed: int) -> Cu
 
 def _others(entry: Entry) -> list[Entry]:
     """Other runs on the same world with checkpoints, as many as are picked."""
-    alike = {
-        each.name: each
-        for each in entries()
-        if each.folder != entry.folder and each.world == entry.world and len(each.steps) > 1
+    runs = {
+        run.name: run
+        for run in entries()
+        if run.folder != entry.folder and run.world == entry.world and len(run.steps) > 1
     }
-    if not alike:
+    if not runs:
         st.info(
-            "No other run on this world is at hand, so here is how this one went. For a comparison "
-            "train some, two seeds or more of each order:",
+            "There is no other run on this world, so only this one is shown. For a comparison, "
+            "train two seeds or more of each order:",
             icon=":material/info:",
         )
         st.code(COMMANDS, language="bash")
         return []
-    picked = st.multiselect(
-        "Other runs", list(alike), key="compared", max_selections=MOST_RUNS - 1, **header.LINK,
-        help="Runs whose names differ in the number at the end are seeds of one group.",
+    names = st.multiselect(
+        "Other runs", list(runs), key="compared", max_selections=MOST_RUNS - 1, **header.LINK,
+        help="Runs whose names differ only in the number at the end are seeds of one group.",
     )  # fmt: skip
-    return [alike[name] for name in picked]
+    return [runs[name] for name in names]
 
 
 def _levels(entry: Entry, world: World) -> tuple[str, ...]:
     """Those that the run's text was told at, easiest first."""
     source = (entry.record.get("corpus") or {}).get("source") or {}
-    told = source.get("documents") or {}
-    return tuple(level for level in world.levels if level in told) or tuple(world.levels)
+    documents = source.get("documents") or {}
+    return tuple(level for level in world.levels if level in documents) or tuple(world.levels)

@@ -1,4 +1,4 @@
-"""How much a model read and computed, beside people and published models; the law of its losses."""
+"""Data and compute of a model beside published models and human reading; the scaling law."""
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -6,23 +6,26 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboards.page import header, measurements, result_card
 from dashboards.page.model_list import Entry, sweeps
 
-TITLE, ICON, GROUP, PLACE = "Scale", ":material/straighten:", "Learn", 90
-VIEWS = {"models": "Beside published models", "law": "The law of losses"}
+TITLE, ICON, GROUP, PLACE = "Scaling", ":material/straighten:", "Learn", 90
+VIEWS = {"models": "Compared with published models", "law": "Scaling law"}
 TITLES = {
-    "models": "What it took, beside published models",
-    "law": "How the loss falls with size and with text",
+    "models": "Data and compute, compared with published models",
+    "law": "How the loss falls with parameters and tokens",
 }
 
 
 def render() -> None:
     """Draw the page."""
-    what = "How much it read, how long a person would take, and what more of it would do."
+    what = (
+        "How much text and compute the training took, and how the loss falls with more of either."
+    )
     model, entry = header.begin(TITLE, what)
     seed = header.seed_input()
     left, right = st.columns(2)
     speed = left.number_input(
-        "Words a minute", 50, 1000, 238, key="words_per_minute",
-        help="238 is the mean of adults who read English in silence (Brysbaert 2019).",
+        "Words per minute", 50, 1000, 238, key="words_per_minute",
+        help="For the time a person would need to read the same text. 238 is the mean for adults "
+        "reading English silently (Brysbaert 2019).",
         **header.LINK,
     )  # fmt: skip
     view = st.segmented_control(
@@ -46,20 +49,23 @@ def render() -> None:
 
 def _sweep(column: DeltaGenerator) -> list[str]:
     """The sweep that was picked, as `scale` takes it; empty when there is none."""
-    known = {path.name: path for path in sweeps()}
-    if not known:
+    folders = {path.name: path for path in sweeps()}
+    if not folders:
         return []
-    names = ["none", *known]
-    name = column.selectbox("Sweep", names, min(1, len(known)), key="sweep", **header.LINK)
-    return [str(known[name])] if name in known else []
+    names = ["none", *folders]
+    name = column.selectbox("Sweep", names, min(1, len(folders)), key="sweep", **header.LINK)
+    return [str(folders[name])] if name in folders else []
 
 
 def _no_sweep(entry: Entry) -> None:
-    """The empty state of the law."""
+    """The message where there is no sweep."""
     st.info(
-        "A law is fitted to many small runs of different sizes and lengths. Train them:",
+        "A scaling law is fitted to many small runs of different sizes and lengths. Train them "
+        "with:",
         icon=":material/info:",
     )
     world = entry.world or "stories"
     st.code(f"interp sweep --world {world}", language="bash")
-    st.caption("Then load this page again. It takes some minutes; a stopped sweep goes on.")
+    st.caption(
+        "Then reload this page. It takes a few minutes; run it again to resume a stopped sweep."
+    )

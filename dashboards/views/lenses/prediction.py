@@ -1,11 +1,11 @@
-"""One next token step by step, and the branches of a text that is written so."""
+"""One next token step by step, and the branches of a text that is generated so."""
 
 from typing import Any
 
 import streamlit as st
 
 from dashboards.page import header, measurements, result_card
-from dashboards.pickers.sampling import odds
+from dashboards.pickers.sampling import token_sampling
 from dashboards.prediction import stepper
 from dashboards.prediction.branches import Walk, link, walk
 from dashboards.prediction.stages import PassStage, stages
@@ -13,9 +13,9 @@ from dashboards.steering.full_text import whole_text
 from interp.analyses.lenses.prediction import Prediction
 from interp.core.protocols import LanguageModel
 
-TITLE, ICON, GROUP, PLACE = "Predict", ":material/stairs:", "Look inside", 0
+TITLE, ICON, GROUP, PLACE = "Prediction", ":material/stairs:", "Look inside", 0
 STEPS, WHOLE = "Step by step", "Whole text"
-WHAT = "How a language model writes: follow one token from letters to the draw, then take another."
+WHAT = "How a language model generates text: follow one next token from the input to the sample."
 
 
 def render() -> None:
@@ -28,9 +28,9 @@ def render() -> None:
         "Show", [STEPS, WHOLE], default=STEPS, required=True, key="mode",
         label_visibility="collapsed", **header.LINK,
     )  # fmt: skip
-    with right.expander("How it draws: temperature and cut-offs", icon=":material/casino:"):
-        options = {**odds(), "seed": seed}
-        length = st.slider("Tokens to write at once", 1, 128, 40, key="length", **header.LINK)
+    with right.expander("Sampling: temperature, top-k, top-p", icon=":material/casino:"):
+        options = {**token_sampling(), "seed": seed}
+        length = st.slider("Tokens to generate at once", 1, 128, 40, key="length", **header.LINK)
     if mode == WHOLE:
         whole_text(model, prompt, {**options, "max_new_tokens": length})
     else:
@@ -39,9 +39,9 @@ def render() -> None:
 
 def _steps(model: LanguageModel, prompt: str, options: dict[str, Any], length: int) -> None:
     ids = model.to_tokens(prompt)[0][0].tolist()
-    known = stages(model.cfg.n_layers)
+    known_stages = stages(model.cfg.n_layers)
     here = walk((model.hash, prompt), model.cfg.d_vocab)
-    here.settle(len(known), model.cfg.n_ctx - len(ids))
+    here.settle(len(known_stages), model.cfg.n_ctx - len(ids))
     here.measure(model, ids)
     link(here)
     text = prompt + model.tokenizer.decode(list(here.path))
@@ -51,32 +51,34 @@ def _steps(model: LanguageModel, prompt: str, options: dict[str, Any], length: i
         with st.container(border=True):
             st.text(text)
         st.info(over, icon=":material/flag:")
-        stepper.grown(model, here)
+        stepper.branch_tree(model, here)
         return
     result = measurements.measured(
         "prediction", model, prompt=prompt, then=list(here.path), **options
     )
-    stepper.stage_row(here, [each.name for each in known])
+    stepper.stage_row(here, [stage.name for stage in known_stages])
     stepper.buttons(model, ids, here, result.chosen_id, how)
     stepper.card(here, result, text)
-    stepper.grown(model, here)
-    _in_numbers(result, known[here.stage])
+    stepper.branch_tree(model, here)
+    _in_numbers(result, known_stages[here.stage])
 
 
-def _in_numbers(result: Prediction, shown: PassStage) -> None:
-    """The finding, the report and the downloads; the figure of print where it is wanted."""
+def _in_numbers(result: Prediction, stage: PassStage) -> None:
+    """The finding, the report and the downloads; the figure on request."""
     st.subheader("In numbers")
-    as_figure = st.toggle("Draw as a figure", key="as_figure", persist_state="session")
+    as_figure = st.toggle("Show as a figure", key="as_figure", persist_state="session")
     picture = None if as_figure else (lambda: None)
-    result_card.show(result, f"The next token: {shown.title}", picture=picture, view=shown.view)
+    result_card.show(result, f"The next token: {stage.title}", picture=picture, view=stage.view)
 
 
 def _over(model: LanguageModel, n_prompt: int, here: Walk) -> str:
-    """Why nothing can follow here; empty while something can."""
+    """Why no token can follow; empty while one can."""
     names = ("bos_token_id", "eos_token_id")
     ends = {getattr(model.tokenizer, name, None) for name in names}
     if here.path and here.path[-1] in ends:
         return "The text ends here. Go back, or choose another branch."
     if n_prompt + len(here.path) >= model.cfg.n_ctx:
-        return f"The context of {model.cfg.n_ctx} tokens is full. Go back to another branch."
+        return (
+            f"The context of {model.cfg.n_ctx} tokens is full. Go back, or choose another branch."
+        )
     return ""

@@ -1,4 +1,4 @@
-"""What can be read from the activations: by layer, along a story, or of a table of one's own."""
+"""What a probe decodes from the activations: by layer, along a story, or for a labelled table."""
 
 from typing import Any
 
@@ -13,21 +13,21 @@ from interp.core.protocols import LanguageModel
 from interp.results.result import Result
 from interp.worlds.world import World
 
-TITLE, ICON, GROUP, PLACE = "Probe", ":material/troubleshoot:", "Look inside", 50
-PARTS = {"world": "By layer", "story": "Along a story", "table": "A table of my own"}
+TITLE, ICON, GROUP, PLACE = "Probing", ":material/troubleshoot:", "Look inside", 50
+PARTS = {"world": "By layer", "story": "Along a story", "table": "My own table"}
 AT = {
-    "asked": "Just before a question's answer",
-    "stated": "Where it is said",
+    "asked": "Just before the answer to a question",
+    "stated": "Where it is stated",
     "state": "At the end of each sentence",
 }
 KINDS = {"linear": "Linear", "mlp": "One hidden layer"}
-VIEWS = {"accuracy": "Accuracy by layer", "confusion": "What is taken for what"}
+VIEWS = {"accuracy": "Accuracy by layer", "confusion": "Confusion matrix"}
 MOST_STORIES = 1000
 
 
 def render() -> None:
     """Draw the page."""
-    what = "What can be read from the activations, beside controls that know nothing."
+    what = "What a probe can decode from the activations, compared with controls."
     model, entry = header.begin(TITLE, what)
     seed = header.seed_input()
     world = header.world_of(entry)
@@ -36,7 +36,7 @@ def render() -> None:
         _of_a_table(model, None, seed)
         return
     part = st.segmented_control(
-        "Look for", list(PARTS), default="world", format_func=PARTS.__getitem__, required=True,
+        "Data", list(PARTS), default="world", format_func=PARTS.__getitem__, required=True,
         key="part", **header.LINK,
     )  # fmt: skip
     if part == "world":
@@ -50,21 +50,21 @@ def render() -> None:
 def _by_layer(model: LanguageModel, world: World, seed: int) -> None:
     with st.form("probe"):
         first, second = st.columns(2)
-        variable = first.selectbox("What", list(world.variables), key="variable", **header.LINK)
-        at = second.selectbox(
-            "Where", list(AT), format_func=AT.__getitem__, key="at", **header.LINK
+        variable = first.selectbox("Variable", list(world.variables), key="variable", **header.LINK)
+        position = second.selectbox(
+            "Position", list(AT), format_func=AT.__getitem__, key="at", **header.LINK
         )
         kind = first.selectbox(
             "Probe", list(KINDS), format_func=KINDS.__getitem__, key="kind", **header.LINK
         )
         n = second.slider("Stories", 100, 2000, 300, 100, key="probe_stories", **header.LINK)
-        asked = st.form_submit_button("Train the probe", type="primary")
-    wanted = {"variable": variable, "at": at, "kind": kind, "n_stories": n, "seed": seed}
-    if not run_button.is_requested("probe", asked, [model.hash, wanted]):
-        st.caption("Nothing is trained yet with these settings.")
+        pressed = st.form_submit_button("Train the probe", type="primary")
+    arguments = {"variable": variable, "at": position, "kind": kind, "n_stories": n, "seed": seed}
+    if not run_button.is_requested("probe", pressed, [model.hash, arguments]):
+        st.caption("Press *Train the probe* to measure with these settings.")
         return
-    result = measurements.measured("probe", model, world=world, **wanted)
-    _shown(result, f"Where '{variable}' can be read")
+    result = measurements.measured("probe", model, world=world, **arguments)
+    _show_probe(result, f"Where '{variable}' can be decoded")
 
 
 def _of_a_table(model: LanguageModel, world: World | None, seed: int) -> None:
@@ -75,13 +75,15 @@ def _of_a_table(model: LanguageModel, world: World | None, seed: int) -> None:
     kind = left.selectbox(
         "Probe", list(KINDS), format_func=KINDS.__getitem__, key="table_kind", **header.LINK
     )
-    wanted = {"labels": str(path), "kind": kind, "seed": seed}
-    asked = right.button("Train the probe", type="primary", key="train_table")
-    if run_button.is_requested("table", asked, [model.hash, wanted]):
-        _shown(measurements.measured("probe", model, **wanted), "Where the label can be read")
+    arguments = {"labels": str(path), "kind": kind, "seed": seed}
+    pressed = right.button("Train the probe", type="primary", key="train_table")
+    if run_button.is_requested("table", pressed, [model.hash, arguments]):
+        _show_probe(
+            measurements.measured("probe", model, **arguments), "Where the label can be decoded"
+        )
 
 
-def _shown(result: Result, title: str) -> None:
+def _show_probe(result: Result, title: str) -> None:
     view = st.segmented_control(
         "Show", list(VIEWS), default="accuracy", format_func=VIEWS.__getitem__, required=True,
         key="probe_view", **header.LINK,
@@ -92,47 +94,47 @@ def _shown(result: Result, title: str) -> None:
 def _along_a_story(model: LanguageModel, entry: Entry, world: World, seed: int) -> None:
     base = {"world": world, **_what(model, world), "seed": seed}
     pressed = st.button("Train the decoder", type="primary", key="train_decoder")
-    there = measurements.saved("state_decoding", model, **base)
-    if there is None and not run_button.is_requested("reading", pressed, [model.hash, str(base)]):
-        st.caption("A decoder is trained on other stories first; then any story is read at once.")
+    saved = measurements.saved("state_decoding", model, **base)
+    if saved is None and not run_button.is_requested("reading", pressed, [model.hash, str(base)]):
+        st.caption("A decoder is first trained on other stories; then it reads any story at once.")
         return
-    decoder = there or measurements.measured("state_decoding", model, **base)
+    decoder = saved or measurements.measured("state_decoding", model, **base)
     result = _read(model, base, decoder)
-    title = f"A story's '{result.variable}', as the world has it and as it is read"
+    title = f"The '{result.variable}' in a story: true and decoded"
 
-    shown = _shown_at(result)
+    positions = _shown_positions(result)
 
     def picture() -> None:
-        coloured_story(result, shown)
-        two_tables(result, stepper(result, shown), shown)
+        coloured_story(result, positions)
+        two_tables(result, stepper(result, positions), positions)
 
     result_card.show(result, title, picture=picture)
-    result_card.show(result, f"Where '{result.variable}' can be read", key="where", view="where")
+    result_card.show(result, f"Where '{result.variable}' can be decoded", key="where", view="where")
 
 
-def _shown_at(result: StateDecoding) -> tuple[str, ...]:
-    """The kinds of token at which what is read is shown; elsewhere a right value is luck."""
+def _shown_positions(result: StateDecoding) -> tuple[str, ...]:
+    """The kinds of token at which decoded values are shown; elsewhere a right value is luck."""
     everywhere = st.toggle(
-        "Also where the controls read it as well",
+        "Also show tokens where the controls decode it equally well",
         key="everywhere",
-        help="There what is read is no better than an untrained model, shuffled labels or the "
-        "commonest value.",
+        help="There the decoded value is no better than that of an untrained model, of shuffled "
+        "labels or of the most common value.",
         **header.LINK,
     )
     if not everywhere and not result.held_at:
         st.info(
-            "At this layer nothing is read better than by the controls.", icon=":material/info:"
+            "At this layer the decoder is nowhere better than the controls.", icon=":material/info:"
         )
     return result.places if everywhere else result.held_at
 
 
 def _what(model: LanguageModel, world: World) -> dict[str, Any]:
-    """The variable, and the layer it is read at."""
+    """The variable, and the layer that it is decoded from."""
     left, right = st.columns(2)
-    variable = left.selectbox("What", states(world.name), key="state", **header.LINK)
+    variable = left.selectbox("Variable", states(world.name), key="state", **header.LINK)
     layers = ["embedding", *(f"after layer {i}" for i in range(model.cfg.n_layers))]
     middle = model.cfg.n_layers // 2 + 1
-    layer = layers.index(right.selectbox("Read at", layers, middle, key="read_at", **header.LINK))
+    layer = layers.index(right.selectbox("Layer", layers, middle, key="read_at", **header.LINK))
     site = ("resid_post", layer - 1) if layer else ("resid_pre", 0)
     return {"variable": variable, "site": site}
 
@@ -141,12 +143,14 @@ def _read(model: LanguageModel, base: dict[str, Any], decoder: Result) -> Result
     left, right = st.columns([1, 3])
     story = left.number_input("Story", 0, MOST_STORIES, 0, key="story", **header.LINK)
     own = right.text_area(
-        "or a story of my own",
+        "Or my own story",
         key="own_story",
         height=68,
         max_chars=header.LONGEST_PROMPT,
         placeholder=base["world"].sample(story, split="held_out").text[:120] + " …",
         **header.LINK,
     )
-    chosen = {"text": own.strip()} if own.strip() else {"story": story}
-    return measurements.measured("state_decoding", model, **base, **chosen, decoder=decoder)
+    story_arguments = {"text": own.strip()} if own.strip() else {"story": story}
+    return measurements.measured(
+        "state_decoding", model, **base, **story_arguments, decoder=decoder
+    )

@@ -13,16 +13,16 @@ TEXT = "It is a sunny morning. Anna is in the garden."
 def words(page, address):
     """The words of a text, in head 1.1."""
     page.goto(f"{address}/attention?prompt={quote(TEXT)}&layer=1&head=1")
-    found = page.locator(".attention .word")
-    found.first.wait_for()
+    elements = page.locator(".attention .word")
+    elements.first.wait_for()
     settle(page)
-    return found
+    return elements
 
 
 def depths(words) -> list[float]:
     """How deeply each word is tinted, in percent."""
-    told = "all => all.map(word => parseFloat(word.style.getPropertyValue('--depth')))"
-    return words.evaluate_all(told)
+    script = "all => all.map(word => parseFloat(word.style.getPropertyValue('--depth')))"
+    return words.evaluate_all(script)
 
 
 def test_pointing_at_a_word_tints_what_it_looks_at_and_nothing_later(words, page):
@@ -32,7 +32,7 @@ def test_pointing_at_a_word_tints_what_it_looks_at_and_nothing_later(words, page
     assert all(tinted[:6]) and not any(tinted[6:])
     assert sum((depth / 100) ** 2 for depth in tinted) == pytest.approx(1, abs=0.02)
     title, table = page.locator(".attention h4"), page.locator(".attention table tr")
-    assert "looks at" in title.inner_text() and table.count() == 5
+    assert "attends to" in title.inner_text() and table.count() == 5
     page.mouse.move(2, 2)
     assert not any(depths(words))
 
@@ -68,7 +68,7 @@ def test_it_can_be_read_with_the_keyboard_alone(words, page):
     settle(page)
     assert focused(page).startswith("word")
     label = words.nth(2).get_attribute("aria-label")
-    assert "3 of" in label and "looks at" in label
+    assert "3 of" in label and "attends to" in label
     assert label in page.locator(".attention [aria-live]").inner_text()
     for _ in range(4):  # past the headings of the grid: all, layer 0, layer 1
         page.keyboard.press("Tab")
@@ -93,7 +93,7 @@ def focused(page) -> str:
 
 
 def test_the_other_direction_and_a_finger_s_tap(words, page, address):
-    page.get_by_text("is looked at by").click()
+    page.get_by_text("is attended to by").click()
     settle(page)
     words.nth(3).hover()
     tinted = depths(words)

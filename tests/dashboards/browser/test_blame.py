@@ -8,7 +8,7 @@ def test_from_a_mistake_to_the_loss_and_back_by_link(page, shipped_address):
     page.locator(".js-plotly-plot").first.wait_for()
     settle(page)
     assert "Blame: the right answer" in page.inner_text("body")
-    page.get_by_role("radio", name="Since the first weights").click()
+    page.get_by_role("radio", name="Path from initialization").click()
     settle(page)
     assert "measure=Since" in page.url
     page.get_by_role("radio", name="The loss").click()

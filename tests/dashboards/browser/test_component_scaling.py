@@ -1,4 +1,4 @@
-"""Dials in a real browser: turned with the arrow keys, reset, and named by hand."""
+"""Component scaling in a real browser: moved with the arrow keys, reset, and named by hand."""
 
 from tests.dashboards.browsing import outside, settle
 
@@ -24,7 +24,7 @@ def test_any_part_can_be_written(page, address):
     page.goto(f"{address}/{LINK}")
     page.get_by_text("No dial is turned").first.wait_for()
     settle(page)
-    box = page.get_by_role("combobox", name="Dials")
+    box = page.get_by_role("combobox", name="Components")
     box.fill("neuron 0.5")
     page.get_by_text("Add: neuron 0.5").click()
     page.get_by_text("neuron 0.5: factor").wait_for()

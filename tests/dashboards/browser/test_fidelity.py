@@ -13,7 +13,7 @@ def test_a_story_is_edited_and_its_link_shows_the_same_story(page, shipped_addre
     page.get_by_role("button", name="Measure the edit").click()
     page.locator(".js-plotly-plot .main-svg").first.wait_for()
     settle(page)
-    assert page.get_by_text("It goes on, with the edit: Park.").count() == 1
+    assert page.get_by_text("Continuation with the edit: Park.").count() == 1
     assert "new_place=park" in page.url and "edit_story=1" in page.url
     page.get_by_role("button", name="Add to report").first.click()
     page.get_by_role("button", name="In the report").first.wait_for()

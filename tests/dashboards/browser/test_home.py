@@ -14,7 +14,7 @@ from tests.dashboards.model_folders import make_model
 def test_home_leads_to_a_figure_and_into_a_report_and_nobody_else_is_asked(page, address):
     page.goto(address)
     page.get_by_text("What to do first").wait_for()
-    page.get_by_test_id("stMain").get_by_role("link", name="Lens").click()
+    page.get_by_test_id("stMain").get_by_role("link", name="Logit lens").click()
     page.wait_for_url(f"{address}/logit_lens*")
     page.get_by_role("button", name="Add to report").first.click()
     page.get_by_role("button", name="In the report").first.wait_for()
@@ -74,16 +74,16 @@ def own_address(own_root):
 def test_a_zip_becomes_a_model_and_a_hostile_one_a_sentence(page, own_address, own_root, tmp_path):
     good = shutil.make_archive(str(tmp_path / "newcomer"), "zip", own_root, "bytes")
     page.goto(own_address)
-    page.get_by_text("Add a model from elsewhere").click()
+    page.get_by_text("Import a model").click()
     upload(page, "evil.zip", climbing())
     page.get_by_text("must stay inside").wait_for()
     settle(page)
     assert {path.name for path in own_root.iterdir()} == {"bytes"}
     page.reload()
-    page.get_by_text("Add a model from elsewhere").click()
+    page.get_by_text("Import a model").click()
     with open(good, "rb") as file:
         upload(page, "newcomer.zip", file.read())
-    page.get_by_text("is on the shelf").wait_for()
+    page.get_by_text("was imported").wait_for()
     settle(page)
     assert {path.name for path in own_root.iterdir()} == {"bytes", "newcomer"}
     page.goto(f"{own_address}/logit_lens?model=newcomer&prompt=a")

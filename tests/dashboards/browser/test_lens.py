@@ -60,7 +60,7 @@ def test_a_followed_word_is_underlined_where_it_leads(cells, page, result):
     page.locator(".cell.leads").first.wait_for()
     leads = [each[0] == word for row in result.top_tokens for each in row]
     assert page.locator(".cell.leads").count() == sum(leads)
-    page.get_by_text("The followed word, layer by layer").wait_for()
+    page.get_by_text("The tracked token, layer by layer").wait_for()
     page.locator(".js-plotly-plot .main-svg").first.wait_for()
 
 

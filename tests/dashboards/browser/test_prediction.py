@@ -20,14 +20,14 @@ def title(page, address):
 
 
 def test_arrow_keys_step_and_a_click_on_a_candidate_branches(page, address, title):
-    assert "Cut the text" in title.inner_text()
+    assert "Split the text" in title.inner_text()
     page.keyboard.press("ArrowRight")
     page.locator(".card .strip").wait_for()
     settle(page)
     page.keyboard.press("ArrowLeft")
-    page.get_by_text("Cut the text into tokens").wait_for()
+    page.get_by_text("Split the text into tokens").wait_for()
     settle(page)
-    page.get_by_test_id("stButtonGroup").get_by_text("Draw", exact=True).click()
+    page.get_by_test_id("stButtonGroup").get_by_text("Sample", exact=True).click()
     page.locator(".card .needle").wait_for()
     others = page.locator(".card button.candidate:not(.chosen)")
     others.nth(1).click()
@@ -49,7 +49,7 @@ def test_arrow_keys_step_and_a_click_on_a_candidate_branches(page, address, titl
 def test_auto_plays_and_stops(page, title):
     page.get_by_text("Auto", exact=True).click()
     page.locator(".card .strip").wait_for()
-    page.get_by_text("Block 0: look around").wait_for()
+    page.get_by_text("Block 0: attention").wait_for()
     page.get_by_text("Auto", exact=True).click()
     settle(page)
     before = title.inner_text()

@@ -18,10 +18,10 @@ def test_a_decoder_is_trained_with_a_bar_and_a_story_read_with_the_arrows(page, 
     bar = page.locator("[data-testid=stProgress]")
     bar.wait_for()
     assert bar.inner_text().strip()
-    page.get_by_text("Read from the activations", exact=True).wait_for()
+    page.get_by_text("Decoded from the activations", exact=True).wait_for()
     settle(page)
     assert bar.count() == 0
-    page.get_by_text("Also where the controls read it as well").click()
+    page.get_by_text("Also show tokens where the controls decode").click()
     settle(page)
     begun = at(page)
     slider = page.get_by_role("slider").first
@@ -30,7 +30,7 @@ def test_a_decoder_is_trained_with_a_bar_and_a_story_read_with_the_arrows(page, 
     settle(page)
     assert at(page) == begun + 1
     token = page.get_by_role("option").nth(begun + 1)
-    assert "the world" in token.get_attribute("aria-label")
+    assert "decoded" in token.get_attribute("aria-label")
     token.focus()
     page.keyboard.press("ArrowRight")
     assert page.get_by_role("option").nth(begun + 2).evaluate("e => e.matches(':focus')")

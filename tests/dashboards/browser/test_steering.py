@@ -12,7 +12,7 @@ from tests.dashboards.browsing import PATIENCE, SHIPPED, outside, settle
 PROMPT = "It is a rainy afternoon. Henry is in the harbor."
 STEP = 0.05
 TURNS, SHORT = 50, 8
-BASE = "The text as it is"
+BASE = "The unsteered text"
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_a_saved_recipe_brings_the_text_back(browser, page, shipped_address, wri
     opened(other, shipped_address, "happy", 0.0)
     assert shown(other) != text
     other.locator("input[type=file]").set_input_files(file)
-    other.get_by_text("The recipe is on the rack").wait_for()
+    other.get_by_text("The recipe was loaded").wait_for()
     settle(other)
     assert shown(other) == text == written("calm", 0.9)
     other.close()

@@ -62,11 +62,11 @@ def house(tmp_path):
 def ask_for(page, house, name, steps, query=QUICK):
     """Fill the form and start."""
     page.goto(f"{house.address}/train{query}")
-    page.get_by_text("Shape and recipe").click()
-    page.get_by_label("Name of the run").fill(name)
+    page.get_by_text("Model and recipe").click()
+    page.get_by_label("Run name").fill(name)
     page.get_by_label("Steps", exact=True).fill(str(steps))
     page.get_by_label("Steps", exact=True).press("Enter")
-    thumb = page.get_by_role("slider", name="Documents of each level")
+    thumb = page.get_by_role("slider", name="Documents per level")
     thumb.focus()
     thumb.press("Home")
     settle(page)
@@ -74,9 +74,9 @@ def ask_for(page, house, name, steps, query=QUICK):
 
 
 def shown_step(page):
-    told = page.get_by_text(re.compile(r"step [\d,]+ of")).first
-    told.wait_for()
-    return int(re.search(r"step ([\d,]+) of", told.inner_text())[1].replace(",", ""))
+    label = page.get_by_text(re.compile(r"step [\d,]+ of")).first
+    label.wait_for()
+    return int(re.search(r"step ([\d,]+) of", label.inner_text())[1].replace(",", ""))
 
 
 def press(page, name):
@@ -92,7 +92,7 @@ def test_a_tiny_model_is_trained_to_the_end_and_opened(page, house):
     state(page, "finished")
     assert shown_step(page) == 60 and house.job("tiny").state == "finished"
     page.locator(".js-plotly-plot .main-svg").first.wait_for()
-    page.get_by_text("What it writes").wait_for()
+    page.get_by_text("Generated text").wait_for()
     ask_for(page, house, "tiny", 60)
     refusal = page.get_by_text("'tiny' is there already and finished")
     refusal.wait_for()
@@ -127,7 +127,7 @@ def test_the_curves_of_a_run_go_into_the_report_and_their_code_repeats_them(page
     page.get_by_test_id("stSidebarNav").get_by_text("Report", exact=True).click()
     page.get_by_role("textbox", name="Title").nth(1).wait_for()
     titles = [box.input_value() for box in page.get_by_role("textbox", name="Title").all()]
-    assert "How tiny learned: gradient norm" in titles
+    assert "Training of tiny: gradient norm" in titles
     page.locator(".js-plotly-plot .main-svg").first.wait_for()
     assert outside(page, house.address) == []
 

@@ -25,21 +25,21 @@ def test_weights_come_back_within_a_step_and_rows_sum_to_one(
     layers, heads, length, sharpness, seed
 ):
     weights = patterns(layers, heads, length, sharpness, seed)
-    came = unpack(pack(weights), heads, length)
-    assert came.shape == tuple(weights.shape)
-    assert np.abs(came - weights.numpy()).max() <= 1 / LEVELS + 1e-6
-    assert came.sum(-1) == pytest.approx(1.0, abs=1e-9)
-    assert (np.triu(came, 1) == 0).all()
+    unpacked = unpack(pack(weights), heads, length)
+    assert unpacked.shape == tuple(weights.shape)
+    assert np.abs(unpacked - weights.numpy()).max() <= 1 / LEVELS + 1e-6
+    assert unpacked.sum(-1) == pytest.approx(1.0, abs=1e-9)
+    assert (np.triu(unpacked, 1) == 0).all()
 
 
 def test_each_weight_has_its_own_place():
     """A weight of one at (layer, head, query, key) comes back there and nowhere else."""
     weights = torch.zeros(2, 3, 5, 5)
     places = [(0, 0, 0, 0), (0, 2, 4, 1), (1, 1, 3, 3), (1, 2, 2, 0)]
-    for place in places:
-        weights[place] = 1.0
-    came = unpack(pack(weights), 3, 5)
-    assert sorted(zip(*(axis.tolist() for axis in came.nonzero()), strict=True)) == places
+    for index in places:
+        weights[index] = 1.0
+    unpacked = unpack(pack(weights), 3, 5)
+    assert sorted(zip(*(axis.tolist() for axis in unpacked.nonzero()), strict=True)) == places
 
 
 def test_what_is_sent_is_a_byte_a_weight_of_the_past():

@@ -24,34 +24,34 @@ def drawn(**options):
 
 def test_tokens_reach_the_browser_letter_by_letter_with_steps_and_labels():
     tokens = ["Once", "·<b>", "·cat", "⏎", "*x*"]
-    told = drawn(
+    data = drawn(
         tokens=tokens,
         values=[0.0, 1.0, 2.0, float("nan"), 4.0],
         labels=[f"{token}\nloss\t1" for token in tokens],
         unit="loss (nats)",
         key="text",
     )
-    assert told["tokens"] == ["Once", " <b>", " cat", "⏎\n", "*x*"]
-    assert list(base64.b64decode(told["steps"])) == [0, 16, 32, UNKNOWN, 63]
-    assert told["labels"][1] == "·<b>\nloss\t1"
-    assert (told["legend"]["low"], told["legend"]["high"]) == ("0", "4")
-    assert told["note"] == "" and told["legend"]["show"]
+    assert data["tokens"] == ["Once", " <b>", " cat", "⏎\n", "*x*"]
+    assert list(base64.b64decode(data["steps"])) == [0, 16, 32, UNKNOWN, 63]
+    assert data["labels"][1] == "·<b>\nloss\t1"
+    assert (data["legend"]["low"], data["legend"]["high"]) == ("0", "4")
+    assert data["note"] == "" and data["legend"]["show"]
 
 
 def test_signed_values_are_coloured_about_nought():
-    told = drawn(
+    data = drawn(
         tokens=["a", "b"], values=[-1.0, 3.0], labels=["", ""], scale="diverging", unit="", key="t"
     )
-    assert (told["legend"]["low"], told["legend"]["high"]) == ("-3", "3")
-    assert list(base64.b64decode(told["steps"])) == [21, 63]
+    assert (data["legend"]["low"], data["legend"]["high"]) == ("-3", "3")
+    assert list(base64.b64decode(data["steps"])) == [21, 63]
 
 
 def test_what_is_too_long_is_cut_and_said_to_be():
     count = MOST_TOKENS + 5
-    told = drawn(tokens=["a"] * count, values=[1.0] * count, labels=[""] * count, unit="", key="t")
-    assert len(told["tokens"]) == len(told["labels"]) == MOST_TOKENS
-    assert len(base64.b64decode(told["steps"])) == MOST_TOKENS
-    assert "5 more" in told["note"]
+    data = drawn(tokens=["a"] * count, values=[1.0] * count, labels=[""] * count, unit="", key="t")
+    assert len(data["tokens"]) == len(data["labels"]) == MOST_TOKENS
+    assert len(base64.b64decode(data["steps"])) == MOST_TOKENS
+    assert "5 more" in data["note"]
 
 
 def test_a_text_flows_as_it_was_written():

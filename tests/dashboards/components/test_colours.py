@@ -32,8 +32,8 @@ def test_every_step_has_ink_that_can_be_read_on_it(scale, tone):
 @pytest.mark.parametrize("tone", ["light", "dark"])
 @pytest.mark.parametrize("scale", ["sequential", "grid"])
 def test_a_sequential_scale_only_grows_lighter_or_only_darker(scale, tone):
-    seen = [contrast(paper, "#000000") for paper, _ in ramp(scale)[tone]]
-    assert seen in (sorted(seen), sorted(seen, reverse=True))
+    contrasts = [contrast(paper, "#000000") for paper, _ in ramp(scale)[tone]]
+    assert contrasts in (sorted(contrasts), sorted(contrasts, reverse=True))
 
 
 def test_a_diverging_scale_is_far_from_its_middle_at_both_ends():
@@ -56,5 +56,5 @@ def test_a_scale_ends_where_the_values_do_or_where_it_is_told_to():
     assert limits(values, "diverging", None, None) == (-2, 2)
     assert limits(values, "diverging", -1.0, 3.0) == (-3, 3)
     assert limits([float("nan")], "diverging", None, None) == (-1, 1)
-    told = legend("grid", 0.0, 0.123456, "probability")
-    assert (told["low"], told["high"], told["unit"]) == ("0", "0.123", "probability")
+    scale = legend("grid", 0.0, 0.123456, "probability")
+    assert (scale["low"], scale["high"], scale["unit"]) == ("0", "0.123", "probability")

@@ -22,8 +22,8 @@ LETTERS = st.text(st.sampled_from("ab :*_`<>[]()!$#-+.|~&;\\@/^={}'\"1\u2603"), 
 def test_nothing_is_markup(text):
     page = READER.render(plain(text))
     assert re.findall(r"<(?!/?p>)", page) == []
-    shown = unescape(re.sub(r"</?p>", "", page)).replace("\u2060", "")
-    assert shown.split() == text.split()
+    escaped = unescape(re.sub(r"</?p>", "", page)).replace("\u2060", "")
+    assert escaped.split() == text.split()
 
 
 def test_pairs_that_are_read_even_when_escaped_are_parted():

@@ -7,7 +7,7 @@ import pytest
 import interp
 from dashboards.page import measurements
 from dashboards.steering import dose_zones
-from dashboards.steering.concept_sliders import found_by
+from dashboards.steering.concept_sliders import concept_arguments
 from tests.dashboards.browsing import SHIPPED
 
 
@@ -22,24 +22,24 @@ def folder(tmp_path):
 def test_every_saved_concept_and_its_curve_are_found_for_the_shipped_model():
     model, world = interp.load_model("stories-demo"), interp.load_world("stories")
     for word in world.concepts["mood"]:
-        asked = found_by(model, word, world)
-        concept = measurements.saved("concept", model, **asked)
+        arguments = concept_arguments(model, word, world)
+        concept = measurements.saved("concept", model, **arguments)
         assert concept.name == word and concept.provenance.model_hash == model.hash
-        curve = dose_zones.asked(concept, concept.where_written, world, ())
-        found = measurements.saved("steering", model, **curve)
-        kinds = [zone.kind for zone in found.zones()]
-        assert "useful" in kinds and found.word == word and found.beats_random
+        curve = dose_zones.curve_arguments(concept, concept.where_written, world, ())
+        steering = measurements.saved("steering", model, **curve)
+        kinds = [zone.kind for zone in steering.zones()]
+        assert "useful" in kinds and steering.word == word and steering.beats_random
         assert measurements.saved("steering", model, **{**curve, "seed": 1}) is None
     for changed in ({"seed": 5}, {"method": "pca"}, {"site": ("resid_post", 1)}):
-        assert measurements.saved("concept", model, **{**asked, **changed}) is None
+        assert measurements.saved("concept", model, **{**arguments, **changed}) is None
 
 
 def test_other_weights_and_damaged_files_count_as_none(folder):
     world = interp.load_world("stories")
-    place = folder / measurements.FOLDER / "concept-happy" / "result.json"
-    place.write_text(place.read_text().replace("0.", "1.", 1))
+    path = folder / measurements.FOLDER / "concept-happy" / "result.json"
+    path.write_text(path.read_text().replace("0.", "1.", 1))
     model = interp.load_model(folder)
-    happy, sad = (found_by(model, word, world) for word in ("happy", "sad"))
+    happy, sad = (concept_arguments(model, word, world) for word in ("happy", "sad"))
     assert measurements.saved("concept", model, **happy) is None
     assert measurements.saved("concept", model, **sad) is not None
     assert measurements.saved("concept", model.untrained(), **sad) is None
@@ -47,6 +47,6 @@ def test_other_weights_and_damaged_files_count_as_none(folder):
 
 def test_a_saved_direction_is_the_one_that_is_found_now():
     model, world = interp.load_model("stories-demo"), interp.load_world("stories")
-    asked = found_by(model, "happy", world)
-    there = measurements.saved("concept", model, **asked)
-    assert interp.concept(model, **asked).direction @ there.direction > 0.999
+    arguments = concept_arguments(model, "happy", world)
+    saved = measurements.saved("concept", model, **arguments)
+    assert interp.concept(model, **arguments).direction @ saved.direction > 0.999

@@ -21,11 +21,11 @@ def test_steered_and_plain_texts_of_two_readers_never_mix(model_root):
             model, "It is a sunny morning. Anna", edits=edits, seed=seed, max_new_tokens=8
         ).text
 
-    asked = [(seed, edits) for seed in range(20) for edits in ((), (push,))]
-    alone = [text(*each) for each in asked]
+    calls = [(seed, edits) for seed in range(20) for edits in ((), (push,))]
+    alone = [text(*call) for call in calls]
     measurements.forget()
     with ThreadPoolExecutor(2) as readers:
-        together = list(readers.map(lambda each: text(*each), asked))
+        together = list(readers.map(lambda call: text(*call), calls))
     assert together == alone
     assert alone[::2] != alone[1::2]
 
@@ -49,8 +49,8 @@ def test_two_who_ask_the_same_at_once_wait_for_one_measurement(model_root):
         return measurements.measured("attention", model, **ask)
 
     with ThreadPoolExecutor(4) as readers:
-        found = list(readers.map(measure, range(4)))
-    assert all(each is found[0] for each in found)
+        results = list(readers.map(measure, range(4)))
+    assert all(number is results[0] for number in results)
     assert measurements.knows("attention", model, **ask)
     assert not measurements.knows("attention", model, **{**ask, "seed": 8})
 

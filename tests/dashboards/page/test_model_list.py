@@ -15,12 +15,12 @@ def test_the_shipped_model_comes_first_and_equal_names_stay_apart(
     tmp_path, monkeypatch, model_root
 ):
     make_model(tmp_path / "bytes")
-    known = found(monkeypatch, model_root, tmp_path)
-    assert known[0].name == "stories-demo" and known[0].world == "stories"
-    assert len({entry.name for entry in known}) == 3
-    model = load_model(known[0].source)
-    assert known[0].parameters == sum(p.numel() for p in model.parameters())
-    assert len(known[0].weights_hash(None)) == 64
+    models = found(monkeypatch, model_root, tmp_path)
+    assert models[0].name == "stories-demo" and models[0].world == "stories"
+    assert len({entry.name for entry in models}) == 3
+    model = load_model(models[0].source)
+    assert models[0].parameters == sum(p.numel() for p in model.parameters())
+    assert len(models[0].weights_hash(None)) == 64
 
 
 def test_a_damaged_folder_is_listed_and_hides_no_other(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dashboards.page import result_card
-from dashboards.page.report_sidebar import written
+from interp.report import Report
 from interp.report.parts import FigurePart
 from tests.toy import make_toy
 
@@ -26,9 +26,9 @@ def test_the_python_of_a_figure_gives_its_numbers(application):
     test.toggle(key="code_logit_lens").set_value(True).run()
     again = run(test.code[-1].value)["result"]
     test.button(key="add_logit_lens").click().run()
-    (kept,) = test.session_state["exhibits"]
-    assert torch.equal(again.kl_nats, kept.result.kl_nats)
-    assert torch.equal(again.log_probs, kept.result.log_probs)
+    (part,) = test.session_state["report_parts"]
+    assert torch.equal(again.kl_nats, part.result.kl_nats)
+    assert torch.equal(again.log_probs, part.result.log_probs)
 
 
 def test_the_python_of_a_steered_text_writes_both_texts(application):
@@ -37,10 +37,10 @@ def test_the_python_of_a_steered_text_writes_both_texts(application):
     code = next(code.value for code in test.code if "interp.continuation" in code.value)
     again = run(code)["result"]
     test.button(key="add_continuation").click().run()
-    (kept,) = test.session_state["exhibits"]
+    (part,) = test.session_state["report_parts"]
     assert (again.base_tokens, again.steered_tokens) == (
-        kept.result.base_tokens,
-        kept.result.steered_tokens,
+        part.result.base_tokens,
+        part.result.steered_tokens,
     )
 
 
@@ -64,10 +64,9 @@ def test_figures_gather_in_the_report_under_their_titles(application):
     test = application("surprise")
     test.button(key="add_surprise").click().run()
     assert test.button(key="add_surprise").disabled
-    (kept,) = test.session_state["exhibits"]
-    page = written(
-        "What <b>I</b> saw", [kept, FigurePart(result=kept.result, title="<i>again</i>")]
-    )
+    (part,) = test.session_state["report_parts"]
+    again = FigurePart(result=part.result, title="<i>again</i>")
+    page = Report("What <b>I</b> saw", parts=[part, again]).html()
     assert "interp.surprise(" in page and "<b>I</b>" not in page and "<i>again" not in page
     assert "1\\. " in "\n".join(each.value for each in test.sidebar.caption)
     assert not test.exception

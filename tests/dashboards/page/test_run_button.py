@@ -9,10 +9,10 @@ def page() -> None:
 
     from dashboards.page.run_button import applied_settings
 
-    wanted = {"seed": st.number_input("Seed", 0), "words": st.text_input("Words", "<b>")}
-    known = st.toggle("Known")
-    told = applied_settings("heads", st.text_input("Weights", "a"), wanted, is_known=known)
-    st.code(f"{told['seed']} {told['words']}")
+    settings = {"seed": st.number_input("Seed", 0), "words": st.text_input("Words", "<b>")}
+    is_known = st.toggle("Known")
+    applied = applied_settings("heads", st.text_input("Weights", "a"), settings, is_known=is_known)
+    st.code(f"{applied['seed']} {applied['words']}")
 
 
 def opened() -> AppTest:
@@ -37,7 +37,7 @@ def test_changed_settings_wait_for_the_button_and_say_what_is_shown():
     test = opened()
     test.number_input[0].set_value(3).run()
     test.text_input[0].set_value("new").run()
-    assert measured(test) == "0 <b>" and buttons(test) == ["Measure anew"]
+    assert measured(test) == "0 <b>" and buttons(test) == ["Run again"]
     assert "seed 0" in test.caption[0].value and "words \\<b\\>" in test.caption[0].value
     test.button[0].click().run()
     assert measured(test) == "3 new" and buttons(test) == []

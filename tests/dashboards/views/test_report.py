@@ -33,7 +33,7 @@ def opened(application):
 
 
 def kept(test) -> list:
-    return test.session_state["exhibits"]
+    return test.session_state["report_parts"]
 
 
 def titles(test) -> list[str]:
@@ -47,7 +47,7 @@ def press(test, what: str, place: int):
 def test_empty_it_says_what_to_do_and_offers_to_go_on(application):
     test = application("report")
     assert not test.exception
-    assert any("Nothing is in the report yet" in each.value for each in test.markdown)
+    assert any("The report is empty" in each.value for each in test.markdown)
     assert len(test.file_uploader) == 1
     assert "Report (0)" in [each.label for each in test.sidebar.expander]
 
@@ -89,7 +89,7 @@ def test_what_is_typed_is_kept_letter_by_letter_and_is_no_markup(opened):
 
 
 def test_words_can_be_added_and_stand_in_the_report(opened):
-    next(each for each in opened.button if each.label == "Add words").click().run()
+    next(each for each in opened.button if each.label == "Add text").click().run()
     assert isinstance(kept(opened)[-1], TextPart)
     opened.text_area(key=f"text_{kept(opened)[-1].number}").set_value("And more.").run()
     page = Report("x", parts=kept(opened)).html()

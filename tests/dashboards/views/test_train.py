@@ -89,7 +89,7 @@ def test_every_world_and_shape_has_a_price(train):
         for preset in ("demo", "qwen3-tiny", "attn-only-2l", "gpt2-small"):
             test.selectbox(key="preset").set_value(preset).run()
             assert not test.exception and not test.error, (world, preset)
-            assert {"Parameters", "Memory, about", "Time, about"} <= set(metrics(test))
+            assert {"Parameters", "Memory (estimate)", "Time (estimate)"} <= set(metrics(test))
             offered = [toggle.label for toggle in test.toggle]
             assert ("Curriculum" in offered) == (world == "stories")
 
@@ -115,7 +115,7 @@ def test_a_run_that_is_there_is_not_started_again(train, tmp_path):
 
 def test_own_text_must_be_given_and_be_there(train, tmp_path):
     test = train(text_from="my own text")
-    for path, why in (("", "neither was given"), (str(tmp_path / "none"), "does not exist")):
+    for path, why in (("", "got neither"), (str(tmp_path / "none"), "does not exist")):
         test.text_input(key="own_path").set_value(path).run()
         test.button(key="start").click().run()
         assert not test.exception and why in test.error[0].value.replace("\\", "")
@@ -174,7 +174,7 @@ def test_from_the_first_checkpoint_on_each_curve_can_be_taken_home(train, tmp_pa
         test.segmented_control(key="curve").set_value(view).run()
         test.button(key=f"add_curve_{view}").click().run()
         assert not test.exception and test.button(key=f"add_curve_{view}").disabled
-    parts = test.session_state["exhibits"]
+    parts = test.session_state["report_parts"]
     assert [part.options["view"] for part in parts] == list(NAMES)
     assert parts[0].result.training_loss.tolist() == LOSSES
     test.toggle(key=f"table_curve_{view}").set_value(True)
@@ -192,7 +192,7 @@ def test_the_row_follows_the_newest_checkpoint_and_the_axis(train, tmp_path):
     test.run()
     assert "Held-out loss 2.500 nats/token at step 4" in told(test)
     test.button(key="add_curve_loss").click().run()
-    assert test.session_state["exhibits"][0].options == {"view": "loss", "log_x": True}
+    assert test.session_state["report_parts"][0].options == {"view": "loss", "log_x": True}
 
 
 def test_a_checkpoint_that_cannot_be_opened_is_a_sentence_below_the_curves(train, tmp_path):

@@ -20,9 +20,9 @@ def sent(test) -> dict:
 def test_a_link_locks_a_word_in_a_head_and_the_report_keeps_both(application):
     test = application("attention", prompt=TEXT, layer="1", head="1", word="3: ·a")
     assert not test.exception and not test.error
-    assert sent(test)["place"] == {"layer": 1, "head": 1, "word": 3}
+    assert sent(test)["selection"] == {"layer": 1, "head": 1, "word": 3}
     test.button(key="add_attention").click().run()
-    (part,) = test.session_state["exhibits"]
+    (part,) = test.session_state["report_parts"]
     assert part.options == {"view": "attention", "layer": 1, "head": 1, "word": 3, "look": "from"}
 
 
@@ -30,13 +30,13 @@ def test_a_pick_in_the_picture_moves_the_widgets(application, monkeypatch):
     test = application("attention", prompt=TEXT)
     state = {heads.COMPONENT: {"at": {"layer": 1, "head": -1, "word": 2}}}
     monkeypatch.setattr(heads.st, "session_state", state)
-    heads.follow()
+    heads.follow_click()
     monkeypatch.undo()
     assert (state["layer"], state["head"], state["word"]) == ("1", "all", "2")
     for name in ("layer", "head", "word"):
         test.selectbox(key=name).set_value(state[name])
     test.run()
-    assert not test.exception and sent(test)["place"] == {"layer": 1, "head": -1, "word": 2}
+    assert not test.exception and sent(test)["selection"] == {"layer": 1, "head": -1, "word": 2}
     assert test.selectbox(key="combine").value == "mean"
 
 
@@ -44,7 +44,7 @@ def test_a_shorter_text_frees_a_word_that_is_gone(application):
     test = application("attention", prompt=TEXT)
     test.selectbox(key="word").set_value("9").run()
     test.text_area(key="prompt").set_value("It is a").run()
-    assert not test.exception and sent(test)["place"]["word"] == -1
+    assert not test.exception and sent(test)["selection"]["word"] == -1
 
 
 def test_the_python_below_the_heads_effects_gives_the_same_numbers(application):
@@ -52,7 +52,7 @@ def test_the_python_below_the_heads_effects_gives_the_same_numbers(application):
     assert not test.exception and not test.error
     test.toggle(key="code_attention").set_value(True).run()
     again = run(test.code[-1].value)["result"]
-    torch.testing.assert_close(again.change.tolist(), sent(test)["told"]["effect"])
+    torch.testing.assert_close(again.change.tolist(), sent(test)["notes"]["effect"])
 
 
 def test_what_is_too_large_is_one_layer_until_all_is_asked_for(application, monkeypatch):
@@ -66,10 +66,10 @@ def test_what_is_too_large_is_one_layer_until_all_is_asked_for(application, monk
 def test_many_heads_are_measured_only_when_asked_for(application, monkeypatch):
     monkeypatch.setattr("dashboards.views.attention_heads.attention.MANY", 1)
     test = application("attention", prompt=TEXT, show="Effect on the answer")
-    assert sent(test)["told"]["effect"] == []
-    button = next(each for each in test.button if "heads away" in each.label)
+    assert sent(test)["notes"]["effect"] == []
+    button = next(each for each in test.button if "heads in turn" in each.label)
     button.click().run()
-    assert not test.exception and len(sent(test)["told"]["effect"]) == 2
+    assert not test.exception and len(sent(test)["notes"]["effect"]) == 2
 
 
 def test_hostile_tokens_are_sent_as_they_are(application):
@@ -82,7 +82,7 @@ def test_hostile_tokens_are_sent_as_they_are(application):
 def test_the_table_of_heads_stands_beside_the_untrained(application):
     test = application("heads", sequences="8")
     assert not test.exception and not test.error
-    shown = test.dataframe[-1].value
-    assert shown["head"].tolist() == ["0.0", "0.1", "1.0", "1.1"]
-    assert shown["untrained induction"].nunique() == 1
-    assert shown["induction"].tolist() != pytest.approx([0.0] * 4)
+    frame = test.dataframe[-1].value
+    assert frame["head"].tolist() == ["0.0", "0.1", "1.0", "1.1"]
+    assert frame["untrained induction"].nunique() == 1
+    assert frame["induction"].tolist() != pytest.approx([0.0] * 4)

@@ -28,13 +28,13 @@ def test_one_mistake_by_every_measure_and_part_and_its_python(application):
         test.segmented_control(key="part").set_value(part).run()
         assert not test.exception and len(test.get("plotly_chart")) == 1
     test.segmented_control(key="measure").set_value("gradient_times_weight").run()
-    assert list(test.dataframe[0].value) == ["weight", "predicted without it", "true change"]
+    assert list(test.dataframe[0].value) == ["weight", "predicted change", "true change"]
     test.toggle(key="code_blame").set_value(True).run()
     assert str(run(test.code[-1].value)["result"]) in words(test)
 
 
 def test_the_shares_since_the_first_weights_add_up(application):
-    test = opened(application, **DEMO, measure="Since the first weights")
+    test = opened(application, **DEMO, measure="Path from initialization")
     assert "These shares add up to within 0." in words(test)
 
 
@@ -45,7 +45,7 @@ def test_the_loss_between_two_checkpoints_and_a_model_without_them(application):
     assert test.get("plotly_chart") == []
     assert [button.key for button in test.button if button.key == "ask_allocation"]
     bare = opened(application, about="The loss")
-    assert "no checkpoints" in bare.info[0].value
+    assert "two or more checkpoints" in bare.info[0].value
 
 
 def test_training_texts_are_scored_when_asked_and_told_word_by_word(application):
@@ -54,8 +54,8 @@ def test_training_texts_are_scored_when_asked_and_told_word_by_word(application)
     test.button(key="ask_influence").click().run()
     assert not test.exception and not test.error and len(test.get("plotly_chart")) == 1
     sent = [json.loads(each.proto.json or "{}") for each in test.get("bidi_component")]
-    (told,) = (each for each in sent if "labels" in each)
-    assert told["tokens"] and "adds" in told["labels"][0]
+    (data,) = (each for each in sent if "labels" in each)
+    assert data["tokens"] and "adds" in data["labels"][0]
     assert "Rank correlation with shared words" in words(test)
 
 

@@ -9,27 +9,27 @@ from tests.dashboards.browsing import SHIPPED
 
 def words(test) -> str:
     kinds = (test.markdown, test.caption, test.error, test.info)
-    told = "\n".join(str(element.value) for kind in kinds for element in kind)
-    return re.sub(r"\\([^\w\s])", r"\1", told)
+    elements = "\n".join(str(element.value) for kind in kinds for element in kind)
+    return re.sub(r"\\([^\w\s])", r"\1", elements)
 
 
 def test_a_model_without_a_course_is_told_what_it_needs(application):
     test = application("fidelity", model="stories-demo")
     assert not test.exception and not test.error
-    assert "three checkpoints or more" in words(test)
+    assert "three checkpoints or models" in words(test)
 
 
 def test_a_model_of_other_text_is_told_so(application):
     test = application("fidelity", model="bytes")
     assert not test.exception and not test.error
-    assert "nothing here knows the truth" in words(test)
+    assert "needs a model that was trained on a simulated world" in words(test)
 
 
 @pytest.mark.slow
 def test_every_checkpoint_is_read_only_when_asked(application):
     test = application("fidelity", folder=SHIPPED)
     assert not test.exception and not test.error and not test.get("plotly_chart")
-    assert test.button(key="read_all").label == "Read every checkpoint"
+    assert test.button(key="read_all").label == "Probe every checkpoint"
     test.get("button_group")[1].unselect("mood").run()
     test.button(key="read_all").click().run()
     assert not test.exception and not test.error
@@ -40,7 +40,7 @@ def test_every_checkpoint_is_read_only_when_asked(application):
 @pytest.mark.slow
 def test_an_edit_is_measured_only_when_asked_and_a_story_follows(application):
     test = application(
-        "fidelity", folder=SHIPPED, part="Edit the map", edit_story="1", new_place="park"
+        "fidelity", folder=SHIPPED, part="Edit the state", edit_story="1", new_place="park"
     )
     assert not test.exception and not test.error and not test.get("plotly_chart")
     test.button(key="measure_edit").click().run()

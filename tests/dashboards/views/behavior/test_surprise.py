@@ -20,16 +20,16 @@ def sent(test) -> dict:
 def test_the_tokens_are_the_text_and_the_numbers_the_model_s(application, model_root):
     test = application("surprise", story=TEXT)
     assert not test.exception and not test.error
-    told = sent(test)
-    assert "".join(told["tokens"]) == TEXT
+    data = sent(test)
+    assert "".join(data["tokens"]) == TEXT
     model = load_model(str(model_root / "stories-demo"))
     ids, _ = model.to_tokens(TEXT)
     logits = model(ids)[0, :-1]
     losses = F.cross_entropy(logits, ids[0, 1:], reduction="none").tolist()
-    shown = [float(label.split("loss\t")[1].split(" ")[0]) for label in told["labels"]]
-    assert shown == pytest.approx(losses, abs=6e-4)
+    text = [float(label.split("loss\t")[1].split(" ")[0]) for label in data["labels"]]
+    assert text == pytest.approx(losses, abs=6e-4)
     best = logits.softmax(-1).max(-1)
-    for label, i, p in zip(told["labels"], best.indices.tolist(), best.values, strict=True):
+    for label, i, p in zip(data["labels"], best.indices.tolist(), best.values, strict=True):
         assert f"1. {model.tokenizer.display([i])[0]}\t{p:.2%}" in label
 
 
@@ -46,7 +46,7 @@ def test_colours_are_loss_regret_or_floor_and_the_kinds_are_a_chart(application)
     test.selectbox(key="surprise_colour").set_value("kinds").run()
     assert not test.exception and len(test.get("plotly_chart")) == 1
     test.text_area(key="story").set_value("It is is is a.").run()
-    assert not test.exception and "cannot have told" in test.info[0].value
+    assert not test.exception and "cannot generate" in test.info[0].value
     assert test.selectbox(key="surprise_colour").options == ["Loss"]
 
 
@@ -54,6 +54,6 @@ def test_markup_is_sent_letter_by_letter(application):
     text = "<b>x</b> <script>alert(1)</script>"
     test = application("surprise", model="bytes", story=text)
     assert not test.exception and not test.error
-    told = sent(test)
-    assert "".join(told["tokens"]).endswith("<script>alert(1)</script>")
-    assert torch.tensor([len(label.split("\n")) > 1 for label in told["labels"]]).all()
+    data = sent(test)
+    assert "".join(data["tokens"]).endswith("<script>alert(1)</script>")
+    assert torch.tensor([len(label.split("\n")) > 1 for label in data["labels"]]).all()

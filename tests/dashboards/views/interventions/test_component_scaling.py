@@ -14,12 +14,12 @@ def words(test) -> str:
 def test_a_newcomer_finds_dials_that_count_and_a_turn_moves_the_answer(application):
     test = application("component_scaling", prompt=TEXT)
     assert not test.exception and not test.error
-    picked = test.multiselect(key="dials").value
-    assert [name.split(" ")[0] for name in picked[:2]] == ["head", "neuron"] and len(picked) == 3
+    box = test.multiselect(key="dials").value
+    assert [name.split(" ")[0] for name in box[:2]] == ["head", "neuron"] and len(box) == 3
     sliders = [each for each in test.main.slider if each.key.startswith("turn_")]
     assert len(sliders) == 3 and "No dial is turned" in words(test)
     sliders[0].set_value(-2.0).run()
-    assert not test.exception and f"{picked[0]} * -2:" in words(test)
+    assert not test.exception and f"{box[0]} * -2:" in words(test)
     test.button(key="reset").click().run()
     assert not test.exception and "No dial is turned" in words(test)
 

@@ -41,13 +41,13 @@ def test_a_dose_moves_the_steered_text_only(application):
 @pytest.mark.slow
 def test_six_concepts_at_most_each_with_its_slider(application):
     test = application("steering", **SHORT)
-    picked = ["happy", "sad", "angry"]
-    test.multiselect(key="concepts").set_value(picked).run()
+    concepts = ["happy", "sad", "angry"]
+    test.multiselect(key="concepts").set_value(concepts).run()
     assert problems(test) == []
-    assert {f"dose_{name}" for name in picked} <= {slider.key for slider in test.main.slider}
+    assert {f"dose_{name}" for name in concepts} <= {slider.key for slider in test.main.slider}
     assert test.multiselect(key="concepts").proto.max_selections == 6
     test.multiselect(key="concepts").set_value([]).run()
-    assert problems(test) == [] and "pick a concept" in test.info[0].value
+    assert problems(test) == [] and "needs a concept" in test.info[0].value
 
 
 @pytest.mark.slow
@@ -78,7 +78,7 @@ def test_a_concept_of_ones_own_is_made_from_examples(application):
     assert set(texts(test)) == {"base", "steered"}
     assert all(not element.allow_html for element in test.markdown)
     test.button(key="make_own").click().run()
-    assert "no other has" in test.error[0].value
+    assert "is not taken" in test.error[0].value
 
 
 @pytest.fixture(scope="module")
@@ -102,14 +102,14 @@ def test_a_loaded_recipe_gives_its_texts(application, model_root, sad):
     content = recipe_of(model_root, sad, -0.9)
     test = application("steering", **SHORT)
     test.file_uploader(key="recipe_file").set_value(("x.json", content, "application/json")).run()
-    assert problems(test) == [] and "on the rack" in test.success[0].value
+    assert problems(test) == [] and "was loaded" in test.success[0].value
     assert test.multiselect(key="concepts").value == ["sad"]
     assert test.slider(key="dose_sad").value == -0.9 and test.slider(key="top_k").value == 7
     model = interp.load_model(str(model_root / "stories-demo"))
     recipe = SteeringRecipe.from_json(content.decode())
-    made = model.generate(recipe.prompt, edits=recipe.edits(model), **recipe.sampling)
-    shown = model.tokenizer.display(made.tokens[0])
-    assert texts(test)["steered"] == shown
+    recipe = model.generate(recipe.prompt, edits=recipe.edits(model), **recipe.sampling)
+    texts = model.tokenizer.display(recipe.tokens[0])
+    assert texts(test)["steered"] == texts
 
 
 def test_a_foreign_recipe_is_a_sentence_and_changes_nothing(application, model_root, sad):
@@ -118,7 +118,7 @@ def test_a_foreign_recipe_is_a_sentence_and_changes_nothing(application, model_r
     other["model"]["d_model"] = 512
     for content in (b"\xff\xfe", b"{}", json.dumps(other).encode()):
         test.file_uploader(key="recipe_file").set_value(("<b>.json", content, "text/plain")).run()
-        assert problems(test) == [] and "recipe was needed" in test.error[0].value
+        assert problems(test) == [] and "steering recipe" in test.error[0].value
         assert test.multiselect(key="concepts").value == ["happy"]
     far = recipe_of(model_root, sad, 7.0)
     test.file_uploader(key="recipe_file").set_value(("far.json", far, "application/json")).run()

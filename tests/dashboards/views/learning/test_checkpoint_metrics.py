@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from dashboards.components.timeline import MOST_CURVES, told
+from dashboards.components.timeline import MOST_CURVES, timeline_data
 from interp.analyses.learning.checkpoint_metrics import checkpoint_metrics
 from interp.analyses.learning.checkpoint_viewer import checkpoint_viewer
 from interp.models.gpt import GPT
@@ -40,27 +40,27 @@ def runs(tmp_path_factory):
 
 
 def test_the_browser_gets_the_numbers_of_the_results():
-    grown = checkpoint_viewer(growing_model(), "Anna sits in the attic.", WORLD, n_tokens=2)
+    viewer = checkpoint_viewer(growing_model(), "Anna sits in the attic.", WORLD, n_tokens=2)
     curves = checkpoint_metrics(growing_model(), WORLD, measures=["rank", "distance"])
-    data = told(grown, curves, curves.curves)
+    data = timeline_data(viewer, curves, curves.curves)
     assert len(data["curves"]) == MOST_CURVES and data["steps"] == list(STEPS)
-    shape = (len(STEPS), len(grown.words), 2)
+    shape = (len(STEPS), len(viewer.words), 2)
     points = np.frombuffer(b64decode(data["points"]), "<i2").reshape(shape) / 32_767
-    scaled = grown.points / grown.points.abs().max()
+    scaled = viewer.points / viewer.points.abs().max()
     assert np.abs(points - scaled.numpy()).max() < 1e-4
-    pattern = np.frombuffer(b64decode(data["pattern"]), "u1").reshape(grown.pattern.shape) / 255
-    assert np.abs(pattern - grown.pattern.numpy()).max() <= 0.5 / 255 + 1e-6
-    best = np.frombuffer(b64decode(data["best"]), "<u2").reshape(grown.chances.shape)
-    assert data["names"][best[-1, -1, -1]] == grown.guesses[-1][-1][-1]
+    pattern = np.frombuffer(b64decode(data["pattern"]), "u1").reshape(viewer.pattern.shape) / 255
+    assert np.abs(pattern - viewer.pattern.numpy()).max() <= 0.5 / 255 + 1e-6
+    best = np.frombuffer(b64decode(data["best"]), "<u2").reshape(viewer.chances.shape)
+    assert data["names"][best[-1, -1, -1]] == viewer.guesses[-1][-1][-1]
     assert json.loads(json.dumps(data, allow_nan=False)) == data
 
 
 def test_fifty_checkpoints_of_a_long_prompt_are_a_small_message():
-    grown = checkpoint_viewer(
+    viewer = checkpoint_viewer(
         growing_model(), " ".join(["Anna sits in the attic."] * 4), WORLD, n_tokens=2
     )
     curves = checkpoint_metrics(growing_model(), WORLD, measures=["distance"])
-    size = len(json.dumps(told(grown, curves, curves.curves)))
+    size = len(json.dumps(timeline_data(viewer, curves, curves.curves)))
     assert size / len(STEPS) * 50 < 500_000
 
 
@@ -72,7 +72,7 @@ def test_the_page_shows_curves_and_the_slider(application, runs):
     test.multiselect(key="measures").set_value(["distance"]).run()
     assert [e.message for e in test.exception] == []
     test.multiselect(key="measures").set_value([]).run()
-    assert any("Choose a measure" in each.value for each in test.caption)
+    assert any("Choose one or more metrics" in each.value for each in test.caption)
 
 
 @pytest.mark.parametrize("text", ["<b>bold</b> ![](http://example.org/x.png)", "a garden " * 400])
@@ -87,7 +87,7 @@ def test_a_changed_prompt_waits_for_its_button_and_an_unreadable_one_is_refused_
     application, runs
 ):
     def buttons() -> list[str]:
-        return [button.key for button in test.button if button.key == "anew_watch"]
+        return [button.key for button in test.button if button.key == "rerun_watch"]
 
     test = application("checkpoint_metrics", folder=runs, model="run-0")
     first = test.text_input(key="start").value
@@ -98,7 +98,7 @@ def test_a_changed_prompt_waits_for_its_button_and_an_unreadable_one_is_refused_
     test.text_input(key="start").set_value(first).run()
     assert not buttons() and not test.error
     test.text_input(key="start").set_value("It is a sunny morning.").run()
-    test.button(key="anew_watch").click().run()
+    test.button(key="rerun_watch").click().run()
     assert not buttons() and not test.error and not test.exception
 
 
@@ -120,12 +120,12 @@ def test_what_appeared_when_is_measured_only_when_asked_for(application, runs):
     test.button(key="measure_emergence").click().run()
     assert [e.message for e in test.exception] == [] and not test.error
     assert len(test.get("plotly_chart")) == 1
-    told = " ".join(each.value for each in test.markdown).replace("\\", "")
-    assert "n = 2 runs" in told
+    finding = " ".join(each.value for each in test.markdown).replace("\\", "")
+    assert "n = 2 runs" in finding
 
 
 def test_points_are_kept_in_range():
-    grown = checkpoint_viewer(growing_model(), "Anna sits", WORLD, n_tokens=1, steps=STEPS[:2])
+    viewer = checkpoint_viewer(growing_model(), "Anna sits", WORLD, n_tokens=1, steps=STEPS[:2])
     curves = checkpoint_metrics(growing_model(), measures=["distance"], steps=STEPS[:2])
-    data = told(grown, curves, ())
-    assert data["curves"] == [] and torch.isfinite(grown.points).all()
+    data = timeline_data(viewer, curves, ())
+    assert data["curves"] == [] and torch.isfinite(viewer.points).all()

@@ -34,16 +34,16 @@ def runs(tmp_path_factory):
 def test_two_runs_are_compared_when_it_is_asked_for(application, runs):
     test = application("curriculum", folder=runs, model="forth-0", lessons="10")
     assert not test.exception and not test.error
-    assert any("Nothing is compared yet" in each.value for each in test.caption)
+    assert any("to measure with these settings" in each.value for each in test.caption)
     test.multiselect(key="compared").set_value(["back-0"]).run()
     test.selectbox(key="baseline").set_value("back").run()
     test.button(key="compare").click().run()
     assert not test.exception and not test.error
-    told = " ".join(each.value for each in test.markdown)
-    assert "forth against back" in told and "too few seeds" in told
+    finding = " ".join(each.value for each in test.markdown)
+    assert "forth against back" in finding and "too few seeds" in finding
     test.selectbox(key="curriculum_view").set_value("end").run()
     test.button(key="add_curriculum").click().run()
-    (part,) = test.session_state["exhibits"]
+    (part,) = test.session_state["report_parts"]
     assert part.options == {"view": "end"} and part.result.levels == LEVELS
     test.toggle(key="code_curriculum").set_value(True).run()
     again = run(test.code[-1].value)["result"]
@@ -61,4 +61,4 @@ def test_a_run_alone_is_shown_and_told_how_to_get_others(application, runs, tmp_
 
 def test_other_text_has_no_levels(application):
     test = application("curriculum", model="bytes")
-    assert not test.exception and any("other text" in each.value for each in test.info)
+    assert not test.exception and any("simulated world" in each.value for each in test.info)

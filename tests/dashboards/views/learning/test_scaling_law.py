@@ -23,7 +23,7 @@ def folder_with_a_sweep(tmp_path_factory):
     return root
 
 
-LAW = "The law of losses"
+LAW = "Scaling law"
 
 
 def words(test) -> str:

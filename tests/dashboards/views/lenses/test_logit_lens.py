@@ -86,5 +86,5 @@ def test_a_long_text_is_drawn_in_parts(application, monkeypatch, pos):
     test = application("logit_lens", prompt=TEXT)
     test.selectbox(key="lens_pos").set_value(pos).run()
     assert not test.exception and "positions are drawn at a time" in test.info[0].value
-    told = sent(test)
-    assert len(told["columns"]) <= 6 and told["first"] == pos // 6 * 6
+    data = sent(test)
+    assert len(data["columns"]) <= 6 and data["first"] == pos // 6 * 6

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dashboards.prediction.branches import Walk, branches
-from dashboards.prediction.stages import percent, stages, told
+from dashboards.prediction.stages import percent, stage_card, stages
 from interp.analyses.lenses.prediction import prediction
 from interp.models.io.load import load_model
 
@@ -48,7 +48,8 @@ def test_single_tokens_and_many_at_once_write_the_same_text(application, model):
     test.button(key="token").click().run()
     test.button(key="write").click().run()
     assert list(here(test).path) == written(model, 8, **how)
-    assert test.query_params["path"] in (told := ".".join(map(str, here(test).path)), [told])
+    path = ".".join(map(str, here(test).path))
+    assert test.query_params["path"] in (path, [path])
     test.button(key="restart").click().run()
     assert here(test).path == () and len(here(test).log_probs) == 8
 
@@ -57,8 +58,8 @@ def test_a_link_leads_into_a_branch_and_another_text_begins_anew(application, mo
     test = application("prediction", prompt=TEXT, path="5.7")
     assert not test.exception and here(test).path == (5, 7)
     logits = model.run([*model.to_tokens(TEXT)[0][0].tolist(), 5]).logits[0, -1]
-    known = here(test).log_probs[(5, 7)]
-    assert known == pytest.approx(logits.log_softmax(-1)[7].item(), abs=1e-4)
+    ids = here(test).log_probs[(5, 7)]
+    assert ids == pytest.approx(logits.log_softmax(-1)[7].item(), abs=1e-4)
     test.button(key="back").click().run()
     test.button(key="token").click().run()
     assert here(test).path[:1] == (5,)
@@ -98,7 +99,7 @@ def test_hostile_texts_stay_letters_at_every_stage(application, model_root):
     model = load_model(model_root / "bytes")
     result = prediction(model, HOSTILE, temperature=0.0)
     for at in range(len(stages(model.cfg.n_layers))):
-        json.dumps(told(result, HOSTILE, at))
+        json.dumps(stage_card(result, HOSTILE, at))
     test = application("prediction", model="bytes", prompt=HOSTILE)
     for _ in range(11):
         test.button(key="next").click().run()
@@ -115,11 +116,13 @@ def test_a_figure_is_drawn_where_it_is_wanted(application):
 
 def test_a_card_tells_the_numbers_of_the_result(model):
     result = prediction(model, TEXT, temperature=0.7, top_k=4, k=12)
-    cards = [told(result, TEXT, at) for at in range(len(stages(model.cfg.n_layers)))]
+    cards = [stage_card(result, TEXT, at) for at in range(len(stages(model.cfg.n_layers)))]
     ids = [chip["id"] for chip in cards[0]["chips"]["tokens"]]
     assert ids == [str(each) for each in result.ids.tolist()]
     rows = cards[-3]["candidates"]["rows"]
-    assert [row["cut"] for row in rows] == [float(p) == 0 for p in result.sampling_probabilities[: len(rows)]]
+    assert [row["cut"] for row in rows] == [
+        float(p) == 0 for p in result.sampling_probabilities[: len(rows)]
+    ]
     assert sum(row["cut"] for row in rows) == len(rows) - 4
     parts = cards[-2]["dice"]["segments"]
     inside = [part for part in parts if part["low"] <= result.draw < part["high"]]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboards.pickers.labelled_table import example, kept
+from dashboards.pickers.labelled_table import example, saved_upload
 from interp.methods.data.labelled_table import read_labelled
 from interp.worlds import load_world
 from tests.dashboards.model_folders import make_model
@@ -17,8 +17,8 @@ HOSTILE = "<script>alert(1)</script> **b** :smile: ![](http://example.org/x.png)
 def words(test) -> str:
     """Everything on the page that Markdown reads, without the signs that are escaped."""
     kinds = (test.markdown, test.caption, test.error, test.info)
-    told = "\n".join(str(element.value) for kind in kinds for element in kind)
-    return re.sub(r"\\[^\w\s]", "", told)
+    captions = "\n".join(str(element.value) for kind in kinds for element in kind)
+    return re.sub(r"\\[^\w\s]", "", captions)
 
 
 def figures(test) -> list:
@@ -56,17 +56,17 @@ def test_a_story_is_read_with_the_world_beside_it(application):
     test.button(key="train_decoder").click().run()
     assert not test.exception and not test.error
     (text,) = (each for each in test.get("bidi_component") if "labels" in each.proto.json)
-    drawn = json.loads(text.proto.json)
+    text = json.loads(text.proto.json)
     story = load_world("stories").sample(0, split="held_out")
-    assert "".join(drawn["tokens"]).replace("<|bos|>", "").strip() == story.text
-    assert "the world" in drawn["labels"][5]
+    assert "".join(text["tokens"]).replace("<|bos|>", "").strip() == story.text
+    assert "true\tdecoded" in text["labels"][5]
     world, read = test.dataframe[0].value, test.dataframe[1].value
     assert list(world["whose"]) == list(read["whose"])
     here = test.slider(key="reading_at").value
     test.button(key="reading_Right").click().run()
     assert test.slider(key="reading_at").value == here + 1
     test.toggle(key="everywhere").set_value(True).run()
-    test.slider(key="reading_at").set_value(len(drawn["tokens"]) - 1).run()
+    test.slider(key="reading_at").set_value(len(text["tokens"]) - 1).run()
     true, said = test.dataframe[0].value["mood"], test.dataframe[1].value
     signs = ["✓" if a == b else "✗" for a, b in zip(true, said["mood"], strict=True)]
     assert list(said["right?"]) == signs and {"—"}.isdisjoint(said["mood"])
@@ -97,9 +97,9 @@ def test_a_table_is_shown_and_a_probe_trained_on_it(application):
     test.toggle(key="code_probe").set_value(True).run()
     (code,) = test.code
     assert "mine.csv" in code.value
-    found: dict = {}
-    exec(code.value, found)
-    assert re.sub(r"\W", "", found["result"].finding()) in re.sub(r"\W", "", words(test))
+    frame: dict = {}
+    exec(code.value, frame)
+    assert re.sub(r"\W", "", frame["result"].finding()) in re.sub(r"\W", "", words(test))
 
 
 BAD = {
@@ -124,14 +124,14 @@ def test_a_table_that_cannot_be_used_is_a_sentence(application):
         upload(test, file, content)
         assert not test.exception, name
         (error,) = test.error
-        told = error.value.replace("\\", "").replace("\u2060", "")
-        assert said in told, (name, told)
+        message = error.value.replace("\\", "").replace("\u2060", "")
+        assert said in message, (name, message)
         assert "<script" not in words(test) and "![](" not in words(test), name
         assert not test.button or all(b.key != "train_table" for b in test.button), name
 
 
 def test_a_word_that_the_model_does_not_know_names_the_row(application):
-    test = application("probe", part="A table of my own")
+    test = application("probe", part="My own table")
     rows = [
         f"It is a sunny morning. Anna is in the {place}.,{place}" for place in ("garden", "park")
     ] * 30
@@ -145,16 +145,16 @@ def test_hostile_cells_stay_letters(application):
     assert not test.exception and not test.error
     test.button(key="train_table").click().run()
     assert not test.exception and not test.error
-    drawn = words(test) + json.dumps([each.proto.spec for each in figures(test)])
-    assert "<script" not in drawn and "![](" not in drawn
+    texts = words(test) + json.dumps([each.proto.spec for each in figures(test)])
+    assert "<script" not in texts and "![](" not in texts
     assert all(not element.allow_html for element in test.markdown)
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "..\\..\\x.csv", "<b>.csv", "", "a/b.exe"])
 def test_a_file_is_kept_in_its_own_folder_whatever_its_name(name):
-    path = kept(name, b"text,label")
+    path = saved_upload(name, b"text,label")
     assert path.read_bytes() == b"text,label"
-    assert path.parent == kept("other.csv", b"text,label").parent
+    assert path.parent == saved_upload("other.csv", b"text,label").parent
     assert path.suffix in (".csv", ".txt")
 
 
