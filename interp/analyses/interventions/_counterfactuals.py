@@ -24,20 +24,21 @@ POSITIONS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Item:
+class StateQuestion:
     """A story with a question about somebody's (or something's) value.
 
     Attributes:
-        story: its number.
-        text: up to the answer.
-        tokens: of the whole story, as far as the model reads.
+        story: number of the story.
+        text: the story up to the answer.
+        tokens: ids of the whole story, as far as the model reads.
         about: whom the question is about.
-        value: the true one.
-        others: of the other variables, what is true of the same one when it is asked.
-        positions: of `POSITIONS`, the tokens.
-        elsewhere: the same for somebody else who has a value.
-        answer: the first token of the right answer.
-        later: questions that come after: the token before the answer, and the answer's first.
+        value: the true value.
+        others: by other variable, the true value of the same person or thing when it is asked.
+        positions: by name in `POSITIONS`, the token.
+        elsewhere: by name in `POSITIONS`, the token for somebody else who has a value.
+        answer: id of the first token of the right answer.
+        later: of each question that comes after, the position before its answer and the id of the
+            answer's first token.
     """
 
     story: int
@@ -57,31 +58,31 @@ class Item:
         return Example(tokens=tokens, label=label, story=self.story, kind=self.about)
 
 
-def find_items(
+def find_questions(
     tokenizer: Tokenizer, stories: Sequence[Story], variable: str, n_ctx: int
-) -> list[Item]:
+) -> list[StateQuestion]:
     """The first question for the variable that each story can answer, where it has one."""
-    found = (
-        _item(tokenizer, number, story, variable, n_ctx) for number, story in enumerate(stories)
+    questions = (
+        _question(tokenizer, number, story, variable, n_ctx) for number, story in enumerate(stories)
     )
-    return [item for item in found if item is not None]
+    return [question for question in questions if question is not None]
 
 
 def first_choices(
     model: LanguageModel,
-    items: Sequence[Item],
+    questions: Sequence[StateQuestion],
     site: Site | None = None,
-    vectors: Float[Tensor, "item d_model"] | None = None,
+    vectors: Float[Tensor, "question d_model"] | None = None,
     positions: Sequence[int] = (),
 ) -> list[Int[Tensor, " pos"]]:
     """The most probable next token at every position of each story.
 
     Args:
         model: to ask.
-        items: whose stories are read.
+        questions: whose stories are read.
         site: where the vectors are added; None = read as they are.
-        vectors: one an item.
-        positions: at which token, one an item.
+        vectors: one an question.
+        positions: at which token, one an question.
     """
 
     def edits(batch: TextBatch) -> list[Add]:
@@ -91,15 +92,15 @@ def first_choices(
 
     return read_texts(
         model,
-        [item.tokens for item in items],
+        [question.tokens for question in questions],
         lambda batch, run: batch.unpadded(run.logits.argmax(-1)),
         edits=() if site is None else edits,
     )
 
 
-def _item(
+def _question(
     tokenizer: Tokenizer, number: int, story: Story, variable: str, n_ctx: int
-) -> Item | None:
+) -> StateQuestion | None:
     ids, spans = tokenizer.encode_with_spans(story.text)
     ids, spans = ids[:n_ctx], spans[:n_ctx]
     asked = [fact for fact in story.facts if fact.role == "asked"]
@@ -112,21 +113,22 @@ def _item(
     if named is None:
         return None
     others = {e.variable: e.value for e in before if e.about == fact.about}
-    return Item(
+    return StateQuestion(
         story=number,
         text=story.text[: fact.span[1]],
         tokens=tuple(ids),
         about=fact.about,
         value=fact.value,
         others={name: value for name, value in others.items() if name != variable},
-        positions=_told(before, variable, fact.about, spans) | {"named": named, "asked": place},
+        positions=_statement(before, variable, fact.about, spans)
+        | {"named": named, "asked": place},
         elsewhere=_somebody_else(story, before, fact, spans),
         answer=ids[place + 1],
         later=_later(story, fact, ids, spans),
     )
 
 
-def _told(
+def _statement(
     facts: Sequence[Fact], variable: str, about: str, spans: Sequence[Span]
 ) -> dict[str, int]:
     """Where the value was stated last; nothing where no word states it."""
@@ -150,38 +152,36 @@ def _somebody_else(
         return {}
     other = known[-1]
     named = _last_name(story.text[: asked.span[1]], other, spans)
-    told = _told(before, asked.variable, other, spans)
-    return told if named is None else told | {"named": named}
+    positions = _statement(before, asked.variable, other, spans)
+    return positions if named is None else positions | {"named": named}
 
 
 def _later(
     story: Story, asked: Fact, ids: Sequence[int], spans: Sequence[Span]
 ) -> tuple[tuple[int, int], ...]:
     """Questions after this one, but those with the same answer, which may depend on it."""
-    words = next(q.answer for q in story.questions if _is_of(q, asked))
-    found = []
-    for question in story.questions:
-        if question.span[0] <= asked.span[1] or question.answer == words:
+    answer = next(q.answer for q in story.questions if _is_of(q, asked))
+    places = []
+    for other in story.questions:
+        if other.span[0] <= asked.span[1] or other.answer == answer:
             continue
-        start = story.text.index(question.answer.strip(), question.span[1])
+        start = story.text.index(other.answer.strip(), other.span[1])
         first = next((i for i, (_, end) in enumerate(spans) if end > start), None)
         if first is not None:
-            found.append((first - 1, ids[first]))
-    return tuple(found)
+            places.append((first - 1, ids[first]))
+    return tuple(places)
 
 
-def _is_of(question: Question, fact: Fact) -> bool:
+def _is_of(asked: Question, fact: Fact) -> bool:
     return (
-        question.span[0] < fact.span[1]
-        and question.about == fact.about
-        and (question.kind == fact.variable)
+        asked.span[0] < fact.span[1] and asked.about == fact.about and asked.kind == fact.variable
     )
 
 
 def _added(
-    site: Site, vectors: Float[Tensor, "item d_model"], positions: Sequence[int], width: int
+    site: Site, vectors: Float[Tensor, "question d_model"], positions: Sequence[int], width: int
 ) -> Add:
     """One edit for the whole batch: each row's vector at its own token, nothing elsewhere."""
-    filled = torch.zeros(len(vectors), width, vectors.shape[1])
-    filled[torch.arange(len(vectors)), list(positions)] = vectors.float()
-    return Add(hook=site, vector=filled, where=Where(positions=tuple(sorted(set(positions)))))
+    by_position = torch.zeros(len(vectors), width, vectors.shape[1])
+    by_position[torch.arange(len(vectors)), list(positions)] = vectors.float()
+    return Add(hook=site, vector=by_position, where=Where(positions=tuple(sorted(set(positions)))))

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.analyses.interventions._counterfactuals import Item, first_choices
+from interp.analyses.interventions._counterfactuals import StateQuestion, first_choices
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import UNKNOWN, Interval, rate
 from interp.methods.activations import Site, rows_at
@@ -16,180 +16,211 @@ from interp.methods.untrained import untrained_twins
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bench:
-    """The questions of all three kinds, and what answers look like."""
+class QuestionSplits:
+    """The questions of all three kinds, and what answers look like.
 
-    training: list[Item]
-    tuning: list[Item]
-    testing: list[Item]
+    Attributes:
+        training: whose activations the means are of.
+        tuning: on which layer and dose are chosen.
+        testing: on which success is counted.
+        classes: the values of the variable.
+        answers: of each value, the id of the first token that says it.
+    """
+
+    training: list[StateQuestion]
+    tuning: list[StateQuestion]
+    testing: list[StateQuestion]
     classes: tuple[str, ...]
     answers: Mapping[str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
-    """Where the edit is made, with what the training questions hold there."""
+class EditSite:
+    """Where the edit is made, with what the training questions hold there.
+
+    Attributes:
+        site: hook point, as (short name, layer).
+        position: by name in `POSITIONS`, at which token.
+        dose: in differences of means.
+        means: the mean activation of each value there.
+        rows: the activation of each training question there.
+    """
 
     site: Site
     position: str
     dose: float
     means: Float[Tensor, "class d_model"]
-    rows: Float[Tensor, "item d_model"]
+    rows: Float[Tensor, "question d_model"]
 
 
 def rows_of(
-    model: LanguageModel, items: Sequence[Item], position: str, sites: Sequence[Site]
-) -> Float[Tensor, "site item d_model"]:
+    model: LanguageModel, questions: Sequence[StateQuestion], position: str, sites: Sequence[Site]
+) -> Float[Tensor, "site question d_model"]:
     """What each site holds at that token of each story."""
-    return rows_at(model, [item.example(position, item.value) for item in items], sites)
+    return rows_at(
+        model, [question.example(position, question.value) for question in questions], sites
+    )
 
 
 def means_of(
-    rows: Float[Tensor, "site item d_model"], items: Sequence[Item], classes: Sequence[str]
+    rows: Float[Tensor, "site question d_model"],
+    questions: Sequence[StateQuestion],
+    classes: Sequence[str],
 ) -> Float[Tensor, "site class d_model"]:
     """The mean activation of each value."""
-    owners = [torch.tensor([item.value == value for item in items]) for value in classes]
-    return torch.stack([rows[:, held].mean(1) for held in owners], 1)
+    of_value = [
+        torch.tensor([question.value == value for question in questions]) for value in classes
+    ]
+    return torch.stack([rows[:, mask].mean(1) for mask in of_value], 1)
 
 
-def new_values(items: Sequence[Item], classes: Sequence[str], seed: int) -> list[str]:
+def new_values(questions: Sequence[StateQuestion], classes: Sequence[str], seed: int) -> list[str]:
     """Another value for each question, drawn at random."""
     generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randint(1, len(classes), (len(items),), generator=generator).tolist()
+    # A step of 1 to n - 1 round the circle of values reaches each other one alike, never itself.
+    steps = torch.randint(1, len(classes), (len(questions),), generator=generator).tolist()
     return [
-        classes[(classes.index(item.value) + step) % len(classes)]
-        for item, step in zip(items, drawn, strict=True)
+        classes[(classes.index(question.value) + step) % len(classes)]
+        for question, step in zip(questions, steps, strict=True)
     ]
 
 
 def differences(
-    items: Sequence[Item], new: Sequence[str], means: Tensor, classes: Sequence[str]
-) -> Float[Tensor, "item d_model"]:
+    questions: Sequence[StateQuestion], new: Sequence[str], means: Tensor, classes: Sequence[str]
+) -> Float[Tensor, "question d_model"]:
     """The mean of each new value less the mean of the true one."""
-    pairs = zip(items, new, strict=True)
-    ends = [(classes.index(value), classes.index(item.value)) for item, value in pairs]
-    to, from_ = torch.tensor(ends).T
-    return means[to] - means[from_]
+    pairs = zip(questions, new, strict=True)
+    ends = [(classes.index(value), classes.index(question.value)) for question, value in pairs]
+    new_class, true_class = torch.tensor(ends).T
+    return means[new_class] - means[true_class]
 
 
-def says(choices: Sequence[Tensor], items: Sequence[Item], wanted: Sequence[int]) -> list[bool]:
+def says(
+    choices: Sequence[Tensor], questions: Sequence[StateQuestion], wanted: Sequence[int]
+) -> list[bool]:
     """Whether each question is answered with that token."""
-    rows = zip(choices, items, wanted, strict=True)
-    return [int(best[item.positions["asked"]]) == token for best, item, token in rows]
+    rows = zip(choices, questions, wanted, strict=True)
+    return [int(best[question.positions["asked"]]) == token for best, question, token in rows]
 
 
-def held_out(
-    model: LanguageModel, bench: Bench, cell: Cell, call: dict[str, Any]
+def held_out_rates(
+    model: LanguageModel, splits: QuestionSplits, edit_site: EditSite, call: dict[str, Any]
 ) -> dict[str, Any]:
     """What is counted on the test stories, at the one cell that was chosen."""
-    items, seed = bench.testing, call["seed"]
-    new = new_values(items, bench.classes, seed + 1)
-    wanted = [bench.answers[value] for value in new]
-    at = [item.positions[cell.position] for item in items]
-    vectors = cell.dose * differences(items, new, cell.means, bench.classes)
-    stories = list(range(len(items)))
-    before = first_choices(model, items)
-    after = first_choices(model, items, cell.site, vectors, at)
-    other, theirs = _other_directions(bench, cell, vectors, seed)
-    controls = {"random": _random(model, items, cell, vectors, wanted, call)}
+    questions, seed = splits.testing, call["seed"]
+    new = new_values(questions, splits.classes, seed + 1)
+    wanted = [splits.answers[value] for value in new]
+    at = [question.positions[edit_site.position] for question in questions]
+    vectors = edit_site.dose * differences(questions, new, edit_site.means, splits.classes)
+    stories = list(range(len(questions)))
+    before = first_choices(model, questions)
+    after = first_choices(model, questions, edit_site.site, vectors, at)
+    other, other_vectors = _other_directions(splits, edit_site, vectors, seed)
+    controls = {"random": _random(model, questions, edit_site, vectors, wanted, call)}
     if other:
-        choices = first_choices(model, items, cell.site, theirs, at)
-        controls["other_variable"] = rate(says(choices, items, wanted), stories, seed=seed)
-    elsewhere = _elsewhere(model, items, cell, vectors, wanted, seed)
+        choices = first_choices(model, questions, edit_site.site, other_vectors, at)
+        controls["other_variable"] = rate(says(choices, questions, wanted), stories, seed=seed)
+    elsewhere = _elsewhere(model, questions, edit_site, vectors, wanted, seed)
     if elsewhere.n:
         controls["other_entity"] = elsewhere
     for twin in untrained_twins(model, 1, seed):
-        controls["untrained"] = _untrained(twin, bench, cell, new, seed)
-    controls["unedited"] = rate(says(before, items, wanted), stories, seed=seed)
-    answers = [item.answer for item in items]
+        controls["untrained"] = _untrained(twin, splits, edit_site, new, seed)
+    controls["unedited"] = rate(says(before, questions, wanted), stories, seed=seed)
+    answers = [question.answer for question in questions]
     return {
         "other": other,
-        "success": rate(says(after, items, wanted), stories, seed=seed),
+        "success": rate(says(after, questions, wanted), stories, seed=seed),
         "controls": controls,
-        "known": rate(says(before, items, answers), stories, seed=seed),
-        "later": _later(after, items, seed),
-        "later_unedited": _later(before, items, seed),
-        "length": float(vectors.norm(dim=1).mean() / cell.rows.norm(dim=1).mean()),
+        "known": rate(says(before, questions, answers), stories, seed=seed),
+        "later": _later(after, questions, seed),
+        "later_unedited": _later(before, questions, seed),
+        "length": float(vectors.norm(dim=1).mean() / edit_site.rows.norm(dim=1).mean()),
     }
 
 
 def _random(
     model: LanguageModel,
-    items: Sequence[Item],
-    cell: Cell,
+    questions: Sequence[StateQuestion],
+    edit_site: EditSite,
     vectors: Tensor,
     wanted: Sequence[int],
     call: dict[str, Any],
 ) -> Interval:
     """The same lengths in random directions."""
     generator = torch.Generator().manual_seed(call["seed"])
-    at, flags = [item.positions[cell.position] for item in items], []
+    at, flags = [question.positions[edit_site.position] for question in questions], []
     for _ in range(call["n_random"]):
-        drawn = torch.randn(vectors.shape, generator=generator)
-        drawn *= vectors.norm(dim=1, keepdim=True) / drawn.norm(dim=1, keepdim=True)
-        flags += says(first_choices(model, items, cell.site, drawn, at), items, wanted)
-    owners = list(range(len(items))) * call["n_random"]
+        random = torch.randn(vectors.shape, generator=generator)
+        random *= vectors.norm(dim=1, keepdim=True) / random.norm(dim=1, keepdim=True)
+        choices = first_choices(model, questions, edit_site.site, random, at)
+        flags += says(choices, questions, wanted)
+    owners = list(range(len(questions))) * call["n_random"]
     return rate(flags, owners, seed=call["seed"]) if flags else UNKNOWN
 
 
-def _other_directions(bench: Bench, cell: Cell, vectors: Tensor, seed: int) -> tuple[str, Tensor]:
+def _other_directions(
+    splits: QuestionSplits, edit_site: EditSite, vectors: Tensor, seed: int
+) -> tuple[str, Tensor]:
     """Differences between two values of another variable at the same tokens, of equal length."""
-    names = [name for item in bench.training for name in item.others]
+    names = [name for question in splits.training for name in question.others]
     if not names:
         return "", vectors
     other = max(dict.fromkeys(names), key=names.count)
-    values = [item.others.get(other, "") for item in bench.training]
+    values = [question.others.get(other, "") for question in splits.training]
     known = [value for value in dict.fromkeys(values) if value and values.count(value) > 1]
     if len(known) < 2:
         return "", vectors
-    owners = [torch.tensor([value == name for value in values]) for name in known]
-    means = torch.stack([cell.rows[held].mean(0) for held in owners])
+    of_value = [torch.tensor([value == name for value in values]) for name in known]
+    means = torch.stack([edit_site.rows[mask].mean(0) for mask in of_value])
     generator = torch.Generator().manual_seed(seed)
     first = torch.randint(len(known), (len(vectors),), generator=generator)
     step = torch.randint(1, len(known), (len(vectors),), generator=generator)
-    drawn = means[(first + step) % len(known)] - means[first]
-    return other, drawn * vectors.norm(dim=1, keepdim=True) / drawn.norm(dim=1, keepdim=True)
+    other_vectors = means[(first + step) % len(known)] - means[first]
+    lengths = vectors.norm(dim=1, keepdim=True) / other_vectors.norm(dim=1, keepdim=True)
+    return other, other_vectors * lengths
 
 
 def _elsewhere(
     model: LanguageModel,
-    items: Sequence[Item],
-    cell: Cell,
+    questions: Sequence[StateQuestion],
+    edit_site: EditSite,
     vectors: Tensor,
     wanted: Sequence[int],
     seed: int,
 ) -> Interval:
     """The same edit at the token of somebody else, who is not asked about."""
-    rows = [i for i, item in enumerate(items) if cell.position in item.elsewhere]
+    rows = [i for i, question in enumerate(questions) if edit_site.position in question.elsewhere]
     if len(rows) < 2:
         return UNKNOWN
-    held = [items[i] for i in rows]
-    at = [item.elsewhere[cell.position] for item in held]
-    choices = first_choices(model, held, cell.site, vectors[rows], at)
-    return rate(says(choices, held, [wanted[i] for i in rows]), rows, seed=seed)
+    some = [questions[i] for i in rows]
+    at = [question.elsewhere[edit_site.position] for question in some]
+    choices = first_choices(model, some, edit_site.site, vectors[rows], at)
+    return rate(says(choices, some, [wanted[i] for i in rows]), rows, seed=seed)
 
 
 def _untrained(
-    twin: LanguageModel, bench: Bench, cell: Cell, new: Sequence[str], seed: int
+    twin: LanguageModel, splits: QuestionSplits, edit_site: EditSite, new: Sequence[str], seed: int
 ) -> Interval:
     """An untrained model with means of its own, at the same cell and dose."""
-    items = bench.testing
+    questions = splits.testing
     means = means_of(
-        rows_of(twin, bench.training, cell.position, [cell.site]), bench.training, bench.classes
+        rows_of(twin, splits.training, edit_site.position, [edit_site.site]),
+        splits.training,
+        splits.classes,
     )[0]
-    vectors = cell.dose * differences(items, new, means, bench.classes)
-    at = [item.positions[cell.position] for item in items]
-    choices = first_choices(twin, items, cell.site, vectors, at)
-    flags = says(choices, items, [bench.answers[value] for value in new])
-    return rate(flags, list(range(len(items))), seed=seed)
+    vectors = edit_site.dose * differences(questions, new, means, splits.classes)
+    at = [question.positions[edit_site.position] for question in questions]
+    choices = first_choices(twin, questions, edit_site.site, vectors, at)
+    flags = says(choices, questions, [splits.answers[value] for value in new])
+    return rate(flags, list(range(len(questions))), seed=seed)
 
 
-def _later(choices: Sequence[Tensor], items: Sequence[Item], seed: int) -> Interval:
+def _later(choices: Sequence[Tensor], questions: Sequence[StateQuestion], seed: int) -> Interval:
     """Right first choices at the questions that come after, by story."""
-    found = [
+    answered = [
         (int(best[place]) == token, number)
-        for number, (best, item) in enumerate(zip(choices, items, strict=True))
-        for place, token in item.later
+        for number, (best, question) in enumerate(zip(choices, questions, strict=True))
+        for place, token in question.later
     ]
-    flags, owners = [flag for flag, _ in found], [number for _, number in found]
+    flags, owners = [flag for flag, _ in answered], [number for _, number in answered]
     return rate(flags, owners, seed=seed) if len(set(owners)) > 1 else UNKNOWN

@@ -27,15 +27,15 @@ from torch import Tensor
 
 from interp.analyses.interventions._counterfactuals import (
     POSITIONS,
-    Item,
-    find_items,
+    StateQuestion,
+    find_questions,
     first_choices,
 )
 from interp.analyses.interventions._edit_controls import (
-    Bench,
-    Cell,
+    EditSite,
+    QuestionSplits,
     differences,
-    held_out,
+    held_out_rates,
     means_of,
     new_values,
     rows_of,
@@ -70,19 +70,19 @@ class StateEdit(Result):
     Attributes:
         variable: whose value is changed: somebody's `place`, say.
         other: whose directions are a control; empty when there is none.
-        classes: its values, in the order of `means`.
-        sites: in words, the rows of the grid.
-        positions: at which token of the story, its columns (`POSITIONS` in words).
+        classes: values of the variable, in the order of `means`.
+        sites: rows of the grid, in words.
+        positions: columns of the grid: at which token of the story (`POSITIONS` in words).
         grid: share of tuning questions that are answered with the new value, at the better dose.
         site: where the edit is made, as (short name, layer): the best at `position`.
         position: at which token it is made.
-        dose: in differences of the classes' means.
+        dose: strength of the edit, in differences of the classes' means.
         success: share of held-out questions that get the new value as their answer.
-        controls: the same by control (`CONTROLS`); a control that cannot be had is not here.
+        controls: success by control (`CONTROLS`); a control that cannot be had is not here.
         known: share of the same questions answered right without an edit.
         later: share of later questions about other things still answered right, with the edit.
-        later_unedited: the same without it.
-        means: of the activations there, a value each.
+        later_unedited: share of these later questions answered right without the edit.
+        means: mean activation of each value where the edit is made.
         length: mean length of the edit, as a share of the activations' own.
         n_train: stories' questions that the means are of.
         n_tune: questions that layer and dose were chosen on.
@@ -153,13 +153,13 @@ class StateEdit(Result):
         )
 
     def finding(self) -> str:
-        told = ", ".join(
+        controls = ", ".join(
             f"{CONTROLS[name]} {self.controls[name].value:.2f}" for name in self.controls
         )
         return (
             f"Another '{self.variable}' written {POSITIONS[self.position]}, {self.site_name}: the "
-            f"answer becomes the new one in {plain(self.success)} of the questions ({told}); other "
-            f"later answers right {self.later.value:.2f}, without the edit "
+            f"answer becomes the new one in {plain(self.success)} of the questions ({controls}); "
+            f"other later answers right {self.later.value:.2f}, without the edit "
             f"{self.later_unedited.value:.2f}; n = {self.success.n} stories"
         )
 
@@ -184,15 +184,15 @@ class Trial:
     """The edit on one story.
 
     Attributes:
-        text: up to the answer.
+        text: the story up to the answer.
         about: whom the question is about.
         old: the true value.
-        new: the one written in.
-        token: at which the edit acts.
-        site_name: where, in words.
+        new: the value that is written in.
+        token: the token at which the edit acts.
+        site_name: where the edit acts, in words.
         before: the best answers and their probabilities without the edit.
-        after: the same with it.
-        continuation: what is written on with it, greedily.
+        after: the best answers and their probabilities with the edit.
+        continuation: what the edited model writes on, greedily.
     """
 
     text: str
@@ -251,40 +251,42 @@ def state_edit(
     call = dict(locals())
     if position not in POSITIONS or not doses:
         raise ConfigError(
-            f"position is one of {', '.join(POSITIONS)}, with one dose or more; {position!r} and "
-            f"{doses!r} came."
+            f"state_edit needs a position of {', '.join(POSITIONS)} and one dose or more; got "
+            f"{position!r} and {doses!r}."
         )
-    bench, sites = _bench(model, world, call), residual_sites(model)
-    places = [name for name in POSITIONS if all(name in i.positions for i in bench.training)]
+    splits, sites = _splits(model, world, call), residual_sites(model)
+    places = [name for name in POSITIONS if all(name in i.positions for i in splits.training)]
     if position not in places:
         raise ConfigError(f"No word of this world's text is {POSITIONS[position]} for {variable}.")
     with progress_range(0.0, 0.2):
-        rows = {name: rows_of(model, bench.training, name, sites) for name in places}
-    means = {name: means_of(rows[name], bench.training, bench.classes) for name in places}
+        rows = {name: rows_of(model, splits.training, name, sites) for name in places}
+    means = {name: means_of(rows[name], splits.training, splits.classes) for name in places}
     with progress_range(0.2, 0.7):
-        grid, chosen = _grid(model, bench, means, sites, doses, seed)
+        grid, chosen = _grid(model, splits, means, sites, doses, seed)
     column = places.index(position)
     best = int(grid[:, column].argmax())
-    cell = Cell(
+    edit_site = EditSite(
         site=sites[best], position=position, dose=chosen[best][column],
         means=means[position][best], rows=rows[position][best],
     )  # fmt: skip
     with progress_range(0.7, 1.0):
-        found = held_out(model, bench, cell, call)
+        rates = held_out_rates(model, splits, edit_site, call)
     return StateEdit(
         variable=variable,
-        classes=bench.classes,
+        classes=splits.classes,
         sites=tuple(site_label(site, model.cfg.n_layers) for site in sites),
         positions=tuple(places),
         grid=grid,
-        site=cell.site,
+        site=edit_site.site,
         position=position,
-        dose=cell.dose,
-        **found,
-        means=cell.means,
-        n_train=len(bench.training),
-        n_tune=len(bench.tuning),
-        provenance=provenance(state_edit, call, hooks=(f"{cell.site[0]} {cell.site[1]}",)),
+        dose=edit_site.dose,
+        **rates,
+        means=edit_site.means,
+        n_train=len(splits.training),
+        n_tune=len(splits.tuning),
+        provenance=provenance(
+            state_edit, call, hooks=(f"{edit_site.site[0]} {edit_site.site[1]}",)
+        ),
     )
 
 
@@ -312,85 +314,87 @@ def trial(
         ConfigError: an unknown value, or no suitable story within a hundred.
     """
     candidates = (world.sample(story + i, split="held_out") for i in range(100))
-    found = (find_items(model.tokenizer, [s], result.variable, model.cfg.n_ctx) for s in candidates)
-    held = (items[0] for items in found if items)
-    item = next((i for i in held if i.value in result.classes), None)
-    if item is None:
+    by_story = (
+        find_questions(model.tokenizer, [s], result.variable, model.cfg.n_ctx) for s in candidates
+    )
+    first_questions = (questions[0] for questions in by_story if questions)
+    question = next((q for q in first_questions if q.value in result.classes), None)
+    if question is None:
         raise ConfigError(f"No story from {story} on asks for {result.variable!r}.")
-    new = new or next(value for value in result.classes if value != item.value)
-    at, end = item.positions[result.position], item.positions["asked"] + 1
-    tokens = torch.tensor([item.tokens[:end]])
-    edits = [result.edit(item.value, new, at, dose)]
-    drawn = model.generate(
-        list(item.tokens[:end]), edits=edits, max_new_tokens=length, temperature=0.0
+    new = new or next(value for value in result.classes if value != question.value)
+    at, end = question.positions[result.position], question.positions["asked"] + 1
+    tokens = torch.tensor([question.tokens[:end]])
+    edits = [result.edit(question.value, new, at, dose)]
+    generation = model.generate(
+        list(question.tokens[:end]), edits=edits, max_new_tokens=length, temperature=0.0
     )
     return Trial(
-        text=item.text,
-        about=item.about,
-        old=item.value,
+        text=question.text,
+        about=question.about,
+        old=question.value,
         new=new,
-        token=model.tokenizer.display([item.tokens[at]])[0].strip("·"),
+        token=model.tokenizer.display([question.tokens[at]])[0].strip("·"),
         site_name=result.site_name,
         before=_best_answers(model, model.run(tokens).logits[0, -1]),
         after=_best_answers(model, model.run(tokens, edits=edits).logits[0, -1]),
-        continuation=drawn.text,
+        continuation=generation.text,
     )
 
 
-def _bench(model: LanguageModel, world: World, call: dict[str, Any]) -> Bench:
+def _splits(model: LanguageModel, world: World, call: dict[str, Any]) -> QuestionSplits:
     variable = call["variable"]
     if variable not in world.variables:
         raise ConfigError(
             f"World {world.name!r} has no variable {variable!r}."
             f"{near_misses(variable, world.variables)}"
         )
-    told = {"seed": call["seed"], "level": call["level"]}
+    options = {"seed": call["seed"], "level": call["level"]}
 
-    def items(n: int, split: str, first: int) -> list[Item]:
-        stories: list[Story] = sample_stories(world, n, split=split, first=first, **told)
-        return find_items(model.tokenizer, stories, variable, model.cfg.n_ctx)
+    def questions(n: int, split: str, first: int) -> list[StateQuestion]:
+        stories: list[Story] = sample_stories(world, n, split=split, first=first, **options)
+        return find_questions(model.tokenizer, stories, variable, model.cfg.n_ctx)
 
-    training = items(call["n_stories"], "train", 0)
-    answers = {item.value: item.answer for item in training}
+    training = questions(call["n_stories"], "train", 0)
+    answers = {question.value: question.answer for question in training}
     classes = tuple(value for value in world.variables[variable] if value in answers)
     parts = (
-        items(call["n_tune"], "held_out", TUNED_FROM),
-        items(call["n_test"], "held_out", TESTED_FROM),
+        questions(call["n_tune"], "held_out", TUNED_FROM),
+        questions(call["n_test"], "held_out", TESTED_FROM),
     )
     tuning, testing = ([i for i in each if i.value in answers] for each in parts)
     if min(map(len, (training, tuning, testing))) < FEWEST or len(classes) < 2:
         raise NotEnoughDataError(
             f"An edit of {variable!r} needs {FEWEST} questions for it in each of training, tuning "
-            f"and test stories; {len(training)}, {len(tuning)} and {len(testing)} came. Ask for "
+            f"and test stories; got {len(training)}, {len(tuning)} and {len(testing)}. Ask for "
             "more stories, or for a variable that the world asks about."
         )
-    return Bench(
+    return QuestionSplits(
         training=training, tuning=tuning, testing=testing, classes=classes, answers=answers
     )
 
 
 def _grid(
     model: LanguageModel,
-    bench: Bench,
+    splits: QuestionSplits,
     means: Mapping[str, Tensor],
     sites: Sequence[Site],
     doses: Sequence[float],
     seed: int,
 ) -> tuple[Float[Tensor, "site position"], list[list[float]]]:
     """The success of every cell on the tuning questions at its better dose, and that dose."""
-    items, new = bench.tuning, new_values(bench.tuning, bench.classes, seed)
-    wanted = [bench.answers[value] for value in new]
+    questions, new = splits.tuning, new_values(splits.tuning, splits.classes, seed)
+    wanted = [splits.answers[value] for value in new]
     grid, chosen = torch.zeros(len(sites), len(means)), []
     for row, site in enumerate(sites):
         report_progress(f"editing, {site_label(site, model.cfg.n_layers)}", row, len(sites))
         chosen.append([])
         for column, (name, of) in enumerate(means.items()):
-            vectors = differences(items, new, of[row], bench.classes)
-            at = [item.positions[name] for item in items]
+            vectors = differences(questions, new, of[row], splits.classes)
+            at = [question.positions[name] for question in questions]
             tried = []
             for dose in doses:
-                choices = first_choices(model, items, site, dose * vectors, at)
-                flags = says(choices, items, wanted)
+                choices = first_choices(model, questions, site, dose * vectors, at)
+                flags = says(choices, questions, wanted)
                 tried.append(sum(flags) / len(flags))
             grid[row, column] = max(tried)
             chosen[-1].append(float(doses[tried.index(max(tried))]))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import interp
-from interp.analyses.interventions._counterfactuals import find_items, first_choices
+from interp.analyses.interventions._counterfactuals import find_questions, first_choices
 from interp.analyses.interventions.state_edit import StateEdit, state_edit
 from interp.core.edits import EditContext
 from interp.core.errors import ConfigError, NotEnoughDataError
@@ -121,16 +121,16 @@ def test_a_dose_of_nothing_changes_nothing(model: GPT, found: StateEdit) -> None
 
 @pytest.mark.slow
 def test_an_edit_acts_at_its_token_and_later_only(model: GPT, found: StateEdit) -> None:
-    items = find_items(model.tokenizer, [WORLD.sample(i) for i in range(40)], "place", 256)
-    tokens = torch.tensor([items[0].tokens])
-    at = items[0].positions["named"]
+    questions = find_questions(model.tokenizer, [WORLD.sample(i) for i in range(40)], "place", 256)
+    tokens = torch.tensor([questions[0].tokens])
+    at = questions[0].positions["named"]
     plain = model.run(tokens).logits
-    edit = found.edit(items[0].value, _another(items[0].value), at)
+    edit = found.edit(questions[0].value, _another(questions[0].value), at)
     changed = model.run(tokens, edits=[edit]).logits
     assert torch.equal(plain[:, :at], changed[:, :at])
     assert not torch.equal(plain[:, at:], changed[:, at:])
-    alone = first_choices(model, items[:1])[0]
-    batched = first_choices(model, items)[0]
+    alone = first_choices(model, questions[:1])[0]
+    batched = first_choices(model, questions)[0]
     assert torch.equal(alone, batched)
 
 
@@ -139,14 +139,16 @@ def _another(value: str) -> str:
 
 
 def test_questions_are_found_where_they_stand(model: GPT) -> None:
-    for item in find_items(model.tokenizer, [WORLD.sample(i) for i in range(60)], "place", 256):
-        words = [token.strip("·") for token in model.tokenizer.display(item.tokens)]
-        assert words[item.positions["named"]] == item.about
-        assert words[item.positions["told"]] == item.value
-        assert words[item.positions["asked"]] == "?"
-        assert words[item.positions["asked"] + 1] == item.value.capitalize()
-        assert item.text.endswith(f"Where is {item.about}?")
-        assert all(place > item.positions["asked"] for place, _ in item.later)
+    for question in find_questions(
+        model.tokenizer, [WORLD.sample(i) for i in range(60)], "place", 256
+    ):
+        words = [token.strip("·") for token in model.tokenizer.display(question.tokens)]
+        assert words[question.positions["named"]] == question.about
+        assert words[question.positions["told"]] == question.value
+        assert words[question.positions["asked"]] == "?"
+        assert words[question.positions["asked"] + 1] == question.value.capitalize()
+        assert question.text.endswith(f"Where is {question.about}?")
+        assert all(place > question.positions["asked"] for place, _ in question.later)
 
 
 @pytest.mark.slow
@@ -171,5 +173,5 @@ def test_what_cannot_be_edited_is_refused(model: GPT) -> None:
         state_edit(model, WORLD, "weather", **FEW)
     with pytest.raises(ConfigError, match="No word"):
         state_edit(model, WORLD, "holder", position="told", **FEW)
-    with pytest.raises(ConfigError, match="position is one of"):
+    with pytest.raises(ConfigError, match="needs a position of"):
         state_edit(model, WORLD, "place", position="nowhere")
