@@ -105,17 +105,6 @@ class Blame(Result):
     by_weight: Float[Tensor, "measure weight"]
     without: Float[Tensor, " removed"]
     untrained: Float[Tensor, "seed tensor"]
-    columns: ClassVar = {
-        "total": "totals",
-        "tensor": "by_tensor",
-        "layer": "by_layer",
-        "head": "by_head",
-        "neuron": "by_neuron",
-        "token": "by_vocabulary",
-        "weight": "by_weight",
-        "change_without_weight": "without",
-        "tensor_untrained": "untrained",
-    }
     labels: ClassVar = {
         "measure": ("measure", MEASURES),
         "tensor": ("tensor", "tensors"),

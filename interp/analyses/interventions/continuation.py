@@ -64,13 +64,6 @@ class Continuation(Result):
     base_log_prob_nats: Float[Tensor, " base_pos"]
     before: Candidates
     after: Candidates
-    columns: ClassVar = {
-        "kl_nats": "kl_nats",
-        "log_prob_nats": "log_prob_nats",
-        "steered_log_prob_nats": "steered_log_prob_nats",
-        "base_kl_nats": "base_kl_nats",
-        "base_log_prob_nats": "base_log_prob_nats",
-    }
     labels: ClassVar = {
         "token": ("pos", "steered_tokens"),
         "base_token": ("base_pos", "base_tokens"),

@@ -79,7 +79,6 @@ class SteeringMetrics(Result):
     steered: dict[str, Interval]
     random: dict[str, Float[Tensor, " direction"]]
     n_texts: int
-    columns: ClassVar = {"base": "base", "steered": "steered", "random": "random"}
     axes: ClassVar = {"base": "measure", "steered": "measure", "random": "measure direction"}
 
     def band(self, name: str) -> tuple[float, float]:

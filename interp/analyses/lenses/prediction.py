@@ -114,22 +114,6 @@ class Prediction(Result):
         "low": "cdf_low",
         "high": "cdf_high",
     }
-    columns: ClassVar = {
-        "embed_norm": "embed_norms",
-        "resid_norm": "resid_norms",
-        "attn_norm": "attn_norms",
-        "mlp_norm": "mlp_norms",
-        "attention": "attention",
-        "guess_probability": "guess_probabilities",
-        "chosen_probability": "chosen_probabilities",
-        "score": "scores",
-        "contribution": "contributions",
-        "probability": "probabilities",
-        "probability_at_temperature": "tempered_probabilities",
-        "probability_drawn_from": "sampling_probabilities",
-        "low": "cdf_low",
-        "high": "cdf_high",
-    }
     labels: ClassVar = {
         "token": ("pos", "tokens"),
         "guess": ("row", "guesses"),

@@ -127,7 +127,9 @@ def test_the_model_is_untouched_and_without_history_there_is_no_path():
 def test_it_is_told_kept_and_drawn(result, tmp_path):
     assert "homogeneous" in result.caption() and "untrained" in result.finding()
     assert Blame.load(result.save(tmp_path / "kept")) == result
-    assert {"token", "weight", "neuron"} < set(result.frame()["quantity"])
+    frame = result.frame()
+    assert {"by_vocabulary", "by_weight", "by_neuron"} < set(frame["quantity"])
+    assert set(frame["removed"].dropna()) == set(result.weights[1])
     for view in VIEWS:
         for measure in MEASURES:
             assert figure(result, view=view, measure=measure).data
