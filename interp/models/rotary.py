@@ -35,6 +35,10 @@ def rotary_tables(
     Raises:
         ConfigError: another kind of scaling, or one of its numbers is missing.
     """
+    # Pair i of a head is (x_i, x_{i + d/2}) and turns by position * theta^(-2i/d):
+    #   (a, b) -> (a cos - b sin, b cos + a sin).
+    # As whole vectors this is x cos + roll(x, d/2) sin with sin negative in the first half, since
+    # the roll puts b where a was and a where b was.
     powers = torch.arange(0, d_head, 2, dtype=torch.float32) / d_head
     frequencies = _scaled(1.0 / theta**powers, scaling or {})
     angles = torch.outer(torch.arange(n_ctx, dtype=torch.float32), frequencies)
@@ -61,6 +65,9 @@ def _llama3(frequencies: Tensor, scaling: Mapping[str, Any]) -> Tensor:
     """Long waves are stretched, short ones kept, those between blended."""
     low, high = scaling["low_freq_factor"], scaling["high_freq_factor"]
     context, factor = scaling["original_max_position_embeddings"], scaling["factor"]
+    # Lengths are in tokens, so context / length is how often a wave turned within the context that
+    # was trained on. What turned often enough (> high) tells near positions apart and stays; what
+    # never turned fully (< low) would meet new angles in a longer context and is interpolated.
     lengths = 2 * math.pi / frequencies
     smooth = (context / lengths - low) / (high - low)
     blended = (1 - smooth) * frequencies / factor + smooth * frequencies

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 import torch
+from einops import rearrange, repeat
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformer_lens import ActivationCache, FactoredMatrix, HookedRootModule
@@ -266,7 +267,9 @@ class TransformerLensView(HookedRootModule):
     @property
     def QK(self) -> FactoredMatrix:
         """W_Q W_K^T of every layer and query head."""
-        return FactoredMatrix(self.W_Q, self._per_query_head(self.W_K).mT)
+        keys = self._per_query_head(self.W_K)
+        transposed = rearrange(keys, "layer head d_model d_head -> layer head d_head d_model")
+        return FactoredMatrix(self.W_Q, transposed)
 
     @property
     def OV(self) -> FactoredMatrix:
@@ -274,7 +277,9 @@ class TransformerLensView(HookedRootModule):
         return FactoredMatrix(self._per_query_head(self.W_V), self.W_O)
 
     def _per_query_head(self, weights: Tensor) -> Tensor:
-        return weights.repeat_interleave(self.cfg.n_heads // weights.shape[1], 1)
+        # Grouped queries: consecutive query heads share one key and value head.
+        axes = "layer head d_model d_head -> layer (head query) d_model d_head"
+        return repeat(weights, axes, query=self.cfg.n_heads // weights.shape[1])
 
     def __getattr__(self, name: str) -> Any:
         if name in ("W_U", "b_U", "W_E", "W_pos"):

@@ -143,6 +143,8 @@ def wrap(objective: nn.Module, model: nn.Module, group: ProcessGroup, engine: En
     """
     if group.size == 1:
         return objective
+    # Both engines average gradients over the ranks, so the objective is multiplied by their number
+    # (see Updater): its sum, not the mean of means, is right where ranks count unequal tokens.
     if engine == "ddp":
         # Buffers (rotary angles) are the same on every rank: nothing to send before each pass.
         buffers = [name for name, _ in objective.named_buffers()]
@@ -152,6 +154,7 @@ def wrap(objective: nn.Module, model: nn.Module, group: ProcessGroup, engine: En
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
+    # Each block gathers its weights when it runs and drops them again: one at a time is whole.
     mesh = init_device_mesh(next(model.parameters()).device.type, (group.size,))
     for block in model.blocks:
         fully_shard(block, mesh=mesh)
@@ -179,6 +182,7 @@ def shard_like(tensor: Tensor, pattern: Tensor) -> Tensor:
 def replicated(tensor: Tensor, pattern: DTensor) -> DTensor:
     """A full tensor, the same on every rank, on the mesh of `pattern`."""
     mesh = pattern.device_mesh
+    # run_check would send the tensor round to compare; every rank has read the same file.
     return DTensor.from_local(tensor, mesh, [Replicate()] * mesh.ndim, run_check=False)
 
 

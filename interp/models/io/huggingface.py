@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from interp.core.errors import CheckpointError, ConfigError, near_misses
@@ -199,7 +200,8 @@ def _fill(model: GPT, settings: Mapping[str, Any], tensors: dict[str, Tensor], w
         keys = _keys(name, table)
         parts = [_take(theirs, key, where) for key in keys]
         whole = torch.cat(parts) if len(parts) > 1 else parts[0]
-        whole = whole.T if conv and _is_conv(name) else whole
+        if conv and _is_conv(name):
+            whole = rearrange(whole, "inputs outputs -> outputs inputs")
         if whole.shape != ours.shape:
             raise CheckpointError(
                 f"{' + '.join(keys)} must have shape {tuple(ours.shape)}; {where} has "
@@ -260,6 +262,8 @@ def _query_factors(cfg: GPTConfig, settings: Mapping[str, Any]) -> list[float]:
     """GPT-2's two switches of the attention's scale, as a factor on each layer's queries."""
     if architecture_of(settings) != "GPT2LMHeadModel":
         return [1.0] * cfg.n_layers
+    # Scores are q k / sqrt(d_head) here. A model without that division gets queries larger by
+    # sqrt(d_head), one that divides by the layer's number too gets smaller ones: the same scores.
     unscaled = settings.get("scale_attn_weights", True) is False
     by_layer = settings.get("scale_attn_by_inverse_layer_idx", False) is True
     scale = cfg.d_head**0.5 if unscaled else 1.0
@@ -272,13 +276,14 @@ def _their_tensors(model: GPT, settings: Mapping[str, Any]) -> dict[str, Tensor]
     for name, ours in model.state_dict().items():
         keys = _keys(name, table)
         sizes = [heads * model.cfg.d_head for heads in model.blocks[0].attn.sizes]
-        parts = (
-            ours.split(sizes) if len(keys) > 1 else [ours.T if conv and _is_conv(name) else ours]
-        )
+        if conv and _is_conv(name):
+            ours = rearrange(ours, "outputs inputs -> inputs outputs")
+        parts = ours.split(sizes) if len(keys) > 1 else [ours]
         theirs |= dict(zip(keys, parts, strict=True))
         if conv and ours.ndim and name.endswith(".weight") and "embed" not in name:
             (key,) = keys
             bias = key.removesuffix("weight") + "bias"
+            # Their Conv1D and LayerNorm always have a bias: without one of ours, zeros.
             if key != "lm_head.weight" and bias not in theirs:
                 theirs[bias] = ours.new_zeros(parts[0].shape[-1])
     return theirs
@@ -320,7 +325,12 @@ def _tokenizer_settings(model: GPT) -> dict[str, Any]:
 
 
 def _read_gguf(path: Path) -> tuple[dict[str, Any], dict[str, Tensor], Tokenizer]:
-    """Settings, tensors and tokenizer as transformers reads them."""
+    """Settings, tensors and tokenizer as transformers reads them.
+
+    A GGUF file of Llama holds the rows of queries and keys in another order: llama.cpp rotates
+    neighbours (x_2i, x_2i+1), we rotate halves (x_i, x_i+d/2). transformers undoes this permutation
+    as it reads, so what comes is in the order of its own folders.
+    """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     place = {"pretrained_model_name_or_path": path.parent, "gguf_file": path.name}

@@ -159,6 +159,7 @@ def _rope(settings: HuggingFaceSettings) -> tuple[float, dict[str, Any] | None]:
     """Base and scaling, from `rope_parameters` (transformers 5) or `rope_scaling` (earlier)."""
     rope = dict(settings.get("rope_parameters") or settings.get("rope_scaling") or {})
     theta = rope.pop("rope_theta", None) or settings.get("rope_theta") or 10000.0
+    # `rope_type` was called `type` before transformers 4.43; some files have both.
     kind = rope.pop("rope_type", None) or rope.pop("type", None) or "default"
     rope.pop("type", None)
     share = rope.pop("partial_rotary_factor", settings.get("partial_rotary_factor", 1.0))
@@ -169,6 +170,7 @@ def _rope(settings: HuggingFaceSettings) -> tuple[float, dict[str, Any] | None]:
         )
     if kind == "default":
         return theta, None
+    # Scaling needs the context before it was scaled; a file without it means the one it names.
     original = settings.get("max_position_embeddings", 2048)
     rope.setdefault("original_max_position_embeddings", original)
     missing = [name for name in ROPE_KEYS[kind] if name not in rope]

@@ -74,7 +74,7 @@ class Batches:
             _check_length(self._parts[level], level, self.length)
 
     def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
-        """The rows of step `step` (0 = the first update) that rank `rank` holds."""
+        """The rows of step `step` (0 = the first update) that rank `rank` trains on."""
         row = np.arange(rank, self.batch_size, world_size)
         mixture = self._mixtures[stage_at(self.stages, step)[0]]
         chosen = mixture.choose(_uniform(self.seed, step, row, draw=0))
@@ -163,6 +163,7 @@ def _uniform(seed: int, step: int, row: np.ndarray, *, draw: int) -> np.ndarray:
     for part in (seed, step, draw):
         state = _mix_one((state + part * _GOLDEN + _GOLDEN) & _MASK)
     mixed = _mix(np.uint64(state) + (row.astype(np.uint64) + np.uint64(1)) * np.uint64(_GOLDEN))
+    # The upper 53 bits: as many as a double holds exactly, so no two of them round to one number.
     return (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 

@@ -152,6 +152,7 @@ def _arrays(
         arrays["weights"] = places.spread([document.weights or () for document in group])
     if "floor" in wanted:
         arrays["floor"], stops = places.charge([document.floor or () for document in group])
+        # The choice to stop is seen when the next document begins: there, and in the next group.
         stops = np.concatenate([[stopping], stops])
         if skip:
             arrays["floor"][(ends - lengths)[begins]] += stops[:-1][begins]
@@ -174,6 +175,8 @@ class _Places:
     def __init__(self, texts: Sequence[str], tokenizer: Tokenizer, tokens: np.ndarray) -> None:
         self._n_tokens = len(tokens)
         self._bases = np.cumsum([0, *map(len, texts)])
+        # Spans count characters, tokens count bytes: the code points say how many bytes of UTF-8
+        # each character takes, and running sums of both make any span a search.
         codes = np.frombuffer("".join(texts).encode("utf-32-le"), dtype="<u4")
         sizes = 1 + (codes >= 0x80) + (codes >= 0x800) + (codes >= 0x10000)
         self._first_byte = np.concatenate([[0], np.cumsum(sizes)])
@@ -183,6 +186,7 @@ class _Places:
                 "Weights and floors need a tokenizer that keeps every byte of the text; this one "
                 "changes it. Train a tokenizer on the corpus (words, characters or bytes_bpe)."
             )
+        # The next character that is no space: a minimum that runs from the end.
         visible = np.where(np.isin(codes, _SPACES), len(codes), np.arange(len(codes)))
         self._next_visible = np.minimum.accumulate(visible[::-1])[::-1]
 
@@ -210,6 +214,8 @@ class _Places:
         first = self._token_at(self._first_byte[start])
         last = self._token_at(self._first_byte[end] - 1)
         lengths = last - first + 1
+        # Every span's tokens one after the other: a running number that starts anew at each span.
+        # Of several values for one token numpy keeps the last, and so the last mark.
         within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         units[np.repeat(first, lengths) + within] = np.repeat(
             np.rint(weight * WEIGHT_UNITS), lengths

@@ -10,7 +10,7 @@ from interp.models.tokenizer import Tokenizer
 from interp.training.data.corpus import Corpus, write_manifest
 from interp.training.data.packing import CorpusDocument, pack
 from interp.training.data.text_files import Cut, text_documents, text_files
-from interp.training.data.world_documents import tell_documents
+from interp.training.data.world_documents import world_documents
 from interp.worlds.world import World
 
 TokenizerKind = Literal["words", "characters", "bpe"]
@@ -51,7 +51,7 @@ def write_world_corpus(
     def story_documents(split: str, level: str) -> Iterator[CorpusDocument]:
         n = counts[level] if split == "train" else n_held_out
         numbers = range(seed * 2**32, seed * 2**32 + n)
-        return tell_documents(world, numbers, level=level, split=split)
+        return world_documents(world, numbers, level=level, split=split)
 
     documents = {
         split: {level: story_documents(split, level) for level in levels} for split in splits

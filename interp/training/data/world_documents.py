@@ -1,4 +1,4 @@
-"""A world's documents in the order of their numbers, told by several processes at once."""
+"""A world's documents in the order of their numbers, sampled by several processes at once."""
 
 import gc
 import multiprocessing
@@ -12,28 +12,28 @@ from interp.training.data.packing import CorpusDocument
 from interp.worlds.world import Story, World
 
 _CHUNK = 250
-_teller: "_Teller"
+_sampler: "_Sampler"
 
 
-def tell_documents(
+def world_documents(
     world: World, numbers: Sequence[int], *, level: str, split: str, processes: int | None = None
 ) -> Iterator[CorpusDocument]:
     """The world's stories of those numbers, as documents; the same for any count of processes.
 
     Args:
-        world: tells the stories.
-        numbers: of the stories, in the order in which they are wanted.
-        level: of the world.
-        split: of the world.
-        processes: how many tell; None = one a core where it pays. They are forked, and touch
-            nothing but the world; where a system cannot fork safely, this process tells alone.
+        world: world that writes the stories.
+        numbers: numbers of the stories, in the order of the documents.
+        level: level of the world.
+        split: split of the world.
+        processes: number of processes; None = one a core where it pays. They are forked, and touch
+            nothing but the world; where a system cannot fork safely, this process works alone.
     """
-    teller = _Teller(world, level, split)
+    sampler = _Sampler(world, level, split)
     chunks = [numbers[i : i + _CHUNK] for i in range(0, len(numbers), _CHUNK)]
     processes = min(processes or _cores(), len(chunks))
     if processes < 2 or sys.platform != "linux":
-        return chain.from_iterable(map(teller.tell, chunks))
-    return chain.from_iterable(_together(teller, chunks, processes))
+        return chain.from_iterable(map(sampler.documents, chunks))
+    return chain.from_iterable(_together(sampler, chunks, processes))
 
 
 def story_document(story: Story) -> CorpusDocument:
@@ -45,34 +45,34 @@ def story_document(story: Story) -> CorpusDocument:
     )
 
 
-class _Teller:
-    """Tells the stories of one level and split."""
+class _Sampler:
+    """Samples the documents of one level and split."""
 
     def __init__(self, world: World, level: str, split: str) -> None:
         self._world, self._level, self._split = world, level, split
 
-    def tell(self, numbers: Sequence[int]) -> list[CorpusDocument]:
+    def documents(self, numbers: Sequence[int]) -> list[CorpusDocument]:
         sample, level, split = self._world.sample, self._level, self._split
         return [story_document(sample(n, level=level, split=split)) for n in numbers]
 
 
 def _together(
-    teller: _Teller, chunks: Sequence[Sequence[int]], processes: int
+    sampler: _Sampler, chunks: Sequence[Sequence[int]], processes: int
 ) -> Iterator[list[CorpusDocument]]:
     fork = multiprocessing.get_context("fork")
-    with fork.Pool(processes, _begin, (teller,)) as pool:
-        yield from pool.imap(_tell, chunks)
+    with fork.Pool(processes, _begin, (sampler,)) as pool:
+        yield from pool.imap(_documents, chunks)
 
 
-def _begin(teller: _Teller) -> None:
-    global _teller  # of a forked process only: a pool's function cannot carry what is not pickled
-    _teller = teller
+def _begin(sampler: _Sampler) -> None:
+    global _sampler  # of a forked process only: a pool's function cannot carry what is not pickled
+    _sampler = sampler
     gc.disable()  # stories hold no cycles, and looking for some took a sixth of the time
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for us
 
 
-def _tell(numbers: Sequence[int]) -> list[CorpusDocument]:
-    return _teller.tell(numbers)
+def _documents(numbers: Sequence[int]) -> list[CorpusDocument]:
+    return _sampler.documents(numbers)
 
 
 def _cores() -> int:

@@ -94,6 +94,10 @@ def _memory(config: TrainConfig, parameters: int) -> int:
     """Weights, gradients and two buffers each; and what a forward pass keeps for the backward."""
     cfg = config.model
     tokens = config.batch_size // config.accumulate * config.context
+    # What a layer keeps of each token for the backward pass: about eight vectors as wide as the
+    # stream (inputs of norms, projections and sums), queries, keys and values, and the MLP's two or
+    # three. Fused attention keeps no scores. The unembedding keeps the logits, their log-softmax
+    # and its gradient.
     wide = 8 * cfg.d_model + 3 * cfg.n_heads * cfg.d_head + (3 if cfg.gated else 2) * cfg.d_mlp
     kept = tokens * (cfg.n_layers * wide + 3 * cfg.d_vocab)
     return _PROGRAM_BYTES + _BYTES * (4 * parameters + kept)
@@ -103,11 +107,16 @@ def _seconds(config: TrainConfig, speed: Speed) -> float:
     update = _flops(config) / speed.flops + config.model.n_layers * speed.seconds_per_layer
     evaluations = 1 + (config.steps // config.eval_every if config.eval_every else 0)
     tokens = config.batch_size * config.context
+    # An evaluation only runs forward, which is a third of forward and backward.
     return config.steps * update + evaluations * update * config.eval_tokens / tokens / 3
 
 
 def _flops(config: TrainConfig) -> float:
     """Of one update: six a weight and token, six a width and pair of tokens, and Muon's own."""
+    # A weight multiplies and adds once a token forward: 2. Backward it does so twice, for the
+    # gradient of its input and for its own: 4. A look-up in a table costs nothing.
+    # Scores and mixing take 2 each for every earlier token and width, on average over half of the
+    # context: 2 a width and token of the context forward, and so 6 with the backward pass.
     cfg, tokens = config.model, config.batch_size * config.context
     looked_up = cfg.d_vocab * (not cfg.tied) + cfg.n_ctx * (cfg.positions == "learned")
     weights = n_parameters(cfg) - cfg.d_model * looked_up
@@ -119,6 +128,7 @@ def _flops(config: TrainConfig) -> float:
 @cache
 def _muon_flops(cfg: GPTConfig) -> float:
     """Three products of matrices, five times, for each hidden matrix."""
+    # For m x n with m <= n: the Gram matrix 2 m^2 n, its square 2 m^3, times the matrix 2 m^2 n.
     with torch.device("meta"):
         shapes = [sorted(p.shape) for p in Block(cfg, 0).parameters() if p.ndim == 2]
     return cfg.n_layers * sum(5.0 * (4 * m * m * n + 2 * m**3) for m, n in shapes)

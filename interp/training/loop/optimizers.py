@@ -27,6 +27,8 @@ def parameter_groups(model: nn.Module) -> dict[ParameterGroup, dict[str, Tensor]
     Returns:
         `hidden`, `embed`, `head` and `scalar` (everything with fewer than two dimensions).
     """
+    # Muon moves every direction of a matrix alike. That fits matrices between activations; the rows
+    # of an embedding or unembedding are tokens, and rare ones would move as much as frequent ones.
     embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
     groups: dict[ParameterGroup, dict[str, Tensor]] = {
         "hidden": {},
@@ -59,7 +61,14 @@ def _assert_partition(
 
 @dataclass
 class Optimizers:
-    """Muon and AdamW behind one step, with a state that is plain named tensors."""
+    """Muon and AdamW behind one step, with a state that is plain named tensors.
+
+    Attributes:
+        config: the run's recipe, with learning rates and momentum.
+        adamw: optimizer of all parameters that Muon does not have.
+        adamw_names: AdamW's parameters, by name.
+        muon: optimizer of the hidden matrices; None when AdamW has them too.
+    """
 
     config: TrainConfig
     adamw: torch.optim.AdamW
@@ -98,7 +107,7 @@ class Optimizers:
         state = {
             f"adamw.{buffer}.{name}": full_tensor(self.adamw.state[parameter][buffer])
             for name, parameter in self.adamw_names.items()
-            if self.adamw.state[parameter]
+            if self.adamw.state[parameter]  # empty before the first update
             for buffer in _ADAMW_BUFFERS
         }
         momenta = self.muon.momenta if self.muon else {}
@@ -110,6 +119,7 @@ class Optimizers:
         Raises:
             CheckpointError: a buffer is missing, foreign, or has another shape.
         """
+        # A state that was saved before the first update has no buffers of AdamW, but Muon's zeros.
         expected = {f"muon.{name}" for name in (self.muon.momenta if self.muon else {})}
         if any(name.startswith("adamw.") for name in tensors):
             expected |= {f"adamw.{b}.{name}" for b in _ADAMW_BUFFERS for name in self.adamw_names}
@@ -142,6 +152,7 @@ def build_optimizers(model: nn.Module, config: TrainConfig) -> Optimizers:
             {
                 "params": list(named.values()),
                 "base_lr": lrs[kind] if with_muon else config.adamw_lr,
+                # Pulled to 0, a norm's gain or a bias would only lose its scale.
                 "weight_decay": 0.0 if kind == "scalar" else config.weight_decay,
             }
             for kind, named in adamw_groups.items()

@@ -25,6 +25,7 @@ DIVERGED_ABOVE = 4.0
 """A loss of so many times ln(d_vocab), a uniform guess's, counts as diverged."""
 
 _SMALLEST_WEIGHT = 0.25
+"""Weights come in quarters, so a smaller sum of them is 0: then 0 / 0.25 instead of 0 / 0."""
 
 
 @dataclass(frozen=True)

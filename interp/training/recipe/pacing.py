@@ -67,6 +67,7 @@ def root(share: float, n: int) -> list[float]:
         >>> root(0.0, 4), root(1.0, 2)
         ([1.0, 0.0, 0.0, 0.0], [0.5, 0.5])
     """
+    # The paper's c(t) = sqrt(t (1 - c0^2) + c0^2), c0 = 1 / n: the easiest level alone at first.
     return _pool(math.sqrt(share * (1 - n**-2) + n**-2), n)
 
 

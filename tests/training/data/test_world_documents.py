@@ -1,25 +1,25 @@
-"""Several processes tell what one tells, in the same order, and leave nothing behind."""
+"""Several processes write what one writes, in the same order, and leave nothing behind."""
 
 import multiprocessing
 
 import pytest
 
 from interp.core.errors import ConfigError
-from interp.training.data.world_documents import story_document, tell_documents
+from interp.training.data.world_documents import story_document, world_documents
 from interp.worlds.stories import Stories
 
 NUMBERS = range(2**33, 2**33 + 1_001)
 
 
-def told(numbers, processes, world=None):
+def documents(numbers, processes, world=None):
     """Documents of the easiest level."""
     world = world or Stories()
-    return tell_documents(world, numbers, level="echo", split="train", processes=processes)
+    return world_documents(world, numbers, level="echo", split="train", processes=processes)
 
 
 @pytest.mark.parametrize("processes", [2, 3, None])
-def test_several_processes_tell_what_one_tells(processes):
-    assert list(told(NUMBERS, processes)) == list(told(NUMBERS, 1))
+def test_several_processes_write_what_one_writes(processes):
+    assert list(documents(NUMBERS, processes)) == list(documents(NUMBERS, 1))
     assert multiprocessing.active_children() == []
 
 
@@ -47,19 +47,19 @@ class Local:
 
 
 def test_an_error_of_the_world_comes_through():
-    documents = told(NUMBERS, 2, Local())
-    assert next(documents) == next(told(NUMBERS, 1))
+    written = documents(NUMBERS, 2, Local())
+    assert next(written) == next(documents(NUMBERS, 1))
     with pytest.raises(ConfigError, match="no more stories"):
-        list(documents)
+        list(written)
     assert multiprocessing.active_children() == []
 
 
-def test_whoever_stops_listening_stops_the_tellers():
-    documents = told(NUMBERS, 2)
-    next(documents)
-    del documents
+def test_whoever_stops_listening_stops_the_processes():
+    written = documents(NUMBERS, 2)
+    next(written)
+    del written
     assert multiprocessing.active_children() == []
 
 
 def test_no_numbers_give_no_documents():
-    assert list(told([], 2)) == []
+    assert list(documents([], 2)) == []
