@@ -1,4 +1,4 @@
-"""How well each variable can be read from a model where it ought to stand, and how it predicts."""
+"""State readability: how well probes read each variable from a model, and how well it predicts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,12 +29,12 @@ class Task:
     """A variable at one kind of token, with the cells to learn from and to be tested on.
 
     Attributes:
-        variable: of the world.
-        where: kind of token, of `READ_AT`.
-        classes: the values.
+        variable: the world's variable.
+        where: kind of token, one of `READ_AT`.
+        classes: the variable's values.
         train: cells of training stories.
         validation: cells of other training stories, which choose the layer.
-        test: cells of held-out stories; none has the same words before it as one of the others.
+        test: cells of held-out stories; none has the same words before it as a training cell.
     """
 
     variable: str
@@ -51,11 +51,11 @@ class Task:
 
     @property
     def cells(self) -> tuple[Example, ...]:
-        """All of them, in this order."""
+        """Training, validation and test cells, in this order."""
         return self.train + self.validation + self.test
 
     def labels(self, cells: Sequence[Example]) -> Int[Tensor, " cell"]:
-        """The true values' numbers."""
+        """The number of each cell's true value in `classes`."""
         return torch.tensor([self.classes.index(cell.label) for cell in cells])
 
     @property
@@ -65,14 +65,14 @@ class Task:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class StorySums:
     """One model on the held-out stories: sums over the tokens of each story.
 
     Attributes:
-        nats: what its tokens cost.
-        regret: the same less the floor; nan without one.
-        right: by task, cells read right.
-        shuffled: the same with labels shuffled in training.
+        nats: the loss of each story.
+        regret: the loss of each story less its floor; nan without one.
+        right: by task, how many test cells of each story are read right.
+        shuffled: by task, how many are read right with labels shuffled in training.
         sites: by task, the site that the validation cells chose.
     """
 
@@ -94,78 +94,79 @@ def find_tasks(
     """A task for each variable and kind of token that has enough cells of two values or more.
 
     Args:
-        model: whose tokenizer splits the stories.
-        world: that told them.
-        variables: that hold on.
+        model: the model whose tokenizer splits the stories.
+        world: the world that told the stories.
+        variables: variables that hold on from sentence to sentence.
         training: stories to learn from; every fourth chooses the layer.
         testing: held-out stories.
-        most: training cells of a task.
+        most: how many training cells a task has at most.
     Raises:
         NotEnoughDataError: none has enough.
     """
-    made = []
+    tasks = []
     for variable in variables:
-        known = _cells(model, world, variable, training, len(testing))
-        asked = _cells(model, world, variable, testing, 0)
+        learned = _cells(model, world, variable, training, len(testing))
+        held_out = _cells(model, world, variable, testing, 0)
         for where in READ_AT:
-            task = _task(variable, where, tuple(world.variables[variable]), known, asked, most)
+            classes = tuple(world.variables[variable])
+            task = _task(variable, where, classes, learned, held_out, most)
             enough = len(task.train) >= FEWEST_ROWS and task.validation and task.test
             if enough and len({cell.label for cell in task.train}) > 1:
-                made.append(task)
-    if not made:
+                tasks.append(task)
+    if not tasks:
         raise NotEnoughDataError(
             f"Fidelity needs {FEWEST_ROWS} tokens or more at which two values of a variable are "
             f"true; {len(training)} stories have too few. Ask for more stories."
         )
-    return made
+    return tasks
 
 
 def _cells(
     model: LanguageModel, world: World, variable: str, stories: Sequence[Story], first: int
 ) -> list[Example]:
-    classes, found = tuple(world.variables[variable]), []
+    classes, cells = tuple(world.variables[variable]), []
     for number, story in enumerate(stories, first):
         spans = [sentence.span for sentence in world.parse(story.text).sentences]
-        held = track(model.tokenizer, story.text, story.facts, spans, variable, classes)
-        found += [cell for cell in held.cells(number, classes) if cell.kind in READ_AT]
-    return [cell for cell in found if len(cell.tokens) <= model.cfg.n_ctx]
+        state = track(model.tokenizer, story.text, story.facts, spans, variable, classes)
+        cells += [cell for cell in state.cells(number, classes) if cell.kind in READ_AT]
+    return [cell for cell in cells if len(cell.tokens) <= model.cfg.n_ctx]
 
 
 def _task(
     variable: str,
     where: str,
     classes: tuple[str, ...],
-    known: Sequence[Example],
-    asked: Sequence[Example],
+    learned: Sequence[Example],
+    held_out: Sequence[Example],
     most: int,
 ) -> Task:
-    mine = [cell for cell in known if cell.kind == where]
-    chosen = [cell for cell in mine if cell.story % VALIDATION == 0]
-    train = [cell for cell in mine if cell.story % VALIDATION]
+    own = [cell for cell in learned if cell.kind == where]
+    validation = [cell for cell in own if cell.story % VALIDATION == 0]
+    train = [cell for cell in own if cell.story % VALIDATION]
     # Equal words before a token give equal activations: such a cell would test memory.
-    before = {cell.tokens for cell in mine}
-    test = [cell for cell in asked if cell.kind == where and cell.tokens not in before]
+    before = {cell.tokens for cell in own}
+    test = [cell for cell in held_out if cell.kind == where and cell.tokens not in before]
     return Task(
         variable=variable,
         where=where,
         classes=classes,
         train=tuple(train[:most]),
-        validation=tuple(chosen[:most]),
+        validation=tuple(validation[:most]),
         test=tuple(test),
     )
 
 
-def look_at(
+def story_sums(
     model: LanguageModel, tasks: Sequence[Task], stories: Sequence[Story], l2: float, seed: int
-) -> Seen:
+) -> StorySums:
     """Fit every task on one model, and count on the held-out stories.
 
     Args:
-        model: any model that splits text as the tasks' own does.
-        tasks: of `find_tasks`.
-        stories: those that the tasks are tested on.
+        model: any model that splits text as the one that the tasks were made for.
+        tasks: what `find_tasks` returned.
+        stories: the stories that the tasks are tested on.
         l2: penalty of the probes.
-        seed: of the shuffles.
+        seed: the seed of the shuffles.
     """
     sites = residual_sites(model)
     with progress_range(0.0, 0.6):
@@ -173,13 +174,13 @@ def look_at(
     right, shuffled, chosen, start = {}, {}, {}, 0
     for number, task in enumerate(tasks):
         report_progress(f"fitting, {task.name}", 0.6 + 0.4 * number / len(tasks), 1)
-        mine = rows[:, start : start + len(task.cells)]
+        own = rows[:, start : start + len(task.cells)]
         start += len(task.cells)
-        best, flags = _best(task, mine, l2, seed)
+        best, flags = _best(task, own, l2, seed)
         chosen[task.name] = site_label(sites[best], model.cfg.n_layers)
         right[task.name], shuffled[task.name] = (by_story(task, f, len(stories)) for f in flags)
     nats, regret = _costs(model, stories)
-    return Seen(nats=nats, regret=regret, right=right, shuffled=shuffled, sites=chosen)
+    return StorySums(nats=nats, regret=regret, right=right, shuffled=shuffled, sites=chosen)
 
 
 def _best(
@@ -189,14 +190,16 @@ def _best(
     sizes = [len(task.train), len(task.validation), len(task.test)]
     truth = task.labels(task.train)
     order = torch.randperm(len(truth), generator=torch.Generator().manual_seed(seed))
+    # Truth and shuffled labels are two tasks of one fit: equal rows, penalty and steps.
     targets = torch.stack([truth, truth[order]])
-    found = []
+    sites = []
     for number, of_site in enumerate(rows):
         x, check, test = of_site.split(sizes)
-        fitted = fit_linear(x, targets, len(task.classes), l2=l2, max_steps=STEPS)
-        well = (fitted.predict(check)[0] == task.labels(task.validation)).double().mean()
-        found.append((float(well), -number, fitted.predict(test) == task.labels(task.test)))
-    best = max(found, key=lambda each: each[:2])
+        probe = fit_linear(x, targets, len(task.classes), l2=l2, max_steps=STEPS)
+        accuracy = (probe.predict(check)[0] == task.labels(task.validation)).double().mean()
+        # Of equally good sites the first counts, hence its number with the sign turned.
+        sites.append((float(accuracy), -number, probe.predict(test) == task.labels(task.test)))
+    best = max(sites, key=lambda site: site[:2])
     return -best[1], best[2].double()
 
 

@@ -26,7 +26,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from interp.analyses.behavior._state_readability import Seen, Task, by_story, find_tasks, look_at
+from interp.analyses.behavior._state_readability import (
+    StorySums,
+    Task,
+    by_story,
+    find_tasks,
+    story_sums,
+)
 from interp.core.errors import ConfigError, NotEnoughDataError, near_misses
 from interp.core.progress import progress_range
 from interp.core.protocols import LanguageModel
@@ -65,18 +71,19 @@ class Fidelity(Result):
 
     Attributes:
         runs: names of the models, each a run if it was opened from one.
-        run: which of them a point is of.
-        steps: of training, a point; -1 where it is not known.
-        loss: on the held-out stories, nats per token, a point.
-        regret: the same less the exact floor; nan without one.
-        accuracy: share of held-out tokens at which the true value is read, a point.
-        shuffled: the same with labels shuffled in training.
-        sites: where it was read: the layer that the validation stories chose, a point.
-        untrained: what an untrained model of the first one's settings reaches; nan without one.
-        majority: what always saying the commonest value reaches.
+        run: number of each point's model in `runs`.
+        steps: each point's training step; -1 where it is not known.
+        loss: each point's loss on the held-out stories, nats per token.
+        regret: each point's loss less the exact floor; nan without one.
+        accuracy: by task, each point's share of held-out tokens at which the true value is read.
+        shuffled: by task, each point's accuracy with labels shuffled in training.
+        sites: by task, the layer that the validation stories chose at each point.
+        untrained: by task, accuracy of an untrained model of the first one's settings; nan without
+            one.
+        majority: by task, accuracy of always saying the commonest value.
         correlations: by what is compared (`COMPARED`), then by task: rank correlation of accuracy,
             in [-1, 1]; with the loss, -1 = the lower the loss, the better it is read.
-        untrained_loss: nats per token; nan without an untrained model.
+        untrained_loss: loss of the untrained model, nats per token; nan without one.
         n_train: stories that the probes were trained on and their layer chosen with.
         n_test: held-out stories.
     """
@@ -136,11 +143,11 @@ class Fidelity(Result):
         The correlation lies below 0, and accuracy at the lowest loss above that at the highest:
         where all is read from the start, ranks are of rounding only.
         """
-        found = self.correlations["loss"]
+        correlation = self.correlations["loss"]
         return tuple(
             task
             for task in self.tasks
-            if found[task].high < 0 and self._grew(task) and not self.unbeaten(task)
+            if correlation[task].high < 0 and self._grew(task) and not self.unbeaten(task)
         )
 
     def _grew(self, task: str) -> bool:
@@ -164,17 +171,17 @@ class Fidelity(Result):
         return min(range(len(self.loss)), key=lambda i: self.loss[i].value)
 
     def finding(self) -> str:
-        losses = [each.value for each in self.loss]
-        found = self.correlations["loss"]
+        losses = [loss.value for loss in self.loss]
+        correlation = self.correlations["loss"]
         among = [task for task in self.tasks if self._grew(task)] or self.tasks
-        told = min(among, key=lambda task: (found[task].high, found[task].value))
-        mine, clock = found[told], self.correlations["clock"][told]
+        clearest = min(among, key=lambda t: (correlation[t].high, correlation[t].value))
+        accuracy, clock = self.accuracy[clearest], self.correlations["clock"][clearest]
         return (
             f"In {len(self.supported)} of {len(self.tasks)} readings the world is read better the "
-            f"lower the loss. The clearest is {told}: {self.accuracy[told][self._worst].value:.2f} "
-            f"at {max(losses):.2f} nats/token, {self.accuracy[told][self.best].value:.2f} at "
-            f"{min(losses):.2f} (untrained {self.untrained[told].value:.2f}); rank correlation "
-            f"{_number(mine)} with the loss, {_number(clock)} with the step alone; n = "
+            f"lower the loss. The clearest is {clearest}: {accuracy[self._worst].value:.2f} "
+            f"at {max(losses):.2f} nats/token, {accuracy[self.best].value:.2f} at "
+            f"{min(losses):.2f} (untrained {self.untrained[clearest].value:.2f}); rank correlation "
+            f"{_number(correlation[clearest])} with the loss, {_number(clock)} with the step alone; n = "
             f"{len(losses)} checkpoints of {len(self.runs)} run{'s' * (len(self.runs) > 1)}"
         )
 
@@ -194,8 +201,10 @@ class Fidelity(Result):
 
     def _doubts(self) -> str:
         failed = {task: names for task in self.tasks if (names := self.unbeaten(task))}
-        told = "; ".join(f"{task}: {', '.join(names)}" for task, names in failed.items())
-        return f"WARNING: not above its controls at the lowest loss: {told}. " if told else ""
+        if not failed:
+            return ""
+        table = "; ".join(f"{task}: {', '.join(names)}" for task, names in failed.items())
+        return f"WARNING: not above its controls at the lowest loss: {table}. "
 
     def _beyond(self) -> str:
         """In plain words what a correlation over training can show, and what was done about it."""
@@ -265,26 +274,28 @@ def fidelity(
     wanted = _wanted(world, variables, testing)
     tasks = find_tasks(model, world, wanted, training, testing, max_examples)
     places = checkpoints([model, *models], steps, most)
-    seen, sizes = [], _sizes(model, testing)
-    told = {text_ids(model, texts): tasks}
+    sums, sizes = [], _sizes(model, testing)
+    tasks_of = {text_ids(model, texts): tasks}
     for number, (_, step, make) in enumerate(places):
         share = 0.9 / len(places)
         with progress_range(number * share, (number + 1) * share, f"{_named(step)}: "):
-            each = make()
-            ids = text_ids(each, texts)
-            if ids not in told:  # the same words under other numbers
-                refuse_other_split(each, model, texts)
-                told[ids] = find_tasks(each, world, wanted, training, testing, max_examples)
-            seen.append(look_at(each, told[ids], testing, l2, seed))
+            checkpoint = make()
+            ids = text_ids(checkpoint, texts)
+            if ids not in tasks_of:  # the same words under other numbers
+                refuse_other_split(checkpoint, model, texts)
+                tasks_of[ids] = find_tasks(
+                    checkpoint, world, wanted, training, testing, max_examples
+                )
+            sums.append(story_sums(checkpoint, tasks_of[ids], testing, l2, seed))
     with progress_range(0.9, 1.0, "untrained model: "):
-        twins = [look_at(t, tasks, testing, l2, seed) for t in untrained_twins(model, 1, seed)]
+        twins = [story_sums(t, tasks, testing, l2, seed) for t in untrained_twins(model, 1, seed)]
     run = [number for number, _, _ in places]
     return Fidelity(
         runs=_names([model, *models]),
         run=torch.tensor(run),
         steps=torch.tensor([step for _, step, _ in places]),
-        **_counted(tasks, seen, twins, sizes, seed),
-        correlations=_correlations(tasks, seen, sizes, run, [s for _, s, _ in places], seed),
+        **_counted(tasks, sums, twins, sizes, seed),
+        correlations=_correlations(tasks, sums, sizes, run, [s for _, s, _ in places], seed),
         n_train=len(training),
         n_test=len(testing),
         provenance=provenance(fidelity, call, hooks=("resid_post",)),
@@ -292,14 +303,14 @@ def fidelity(
 
 
 def _stories(world: World, call: dict[str, Any]) -> tuple[list[Story], list[Story]]:
-    drawn_by = {"seed": call["seed"], "level": call["level"]}
-    known = sample_stories(world, call["n_stories"], split="train", **drawn_by)
-    asked = sample_stories(world, call["n_test"], split="held_out", first=TESTED_FROM, **drawn_by)
-    if len(asked) < 2:
+    options = {"seed": call["seed"], "level": call["level"]}
+    training = sample_stories(world, call["n_stories"], split="train", **options)
+    testing = sample_stories(world, call["n_test"], split="held_out", first=TESTED_FROM, **options)
+    if len(testing) < 2:
         raise NotEnoughDataError(
-            f"Fidelity needs two held-out stories or more; {len(asked)} came. Raise n_test."
+            f"Fidelity needs two held-out stories or more; got {len(testing)}. Raise n_test."
         )
-    return known, asked
+    return training, testing
 
 
 def _wanted(world: World, variables: Sequence[str], stories: Sequence[Story]) -> list[str]:
@@ -307,8 +318,8 @@ def _wanted(world: World, variables: Sequence[str], stories: Sequence[Story]) ->
     for variable in variables:
         if variable not in known:
             raise ConfigError(
-                f"Fidelity reads what holds on from sentence to sentence: {', '.join(known)}; "
-                f"{variable!r} came.{near_misses(variable, known)}"
+                "Fidelity needs variables that hold on from sentence to sentence; got "
+                f"{variable!r}.{near_misses(variable, known)}"
             )
     return [v for v in world.variables if v in known and (not variables or v in variables)]
 
@@ -321,24 +332,28 @@ def _sizes(model: LanguageModel, stories: Sequence[Story]) -> Float[Tensor, " st
 
 
 def _counted(
-    tasks: Sequence[Task], seen: Sequence[Seen], twins: Sequence[Seen], sizes: Tensor, seed: int
+    tasks: Sequence[Task],
+    sums: Sequence[StorySums],
+    twins: Sequence[StorySums],
+    sizes: Tensor,
+    seed: int,
 ) -> dict[str, Any]:
     """Everything but the correlations."""
     tries = {task.name: _tries(task, len(sizes)) for task in tasks}
     shares = {
         field: {
-            name: tuple(_share(getattr(each, field)[name], of, seed) for each in seen)
+            name: tuple(_share(getattr(each, field)[name], of, seed) for each in sums)
             for name, of in tries.items()
         }
         for field in ("right", "shuffled")
     }
     usual = {t.name: by_story(t, t.labels(t.test) == t.commonest, len(sizes)) for t in tasks}
     return {
-        "loss": tuple(bootstrap_ratio(each.nats, sizes, seed=seed) for each in seen),
-        "regret": tuple(bootstrap_ratio(each.regret, sizes, seed=seed) for each in seen),
+        "loss": tuple(bootstrap_ratio(each.nats, sizes, seed=seed) for each in sums),
+        "regret": tuple(bootstrap_ratio(each.regret, sizes, seed=seed) for each in sums),
         "accuracy": shares["right"],
         "shuffled": shares["shuffled"],
-        "sites": {t.name: tuple(each.sites[t.name] for each in seen) for t in tasks},
+        "sites": {t.name: tuple(each.sites[t.name] for each in sums) for t in tasks},
         "untrained": {
             name: _share(twins[0].right[name], of, seed) if twins else UNKNOWN
             for name, of in tries.items()
@@ -354,16 +369,16 @@ def _tries(task: Task, n: int) -> Float[Tensor, " story"]:
 
 def _share(hits: Tensor, tries: Tensor, seed: int) -> Interval:
     """Hits over tries, resampled by story; where all agree, the exact interval over stories."""
-    held = tries > 0
-    value, n = float(hits.sum() / tries.sum()), int(held.sum())
+    tried = tries > 0
+    value, n = float(hits.sum() / tries.sum()), int(tried.sum())
     if value in (0.0, 1.0) or n < 2:
         return clopper_pearson(round(value * n), n)
-    return bootstrap_ratio(hits[held], tries[held], seed=seed)
+    return bootstrap_ratio(hits[tried], tries[tried], seed=seed)
 
 
 def _correlations(
     tasks: Sequence[Task],
-    seen: Sequence[Seen],
+    sums: Sequence[StorySums],
     sizes: Tensor,
     run: Sequence[int],
     steps: Sequence[int],
@@ -371,15 +386,18 @@ def _correlations(
 ) -> dict[str, dict[str, Interval]]:
     """Over training, of the step alone, between models at equal steps, and at their ends."""
     weights = bootstrap_weights(len(sizes), N_BOOT, seed)
-    loss = (weights @ torch.stack([each.nats for each in seen], 1)) / (weights @ sizes)[:, None]
+    # One set of story weights for all points: loss and accuracy are of the same stories in each
+    # resample, so what a story is harder by moves both and all checkpoints together.
+    loss = (weights @ torch.stack([each.nats for each in sums], 1)) / (weights @ sizes)[:, None]
     clock = torch.tensor(steps, dtype=torch.float64).expand_as(loss)
     ends = [max(i for i, each in enumerate(run) if each == r) for r in dict.fromkeys(run)]
     points, one = range(len(run)), [0] * len(ends)
-    # Models whose checkpoints are one each are one stratum: there is no course to follow.
+    # Ranks are taken within a run, so that a run that is better throughout has no say. Models with
+    # one checkpoint each are compared with one another: there is no training to follow.
     within = [0] * len(run) if len(ends) == len(run) else list(run)
-    found: dict[str, dict[str, Interval]] = {name: {} for name in COMPARED}
+    correlations: dict[str, dict[str, Interval]] = {name: {} for name in COMPARED}
     for task in tasks:
-        hits = weights @ torch.stack([each.right[task.name] for each in seen], 1)
+        hits = weights @ torch.stack([each.right[task.name] for each in sums], 1)
         read = hits / (weights @ _tries(task, len(sizes)))[:, None]
         of_task = {
             "loss": rank_agreement(loss, read, within, points, seed=seed + 1),
@@ -390,8 +408,8 @@ def _correlations(
             "at_end": rank_agreement(loss[:, ends], read[:, ends], one, ends, seed=seed + 1),
         }
         for name, interval in of_task.items():
-            found[name][task.name] = interval
-    return found
+            correlations[name][task.name] = interval
+    return correlations
 
 
 def _names(models: Sequence[LanguageModel]) -> tuple[str, ...]:

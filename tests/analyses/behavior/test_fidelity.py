@@ -90,8 +90,8 @@ def test_it_saves_tells_and_draws(found: Fidelity, tmp_path: Path) -> None:
     frame = frame[frame["quantity"] == "accuracy"]
     assert len(frame) == len(STEPS) * len(found.tasks)
     assert set(frame["step"]) == set(STEPS)
-    drawn = found.figure()
-    assert len(drawn.data) == 2 * len(found.tasks)
+    figure = found.figure()
+    assert len(figure.data) == 2 * len(found.tasks)
     words = {trace.name for trace in found.figure(view="correlation").data}
     assert words == {"with the loss, over training", "with the step alone"}
 
@@ -111,7 +111,7 @@ def test_what_cannot_be_compared_is_refused(model: GPT) -> None:
     world = interp.load_world("stories")
     with pytest.raises(NotEnoughDataError, match="3 checkpoints"):
         fidelity(model, world, steps=(0, 16), **FEW)
-    with pytest.raises(ConfigError, match="holds on"):
+    with pytest.raises(ConfigError, match="hold on from sentence to sentence; got .weather."):
         fidelity(model, world, ["weather"], **FEW)
     with pytest.raises(ConfigError, match="need a checkpoint of"):
         fidelity(model, world, ["place"], steps=(3,), **FEW)
