@@ -52,8 +52,8 @@ def _pick(result: ComponentScaling) -> list[str]:
     names = st.session_state.get(PICKED) or st.query_params.get_all(PICKED)
     options = list(dict.fromkeys([*result.suggested, *names]))
     return st.multiselect(
-        "Components", options, default=list(result.swept), max_selections=MOST_DIALS, key=PICKED,
-        accept_new_options=True, help=HELP, **header.LINK,
+        "Components", options, default=list(result.swept_dials), key=PICKED,
+        max_selections=MOST_DIALS, accept_new_options=True, help=HELP, **header.LINK,
     )  # fmt: skip
 
 
@@ -63,13 +63,13 @@ def _turn(
     """A slider for each component; the changes of those that were moved."""
     # The range of each component, and its value in the model.
     reach = unturned
-    if tuple(names) != unturned.swept:
+    if tuple(names) != unturned.swept_dials:
         still = [f"{name} * 1" for name in names]
         reach = measurements.measured(
             "component_scaling", model, prompt=prompt, turns=still, n_random=0, seed=seed
         )
     keys = {name: f"turn_{re.sub(r'[^A-Za-z0-9]+', '_', name).strip('_')}" for name in names}
-    neutral = dict(zip(names, reach.neutral, strict=True))
+    neutral = dict(zip(names, reach.original_values, strict=True))
 
     def reset() -> None:
         for name, key in keys.items():

@@ -26,13 +26,13 @@ class Dial:
     """One part of a model, and where it is turned to.
 
     Attributes:
-        kind: of part.
-        name: `head 2.1`, `neuron 3.17`, `W_Q[2, 1][17, 3]`.
+        kind: `head`, `neuron` or `weight`.
+        name: of the part: `head 2.1`, `neuron 3.17`, `W_Q[2, 1][17, 3]`.
         place: layer and number of a head or neuron.
-        weight: name of the whole tensor, for `model.weight`.
-        at: place of the weight in it.
-        factor: that it is multiplied by.
-        value: that it is set to instead.
+        weight: name of the whole tensor that a weight is in, for `model.weight`.
+        at: place of the weight in that tensor.
+        factor: that the part is multiplied by.
+        value: that the part is set to instead.
     """
 
     kind: Kind
@@ -75,20 +75,20 @@ def read_dial(model: LanguageModel, text: str) -> Dial:
     if sign == "*":
         return replace(dial, factor=number)
     if dial.kind == "head":
-        raise ConfigError(f"A head has no single value to set; {text!r} came. Use `{name} * 0`.")
+        raise ConfigError(f"A head has no single value to set; got {text!r}. Use `{name} * 0`.")
     return replace(dial, value=number)
 
 
 def _split(text: str) -> tuple[str, str, float]:
     match = re.fullmatch(r"\s*(.+?)\s*(?:([*=×])\s*(\S+))?\s*", text)
     if match is None:
-        raise ConfigError(f"{FORM}; {text!r} came.")
+        raise ConfigError(f"{FORM}; got {text!r}.")
     try:
         number = float(match[3]) if match[2] else 1.0
     except ValueError as error:
         raise ConfigError(f"{FORM}; {match[3]!r} is no number.") from error
     if not math.isfinite(number):
-        raise ConfigError(f"A dial needs a finite number; {text!r} came.")
+        raise ConfigError(f"A dial needs a finite number; got {text!r}.")
     return match[1], (match[2] or "").replace("×", "*"), number
 
 
@@ -98,7 +98,7 @@ def _part(model: LanguageModel, name: str, named: re.Match[str]) -> Dial:
     if layer >= model.cfg.n_layers or number >= count:
         raise ConfigError(
             f"This model has {model.cfg.n_layers} layers of {model.cfg.n_heads} heads and "
-            f"{model.cfg.d_mlp} neurons, counted from 0; {name!r} came."
+            f"{model.cfg.d_mlp} neurons, counted from 0; got {name!r}."
         )
     return Dial(kind=named[1], name=name, place=(layer, number))
 
@@ -106,7 +106,7 @@ def _part(model: LanguageModel, name: str, named: re.Match[str]) -> Dial:
 def _weight(model: LanguageModel, name: str) -> Dial:
     match = re.fullmatch(r"([A-Za-z]\w*(?:\.\w)?)((?:\[[\d, ]+\])+)", name)
     if match is None:
-        raise ConfigError(f"{FORM}; {name!r} came.")
+        raise ConfigError(f"{FORM}; got {name!r}.")
     numbers = tuple(int(n) for n in re.findall(r"\d+", match[2]))
     outer = match[1] in OUTER
     weight = match[1] if outer else (match[1], numbers[0])
@@ -116,13 +116,11 @@ def _weight(model: LanguageModel, name: str) -> Dial:
     except HookNameError as error:
         raise ConfigError(f"{name!r} is no weight of this model. {error}") from error
     if len(at) != len(shape) or any(i >= n for i, n in zip(at, shape, strict=True)):
-        raise ConfigError(
-            f"{match[1]} has the shape {shape} here; the place {at} came in {name!r}."
-        )
+        raise ConfigError(f"{match[1]} needs a place in its shape {shape}; got {at} in {name!r}.")
     return Dial(kind="weight", name=name, weight=weight, at=at)
 
 
-def turned(model: LanguageModel, dials: Sequence[Dial]) -> tuple[LanguageModel, list[Edit]]:
+def turn_dials(model: LanguageModel, dials: Sequence[Dial]) -> tuple[LanguageModel, list[Edit]]:
     """The model with weights turned, on a shell of its own, and the edits for heads and neurons.
 
     Raises:
@@ -148,11 +146,12 @@ def own_tensor(shell: nn.Module, dial: Dial) -> None:
     Raises:
         ConfigError: the weight stands for one that the model does not have (a bias of zeros).
     """
-    asked = shell.weight(dial.weight).untyped_storage().data_ptr()
-    for name, held in shell.named_parameters():
-        if held.untyped_storage().data_ptr() == asked:
+    # `weight` gives a view under TransformerLens' name; its storage tells of which parameter.
+    storage = shell.weight(dial.weight).untyped_storage().data_ptr()
+    for name, parameter in shell.named_parameters():
+        if parameter.untyped_storage().data_ptr() == storage:
             place, _, leaf = name.rpartition(".")
-            own = nn.Parameter(held.detach().clone(), requires_grad=False)
+            own = nn.Parameter(parameter.detach().clone(), requires_grad=False)
             shell.get_submodule(place)._parameters[leaf] = own
             return
     raise ConfigError(f"This model has no {dial.weight}: it stands for zeros, and has no dial.")

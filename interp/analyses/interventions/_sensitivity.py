@@ -40,7 +40,7 @@ def _of_outputs(
     """Heads and neurons: the slope of the lead in a factor on their output."""
     sizes = {"head": model.cfg.n_heads, "neuron": 0 if model.cfg.attn_only else model.cfg.d_mlp}
     points: dict[Kind, str] = {"head": "z", "neuron": "post"}
-    found: list[Pull] = []
+    sensitivities: list[Pull] = []
     for kind, point in points.items():
         if not sizes[kind]:
             continue
@@ -50,11 +50,13 @@ def _of_outputs(
         edits = [_scaled(point, layer, factors[layer]) for layer in layers]
         logits = model.run(tokens, edits=edits, grad=True).logits[0, -1]
         lead = logits[pair[0]] - logits[pair[1]]
+        # By the chain rule the slope in a factor on an output is gradient . output, summed over the
+        # positions: all parts of all layers from one backward pass.
         slopes = torch.stack(torch.autograd.grad(lead, factors)).float().cpu()
         for place in slopes.abs().flatten().topk(min(count, slopes.numel())).indices.tolist():
             layer, number = divmod(place, sizes[kind])
-            found.append((kind, f"{kind} {layer}.{number}", float(slopes[layer, number])))
-    return found
+            sensitivities.append((kind, f"{kind} {layer}.{number}", float(slopes[layer, number])))
+    return sensitivities
 
 
 def _scaled(point: str, layer: int, factors: Tensor) -> Edit:
@@ -74,10 +76,11 @@ def _of_weights(
     lead = log_probs[pair[0]] - log_probs[pair[1]]
     grads = torch.autograd.grad(lead, list(params.values()), allow_unused=True)
     best: list[tuple[float, str, int]] = []
-    for (name, held), grad in zip(params.items(), grads, strict=True):
+    for (name, parameter), grad in zip(params.items(), grads, strict=True):
         if grad is None:
             continue
-        slopes = (grad * held.detach()).flatten()
+        # d lead / d factor at factor 1, of a weight w that stands as factor * w: grad * w.
+        slopes = (grad * parameter.detach()).flatten()
         for place in slopes.abs().topk(min(count, len(slopes))).indices.tolist():
             best.append((float(slopes[place]), name, place))
     best.sort(key=lambda entry: -abs(entry[0]))

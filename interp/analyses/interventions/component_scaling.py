@@ -24,12 +24,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from interp.analyses.interventions._component_scaling import Dial, own_tensor, read_dial, turned
+from interp.analyses.interventions._component_scaling import Dial, own_tensor, read_dial, turn_dials
 from interp.analyses.interventions._sensitivity import Pull, pulls
 from interp.core.errors import ConfigError
 from interp.core.protocols import LanguageModel, Prompt
 from interp.methods.batches import rows_at_once
 from interp.methods.data.answer_loss import PromptAnswer
+from interp.methods.distributions import kl_divergence
 from interp.methods.parameters import shell_of
 from interp.methods.prompts import displayed, one_row
 from interp.results.provenance import provenance
@@ -42,26 +43,27 @@ WEIGHT_REACH = 20.0
 
 @dataclass(frozen=True, kw_only=True)
 class ComponentScaling(Result):
-    """The next token before and after some dials were turned, and along each dial's way.
+    """The next token before and after some dials were turned, and along each dial's range.
 
     Attributes:
         tokens: of the prompt, for display.
-        answer: the next token whose pulls are told, for display.
+        answer: the next token whose pulls are measured, for display.
         rival: the best other token before: the answer's lead is its log-odds against it.
-        turns: what was turned, as it is written.
+        turns: the dials that were turned, as they are written (`head 2.1 * 0`).
         candidates: the best next tokens before and after, and the answer, for display.
-        before: their probabilities with every dial as it was.
-        after: theirs with the dials turned.
+        before: probabilities of the candidates with every dial as it was.
+        after: probabilities of the candidates with the dials turned.
         kl_nats: KL(before || after) of the next token.
-        random_kl: the same when random parts of the same kinds are turned alike.
+        random_kl: KL(before || after) when random parts of the same kinds are turned alike.
         suggested: the heads, neurons and weights that count most for the answer.
-        suggested_kinds: theirs.
-        pulls: change of the answer's lead per unit of their factor, first order, nats.
-        swept: the dials that were swept: those turned, or the first suggestion of each kind.
-        units: `factor` or `value`, what each was swept over.
-        values: where.
-        now: where each stands.
-        neutral: where each stood in the model.
+        suggested_kinds: `head`, `neuron` or `weight`, of each suggestion.
+        pulls: gradient times size of each suggestion: to first order, what the answer's lead
+            changes by per unit of the part's factor, in nats.
+        swept_dials: the dials that were swept: those turned, or the first suggestion of each kind.
+        units: `factor` or `value`: what each dial was swept over.
+        values: where each dial was measured along its range.
+        current_values: where each dial is turned to.
+        original_values: where each dial stands in the model as it is.
         probabilities: of the candidates along each dial, the others as they are turned.
     """
 
@@ -77,12 +79,17 @@ class ComponentScaling(Result):
     suggested: tuple[str, ...]
     suggested_kinds: tuple[str, ...]
     pulls: tuple[float, ...]
-    swept: tuple[str, ...]
+    swept_dials: tuple[str, ...]
     units: tuple[str, ...]
     values: Float[Tensor, "dial point"]
-    now: tuple[float, ...]
-    neutral: tuple[float, ...]
+    current_values: tuple[float, ...]
+    original_values: tuple[float, ...]
     probabilities: Float[Tensor, "dial point k"]
+    former_fields: ClassVar = {
+        "swept": "swept_dials",
+        "now": "current_values",
+        "neutral": "original_values",
+    }
     columns: ClassVar = {
         "probability_before": "before",
         "probability_after": "after",
@@ -93,7 +100,7 @@ class ComponentScaling(Result):
     axes: ClassVar = {"pulls": "suggestion", "random_kl": "draw"}
     labels: ClassVar = {
         "token": ("k", "candidates"),
-        "dial": ("dial", "swept"),
+        "dial": ("dial", "swept_dials"),
         "unit": ("dial", "units"),
         "at": ("dial point", "values"),
         "suggestion": ("suggestion", "suggested"),
@@ -104,23 +111,24 @@ class ComponentScaling(Result):
         best = int(self.before.argmax())
         name, chance = self.candidates[best], self.before[best]
         if not self.turns:
-            told = ", ".join(self._told(kind) for kind in dict.fromkeys(self.suggested_kinds))
+            kinds = dict.fromkeys(self.suggested_kinds)
+            largest = ", ".join(map(self._largest_pull, kinds))
             return (
                 f"No dial is turned: {name!r} has {chance:.1%}. What counts most for "
-                f"{self.answer!r} against {self.rival!r}, to first order: {told}."
+                f"{self.answer!r} against {self.rival!r}, to first order: {largest}."
             )
         now = int(self.after.argmax())
         best_now = "and stays the best" if now == best else f"and {self.candidates[now]!r} leads"
-        beside = "no control"
+        control = "no control"
         if self.random_kl:
             low, high = min(self.random_kl), max(self.random_kl)
-            beside = f"{len(self.random_kl)} random ones turned alike: {low:.2g} to {high:.2g}"
+            control = f"{len(self.random_kl)} random ones turned alike: {low:.2g} to {high:.2g}"
         return (
             f"{'; '.join(self.turns)}: {name!r} goes from {chance:.1%} to {self.after[best]:.1%} "
-            f"{best_now} (KL {self.kl_nats:.3g} nats; {beside})."
+            f"{best_now} (KL {self.kl_nats:.3g} nats; {control})."
         )
 
-    def _told(self, kind: str) -> str:
+    def _largest_pull(self, kind: str) -> str:
         at = self.suggested_kinds.index(kind)
         return f"{self.suggested[at]} ({self.pulls[at]:+.3g} nats)"
 
@@ -155,9 +163,9 @@ def component_scaling(
         prompt: one text, or the ids of one row.
         turns: up to six: `head 2.1 * 0` (layer and head), `neuron 3.17 * 2`, `neuron 3.17 = 1.5`,
             `W_E[5, 3] = 0.2`, `W_Q[2, 1][17, 3] * -1` (TransformerLens' names and places).
-        answer: the next token whose pulls are told; empty = the most probable.
+        answer: the next token whose pulls are measured; empty = the most probable.
         k: best tokens that are followed.
-        suggestions: how many heads, neurons and weights with the largest pull are told.
+        suggestions: how many heads, neurons and weights with the largest pull are suggested.
         n_random: draws of random parts to compare with.
         seed: of these.
     Returns:
@@ -174,49 +182,50 @@ def component_scaling(
     call = dict(locals())
     if len(turns) > MOST_DIALS or k < 1 or suggestions < 1:
         raise ConfigError(
-            f"At most {MOST_DIALS} dials, and k and suggestions of 1 or more, are needed; "
-            f"{len(turns)} dials, k = {k} and suggestions = {suggestions} came."
+            f"component_scaling needs at most {MOST_DIALS} dials, and k and suggestions of 1 or "
+            f"more; got {len(turns)} dials, k = {k} and suggestions = {suggestions}."
         )
     tokens = one_row(model, prompt)
-    read = [read_dial(model, text) for text in turns]
+    turned_dials = [read_dial(model, text) for text in turns]
     (followed,) = PromptAnswer.of(model, prompt, answer).answer[:1]
-    before, after = (_log_probs(model, tokens, each)[0] for each in ((), read))
+    before, after = (_log_probs(model, tokens, dials)[0] for dials in ((), turned_dials))
     ids = _followed(before, after, followed, k)
     rival = next(i for i in before.topk(min(2, len(before))).indices.tolist() if i != followed)
-    found = pulls(model, tokens, followed, rival, suggestions)
-    swept = read or _first_of_each(model, found)
-    ways = [_way(model, tokens, dial) for dial in swept]
+    suggested = pulls(model, tokens, followed, rival, suggestions)
+    swept = turned_dials or _first_of_each(model, suggested)
+    ranges = [_range(model, tokens, dial) for dial in swept]
+    # A suggestion is swept alone: nothing is turned yet.
     curves = [
-        _along(model, tokens, swept if read else [dial], i if read else 0, way)
-        for i, (dial, way) in enumerate(zip(swept, ways, strict=True))
+        _along(model, tokens, dial, [o for o in turned_dials if o is not dial], values)
+        for dial, values in zip(swept, ranges, strict=True)
     ]
     return ComponentScaling(
         tokens=displayed(model.tokenizer, tokens[0].tolist()),
         answer=displayed(model.tokenizer, [followed])[0],
         rival=displayed(model.tokenizer, [rival])[0],
-        turns=tuple(dial.turn for dial in read),
+        turns=tuple(dial.turn for dial in turned_dials),
         candidates=displayed(model.tokenizer, ids),
         before=before[ids].exp(),
         after=after[ids].exp(),
         kl_nats=_kl(before, after),
-        random_kl=_random_kl(model, tokens, read, before, n_random, seed),
-        suggested=tuple(name for _, name, _ in found),
-        suggested_kinds=tuple(kind for kind, _, _ in found),
-        pulls=tuple(pull for _, _, pull in found),
-        swept=tuple(dial.name for dial in swept),
+        random_kl=_random_kl(model, tokens, turned_dials, before, n_random, seed),
+        suggested=tuple(name for _, name, _ in suggested),
+        suggested_kinds=tuple(kind for kind, _, _ in suggested),
+        pulls=tuple(pull for _, _, pull in suggested),
+        swept_dials=tuple(dial.name for dial in swept),
         units=tuple(_unit(dial) for dial in swept),
-        values=torch.stack(ways),
-        now=tuple(_stands(model, dial) for dial in swept),
-        neutral=tuple(_neutral(model, tokens, dial) for dial in swept),
+        values=torch.stack(ranges),
+        current_values=tuple(_current_value(model, dial) for dial in swept),
+        original_values=tuple(_original_value(model, tokens, dial) for dial in swept),
         probabilities=torch.stack(curves)[:, :, ids].exp(),
         provenance=provenance(component_scaling, call, hooks=("z", "post")),
     )
 
 
 def _log_probs(
-    model: LanguageModel, tokens: Int[Tensor, "1 pos"], turned_dials: Sequence[Dial]
+    model: LanguageModel, tokens: Int[Tensor, "1 pos"], dials: Sequence[Dial]
 ) -> Float[Tensor, "1 d_vocab"]:
-    subject, edits = turned(model, turned_dials)
+    subject, edits = turn_dials(model, dials)
     return subject.run(tokens, edits=edits).logits[:, -1].double().cpu().log_softmax(-1)
 
 
@@ -227,16 +236,18 @@ def _followed(before: Tensor, after: Tensor, answer: int, k: int) -> list[int]:
     return list(dict.fromkeys([*best[0], answer, *best[1][: max(k // 2, 1)]]))
 
 
-def _first_of_each(model: LanguageModel, found: Sequence[Pull]) -> list[Dial]:
-    first = {kind: name for kind, name, _ in reversed(found)}
-    return [read_dial(model, first[kind]) for kind in dict.fromkeys(kind for kind, _, _ in found)]
+def _first_of_each(model: LanguageModel, suggested: Sequence[Pull]) -> list[Dial]:
+    # Reversed, so that of each kind the first and largest is the one that is left.
+    first = {kind: name for kind, name, _ in reversed(suggested)}
+    kinds = dict.fromkeys(kind for kind, _, _ in suggested)
+    return [read_dial(model, first[kind]) for kind in kinds]
 
 
 def _unit(dial: Dial) -> str:
     return "value" if dial.kind == "weight" or dial.value is not None else "factor"
 
 
-def _stands(model: LanguageModel, dial: Dial) -> float:
+def _current_value(model: LanguageModel, dial: Dial) -> float:
     """Where the dial is turned to, on its own scale."""
     if dial.value is not None:
         return dial.value
@@ -245,7 +256,7 @@ def _stands(model: LanguageModel, dial: Dial) -> float:
     return float(model.weight(dial.weight)[dial.at]) * dial.factor
 
 
-def _neutral(model: LanguageModel, tokens: Tensor, dial: Dial) -> float:
+def _original_value(model: LanguageModel, tokens: Tensor, dial: Dial) -> float:
     """Where it stood before: 1, the weight itself, or the neuron's value at the last position."""
     if dial.kind == "weight":
         return float(model.weight(dial.weight)[dial.at])
@@ -256,13 +267,14 @@ def _neutral(model: LanguageModel, tokens: Tensor, dial: Dial) -> float:
     return float(run["post", layer][0, -1, number])
 
 
-def _way(model: LanguageModel, tokens: Tensor, dial: Dial) -> Float[Tensor, " point"]:
+def _range(model: LanguageModel, tokens: Tensor, dial: Dial) -> Float[Tensor, " point"]:
     """Values along the dial, wide enough to hold where it stands."""
-    now, low, high = _stands(model, dial), LEAST, LARGEST
+    now, low, high = _current_value(model, dial), LEAST, LARGEST
     if dial.kind == "weight":
-        held = model.weight(dial.weight)
-        reach = WEIGHT_REACH * float(held.float().square().mean().sqrt()) or 1.0
-        low, high = float(held[dial.at]) - reach, float(held[dial.at]) + reach
+        # One weight among thousands: only many times its matrix' root mean square shows an effect.
+        matrix = model.weight(dial.weight)
+        reach = WEIGHT_REACH * float(matrix.float().square().mean().sqrt()) or 1.0
+        low, high = float(matrix[dial.at]) - reach, float(matrix[dial.at]) + reach
     elif dial.value is not None:
         layer, number = dial.place
         run = model.run(tokens, cache=[("post", layer)], logits=False)
@@ -273,20 +285,18 @@ def _way(model: LanguageModel, tokens: Tensor, dial: Dial) -> Float[Tensor, " po
 
 
 def _along(
-    model: LanguageModel, tokens: Tensor, held: Sequence[Dial], which: int, way: Tensor
+    model: LanguageModel, tokens: Tensor, dial: Dial, others: Sequence[Dial], values: Tensor
 ) -> Float[Tensor, "point d_vocab"]:
-    """Log-probabilities of the next token along one dial, the others as they are."""
-    dial = held[which]
-    others = [each for i, each in enumerate(held) if i != which]
-    subject, edits = turned(model, others)
+    """Log-probabilities of the next token along one dial, the others as they are turned."""
+    subject, edits = turn_dials(model, others)
     if dial.kind == "weight":
         subject = shell_of(subject)
         own_tensor(subject, dial)
     if _unit(dial) == "factor":
-        found = _together(subject, tokens, edits, dial, way)
-        return torch.cat(found).double().cpu().log_softmax(-1)
+        logits = _factor_logits(subject, tokens, edits, dial, values)
+        return torch.cat(logits).double().cpu().log_softmax(-1)
     rows = []
-    for value in way.tolist():
+    for value in values.tolist():
         if dial.kind == "weight":
             subject.weight(dial.weight)[dial.at] = value
         own = [] if dial.kind == "weight" else [replace(dial, value=value).edit()]
@@ -294,42 +304,42 @@ def _along(
     return torch.cat(rows).double().cpu().log_softmax(-1)
 
 
-def _together(
-    subject: LanguageModel, tokens: Tensor, edits: list, dial: Dial, way: Tensor
+def _factor_logits(
+    subject: LanguageModel, tokens: Tensor, edits: list, dial: Dial, factors: Tensor
 ) -> list[Tensor]:
     """Logits under each factor, as rows of few batches."""
     size = rows_at_once(subject, tokens.shape[1], most_values=MOST_VALUES)
     return [
         subject.run(tokens.repeat(len(part), 1), edits=[*edits, dial.edit(part)]).logits[:, -1]
-        for part in way.split(size)
+        for part in factors.split(size)
     ]
 
 
 def _random_kl(
     model: LanguageModel,
     tokens: Tensor,
-    read: Sequence[Dial],
+    dials: Sequence[Dial],
     before: Tensor,
     count: int,
     seed: int,
 ) -> tuple[float, ...]:
-    if not read:
+    if not dials:
         return ()
     draw = random.Random(seed)
-    found = []
+    divergences = []
     for _ in range(count):
-        alike = [_sibling(model, dial, draw) for dial in read]
-        found.append(_kl(before, _log_probs(model, tokens, alike)[0]))
-    return tuple(found)
+        siblings = [_sibling(model, dial, draw) for dial in dials]
+        divergences.append(_kl(before, _log_probs(model, tokens, siblings)[0]))
+    return tuple(divergences)
 
 
 def _sibling(model: LanguageModel, dial: Dial, draw: random.Random) -> Dial:
     """Another part of the same kind, turned alike; a weight is moved by as much."""
     if dial.kind == "weight":
-        held = model.weight(dial.weight)
-        at = tuple(draw.randrange(size) for size in held.shape)
-        by = _stands(model, dial) - float(held[dial.at])
-        return replace(dial, at=at, value=float(held[at]) + by)
+        matrix = model.weight(dial.weight)
+        at = tuple(draw.randrange(size) for size in matrix.shape)
+        change = _current_value(model, dial) - float(matrix[dial.at])
+        return replace(dial, at=at, value=float(matrix[at]) + change)
     layer, number = dial.place
     while (layer, number) == dial.place:
         if dial.kind == "head":
@@ -341,5 +351,5 @@ def _sibling(model: LanguageModel, dial: Dial, draw: random.Random) -> Dial:
 
 
 def _kl(before: Tensor, after: Tensor) -> float:
-    """KL(before || after) in nats."""
-    return max(0.0, float((before.exp() * (before - after)).sum()))
+    """KL(before || after) in nats; rounding alone can bring it below 0."""
+    return max(0.0, float(kl_divergence(before, after)))

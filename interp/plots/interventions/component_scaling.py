@@ -85,10 +85,10 @@ def _down(drawn: go.Figure, names: list[str]) -> go.Figure:
 
 def _sweep(result: "ComponentScaling") -> go.Figure:
     """A panel a dial: probabilities along its way; where it stands, and where it stood."""
-    count = len(result.swept)
+    count = len(result.swept_dials)
     columns = min(count, 3)
     rows = -(-count // columns)
-    titles = [theme.label(name, 40) for name in result.swept]
+    titles = [theme.label(name, 40) for name in result.swept_dials]
     drawn = make_subplots(rows=rows, cols=columns, subplot_titles=titles, shared_yaxes=True)
     theme.style(drawn, height=300 * rows + 70)
     # The most probable somewhere on the way, the rest would only be a floor of lines.
@@ -100,7 +100,10 @@ def _sweep(result: "ComponentScaling") -> go.Figure:
             told = {"name": result.candidates[c], "color": colour, "legend": i == 0}
             curve = result.probabilities[i, :, c]
             theme.add_line(drawn, result.values[i], curve, markers=False, **told, **place)
-        uprights += [_upright(result.neutral[i], i, "dot"), _upright(result.now[i], i, "solid")]
+        uprights += [
+            _upright(result.original_values[i], i, "dot"),
+            _upright(result.current_values[i], i, "solid"),
+        ]
         drawn.update_xaxes(title_text=f"{result.units[i]} of the dial", **place)
     drawn.update_yaxes(range=[-0.02, 1.02], tickformat=".0%")
     drawn.update_yaxes(title_text="probability", col=1)

@@ -98,14 +98,14 @@ def test_a_sweep_passes_through_what_is_and_what_was(model):
         names = [alone.candidates.index(name) for name in result.candidates]
         curve = result.probabilities[i, 16 if i else 8]
         torch.testing.assert_close(curve, alone.after[names], atol=1e-5, rtol=1e-4)
-        assert min(at) <= result.now[i] <= max(at)
+        assert min(at) <= result.current_values[i] <= max(at)
     assert result.units == ("factor", "value", "value")
 
 
 def test_a_pull_is_the_slope_of_the_log_probability(model):
     result = component_scaling(model, PROMPT, suggestions=3)
-    assert len(result.suggested) == 9 and len(result.swept) == 3
-    told = (result.rival, result.answer)
+    assert len(result.suggested) == 9 and len(result.swept_dials) == 3
+    message = (result.rival, result.answer)
     for name, pull in zip(result.suggested, result.pulls, strict=True):
         ends = [
             component_scaling(
@@ -113,7 +113,7 @@ def test_a_pull_is_the_slope_of_the_log_probability(model):
             )
             for f in (0.999, 1.001)
         ]
-        pairs = [[end.candidates.index(name) for name in told] for end in ends]
+        pairs = [[end.candidates.index(name) for name in message] for end in ends]
         lead = [float(end.after[pair].log().diff()) for end, pair in zip(ends, pairs, strict=True)]
         assert (lead[1] - lead[0]) / 0.002 == pytest.approx(pull, abs=2e-3, rel=2e-2)
 
@@ -155,7 +155,7 @@ def test_without_a_turn_nothing_moves_and_suggestions_stand(model, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "turn, told",
+    "turn, message",
     [
         ("head 9.0 * 0", "2 layers of 4 heads"),
         ("neuron 0.999 * 0", "neurons, counted from 0"),
@@ -165,13 +165,13 @@ def test_without_a_turn_nothing_moves_and_suggestions_stand(model, tmp_path):
         ("<b>", "A dial is"),
         ("", "A dial is"),
         ("W_X[1, 2] * 0", "no weight of this model"),
-        ("W_E[999, 0] * 0", "has the shape"),
-        ("W_Q[0][1, 2] * 0", "has the shape"),
+        ("W_E[999, 0] * 0", "needs a place in its shape"),
+        ("W_Q[0][1, 2] * 0", "needs a place in its shape"),
         ("b_U[1] = 2", "no weight"),
     ],
 )
-def test_what_is_no_dial_is_a_sentence(model, turn, told):
-    with pytest.raises(ConfigError, match=told):
+def test_what_is_no_dial_is_a_sentence(model, turn, message):
+    with pytest.raises(ConfigError, match=message):
         component_scaling(model, PROMPT, turns=[turn])
 
 
@@ -181,7 +181,7 @@ def test_a_bias_that_the_model_lacks_has_no_dial():
 
 
 def test_too_many_dials_are_refused_and_turns_read_back(model):
-    with pytest.raises(ConfigError, match="At most 6 dials"):
+    with pytest.raises(ConfigError, match="at most 6 dials"):
         component_scaling(model, PROMPT, turns=["head 0.0 * 0"] * 7)
     for text in ("head 1.2 * 0", "neuron 0.3 = 1.5", "W_Q[1, 2][7, 3] * -1", "head 0.1 × 2"):
         assert read_dial(model, text).turn == text.replace("×", "*")
