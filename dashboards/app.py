@@ -26,7 +26,8 @@ def main() -> None:
     # A named icon or an emoji would be fetched from another host.
     st.set_page_config(page_title="interp", page_icon=ICON, layout="wide")
     st.html(STYLE)
-    chosen = st.navigation(navigation.pages(), expanded=True)
+    # The rarely used pages wait behind "View more", so that the model stays in sight.
+    chosen = st.navigation(navigation.pages(), expanded=navigation.usual_count())
     chosen.run()
     report_summary()
     with st.sidebar:

@@ -107,3 +107,8 @@ def pages() -> "dict[str, list[st.Page]]":
     for former, stem in FORMER_NAMES.items():
         by_group[entry(stem).group].append(page(stem, former))
     return {group: members for group, members in by_group.items() if members}
+
+
+def usual_count() -> int:
+    """How many pages are listed before those of more instruments."""
+    return sum(entry(stem).group != MORE for stem in stems())

@@ -115,9 +115,9 @@ def title_of(name: str) -> str:
 
     Example:
         >>> title_of("n_stories"), title_of("k"), title_of("loss_change_allocation")
-        ('Number of stories', 'k', 'Loss change allocation')
+        ('Stories (n)', 'k', 'Loss change allocation')
     """
-    words = re.sub("^n_", "number_of_", name).replace("_", " ")
+    words = re.sub("^n_(.*)", r"\1 (n)", name).replace("_", " ")
     return words if len(words) == 1 else words[:1].upper() + words[1:]
 
 
@@ -150,7 +150,7 @@ def _wide(parameter: Parameter, key: str, opened: OpenedModel) -> Any:
         return _edits(parameter, key, opened)
     if parameter.is_required and kind.name in ("prompt", "text"):
         return header.prompt_input(opened.model, opened.entry)
-    return _lines(parameter, key, opened) if kind.name == "prompt" else _text_area(parameter, key)
+    return _text_area(parameter, key)
 
 
 def _shared(parameter: Parameter, key: str) -> dict[str, Any]:
@@ -210,8 +210,8 @@ def _text_area(parameter: Parameter, key: str, **options: Any) -> Any:
 
 
 def _lines(parameter: Parameter, key: str, opened: OpenedModel) -> Any:
-    """Texts, one a line; a single one stands for itself where the function takes one."""
-    text = _text_area(parameter, key, placeholder="one a line")
+    """Texts, one per line; a single one stands for itself where the function takes one."""
+    text = _text_area(parameter, key, placeholder="one per line")
     lines = () if text is NOT_GIVEN else tuple(line for line in text.splitlines() if line.strip())
     if not lines:
         return NOT_GIVEN

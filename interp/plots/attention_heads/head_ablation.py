@@ -1,5 +1,7 @@
 """What each head does for the answer: layers run down, heads run across, blue-red about zero."""
 
+from typing import Literal, get_args
+
 import plotly.graph_objects as go
 from jaxtyping import Float
 from torch import Tensor
@@ -10,10 +12,11 @@ from interp.plots import theme
 
 UNIT = "loss change (nats)"
 MOST_NUMBERS = 64
-CONTROLS = ("", "untrained", "shuffled")
+Control = Literal["", "untrained", "shuffled"]
+CONTROLS: tuple[Control, ...] = get_args(Control)
 
 
-def figure(result: HeadAblation, *, control: str = "") -> go.Figure:
+def figure(result: HeadAblation, *, control: Control = "") -> go.Figure:
     """The change of the answer's loss without each head; hover tells the controls.
 
     Args:
@@ -39,12 +42,12 @@ def figure(result: HeadAblation, *, control: str = "") -> go.Figure:
     trace.update(customdata=words, hovertemplate="%{customdata}<extra></extra>")
     if values.numel() <= MOST_NUMBERS:
         trace.update(texttemplate="%{z:+.2f}", textfont={"size": 11})
-    drawn = theme.new_figure(
+    figure = theme.new_figure(
         x_title="head", y_title="layer", title=_title(result, control), height=150 + 34 * layers
     )
-    drawn.add_trace(trace)
-    theme.label_axis(drawn, [str(head) for head in range(heads)], axis="x")
-    return theme.label_axis(drawn, [str(layer) for layer in range(layers)], axis="y", down=True)
+    figure.add_trace(trace)
+    theme.label_axis(figure, [str(head) for head in range(heads)], axis="x")
+    return theme.label_axis(figure, [str(layer) for layer in range(layers)], axis="y", down=True)
 
 
 def _values(result: HeadAblation, control: str) -> Float[Tensor, "layer head"]:

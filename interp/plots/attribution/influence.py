@@ -1,5 +1,7 @@
 """What each training text did to a mistake: the strongest on either side, or all in order."""
 
+from typing import Literal, get_args
+
 import plotly.graph_objects as go
 import torch
 
@@ -9,10 +11,11 @@ from interp.plots import theme
 from interp.plots.attribution.loss_change_allocation import bars
 
 UNIT = "score (rate × nats² per unit²; above 0: towards the right answer)"
-VIEWS = ("texts", "order", "overlap", "steps")
+View = Literal["texts", "order", "overlap", "steps"]
+VIEWS: tuple[View, ...] = get_args(View)
 
 
-def figure(result: Influence, *, view: str = "texts") -> go.Figure:
+def figure(result: Influence, *, view: View = "texts") -> go.Figure:
     """The strongest texts, or all of them.
 
     Args:

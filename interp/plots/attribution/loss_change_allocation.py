@@ -1,5 +1,7 @@
 """Who lowered the loss between checkpoints and who raised it: blue lowered, red raised."""
 
+from typing import Literal, get_args
+
 import plotly.graph_objects as go
 import torch
 
@@ -9,11 +11,12 @@ from interp.plots import theme
 
 UNIT = "share (nats/token)"
 MOST_ROWS = 16
-VIEWS = ("layers", "tensors", "heads", "neurons", "weights", "helping")
+View = Literal["layers", "tensors", "heads", "neurons", "weights", "helping"]
+VIEWS: tuple[View, ...] = get_args(View)
 
 
 def figure(
-    result: LossChangeAllocation, *, view: str = "layers", stretch: int | None = None
+    result: LossChangeAllocation, *, view: View = "layers", stretch: int | None = None
 ) -> go.Figure:
     """Shares by part; below zero, blue, the part lowered the loss.
 

@@ -1,6 +1,6 @@
 """Where an edit of the state takes: success by layer and token, and controls at one cell."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import plotly.graph_objects as go
 
@@ -24,7 +24,7 @@ NAMES = {
 }
 
 
-def figure(result: "StateEdit", *, view: str = "grid") -> go.Figure:
+def figure(result: "StateEdit", *, view: Literal["grid", "rates"] = "grid") -> go.Figure:
     """Draw an edit of the state.
 
     Args:
@@ -37,7 +37,7 @@ def figure(result: "StateEdit", *, view: str = "grid") -> go.Figure:
 
 def _grid(result: "StateEdit") -> go.Figure:
     words = [POSITIONS.get(name, name) for name in result.positions]
-    drawn = theme.heatmap(
+    figure = theme.heatmap(
         result.grid,
         x=words,
         y=result.sites,
@@ -49,46 +49,46 @@ def _grid(result: "StateEdit") -> go.Figure:
     )
     for row, values in enumerate(result.grid.tolist()):
         for column, value in enumerate(values):
-            drawn.add_annotation(
+            figure.add_annotation(
                 x=column, y=row, text=f"{value:.2f}", showarrow=False,
                 font={"size": 13, "color": theme.INK if value > 0.6 else theme.PAPER},
             )  # fmt: skip
-    return drawn.update_layout(height=90 + 52 * len(result.sites))
+    return figure.update_layout(height=90 + 52 * len(result.sites))
 
 
 def _rates(result: "StateEdit") -> go.Figure:
     rows = {"the edit": result.success}
-    rows |= {NAMES.get(name, name): found for name, found in result.controls.items()}
+    rows |= {NAMES.get(name, name): interval for name, interval in result.controls.items()}
     if result.other:
         rows = {
-            f"{name} ({result.other})" if name == NAMES["other_variable"] else name: found
-            for name, found in rows.items()
+            f"{name} ({result.other})" if name == NAMES["other_variable"] else name: interval
+            for name, interval in rows.items()
         }
-    drawn = theme.new_figure(
+    figure = theme.new_figure(
         x_title="share of questions answered with the new value", height=90 + 44 * len(rows)
     )
-    for place, (name, found) in enumerate(rows.items()):
-        drawn.add_trace(_dot(name, found, place))
+    for place, (name, interval) in enumerate(rows.items()):
+        figure.add_trace(_dot(name, interval, place))
     labels = [theme.label(name, 40) for name in rows]
-    drawn.update_yaxes(
+    figure.update_yaxes(
         tickmode="array", tickvals=list(range(len(rows))), ticktext=labels,
         range=[len(rows) - 0.5, -0.5], zeroline=False,
     )  # fmt: skip
-    return drawn.update_xaxes(range=[-0.03, 1.03], zeroline=False).update_layout(showlegend=False)
+    return figure.update_xaxes(range=[-0.03, 1.03], zeroline=False).update_layout(showlegend=False)
 
 
-def _dot(name: str, found: Interval, place: int) -> go.Scatter:
+def _dot(name: str, interval: Interval, place: int) -> go.Scatter:
     color = theme.CATEGORICAL[0] if place == 0 else theme.CONTROL
     words = f"{theme.label(name, 40)}<br>{found}"
     return go.Scatter(
-        x=[found.value],
+        x=[interval.value],
         y=[place],
         mode="markers",
         name=theme.label(name, 40),
         marker={"size": 11, "color": color, "symbol": "circle" if place == 0 else "diamond"},
         error_x={
             "type": "data", "symmetric": False, "color": color, "thickness": 1.6, "width": 4,
-            "array": [found.high - found.value], "arrayminus": [found.value - found.low],
+            "array": [interval.high - interval.value], "arrayminus": [interval.value - interval.low],
         },
         hovertemplate=f"{words}<extra></extra>",
         cliponaxis=False,
