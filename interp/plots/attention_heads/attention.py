@@ -71,15 +71,16 @@ def _chosen(number: int | None, count: int, what: str) -> list[int]:
     if number is None:
         return list(range(count))
     if not 0 <= number < count:
-        raise ConfigError(f"{what} must be 0 … {count - 1}; {number} came.")
+        raise ConfigError(f"{what} needs to be 0 … {count - 1}; got {number}.")
     return [number]
 
 
 def _check(view: str, combine: str, look: str) -> None:
     known = {"view": (view, tuple(UNITS)), "combine": (combine, COMBINES), "look": (look, LOOKS)}
-    for name, (came, needed) in known.items():
-        if came not in needed:
-            raise ConfigError(f"{name} is one of {', '.join(filter(None, needed))}; {came!r} came.")
+    for name, (value, options) in known.items():
+        if value not in options:
+            names = ", ".join(filter(None, options))
+            raise ConfigError(f"{name} needs to be one of {names}; got {value!r}.")
 
 
 def _past(values: Float[Tensor, "*some query key"]) -> Float[Tensor, "*some query key"]:
@@ -100,7 +101,7 @@ def _bars(result: Attention, values: Tensor, word: int, look: str, title: str) -
     [word] = _chosen(word, len(values), "word")
     row = values[word] if look == "from" else values[:, word]
     verb = "looks at" if look == "from" else "is looked at by"
-    drawn = theme.new_figure(
+    figure = theme.new_figure(
         x_title="token",
         y_title=title.partition(": ")[2],
         title=f"{theme.label(result.tokens[word])} (position {word}) {verb}, {title.split(':')[0]}",
@@ -113,27 +114,27 @@ def _bars(result: Attention, values: Tensor, word: int, look: str, title: str) -
         marker={"color": theme.CATEGORICAL[0]},
         hovertemplate="%{customdata} (%{x})<br>%{y:.3f}<extra></extra>",
     )
-    drawn.add_trace(bars)
-    theme.label_axis(drawn, result.tokens, axis="x")
-    return drawn.update_yaxes(range=[0, 1])
+    figure.add_trace(bars)
+    theme.label_axis(figure, result.tokens, axis="x")
+    return figure.update_yaxes(range=[0, 1])
 
 
 def _map(result: Attention, values: Tensor, unit: str, title: str) -> go.Figure:
-    drawn = theme.new_figure(
+    figure = theme.new_figure(
         x_title="key token (looked at)",
         y_title="query token",
         height=min(860, 170 + 24 * len(values)),
     )
-    drawn.add_trace(_trace(result, values, title.split(":")[0], unit, colorbar=True))
-    theme.label_axis(drawn, result.tokens, axis="x")
-    theme.label_axis(drawn, result.tokens, axis="y", down=True)
-    return drawn.update_layout(title_text=title)
+    figure.add_trace(_trace(result, values, title.split(":")[0], unit, colorbar=True))
+    theme.label_axis(figure, result.tokens, axis="x")
+    theme.label_axis(figure, result.tokens, axis="y", down=True)
+    return figure.update_layout(title_text=title)
 
 
 def _grid(
     result: Attention, values: Tensor, layers: list[int], heads: list[int], unit: str
 ) -> go.Figure:
-    drawn = make_subplots(
+    figure = make_subplots(
         rows=len(layers),
         cols=len(heads),
         horizontal_spacing=0.02,
@@ -141,25 +142,25 @@ def _grid(
         column_titles=[f"head {head}" for head in heads],
     )
     named = len(result.tokens) <= MOST_NAMED
-    theme.style(drawn, height=min(1400, 140 + max(190, 13 * len(result.tokens)) * len(layers)))
+    theme.style(figure, height=min(1400, 140 + max(190, 13 * len(result.tokens)) * len(layers)))
     for row, layer in enumerate(layers, 1):
         for col, head in enumerate(heads, 1):
             last = row == col == 1
             name = f"head {layer}.{head}"
             trace = _trace(result, values[layer, head], name, unit, colorbar=last)
-            drawn.add_trace(trace, row=row, col=col)
-            drawn.update_yaxes(
+            figure.add_trace(trace, row=row, col=col)
+            figure.update_yaxes(
                 title_text=f"layer {layer}: query" if col == 1 else "", row=row, col=col
             )
-    theme.label_axis(drawn, result.tokens, axis="x")
-    theme.label_axis(drawn, result.tokens, axis="y", down=True)
-    drawn.update_xaxes(showticklabels=False, ticks="", tickangle=-60, tickfont_size=10)
-    drawn.update_yaxes(showticklabels=False, ticks="", tickfont_size=10)
-    drawn.update_xaxes(title={"text": "key (looked at)", "standoff": 6}, row=len(layers))
+    theme.label_axis(figure, result.tokens, axis="x")
+    theme.label_axis(figure, result.tokens, axis="y", down=True)
+    figure.update_xaxes(showticklabels=False, ticks="", tickangle=-60, tickfont_size=10)
+    figure.update_yaxes(showticklabels=False, ticks="", tickfont_size=10)
+    figure.update_xaxes(title={"text": "key (looked at)", "standoff": 6}, row=len(layers))
     if named:
-        drawn.update_xaxes(showticklabels=True, row=len(layers))
-        drawn.update_yaxes(showticklabels=True, col=1)
-    return drawn.update_layout(margin={"t": 50})
+        figure.update_xaxes(showticklabels=True, row=len(layers))
+        figure.update_yaxes(showticklabels=True, col=1)
+    return figure.update_layout(margin={"t": 50})
 
 
 def _trace(result: Attention, values: Tensor, name: str, unit: str, colorbar: bool) -> go.Heatmap:

@@ -53,7 +53,9 @@ def figure(result: HeadAblation, *, control: Control = "") -> go.Figure:
 def _values(result: HeadAblation, control: str) -> Float[Tensor, "layer head"]:
     if control not in CONTROLS or (control and not len(getattr(result, control))):
         there = [name for name in CONTROLS[1:] if len(getattr(result, name))]
-        raise ConfigError(f"control is one of {', '.join(there) or 'none'}; {control!r} came.")
+        raise ConfigError(
+            f"control needs to be one of {', '.join(there) or 'none'}; got {control!r}."
+        )
     return getattr(result, control).mean(0) if control else result.change
 
 

@@ -44,28 +44,28 @@ def figure(result: Heads, *, score: str = "") -> go.Figure:
     panels = _panels(result)
     if score:
         if score not in panels:
-            raise ConfigError(f"score is one of {', '.join(panels)}; {score!r} came.")
+            raise ConfigError(f"score needs to be one of {', '.join(panels)}; got {score!r}.")
         panels = {score: panels[score]}
     rows = [row for row in (_of(panels, SCORES), _of(panels, ABLATIONS)) if row]
-    drawn = _canvas(rows, result.scores.shape[1])
+    figure = _canvas(rows, result.scores.shape[1])
     changes = [panel.values.abs().max().item() for panel in panels.values() if panel.signed]
-    for row, shown in enumerate(rows, 1):
-        for col, panel in _columns(rows, shown):
+    for row, row_panels in enumerate(rows, 1):
+        for col, panel in _columns(rows, row_panels):
             trace = _trace(panel, max(changes, default=1.0), first=col == 1)
-            _place_bar(drawn, trace, row)
-            drawn.add_trace(trace, row=row, col=col)
-            _label(drawn, panel, row, col)
-    return drawn
+            _place_bar(figure, trace, row)
+            figure.add_trace(trace, row=row, col=col)
+            _label(figure, panel, row, col)
+    return figure
 
 
 def _of(panels: dict[str, Panel], names: Sequence[str]) -> list[Panel]:
     return [panels[name] for name in names if name in panels]
 
 
-def _columns(rows: list[list[Panel]], shown: list[Panel]) -> list[tuple[int, Panel]]:
+def _columns(rows: list[list[Panel]], panels: list[Panel]) -> list[tuple[int, Panel]]:
     """The subplot column of each panel of a row; fewer panels are wider."""
-    step = max(map(len, rows)) // len(shown)
-    return [(1 + i * step, panel) for i, panel in enumerate(shown)]
+    step = max(map(len, rows)) // len(panels)
+    return [(1 + i * step, panel) for i, panel in enumerate(panels)]
 
 
 def _canvas(rows: list[list[Panel]], layers: int) -> go.Figure:
@@ -77,7 +77,7 @@ def _canvas(rows: list[list[Panel]], layers: int) -> go.Figure:
         ]
         for row in rows
     ]
-    drawn = make_subplots(
+    figure = make_subplots(
         rows=len(rows),
         cols=columns,
         specs=specs,
@@ -85,22 +85,22 @@ def _canvas(rows: list[list[Panel]], layers: int) -> go.Figure:
         horizontal_spacing=0.05,
         vertical_spacing=0.26 if len(rows) > 1 else 0,
     )
-    theme.style(drawn, height=len(rows) * max(250, 28 * layers + 160))
-    drawn.update_annotations(font_size=13)
-    return drawn.update_layout(margin={"t": 48, "r": 90})
+    theme.style(figure, height=len(rows) * max(250, 28 * layers + 160))
+    figure.update_annotations(font_size=13)
+    return figure.update_layout(margin={"t": 48, "r": 90})
 
 
-def _label(drawn: go.Figure, panel: Panel, row: int, col: int) -> None:
+def _label(figure: go.Figure, panel: Panel, row: int, col: int) -> None:
     layers, heads = panel.values.shape
-    theme.label_axis(drawn, [str(head) for head in range(heads)], axis="x", row=row, col=col)
+    theme.label_axis(figure, [str(head) for head in range(heads)], axis="x", row=row, col=col)
     depth = [str(layer) for layer in range(layers)]
-    theme.label_axis(drawn, depth, axis="y", down=True, row=row, col=col)
-    drawn.update_xaxes(title_text="head", row=row, col=col)
-    drawn.update_yaxes(title_text="layer" if col == 1 else "", row=row, col=col)
+    theme.label_axis(figure, depth, axis="y", down=True, row=row, col=col)
+    figure.update_xaxes(title_text="head", row=row, col=col)
+    figure.update_yaxes(title_text="layer" if col == 1 else "", row=row, col=col)
 
 
-def _place_bar(drawn: go.Figure, trace: go.Heatmap, row: int) -> None:
-    low, high = drawn.get_subplot(row, 1).yaxis.domain
+def _place_bar(figure: go.Figure, trace: go.Heatmap, row: int) -> None:
+    low, high = figure.get_subplot(row, 1).yaxis.domain
     trace.colorbar.update(x=1.01, y=(low + high) / 2, len=high - low, thickness=10)
 
 

@@ -27,18 +27,18 @@ def figure(result: "ComponentScaling", *, view: View = "candidates") -> go.Figur
     """
     views = {"candidates": _candidates, "sweep": _sweep, "pulls": _pulls}
     if view not in views:
-        raise ConfigError(f"view is one of {', '.join(views)}; {view!r} came.")
+        raise ConfigError(f"view needs to be one of {', '.join(views)}; got {view!r}.")
     return views[view](result)
 
 
 def _candidates(result: "ComponentScaling") -> go.Figure:
     names = [theme.label(name) for name in result.candidates]
-    drawn = theme.new_figure(x_title="probability", height=120 + 38 * len(names))
-    told = [("before", result.before, theme.CONTROL)]
-    told += [("turned", result.after, theme.CATEGORICAL[0])] if result.turns else []
-    for name, values, colour in told:
+    figure = theme.new_figure(x_title="probability", height=120 + 38 * len(names))
+    series = [("before", result.before, theme.CONTROL)]
+    series += [("turned", result.after, theme.CATEGORICAL[0])] if result.turns else []
+    for name, values, colour in series:
         bars = [float(value) for value in values]
-        drawn.add_trace(
+        figure.add_trace(
             _bars(
                 names,
                 bars,
@@ -48,8 +48,8 @@ def _candidates(result: "ComponentScaling") -> go.Figure:
                 [f"{x:.1%}" if x >= 5e-4 else None for x in bars],
             )
         )
-    drawn.update_xaxes(range=[0, 1.12], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1])
-    return _down(drawn, names)
+    figure.update_xaxes(range=[0, 1.12], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1])
+    return _down(figure, names)
 
 
 def _bars(
@@ -75,12 +75,12 @@ def _bars(
     )
 
 
-def _down(drawn: go.Figure, names: list[str]) -> go.Figure:
+def _down(figure: go.Figure, names: list[str]) -> go.Figure:
     """The first name on top."""
-    drawn.update_yaxes(
+    figure.update_yaxes(
         tickvals=list(range(len(names))), ticktext=names, autorange="reversed", showgrid=False
     )
-    return drawn.update_layout(bargap=0.25, barmode="group")
+    return figure.update_layout(bargap=0.25, barmode="group")
 
 
 def _sweep(result: "ComponentScaling") -> go.Figure:
@@ -89,25 +89,25 @@ def _sweep(result: "ComponentScaling") -> go.Figure:
     columns = min(count, 3)
     rows = -(-count // columns)
     titles = [theme.label(name, 40) for name in result.swept_dials]
-    drawn = make_subplots(rows=rows, cols=columns, subplot_titles=titles, shared_yaxes=True)
-    theme.style(drawn, height=300 * rows + 70)
+    figure = make_subplots(rows=rows, cols=columns, subplot_titles=titles, shared_yaxes=True)
+    theme.style(figure, height=300 * rows + 70)
     # The most probable somewhere on the way, the rest would only be a floor of lines.
     best = result.probabilities.amax((0, 1)).topk(min(MOST_LINES, len(result.candidates))).indices
     uprights: list[dict] = []
     for i in range(count):
         place = {"row": i // columns + 1, "col": i % columns + 1}
         for colour, c in enumerate(sorted(best.tolist())):
-            told = {"name": result.candidates[c], "color": colour, "legend": i == 0}
+            style = {"name": result.candidates[c], "color": colour, "legend": i == 0}
             curve = result.probabilities[i, :, c]
-            theme.add_line(drawn, result.values[i], curve, markers=False, **told, **place)
+            theme.add_line(figure, result.values[i], curve, markers=False, **style, **place)
         uprights += [
             _upright(result.original_values[i], i, "dot"),
             _upright(result.current_values[i], i, "solid"),
         ]
-        drawn.update_xaxes(title_text=f"{result.units[i]} of the dial", **place)
-    drawn.update_yaxes(range=[-0.02, 1.02], tickformat=".0%")
-    drawn.update_yaxes(title_text="probability", col=1)
-    return drawn.update_layout(margin={"t": 92}, legend={"y": 1 + 0.16 / rows}, shapes=uprights)
+        figure.update_xaxes(title_text=f"{result.units[i]} of the dial", **place)
+    figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%")
+    figure.update_yaxes(title_text="probability", col=1)
+    return figure.update_layout(margin={"t": 92}, legend={"y": 1 + 0.16 / rows}, shapes=uprights)
 
 
 def _upright(x: float, panel: int, dash: str) -> dict:
@@ -121,14 +121,14 @@ def _upright(x: float, panel: int, dash: str) -> dict:
 def _pulls(result: "ComponentScaling") -> go.Figure:
     """Bars about zero; above it, more of the part makes the answer more probable."""
     names = [theme.label(name, 32) for name in result.suggested]
-    drawn = theme.new_figure(
+    figure = theme.new_figure(
         x_title=f"pull on the lead of {theme.label(repr(result.answer))} (nats a factor)",
         height=110 + 28 * len(names),
     )
     pulls = list(result.pulls)
     words = [f"{pull:+.3g}" for pull in pulls]
-    drawn.add_trace(_bars(names, pulls, "pull", theme.CATEGORICAL[0], "%{x:+.4~g}", words))
+    figure.add_trace(_bars(names, pulls, "pull", theme.CATEGORICAL[0], "%{x:+.4~g}", words))
     most = max(map(abs, pulls), default=0.0) or 1.0
     low = -1.3 * most if min(pulls, default=0.0) < 0 else 0.0
-    drawn.update_xaxes(range=[low, 1.3 * most])
-    return _down(drawn, names).update_layout(showlegend=False)
+    figure.update_xaxes(range=[low, 1.3 * most])
+    return _down(figure, names).update_layout(showlegend=False)

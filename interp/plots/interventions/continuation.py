@@ -18,26 +18,28 @@ def figure(result: "Continuation") -> go.Figure:
         result: of `interp.continuation`.
     """
     places = list(range(len(result.steered_tokens)))
-    drawn = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08)
-    theme.style(drawn, height=460)
-    drawn.add_trace(_bars(result, places), row=1, col=1)
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08)
+    theme.style(figure, height=460)
+    figure.add_trace(_bars(result, places), row=1, col=1)
     lines = {
         "under the unedited model": (result.log_prob_nats, 1),
         "under the edits": (result.steered_log_prob_nats, 0),
     }
     for name, (log_probs, color) in lines.items():
         words = result.steered_tokens
-        theme.add_line(drawn, places, -log_probs, name=name, color=color, words=words, row=2, col=1)
+        theme.add_line(
+            figure, places, -log_probs, name=name, color=color, words=words, row=2, col=1
+        )
     if not result.same:
         line = {"color": theme.CONTROL, "width": 1, "dash": "dot"}
-        drawn.add_vline(x=result.parted - 0.5, line=line)
-    drawn.update_yaxes(title_text="KL (nats)", row=1, col=1)
-    drawn.update_yaxes(title_text="loss (nats)", row=2, col=1)
-    drawn.update_xaxes(
+        figure.add_vline(x=result.parted - 0.5, line=line)
+    figure.update_yaxes(title_text="KL (nats)", row=1, col=1)
+    figure.update_yaxes(title_text="loss (nats)", row=2, col=1)
+    figure.update_xaxes(
         title_text="token of the steered text (dotted: where the texts part)", row=2, col=1
     )
-    theme.label_axis(drawn, result.steered_tokens, row=2, col=1)
-    return drawn.update_xaxes(type="linear").update_layout(bargap=0.15)
+    theme.label_axis(figure, result.steered_tokens, row=2, col=1)
+    return figure.update_xaxes(type="linear").update_layout(bargap=0.15)
 
 
 def _bars(result: "Continuation", places: list[int]) -> go.Bar:
@@ -53,7 +55,7 @@ def _bars(result: "Continuation", places: list[int]) -> go.Bar:
 
 def _words(result: "Continuation", i: int) -> str:
     lines = [f"{theme.label(result.steered_tokens[i], 40)}: KL {result.kl_nats[i]:.3f} nats"]
-    for name, each in (("before", result.before[i]), ("after", result.after[i])):
-        told = ", ".join(f"{theme.label(token)} {chance:.0%}" for token, chance in each)
-        lines.append(f"{name}: {told}")
+    for name, candidates in (("before", result.before[i]), ("after", result.after[i])):
+        best = ", ".join(f"{theme.label(token)} {chance:.0%}" for token, chance in candidates)
+        lines.append(f"{name}: {best}")
     return "<br>".join(lines)

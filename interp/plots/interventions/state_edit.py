@@ -79,7 +79,7 @@ def _rates(result: "StateEdit") -> go.Figure:
 
 def _dot(name: str, interval: Interval, place: int) -> go.Scatter:
     color = theme.CATEGORICAL[0] if place == 0 else theme.CONTROL
-    words = f"{theme.label(name, 40)}<br>{found}"
+    words = f"{theme.label(name, 40)}<br>{interval}"
     return go.Scatter(
         x=[interval.value],
         y=[place],
@@ -88,7 +88,8 @@ def _dot(name: str, interval: Interval, place: int) -> go.Scatter:
         marker={"size": 11, "color": color, "symbol": "circle" if place == 0 else "diamond"},
         error_x={
             "type": "data", "symmetric": False, "color": color, "thickness": 1.6, "width": 4,
-            "array": [interval.high - interval.value], "arrayminus": [interval.value - interval.low],
+            "array": [interval.high - interval.value],
+            "arrayminus": [interval.value - interval.low],
         },
         hovertemplate=f"{words}<extra></extra>",
         cliponaxis=False,

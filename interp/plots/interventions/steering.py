@@ -31,13 +31,13 @@ def figure(result: "Steering", *, panels: int = 4) -> go.Figure:
     known = [(name, title) for name, title in PANELS if _is_known(result, name)][:panels]
     rows = -(-len(known) // 2)
     titles = [label(title.format(result.word), 60) for _, title in known]
-    drawn = make_subplots(
+    figure = make_subplots(
         rows=rows, cols=2, subplot_titles=titles, vertical_spacing=0.24 / rows + 0.04
     )
-    style(drawn, height=270 * rows + 70)
+    style(figure, height=270 * rows + 70)
     for i, (name, _) in enumerate(known):
         _panel(
-            drawn,
+            figure,
             result,
             name,
             row=i // 2 + 1,
@@ -45,8 +45,8 @@ def figure(result: "Steering", *, panels: int = 4) -> go.Figure:
             first=i == 0,
             last=i + 2 >= len(known),
         )
-    drawn.update_layout(legend={"y": 1.0 + 0.14 / rows}, margin={"t": 84})
-    return drawn.update_annotations(font_size=13)
+    figure.update_layout(legend={"y": 1.0 + 0.14 / rows}, margin={"t": 84})
+    return figure.update_annotations(font_size=13)
 
 
 def _is_known(result: "Steering", name: str) -> bool:
@@ -54,7 +54,7 @@ def _is_known(result: "Steering", name: str) -> bool:
 
 
 def _panel(
-    drawn: go.Figure, result: "Steering", name: str, *, row: int, col: int, first: bool, last: bool
+    figure: go.Figure, result: "Steering", name: str, *, row: int, col: int, first: bool, last: bool
 ) -> None:
     place = {"row": row, "col": col}
     seen = [
@@ -67,9 +67,9 @@ def _panel(
     doses = [dose for dose, end in zip(result.doses, low.tolist(), strict=True) if end == end]
     low, high = low[~low.isnan()], high[~high.isnan()]
     random_name = f"{spread.shape[1]} random directions, lowest to highest"
-    add_band(drawn, doses, low, high, color=CONTROL, name=random_name, legend=first, **place)
+    add_band(figure, doses, low, high, color=CONTROL, name=random_name, legend=first, **place)
     add_line(
-        drawn,
+        figure,
         [dose for dose, _ in seen],
         [interval.value for _, interval in seen],
         low=[interval.low for _, interval in seen],
@@ -79,10 +79,10 @@ def _panel(
         **place,
     )
     if result.best >= 0:
-        drawn.add_vline(
+        figure.add_vline(
             x=result.doses[result.best], line={"color": CONTROL, "width": 1, "dash": "dot"}, **place
         )
     if last:
-        drawn.update_xaxes(title_text="dose (shares of the site's median norm)", **place)
+        figure.update_xaxes(title_text="dose (shares of the site's median norm)", **place)
     if name in SHARES:
-        drawn.update_yaxes(range=[-0.03, 1.06], **place)
+        figure.update_yaxes(range=[-0.03, 1.06], **place)

@@ -23,37 +23,37 @@ NAMES = {
 
 
 def figure(result: "SteeringMetrics") -> go.Figure:
-    """Draw the gauges, one below the other; shares from 0 to 1, nats from 0 on.
+    """Draw the measures, one below the other; shares from 0 to 1, nats from 0 on.
 
     Args:
         result: of `interp.steering_metrics`.
     """
-    names = [name for name, found in result.steered.items() if found.value == found.value]
-    drawn = make_subplots(rows=len(names), cols=1, vertical_spacing=0.0)
-    theme.style(drawn, height=56 * len(names) + 60)
+    names = [name for name, interval in result.steered.items() if interval.value == interval.value]
+    figure = make_subplots(rows=len(names), cols=1, vertical_spacing=0.0)
+    theme.style(figure, height=56 * len(names) + 60)
     for row, name in enumerate(names, 1):
-        _strip(drawn, result, name, row)
-    drawn.update_yaxes(range=[-1, 1], showline=False, ticks="", showgrid=False, zeroline=False)
-    drawn.update_xaxes(showline=False, ticks="", nticks=5, automargin=False)
-    drawn.update_xaxes(tickfont={"size": 10, "color": theme.MUTED})
-    return drawn.update_layout(margin={"t": 36, "b": 28, "l": 8})
+        _strip(figure, result, name, row)
+    figure.update_yaxes(range=[-1, 1], showline=False, ticks="", showgrid=False, zeroline=False)
+    figure.update_xaxes(showline=False, ticks="", nticks=5, automargin=False)
+    figure.update_xaxes(tickfont={"size": 10, "color": theme.MUTED})
+    return figure.update_layout(margin={"t": 36, "b": 28, "l": 8})
 
 
-def _strip(drawn: go.Figure, result: "SteeringMetrics", name: str, row: int) -> None:
+def _strip(figure: go.Figure, result: "SteeringMetrics", name: str, row: int) -> None:
     low, high = result.band(name)
     place = {"row": row, "col": 1}
     if low == low:
-        drawn.add_trace(_band(result, name, low, high, first=row == 1), **place)
+        figure.add_trace(_band(result, name, low, high, first=row == 1), **place)
     marks = (
         ("unedited", result.base[name], theme.MUTED, "circle-open", 0.0),
         ("steered", result.steered[name], theme.CATEGORICAL[0], "circle", 0.0),
     )
-    for told, found, color, symbol, at in marks:
-        drawn.add_trace(_dot(told, found, color, symbol, at, first=row == 1), **place)
+    for label, interval, color, symbol, at in marks:
+        figure.add_trace(_dot(label, interval, color, symbol, at, first=row == 1), **place)
     title = theme.label(NAMES.get(name, name), 40)
-    drawn.update_yaxes(tickvals=[0], ticktext=[title], **place)
+    figure.update_yaxes(tickvals=[0], ticktext=[title], **place)
     top = _top(name, result, high)
-    drawn.update_xaxes(range=[-0.03 * top, top * 1.04], **place)
+    figure.update_xaxes(range=[-0.03 * top, top * 1.04], **place)
 
 
 def _top(name: str, result: "SteeringMetrics", high: float) -> float:
@@ -82,24 +82,24 @@ def _band(
 
 
 def _dot(
-    told: str, found: Interval, color: str, symbol: str, at: float, *, first: bool
+    label: str, interval: Interval, color: str, symbol: str, at: float, *, first: bool
 ) -> go.Scatter:
-    ends = [end if math.isfinite(end) else found.value for end in (found.low, found.high)]
+    ends = [end if math.isfinite(end) else interval.value for end in (interval.low, interval.high)]
     return go.Scatter(
-        x=[found.value],
+        x=[interval.value],
         y=[at],
         mode="markers",
-        name=told,
-        legendgroup=told,
+        name=label,
+        legendgroup=label,
         showlegend=first,
         marker={"color": color, "symbol": symbol, "size": 11, "line": {"width": 2}},
         error_x={
             "type": "data",
-            "array": [ends[1] - found.value],
-            "arrayminus": [found.value - ends[0]],
+            "array": [ends[1] - interval.value],
+            "arrayminus": [interval.value - ends[0]],
             "color": color,
             "thickness": 1.2,
             "width": 0,
         },
-        hovertemplate=f"{told}: %{{x:.3~g}}<extra></extra>",
+        hovertemplate=f"{label}: %{{x:.3~g}}<extra></extra>",
     )

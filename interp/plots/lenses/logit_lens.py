@@ -56,7 +56,7 @@ def figure(
     if view == "distance":
         return _distance(result)
     if view != "grid":
-        raise ConfigError(f"view is one of grid, word, distance; {view!r} came.")
+        raise ConfigError(f"view needs to be one of grid, word, distance; got {view!r}.")
     return _grid(result, metric, target, controls)
 
 
@@ -67,7 +67,7 @@ def cell_values(result: LogitLens, metric: Metric, target: int = 0) -> Float[Ten
         ConfigError: an unknown metric, or no such target.
     """
     if metric not in UNITS:
-        raise ConfigError(f"metric is one of {', '.join(UNITS)}; {metric!r} came.")
+        raise ConfigError(f"metric needs to be one of {', '.join(UNITS)}; got {metric!r}.")
     if metric in ("target", "rank"):
         _check_target(result, f"metric={metric!r} colours by", target)
     if metric == "target":
@@ -85,7 +85,7 @@ def cell_values(result: LogitLens, metric: Metric, target: int = 0) -> Float[Ten
 def _check_target(result: LogitLens, asks: str, target: int) -> None:
     if not 0 <= target < len(result.targets):
         raise ConfigError(
-            f"{asks} a followed token; target = {target} of {len(result.targets)} came. "
+            f"{asks} a followed token; got target = {target} of {len(result.targets)}. "
             "Call logit_lens(..., targets=[...])."
         )
 
@@ -93,13 +93,13 @@ def _check_target(result: LogitLens, asks: str, target: int) -> None:
 def _grid(result: LogitLens, metric: Metric, target: int, controls: bool) -> go.Figure:
     values = cell_values(result, metric, target)
     followed = theme.label(result.targets[target]) if metric in ("target", "rank") else ""
-    drawn = make_subplots(
+    figure = make_subplots(
         cols=2 if controls else 1,
         column_widths=[0.74, 0.26] if controls else [1.0],
         horizontal_spacing=0.16,
     )
     rows = result.row_names
-    theme.style(drawn, height=max(340, 32 * len(rows) + 200))
+    theme.style(figure, height=max(340, 32 * len(rows) + 200))
     grid = theme.heatmap_trace(
         values,
         x=result.tokens,
@@ -114,14 +114,14 @@ def _grid(result: LogitLens, metric: Metric, target: int, controls: bool) -> go.
     ]
     grid.update(customdata=words, hovertemplate="%{customdata}<extra></extra>")
     grid.colorbar.update(x=0.665 if controls else 1.0, xpad=4)
-    drawn.add_trace(grid, row=1, col=1)
-    theme.label_axis(drawn, result.tokens, axis="x", row=1, col=1)
-    theme.label_axis(drawn, rows, axis="y", down=True, row=1, col=1)
-    drawn.update_xaxes(title_text="token read (the cell predicts the next)", row=1, col=1)
-    drawn.update_yaxes(title={"text": "layer", "standoff": 18}, row=1, col=1)
+    figure.add_trace(grid, row=1, col=1)
+    theme.label_axis(figure, result.tokens, axis="x", row=1, col=1)
+    theme.label_axis(figure, rows, axis="y", down=True, row=1, col=1)
+    figure.update_xaxes(title_text="token read (the cell predicts the next)", row=1, col=1)
+    figure.update_yaxes(title={"text": "layer", "standoff": 18}, row=1, col=1)
     if controls:
-        _add_controls(drawn, result)
-    return drawn
+        _add_controls(figure, result)
+    return figure
 
 
 def _cells(result: LogitLens, pixels: int) -> list[list[str]] | None:
@@ -154,15 +154,17 @@ def _words(result: LogitLens, row: int, pos: int) -> str:
     return "<br>".join(lines)
 
 
-def _add_controls(drawn: go.Figure, result: LogitLens) -> None:
+def _add_controls(figure: go.Figure, result: LogitLens) -> None:
     """Mean KL a row as points with whiskers, on the grid's own rows."""
     for name, intervals, color, symbol in _distances(result):
         if intervals:
-            drawn.add_trace(_points(name, intervals, result.row_names, color, symbol), row=1, col=2)
-    theme.label_axis(drawn, result.row_names, axis="y", down=True, row=1, col=2)
-    drawn.update_yaxes(showticklabels=False, matches="y", row=1, col=2)
-    drawn.update_xaxes(title_text="KL to final (nats)", rangemode="tozero", row=1, col=2)
-    drawn.update_layout(legend={"x": 1.0, "xanchor": "right"})
+            figure.add_trace(
+                _points(name, intervals, result.row_names, color, symbol), row=1, col=2
+            )
+    theme.label_axis(figure, result.row_names, axis="y", down=True, row=1, col=2)
+    figure.update_yaxes(showticklabels=False, matches="y", row=1, col=2)
+    figure.update_xaxes(title_text="KL to final (nats)", rangemode="tozero", row=1, col=2)
+    figure.update_layout(legend={"x": 1.0, "xanchor": "right"})
 
 
 def _distances(result: LogitLens) -> tuple[tuple[str, tuple[Interval, ...], str, str], ...]:
@@ -199,7 +201,7 @@ def _points(
 
 def _distance(result: LogitLens) -> go.Figure:
     """Mean KL to the answer, layer by layer, with its controls."""
-    drawn = theme.new_figure(x_title="layer", y_title="KL to final (nats)")
+    figure = theme.new_figure(x_title="layer", y_title="KL to final (nats)")
     for name, intervals, color, _ in _distances(result):
         if not intervals:
             continue
@@ -208,9 +210,9 @@ def _distance(result: LogitLens) -> go.Figure:
         )
         add = theme.add_control if color == theme.CONTROL else theme.add_line
         paint = {} if color == theme.CONTROL else {"color": theme.CATEGORICAL.index(color)}
-        add(drawn, range(len(value)), value, name=name, low=low, high=high, **paint)
-    drawn.update_xaxes(**_row_ticks(result))
-    return drawn.update_yaxes(rangemode="tozero")
+        add(figure, range(len(value)), value, name=name, low=low, high=high, **paint)
+    figure.update_xaxes(**_row_ticks(result))
+    return figure.update_yaxes(rangemode="tozero")
 
 
 def _row_ticks(result: LogitLens) -> dict[str, Any]:
@@ -223,26 +225,26 @@ def _word(result: LogitLens, target: int, pos: int) -> go.Figure:
     _check_target(result, "view='word' draws", target)
     count = len(result.tokens)
     if not -count <= pos < count:
-        raise ConfigError(f"view='word' draws one of {count} positions; pos = {pos} came.")
-    drawn = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.08)
-    theme.style(drawn, height=420)
-    _add_word(drawn, result.log_probs[:, :, target].exp(), result.targets[target], pos, row=1)
-    _add_word(drawn, 1.0 + result.ranks[:, :, target], result.targets[target], pos, row=2)
-    drawn.update_xaxes(title_text="layer", **_row_ticks(result), row=2, col=1)
-    drawn.update_xaxes(**_row_ticks(result), showticklabels=False, row=1, col=1)
-    drawn.update_yaxes(title_text="probability", rangemode="tozero", row=1, col=1)
+        raise ConfigError(f"view='word' needs one of {count} positions; got pos = {pos}.")
+    figure = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.08)
+    theme.style(figure, height=420)
+    _add_word(figure, result.log_probs[:, :, target].exp(), result.targets[target], pos, row=1)
+    _add_word(figure, 1.0 + result.ranks[:, :, target], result.targets[target], pos, row=2)
+    figure.update_xaxes(title_text="layer", **_row_ticks(result), row=2, col=1)
+    figure.update_xaxes(**_row_ticks(result), showticklabels=False, row=1, col=1)
+    figure.update_yaxes(title_text="probability", rangemode="tozero", row=1, col=1)
     ranks = {"type": "log", "autorange": "reversed", "dtick": 1}
-    return drawn.update_yaxes(title_text="1 + rank", **ranks, row=2, col=1)
+    return figure.update_yaxes(title_text="1 + rank", **ranks, row=2, col=1)
 
 
 def _add_word(
-    drawn: go.Figure, values: Float[Tensor, "layer pos"], name: str, pos: int, row: int
+    figure: go.Figure, values: Float[Tensor, "layer pos"], name: str, pos: int, row: int
 ) -> None:
     """The line of one position; the control is the median of all others."""
     places, place = range(len(values)), {"row": row, "col": 1}
-    theme.add_line(drawn, places, values[:, pos], name=name, legend=row == 1, **place)
+    theme.add_line(figure, places, values[:, pos], name=name, legend=row == 1, **place)
     others = [at for at in range(values.shape[1]) if at != pos % values.shape[1]]
     if others:
         median = values[:, others].float().median(-1).values
-        theme.add_control(drawn, places, median, name="median of the other positions", **place)
-        drawn.data[-1].showlegend = row == 1
+        theme.add_control(figure, places, median, name="median of the other positions", **place)
+        figure.data[-1].showlegend = row == 1

@@ -30,13 +30,15 @@ def figure(
     views = {"candidates": _candidates, "path": _path, "draw": _draw}
     if candidate is not None and not 0 <= candidate < len(result.candidates):
         raise ConfigError(
-            f"candidate is one of 0 to {len(result.candidates) - 1}; {candidate} came. "
+            f"candidate needs to be 0 to {len(result.candidates) - 1}; got {candidate}. "
             "Call prediction(..., k=...) for more of them."
         )
     if view == "contributions":
         return _contributions(result, result.chosen if candidate is None else candidate)
     if view not in views:
-        raise ConfigError(f"view is one of {', '.join([*views, 'contributions'])}; {view!r} came.")
+        raise ConfigError(
+            f"view needs to be one of {', '.join([*views, 'contributions'])}; got {view!r}."
+        )
     return views[view](result)
 
 
@@ -46,15 +48,15 @@ def _height(rows: int) -> int:
 
 def _candidates(result: Prediction) -> go.Figure:
     names = list(result.candidates)
-    drawn = theme.new_figure(x_title="probability", y_title="token", height=_height(len(names)))
+    figure = theme.new_figure(x_title="probability", y_title="token", height=_height(len(names)))
     colors = [CHOSEN if i == result.chosen else PLAIN for i in range(len(names))]
     for name, values, color in (
         (f"as drawn, at temperature {result.temperature:g}", result.sampling_probabilities, colors),
         ("at temperature 1", result.probabilities, theme.CONTROL),
     ):
-        drawn.add_trace(_bars(values.tolist(), name=name, color=color, unit="probability"))
-    _name_rows(drawn, names)
-    return drawn.update_layout(barmode="group", bargap=0.25, legend_traceorder="reversed")
+        figure.add_trace(_bars(values.tolist(), name=name, color=color, unit="probability"))
+    _name_rows(figure, names)
+    return figure.update_layout(barmode="group", bargap=0.25, legend_traceorder="reversed")
 
 
 def _bars(values: list[float], *, name: str, color: object, unit: str, **more: object) -> go.Bar:
@@ -69,9 +71,9 @@ def _bars(values: list[float], *, name: str, color: object, unit: str, **more: o
     )
 
 
-def _name_rows(drawn: go.Figure, names: list[str], **place: int) -> None:
+def _name_rows(figure: go.Figure, names: list[str], **place: int) -> None:
     """Rows from the top by number, so that equal names stay apart."""
-    drawn.update_yaxes(
+    figure.update_yaxes(
         tickmode="array",
         tickvals=list(range(len(names))),
         ticktext=[theme.label(name) for name in names],
@@ -87,13 +89,13 @@ def _contributions(result: Prediction, candidate: int) -> go.Figure:
     adding = result.contributions[:, candidate].tolist()
     name, score = result.candidates[candidate], float(result.scores[candidate])
     starts = [sum(adding[:i]) for i in range(len(adding))]
-    drawn = theme.new_figure(
+    figure = theme.new_figure(
         x_title=f"score of {theme.label(name)} (logit less the mean logit, nats)",
         y_title="part",
         height=_height(len(adding) + 1),
     )
     colors = [PLAIN if value >= 0 else theme.CATEGORICAL[3] for value in adding]
-    drawn.add_trace(
+    figure.add_trace(
         _bars(
             [*adding, score],
             name="score",
@@ -106,23 +108,23 @@ def _contributions(result: Prediction, candidate: int) -> go.Figure:
             customdata=[*adding, score],
         )
     )
-    drawn.data[0].hovertemplate = "%{customdata:+.4f} nats<extra></extra>"
-    _name_rows(drawn, [*result.parts, "score"])
-    return drawn.update_layout(showlegend=False)
+    figure.data[0].hovertemplate = "%{customdata:+.4f} nats<extra></extra>"
+    _name_rows(figure, [*result.parts, "score"])
+    return figure.update_layout(showlegend=False)
 
 
 def _path(result: Prediction) -> go.Figure:
     """Layers down: how long the vectors are, and what the stream would say if it ended there."""
     rows = ["embedding", *(f"after layer {n}" for n in range(len(result.attn_norms)))]
-    drawn = make_subplots(cols=2, shared_yaxes=True, horizontal_spacing=0.08)
-    theme.style(drawn, height=_height(len(rows)))
+    figure = make_subplots(cols=2, shared_yaxes=True, horizontal_spacing=0.08)
+    theme.style(figure, height=_height(len(rows)))
     series = (
         ("attention adds", [0.0, *result.attn_norms[:, -1].tolist()], PLAIN),
         ("MLP adds", [0.0, *result.mlp_norms[:, -1].tolist()], theme.CATEGORICAL[2]),
         ("stream", result.resid_norms[:, -1].tolist(), theme.CONTROL),
     )
     for name, values, color in series:
-        drawn.add_trace(_bars(values, name=name, color=color, unit="norm"), row=1, col=1)
+        figure.add_trace(_bars(values, name=name, color=color, unit="norm"), row=1, col=1)
     best = _bars(
         result.guess_probabilities.tolist(),
         name="best token there",
@@ -131,7 +133,7 @@ def _path(result: Prediction) -> go.Figure:
         text=[theme.label(token) for token in result.guesses],
         textposition="auto",
     )
-    drawn.add_trace(best, row=1, col=2)
+    figure.add_trace(best, row=1, col=2)
     chosen = go.Scatter(
         x=result.chosen_probabilities.tolist(),
         y=list(range(len(rows))),
@@ -141,34 +143,34 @@ def _path(result: Prediction) -> go.Figure:
         marker={"size": 9, "symbol": "diamond", "color": CHOSEN},
         hovertemplate="the chosen token<br>probability %{x:.4~g}<extra></extra>",
     )
-    drawn.add_trace(chosen, row=1, col=2)
+    figure.add_trace(chosen, row=1, col=2)
     for col, title in ((1, "norm at the last position"), (2, "probability, read there")):
-        drawn.update_xaxes(title_text=title, rangemode="tozero", row=1, col=col)
-        _name_rows(drawn, rows, row=1, col=col)
-    drawn.update_yaxes(title_text="layer", row=1, col=1)
-    return drawn.update_layout(barmode="group")
+        figure.update_xaxes(title_text=title, rangemode="tozero", row=1, col=col)
+        _name_rows(figure, rows, row=1, col=col)
+    figure.update_yaxes(title_text="layer", row=1, col=1)
+    return figure.update_layout(barmode="group")
 
 
 def _draw(result: Prediction) -> go.Figure:
     """The bar from 0 to 1 in the order of ids, and where the random number fell."""
-    drawn = theme.new_figure(
+    figure = theme.new_figure(
         x_title="cumulative probability as drawn, tokens in the order of their ids",
         y_title="draw",
         height=240,
     )
     for i, name in enumerate(result.candidates):
-        drawn.add_trace(_segment(result, i, name))
+        figure.add_trace(_segment(result, i, name))
     rest = max(0.0, 1 - float(result.sampling_probabilities.sum()))
     if result.draw is not None:
-        drawn.add_vline(
+        figure.add_vline(
             x=result.draw,
             line={"color": theme.INK, "width": 2},
             annotation={"text": f"draw {result.draw:.4f}", "yanchor": "bottom"},
         )
-    drawn.update_xaxes(range=[0, 1], showgrid=False)
-    drawn.update_yaxes(showticklabels=False, showgrid=False, range=[-0.6, 0.8])
+    figure.update_xaxes(range=[0, 1], showgrid=False)
+    figure.update_yaxes(showticklabels=False, showgrid=False, range=[-0.6, 0.8])
     said = f"blank: other tokens, {rest:.1%}" if rest >= 5e-4 else ""
-    return drawn.update_layout(barmode="overlay", showlegend=False, title_text=said)
+    return figure.update_layout(barmode="overlay", showlegend=False, title_text=said)
 
 
 def _segment(result: Prediction, i: int, name: str) -> go.Bar:

@@ -13,13 +13,13 @@ def figure(result: TunedLens) -> go.Figure:
         result: of `interp.tuned_lens`.
     """
     rows = ["embedding", *(f"after layer {layer}" for layer in range(len(result.weight) - 1))]
-    drawn = theme.new_figure(
+    figure = theme.new_figure(
         x_title="residual stream", y_title="KL(final || row), held out (nats per token)"
     )
     places = list(range(len(rows)))
     for color, (name, intervals) in enumerate((("tuned", result.kl_tuned), ("raw", result.kl_raw))):
         theme.add_line(
-            drawn,
+            figure,
             places,
             [each.value for each in intervals],
             name=f"{name} lens",
@@ -28,7 +28,7 @@ def figure(result: TunedLens) -> go.Figure:
             high=[each.high for each in intervals],
             words=rows,
         )
-    drawn.update_xaxes(tickmode="array", tickvals=places, ticktext=rows)
-    drawn.update_yaxes(rangemode="tozero")
-    theme.add_level(drawn, result.kl_unigram.value, name="one distribution for every position")
-    return drawn
+    figure.update_xaxes(tickmode="array", tickvals=places, ticktext=rows)
+    figure.update_yaxes(rangemode="tozero")
+    theme.add_level(figure, result.kl_unigram.value, name="one distribution for every position")
+    return figure

@@ -16,11 +16,11 @@ def figure(result: "Concept") -> go.Figure:
     Args:
         result: of `interp.concept`.
     """
-    drawn = new_figure(
+    figure = new_figure(
         x_title="projection (shares of the site's median norm)", y_title="share of examples"
     )
     for flag, name, paint in ((False, "others", CONTROL), (True, result.name, CATEGORICAL[0])):
-        drawn.add_trace(
+        figure.add_trace(
             go.Histogram(
                 x=result.projections[result.positive == flag].numpy(),
                 name=label(name, 60),
@@ -31,4 +31,4 @@ def figure(result: "Concept") -> go.Figure:
                 hovertemplate=f"{label(name, 60)}<br>%{{x}}: %{{y:.2f}}<extra></extra>",
             )
         )
-    return drawn.update_layout(barmode="overlay")
+    return figure.update_layout(barmode="overlay")

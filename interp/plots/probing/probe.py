@@ -31,19 +31,19 @@ def figure(result: "Probe", *, view: str = "accuracy") -> go.Figure:
 
 def _accuracy(result: "Probe") -> go.Figure:
     sites = list(range(len(result.sites)))
-    drawn = new_figure(x_title="site", y_title="accuracy on held-out stories", height=400)
-    add_line(drawn, sites, **_curve(result.accuracy), name=f"{result.kind} probe")
+    figure = new_figure(x_title="site", y_title="accuracy on held-out stories", height=400)
+    add_line(figure, sites, **_curve(result.accuracy), name=f"{result.kind} probe")
     for name, intervals in result.controls.items():
         named = NAMES.get(name, name)
-        add_control(drawn, sites, **_curve(intervals), name=named, dash=DASHES.get(name, "dash"))
-    add_level(drawn, result.majority.value, name="majority")
+        add_control(figure, sites, **_curve(intervals), name=named, dash=DASHES.get(name, "dash"))
+    add_level(figure, result.majority.value, name="majority")
     best = result.accuracy[result.best]
-    drawn.add_annotation(
+    figure.add_annotation(
         x=result.best, y=best.high, text=f"{best.value:.2f}", showarrow=False, yshift=12
     )
-    drawn.update_yaxes(range=[0, 1.06], tickformat=".1f")
+    figure.update_yaxes(range=[0, 1.06], tickformat=".1f")
     names = [label(site, 24) for site in result.sites]
-    return drawn.update_xaxes(tickmode="array", tickvals=sites, ticktext=names)
+    return figure.update_xaxes(tickmode="array", tickvals=sites, ticktext=names)
 
 
 def _curve(intervals: Sequence[Interval]) -> dict[str, list[float]]:

@@ -32,7 +32,7 @@ def figure(result: "StateDecoding", *, view: Literal["story", "where"] = "story"
         ConfigError: an unknown view.
     """
     if view not in ("story", "where"):
-        raise ConfigError(f"view is 'story' or 'where'; {view!r} came.")
+        raise ConfigError(f"view needs to be 'story' or 'where'; got {view!r}.")
     return _story(result) if view == "story" else _where(result)
 
 
@@ -53,19 +53,19 @@ def _story(result: "StateDecoding") -> go.Figure:
 
 
 def _where(result: "StateDecoding") -> go.Figure:
-    drawn = new_figure(y_title="share read right on held-out stories", height=400)
+    figure = new_figure(y_title="share read right on held-out stories", height=400)
     places = list(result.accuracy)
     curves = {"probe": result.accuracy, **result.controls}
-    for name, held in curves.items():
-        shown = [place for place in places if place in held]
+    for name, intervals in curves.items():
+        known = [place for place in places if place in intervals]
         add_bars(
-            drawn,
-            [SHORT.get(place, place) for place in shown],
-            [held[place].value for place in shown],
+            figure,
+            [SHORT.get(place, place) for place in known],
+            [intervals[place].value for place in known],
             name=CONTROLS.get(name, name),
             color=GREYS.get(name, CATEGORICAL[0]),
-            low=[held[place].low for place in shown],
-            high=[held[place].high for place in shown],
+            low=[intervals[place].low for place in known],
+            high=[intervals[place].high for place in known],
         )
-    drawn.update_layout(barmode="group", bargap=0.25)
-    return drawn.update_yaxes(range=[0, 1.06], tickformat=".1f")
+    figure.update_layout(barmode="group", bargap=0.25)
+    return figure.update_yaxes(range=[0, 1.06], tickformat=".1f")

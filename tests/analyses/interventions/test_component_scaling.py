@@ -150,7 +150,7 @@ def test_without_a_turn_nothing_moves_and_suggestions_stand(model, tmp_path):
     for each in (result, turned):
         for view in ("candidates", "sweep", "pulls"):
             assert len(each.figure(view=view).data) >= 1
-    with pytest.raises(ConfigError, match="view is one of"):
+    with pytest.raises(ConfigError, match="view needs to be one of"):
         result.figure(view="no")
 
 
