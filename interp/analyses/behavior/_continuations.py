@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Int
-from torch import Tensor
 
 from interp.core.errors import NotEnoughDataError
 from interp.core.protocols import LanguageModel
-from interp.core.statistics.intervals import Interval, bootstrap_ratio, clopper_pearson
+from interp.core.statistics.intervals import Interval, pooled_rate
 from interp.worlds.world import Parse, Story, World
 
 OPENING = 2
@@ -40,15 +38,15 @@ def continuations(
 ) -> list[tuple[str, str]]:
     """Each opening with the model's own rest at temperature 1, as long as the longest true one."""
     longest = max((len(model.tokenizer.encode(rest, bos=False)) for _, rest in parts), default=0)
-    found = []
+    texts = []
     for start in range(0, len(parts), BATCH):
         prompts = [opening for opening, _ in parts[start : start + BATCH]]
         seeds = [seed * 1_000_003 + start + row for row in range(len(prompts))]
         written = model.generate(
             prompts, max_new_tokens=longest, temperature=1.0, seed=seeds, top=0
         )
-        found += list(zip(prompts, written.texts, strict=True))
-    return found
+        texts += list(zip(prompts, written.texts, strict=True))
+    return texts
 
 
 def rates(world: World, written: Sequence[tuple[str, str]]) -> tuple[Interval, Interval]:
@@ -57,7 +55,7 @@ def rates(world: World, written: Sequence[tuple[str, str]]) -> tuple[Interval, I
         [_counts(world.parse(first + rest), len(first)) for first, rest in written]
     )
     sentences, well_formed, consistent = counts.unbind(1)
-    return _share(well_formed, sentences), _share(consistent, well_formed)
+    return pooled_rate(well_formed, sentences), pooled_rate(consistent, well_formed)
 
 
 def _counts(parse: Parse, opening: int) -> tuple[int, int, int]:
@@ -65,14 +63,3 @@ def _counts(parse: Parse, opening: int) -> tuple[int, int, int]:
     new = [sentence for sentence in parse.sentences if sentence.span[1] > opening]
     well_formed = [sentence for sentence in new if sentence.well_formed]
     return len(new), len(well_formed), sum(bool(sentence.consistent) for sentence in well_formed)
-
-
-def _share(part: Int[Tensor, " text"], whole: Int[Tensor, " text"]) -> Interval:
-    n, total = int((whole > 0).sum()), int(whole.sum())
-    value = int(part.sum()) / total if total else float("nan")
-    if value in (0.0, 1.0):  # resampling would claim certainty
-        return clopper_pearson(n * int(value), n)
-    if n < 2:
-        return Interval.without_ends(value, n)
-    kept = whole > 0
-    return bootstrap_ratio(part[kept], whole[kept])

@@ -16,16 +16,16 @@ SAFE_BY = 0.10
 
 @dataclass(frozen=True, kw_only=True)
 class QuestionScore:
-    """One kind of question in one split.
+    """The scores of one kind of question in one split.
 
     Attributes:
         split: the stories' split.
-        kind: of question; `never_said` is scored by balanced accuracy.
-        n: questions.
-        accuracy: the model's, with its interval over stories.
-        shortcuts: each shortcut's on the same questions.
-        best: the shortcut with the highest.
-        margin: model less best shortcut, paired.
+        kind: the kind of question; `never_said` is scored by balanced accuracy.
+        n: how many questions.
+        accuracy: the model's accuracy, with its interval over stories.
+        shortcuts: each shortcut's accuracy on the same questions.
+        best: the shortcut with the highest accuracy.
+        margin: the model's accuracy less the best shortcut's, paired.
     """
 
     split: str
@@ -44,11 +44,11 @@ class QuestionScore:
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """What one reader said.
+    """How one reader answered each question.
 
     Attributes:
-        right: the whole answer, a question each.
-        unknown: it said that the answer was never said.
+        right: whether the whole answer is right.
+        unknown: whether it said that the answer was never said.
     """
 
     right: Bool[Tensor, " question"]
@@ -66,23 +66,23 @@ def score(
     """A row for each kind of question of a split.
 
     Args:
-        questions: its questions.
-        model: the model's answers to them.
-        shortcuts: every shortcut's.
-        split: its name.
-        order: of the kinds.
-        seed: of the resampling.
+        questions: the questions of the split.
+        model: the model's answers to the questions.
+        shortcuts: every shortcut's answers to the questions.
+        split: the split's name.
+        order: the kinds of question in the order of the rows.
+        seed: the seed of the resampling.
     """
     return [
-        _row(
+        _score(
             split,
             kind,
-            [questions[i] for i in found],
-            Answers(right=model.right[found], unknown=model.unknown[found]),
-            {name: told.at(found) for name, told in shortcuts.items()},
+            [questions[i] for i in numbers],
+            Answers(right=model.right[numbers], unknown=model.unknown[numbers]),
+            {name: guesses.at(numbers) for name, guesses in shortcuts.items()},
             seed,
         )
-        for kind, found in table_rows(questions, split, order).items()
+        for kind, numbers in table_rows(questions, split, order).items()
     ]
 
 
@@ -119,7 +119,7 @@ def accuracy(
     return _interval(_balanced(hits, classes), stories, seed)
 
 
-def _row(
+def _score(
     split: str,
     kind: str,
     questions: list[QuestionInContext],
@@ -130,27 +130,31 @@ def _row(
     unknown = torch.tensor([question.unknown for question in questions])
     stories = torch.tensor([question.story for question in questions])
     never = kind == NEVER_SAID
-    mine = model.unknown == unknown if never else model.right
-    theirs = {
-        name: torch.tensor(told.unknown) == unknown if never else _right(told, questions)
-        for name, told in shortcuts.items()
-        if any(told.applies)
+    hits = model.unknown == unknown if never else model.right
+    shortcut_hits = {
+        name: torch.tensor(guesses.unknown) == unknown if never else _right(guesses, questions)
+        for name, guesses in shortcuts.items()
+        if any(guesses.applies)
     }
-    found = {name: accuracy(hits, unknown, stories, seed) for name, hits in theirs.items()}
-    best = max(found, key=lambda name: found[name].value)
-    ours, other = _balanced(mine, unknown), _balanced(theirs[best], unknown)
+    accuracies = {
+        name: accuracy(own, unknown, stories, seed) for name, own in shortcut_hits.items()
+    }
+    best = max(accuracies, key=lambda name: accuracies[name].value)
+    ours, other = _balanced(hits, unknown), _balanced(shortcut_hits[best], unknown)
     return QuestionScore(
         split=split,
         kind=kind,
         n=len(questions),
-        accuracy=accuracy(mine, unknown, stories, seed),
-        shortcuts=found,
+        accuracy=accuracy(hits, unknown, stories, seed),
+        shortcuts=accuracies,
         best=best,
+        # One set of story weights for both: a hard story is hard for model and shortcut alike.
         margin=_interval(lambda weights: ours(weights) - other(weights), stories, seed),
     )
 
 
 def _balanced(hits: Bool[Tensor, " question"], classes: Bool[Tensor, " question"]) -> Statistic:
+    # Every row but `never_said` has one class, and then this is plain accuracy.
     parts = [part.double() for part in (classes, ~classes) if part.any()]
 
     def statistic(weights: Float[Tensor, "boot question"]) -> Float[Tensor, " boot"]:
@@ -167,6 +171,6 @@ def _interval(statistic: Statistic, stories: Int[Tensor, " question"], seed: int
     return Interval.without_ends(value, 1)
 
 
-def _right(told: Guesses, questions: Sequence[QuestionInContext]) -> Bool[Tensor, " question"]:
-    pairs = zip(told.answers, questions, strict=True)
+def _right(guesses: Guesses, questions: Sequence[QuestionInContext]) -> Bool[Tensor, " question"]:
+    pairs = zip(guesses.answers, questions, strict=True)
     return torch.tensor([guess == question.answer for guess, question in pairs])

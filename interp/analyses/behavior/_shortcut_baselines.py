@@ -28,8 +28,8 @@ class Guesses:
     """One shortcut's answers, a question each.
 
     Attributes:
-        answers: if it is known that the answer was said.
-        unknown: whether it says that the answer was never said, if that may be.
+        answers: the shortcut's answer to each question, given that the answer was said.
+        unknown: whether it says that the answer was never said, where that may be.
         applies: False where this shortcut has nothing to say and the majority speaks for it.
     """
 
@@ -55,7 +55,7 @@ def shortcut_guesses(
     Args:
         fitted: questions of training stories, to fit on.
         questions: the questions to answer.
-        seed: of the network's first weights and order.
+        seed: the seed of the network's first weights and of its order of examples.
     Returns:
         The world's own shortcuts by name, then `FITTED`.
     """
@@ -63,22 +63,24 @@ def shortcut_guesses(
     said = torch.tensor([answer not in unknown_answers(fitted) for answer in answers])
     targets = torch.tensor([answers.index(question.answer) for question in fitted])
     share = 1 - said[targets].double().mean().item()
-    makers = (_majority, _bag_of_words, _n_gram, lambda *told: _no_attention(*told, seed))
-    found = {
+    makers = (_majority, _bag_of_words, _n_gram, lambda *data: _no_attention(*data, seed))
+    guesses = {
         name: _decide(make(fitted, targets, len(answers))(questions), answers, said, share)
         for name, make in zip(FITTED, makers, strict=True)
     }
     names = dict.fromkeys(chain.from_iterable(question.guesses for question in fitted))
-    own = {name: _own(name, fitted, questions, found["majority"]) for name in names}
-    return own | found
+    own = {name: _own(name, fitted, questions, guesses["majority"]) for name in names}
+    return own | guesses
 
 
 def _decide(
     shares: Float[Tensor, "question answer"], answers: Sequence[str], said: Tensor, share: float
 ) -> Guesses:
-    """The best answer that says something; and unknown where that is likelier than on average,
-    which is the rule of the highest balanced accuracy."""
+    """The best answer that says something, and whether the answer was never said."""
     best = torch.where(said, shares, -1.0).argmax(1).tolist()
+    # Balanced accuracy is the mean of P(says unknown | unknown) and P(says known | known). Saying
+    # unknown where its probability is p adds p / P(unknown) to the first and costs (1 - p) /
+    # P(known) of the second: it pays exactly where p exceeds the average P(unknown).
     unknown = (shares * ~said).sum(1) > share
     return Guesses(
         answers=tuple(answers[i] for i in best),
@@ -114,6 +116,7 @@ def _majority(
     fitted: Sequence[QuestionInContext], targets: Int[Tensor, " question"], n: int
 ) -> Predict:
     """How often each answer is given to this kind of question."""
+    # Above 0: a kind that was never seen in training would divide 0 by 0.
     counts: dict[str, Tensor] = defaultdict(lambda: torch.full((n,), 1e-6))
     for question, target in zip(fitted, targets.tolist(), strict=True):
         counts[question.kind][target] += 1
@@ -132,8 +135,8 @@ def _bag_of_words(
         question_counts = _count((question.words for question in questions), own, len(questions))
         return torch.cat([stories, question_counts], 1)
 
-    found = fit_linear(counts(fitted), targets[None], n, tolerance=1e-3, max_steps=150)
-    return lambda questions: (counts(questions) @ found.weight[0].T + found.bias[0]).softmax(1)
+    fit = fit_linear(counts(fitted), targets[None], n, tolerance=1e-3, max_steps=150)
+    return lambda questions: (counts(questions) @ fit.weight[0].T + fit.bias[0]).softmax(1)
 
 
 def _n_gram(
@@ -144,18 +147,21 @@ def _n_gram(
     Source:
         Witten & Bell 1991 (how far a longer context is trusted).
     """
-    seen: dict[tuple[str, ...], Tensor] = defaultdict(lambda: torch.zeros(n))
+    counts: dict[tuple[str, ...], Tensor] = defaultdict(lambda: torch.zeros(n))
     for question, target in zip(fitted, targets.tolist(), strict=True):
         for context in _contexts(question):
-            seen[context][target] += 1
+            counts[context][target] += 1
 
     def shares(question: QuestionInContext) -> Float[Tensor, " answer"]:
-        found = torch.full((n,), 1 / n)
+        # From the shortest context on, each longer one is mixed with what the shorter ones say.
+        # Witten & Bell: a new answer is as likely as there were different ones, so the shorter
+        # contexts weigh as many counts as this one has been followed by kinds of answer.
+        mixed = torch.full((n,), 1 / n)
         for context in _contexts(question):
-            if context in seen:
-                kinds = (seen[context] > 0).sum()
-                found = (seen[context] + kinds * found) / (seen[context].sum() + kinds)
-        return found
+            if context in counts:
+                kinds = (counts[context] > 0).sum()
+                mixed = (counts[context] + kinds * mixed) / (counts[context].sum() + kinds)
+        return mixed
 
     return lambda questions: torch.stack([shares(question) for question in questions])
 
@@ -174,17 +180,17 @@ def _no_attention(
     fitted: Sequence[QuestionInContext], targets: Int[Tensor, " question"], n: int, seed: int
 ) -> Predict:
     """A network that sees the last eight words in their order and nothing before them."""
-    known = _vocabulary(_ending(question, WINDOW) for question in fitted)
+    numbers = _vocabulary(_ending(question, WINDOW) for question in fitted)
 
     def windows(questions: Sequence[QuestionInContext]) -> Int[Tensor, "question word"]:
         """One number for each word at each place; the last is for words never seen."""
-        none, size = len(known), len(known) + 1
-        rows = [[known.get(word, none) for word in _ending(q, WINDOW)] for q in questions]
+        none, size = len(numbers), len(numbers) + 1
+        rows = [[numbers.get(word, none) for word in _ending(q, WINDOW)] for q in questions]
         padded = [[none] * (WINDOW - len(row)) + row for row in rows]
         return torch.tensor(padded) + size * torch.arange(WINDOW)
 
     generator = torch.Generator().manual_seed(seed)
-    sizes = ((len(known) + 1) * WINDOW, 64, n)
+    sizes = ((len(numbers) + 1) * WINDOW, 64, n)
     weights = _fit_network(windows(fitted), targets, sizes, generator)
     return lambda questions: _network(windows(questions), weights).softmax(1).detach()
 
@@ -222,6 +228,8 @@ def _fit_network(
 def _network(
     rows: Int[Tensor, "question word"], weights: Sequence[Tensor]
 ) -> Float[Tensor, "question answer"]:
+    # The first layer reads WINDOW one-hot words side by side: its product is the sum of the rows of
+    # the words that are there.
     first, first_bias, second, second_bias = weights
     return (embedding_bag(rows, first, mode="sum") + first_bias).relu() @ second + second_bias
 
@@ -233,10 +241,10 @@ def _vocabulary(texts: Iterable[Sequence[str]]) -> dict[str, int]:
 
 
 def _count(
-    texts: Iterable[Sequence[str]], known: dict[str, int], n: int
+    texts: Iterable[Sequence[str]], vocabulary: dict[str, int], n: int
 ) -> Float[Tensor, "question word"]:
-    counts = torch.zeros(n, len(known))
+    counts = torch.zeros(n, len(vocabulary))
     for row, words in zip(counts, texts, strict=True):
-        found = [known[word] for word in words if word in known]
-        row.index_add_(0, torch.tensor(found, dtype=torch.long), torch.ones(len(found)))
+        known = [vocabulary[word] for word in words if word in vocabulary]
+        row.index_add_(0, torch.tensor(known, dtype=torch.long), torch.ones(len(known)))
     return counts

@@ -70,20 +70,22 @@ class Comprehension(Result):
     All dicts by split hold the splits in the order they were asked for.
 
     Attributes:
-        accuracy: of the model, by split and kind of question, with intervals over stories.
-        shortcuts: of each shortcut on the same questions, by split, kind and name.
-        margins: model less best shortcut, paired, by split and kind.
-        questions: how many, by split and kind.
-        recall: by split: of `unknown` (says that nobody knows where nobody does) and of `known`
-            (does not say it elsewhere); their mean is the accuracy of the kind `never_said`.
+        accuracy: the model's accuracy by split and kind of question, with intervals over stories.
+        shortcuts: each shortcut's accuracy on the same questions, by split, kind and name.
+        margins: the model's accuracy less the best shortcut's, paired, by split and kind.
+        questions: how many questions, by split and kind.
+        recall: by split, the recall of `unknown` (says that nobody knows where nobody does) and of
+            `known` (does not say it elsewhere); their mean is the accuracy of `never_said`.
         regret: mean loss less the exact floor on held-out stories, nats per token.
-        untrained_regret: an untrained model's; nan without one.
+        untrained_regret: regret of an untrained model; nan without one.
         well_formed: share of whole sentences that are of the world's grammar, by who wrote them.
-        consistent: share of the well-formed ones that are true of the story so far.
-        n_stories: read in each split.
-        n_fitted: training stories that the shortcuts were fitted on.
-        n_generated: continuations.
-        beyond_context: questions left out because the model's context ends before them.
+        consistent: share of well-formed sentences that are true of the story so far, by who wrote
+            them.
+        n_stories: how many stories were read in each split.
+        n_fitted: how many training stories the shortcuts were fitted on.
+        n_generated: how many continuations were written.
+        beyond_context: how many questions were left out because the model's context ends before
+            them.
     """
 
     accuracy: Table
@@ -133,14 +135,14 @@ class Comprehension(Result):
         Raises:
             KeyError: there is none.
         """
-        found = self.shortcuts[split][kind]
+        shortcuts = self.shortcuts[split][kind]
         return QuestionScore(
             split=split,
             kind=kind,
             n=self.questions[split][kind],
             accuracy=self.accuracy[split][kind],
-            shortcuts=found,
-            best=max(found, key=lambda name: found[name].value),
+            shortcuts=shortcuts,
+            best=max(shortcuts, key=lambda name: shortcuts[name].value),
             margin=self.margins[split][kind],
         )
 
@@ -151,13 +153,13 @@ class Comprehension(Result):
 
     def finding(self) -> str:
         split = next(iter(self.accuracy))
-        told = ", ".join(
+        kinds = ", ".join(
             f"{row.kind} {row.accuracy.value:.2f} ({row.best} {row.shortcuts[row.best].value:.2f})"
             for row in self.rows
             if row.split == split
         )
         return (
-            f"Comprehension, {split} stories, in brackets the best shortcut: {told}; "
+            f"Comprehension, {split} stories, in brackets the best shortcut: {kinds}; "
             f"{self._regret()}; n = {self.n_stories} stories."
         )
 
@@ -187,12 +189,12 @@ class Comprehension(Result):
     def _written(self) -> str:
         if not self.n_generated:
             return ""
-        told = "; ".join(
+        writers = "; ".join(
             f"{who}: {plain(rate)} well formed"
             + (f", {plain(true)} of these consistent" if (true := self.consistent[who]).n else "")
             for who, rate in self.well_formed.items()
         )
-        return f"Sentences of {self.n_generated} continuations of held-out openings: {told}. "
+        return f"Sentences of {self.n_generated} continuations of held-out openings: {writers}. "
 
     def _verdict(self) -> str:
         own = self.well_formed.get(OWN_TEXT)
@@ -250,21 +252,22 @@ def comprehension(
     fitted = questions_in(sample_stories(world, n_fitted, seed=seed, level=level, split=TRAIN))
     need_questions(fitted, world.name, TRAIN)
     sampled = _sample(world, splits, n_stories, level, seed)
-    read = {split: predict_stories(model, stories) for split, stories in sampled.items()}
-    questions, beyond = _within(model, world, sampled, read, splits)
-    guesses = shortcut_guesses(fitted, [q for split in splits for q in questions[split]], seed)
-    never = unknown_answers([*fitted, *(q for found in questions.values() for q in found)])
+    predictions = {split: predict_stories(model, stories) for split, stories in sampled.items()}
+    questions, beyond = _within(model, world, sampled, predictions, splits)
+    every = [question for split in splits for question in questions[split]]
+    guesses = shortcut_guesses(fitted, every, seed)
+    never = unknown_answers([*fitted, *every])
     rows, recall, first = [], {}, 0
     for split in splits:
-        mine = _answers(model, sampled[split], read[split], questions[split], never)
+        answers = _answers(model, sampled[split], predictions[split], questions[split], never)
         last = first + len(questions[split])
-        theirs = {name: told.at(range(first, last)) for name, told in guesses.items()}
-        rows += score(questions[split], mine, theirs, split, tuple(world.variables), seed)
-        recall[split], first = recalls(questions[split], mine, seed), last
+        own = {name: guess.at(range(first, last)) for name, guess in guesses.items()}
+        rows += score(questions[split], answers, own, split, tuple(world.variables), seed)
+        recall[split], first = recalls(questions[split], answers, seed), last
     return Comprehension(
         **_tables(rows),
         recall=recall,
-        **_regrets(model, sampled[HELD_OUT], read[HELD_OUT], seed),
+        **_regrets(model, sampled[HELD_OUT], predictions[HELD_OUT], seed),
         **_writing(model, world, sampled[HELD_OUT], n_generated, seed),
         n_stories=n_stories,
         n_fitted=n_fitted,
@@ -278,7 +281,7 @@ def _check(n_stories: int, splits: Sequence[str], n_fitted: int) -> None:
     if n_stories < 2 or n_fitted < 2 or not splits or isinstance(splits, str):
         raise ConfigError(
             "Comprehension needs two stories or more to read and to fit on, and a list of splits; "
-            f"n_stories = {n_stories}, n_fitted = {n_fitted}, splits = {splits!r} came."
+            f"got n_stories = {n_stories}, n_fitted = {n_fitted}, splits = {splits!r}."
         )
 
 
@@ -294,24 +297,24 @@ def _within(
     model: LanguageModel,
     world: World,
     sampled: dict[str, list[Story]],
-    read: dict[str, list[StoryPrediction]],
+    predictions: dict[str, list[StoryPrediction]],
     splits: Sequence[str],
 ) -> tuple[dict[str, list[QuestionInContext]], int]:
     """Each split's questions inside the model's context, and how many are not."""
-    found, beyond = {}, 0
+    within, beyond = {}, 0
     for split in splits:
         questions = questions_in(sampled[split])
         need_questions(questions, world.name, split)
-        marks = right_answers(read[split], questions)
-        found[split] = [q for q, mark in zip(questions, marks, strict=True) if mark is not None]
-        beyond += len(questions) - len(found[split])
-        if not found[split]:
+        marks = right_answers(predictions[split], questions)
+        within[split] = [q for q, mark in zip(questions, marks, strict=True) if mark is not None]
+        beyond += len(questions) - len(within[split])
+        if not within[split]:
             raise NotEnoughDataError(
                 f"None of the {len(questions)} questions of the {split!r} stories lies within the "
                 f"model's context of {model.cfg.n_ctx} tokens. Take a model with a longer one, or "
                 "an easier level."
             )
-    return found, beyond
+    return within, beyond
 
 
 def _answers(
@@ -348,8 +351,8 @@ def _regrets(
     nats, tokens = regrets(stories, predictions)
     untrained = UNKNOWN.value
     for twin in untrained_twins(model, 1, seed):
-        theirs, _ = regrets(stories, predict_stories(twin, stories))
-        untrained = float(theirs.sum() / tokens.sum())
+        own, _ = regrets(stories, predict_stories(twin, stories))
+        untrained = float(own.sum() / tokens.sum())
     return {"regret": bootstrap_ratio(nats, tokens, seed=seed), "untrained_regret": untrained}
 
 
@@ -363,8 +366,8 @@ def _writing(
     written = {MODEL: continuations(model, parts, seed), OWN_TEXT: parts}
     for twin in untrained_twins(model, 1, seed):
         written[UNTRAINED] = continuations(twin, parts, seed)
-    found = {who: rates(world, texts) for who, texts in written.items()}
+    shares = {who: rates(world, texts) for who, texts in written.items()}
     return {
-        "well_formed": {who: well_formed for who, (well_formed, _) in found.items()},
-        "consistent": {who: consistent for who, (_, consistent) in found.items()},
+        "well_formed": {who: well_formed for who, (well_formed, _) in shares.items()},
+        "consistent": {who: consistent for who, (_, consistent) in shares.items()},
     }

@@ -40,8 +40,8 @@ from interp.core.statistics.intervals import (
     UNKNOWN,
     Interval,
     bootstrap_ratio,
-    clopper_pearson,
     plain,
+    pooled_rate,
 )
 from interp.core.statistics.rank_agreement import N_BOOT, bootstrap_weights, rank_agreement
 from interp.methods.data.examples import sample_stories
@@ -181,8 +181,8 @@ class Fidelity(Result):
             f"lower the loss. The clearest is {clearest}: {accuracy[self._worst].value:.2f} "
             f"at {max(losses):.2f} nats/token, {accuracy[self.best].value:.2f} at "
             f"{min(losses):.2f} (untrained {self.untrained[clearest].value:.2f}); rank correlation "
-            f"{_number(correlation[clearest])} with the loss, {_number(clock)} with the step alone; n = "
-            f"{len(losses)} checkpoints of {len(self.runs)} run{'s' * (len(self.runs) > 1)}"
+            f"{_number(correlation[clearest])} with the loss, {_number(clock)} with the step "
+            f"alone; n = {len(losses)} checkpoints of {len(self.runs)} run{'s' * (len(self.runs) > 1)}"
         )
 
     @property
@@ -342,7 +342,7 @@ def _counted(
     tries = {task.name: _tries(task, len(sizes)) for task in tasks}
     shares = {
         field: {
-            name: tuple(_share(getattr(each, field)[name], of, seed) for each in sums)
+            name: tuple(pooled_rate(getattr(each, field)[name], of, seed=seed) for each in sums)
             for name, of in tries.items()
         }
         for field in ("right", "shuffled")
@@ -355,25 +355,16 @@ def _counted(
         "shuffled": shares["shuffled"],
         "sites": {t.name: tuple(each.sites[t.name] for each in sums) for t in tasks},
         "untrained": {
-            name: _share(twins[0].right[name], of, seed) if twins else UNKNOWN
+            name: pooled_rate(twins[0].right[name], of, seed=seed) if twins else UNKNOWN
             for name, of in tries.items()
         },
-        "majority": {name: _share(usual[name], of, seed) for name, of in tries.items()},
+        "majority": {name: pooled_rate(usual[name], of, seed=seed) for name, of in tries.items()},
         "untrained_loss": float(twins[0].nats.sum() / sizes.sum()) if twins else math.nan,
     }
 
 
 def _tries(task: Task, n: int) -> Float[Tensor, " story"]:
     return by_story(task, torch.ones(len(task.test)), n)
-
-
-def _share(hits: Tensor, tries: Tensor, seed: int) -> Interval:
-    """Hits over tries, resampled by story; where all agree, the exact interval over stories."""
-    tried = tries > 0
-    value, n = float(hits.sum() / tries.sum()), int(tried.sum())
-    if value in (0.0, 1.0) or n < 2:
-        return clopper_pearson(round(value * n), n)
-    return bootstrap_ratio(hits[tried], tries[tried], seed=seed)
 
 
 def _correlations(

@@ -45,12 +45,13 @@ class Surprise(Result):
 
     Attributes:
         tokens: the predicted tokens, for display.
-        loss_nats: the model's negative log-probability of each.
-        floor_nats: the world's own surprisal, where a choice is first seen; nan without a world.
-        ranks: of each token; 0 = the most probable.
-        entropy_bits: of the model's distribution before each.
-        top_tokens: the model's best candidates for each, for display.
-        top_log_probs: theirs, in nats.
+        loss_nats: the model's negative log-probability of each token.
+        floor_nats: the world's own surprisal of each token, where a choice is first seen; nan
+            without a world.
+        ranks: rank of each token among the model's candidates; 0 = the most probable.
+        entropy_bits: entropy of the model's distribution before each token.
+        top_tokens: the model's best candidates for each token, for display.
+        top_log_probs: log-probabilities of the best candidates, in nats.
         kinds: the world's kind of choice in each token, `determined` where there was none.
         sentences: number of the sentence each token belongs to.
         loss: nats per token, with its interval over sentences.
@@ -96,7 +97,7 @@ class Surprise(Result):
 
     @property
     def best_log_probs(self) -> Float[Tensor, " pos"]:
-        """Its log-probability, in nats."""
+        """The log-probability of the most probable token in each place, in nats."""
         return self.top_log_probs[:, 0]
 
     @property
@@ -106,20 +107,20 @@ class Surprise(Result):
 
     @property
     def has_floor(self) -> bool:
-        """Whether a world told the floor."""
+        """Whether the floor is known."""
         return not bool(self.floor_nats.isnan().any())
 
     def by_kind(self) -> dict[str, tuple[int, Interval, float, Interval]]:
         """Tokens, loss, floor, regret (nats per token) of each kind, the costliest in all first."""
-        found = {}
+        table = {}
         for kind in dict.fromkeys(self.kinds):
             here = torch.tensor([each == kind for each in self.kinds])
             groups = self.sentences[here].tolist()
             loss, regret = (
                 mean_interval(values[here], groups) for values in (self.loss_nats, self.regret_nats)
             )
-            found[kind] = (len(groups), loss, self.floor_nats[here].mean().item(), regret)
-        return dict(sorted(found.items(), key=lambda item: -item[1][0] * item[1][1].value))
+            table[kind] = (len(groups), loss, self.floor_nats[here].mean().item(), regret)
+        return dict(sorted(table.items(), key=lambda item: -item[1][0] * item[1][1].value))
 
     def finding(self) -> str:
         floor = ""
@@ -188,7 +189,7 @@ def surprise(
     """
     call = dict(locals())
     if k < 1:
-        raise ConfigError(f"Each token has k = 1 or more candidates; k = {k} came.")
+        raise ConfigError(f"Surprise needs k = 1 or more candidates a token; got k = {k}.")
     ids, spans = _tokenize(model, text)
     log_probs = _log_probs(model, ids, edits)
     nats = _losses(log_probs, ids)
@@ -221,8 +222,8 @@ def _tokenize(model: LanguageModel, text: str) -> "tuple[list[int], list[Span]]"
     ids, spans = model.tokenizer.encode_with_spans(text)
     if len(ids) < 2:
         raise TokenError(
-            f"Two tokens or more are needed, for the first is not predicted; {text!r} is "
-            f"{len(ids)}. Give a longer text."
+            "Surprise needs two tokens or more, for the first is not predicted; got "
+            f"{len(ids)}: {text!r}. Give a longer text."
         )
     return ids, spans
 
@@ -247,6 +248,7 @@ def _mean_loss(
 
 
 def _entropy_bits(log_probs: Float[Tensor, "pos d_vocab"]) -> Float[Tensor, " pos"]:
+    # p log p tends to 0 with p, but 0 times minus infinity is nan.
     parts = torch.where(log_probs.isneginf(), 0.0, log_probs.exp() * log_probs)
     return -parts.sum(-1) / math.log(2)
 

@@ -221,6 +221,32 @@ def rate(
     return interval
 
 
+def pooled_rate(hits: Values, tries: Values, *, seed: int = 0) -> Interval:
+    """All hits over all tries, of groups that each have some tries or none.
+
+    Groups without tries are left out. Where all tries agree the exact binomial interval over groups
+    is given, as in `rate`.
+
+    Args:
+        hits: how many hits each group has.
+        tries: how many tries each group has.
+        seed: of the resampling.
+    Returns:
+        Interval: inside [0, 1]; nan when there is no try, without ends for a single group.
+    Example:
+        >>> print(pooled_rate([2, 0, 2], [2, 0, 2]))
+        1.00 [0.16, 1.00], n = 2
+    """
+    hits, tries = paired_values(hits, tries)
+    tried = tries > 0
+    n, value = int(tried.sum()), float(hits.sum() / tries.sum())
+    if value in (0.0, 1.0):
+        return clopper_pearson(n * int(value), n)
+    if n < 2:
+        return Interval.without_ends(value, n)
+    return bootstrap_ratio(hits[tried], tries[tried], seed=seed)
+
+
 def clopper_pearson(successes: int, n: int, *, level: float = 0.95) -> Interval:
     """The exact binomial interval of a rate.
 

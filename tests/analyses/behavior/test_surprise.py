@@ -148,7 +148,7 @@ def test_it_names_its_controls_and_comes_back_from_disk(tmp_path):
 
 def test_what_cannot_be_read_is_refused():
     model = with_words("gpt2")
-    with pytest.raises(TokenError, match="Two tokens"):
+    with pytest.raises(TokenError, match="needs two tokens"):
         surprise(model, "")
     with pytest.raises(TokenError):
         surprise(model, " ".join(WORDS * 4))
