@@ -166,9 +166,9 @@ def read_text(text: str) -> str | list[str]:
     """
     if not text.startswith("@"):
         return text
-    from interp.training.data.text_files import Cut, text_documents, text_files
+    from interp.training.data.text_files import HoldoutSplit, text_documents, text_files
 
-    everything = Cut(by="document", held_out=1.0)
+    everything = HoldoutSplit(by="document", held_out=1.0)
     return [d.text for d in text_documents(text_files(text[1:]), everything, "held_out")]
 
 

@@ -31,17 +31,18 @@ CONTENTS = Contents(
 )
 
 
-def import_model(source: str | Path | BinaryIO, shelf: str | Path, name: str | None = None) -> Path:
-    """Copy a model's folder, or unpack a zip of one, into a folder of its own on a shelf.
+def import_model(
+    source: str | Path | BinaryIO, models: str | Path, name: str | None = None
+) -> Path:
+    """Copy a model's folder, or unpack a zip of one, into a folder of its own among other models.
 
     Our own folders keep their checkpoints and measurements, and every SHA-256 on record must hold.
     A `transformers` folder (GPT-2, Llama or Qwen 3; safetensors) is written anew in our own form.
-    Nothing is unpickled, nothing that stands on the shelf is replaced, and a refusal leaves the
-    shelf as it was.
+    Nothing is unpickled, no other model is replaced, and a refusal leaves the models as they were.
 
     Args:
         source: a folder, a zip, or the bytes of a zip; at most 2 GB and 1,000 files.
-        shelf: the folder of models that gets it.
+        models: the folder of models that gets the new one.
         name: name of the new folder; None = the source's own name.
     Returns:
         The new folder.
@@ -58,7 +59,7 @@ def import_model(source: str | Path | BinaryIO, shelf: str | Path, name: str | N
     if isinstance(place, Path) and not place.exists():
         raise CheckpointError(f"There is no {shown(str(source))}. Check the path.")
     name = _name(place) if name is None else name
-    target = Path(shelf) / check_name(name)
+    target = Path(models) / check_name(name)
     _refuse_existing(target)
     temporary = target.with_name(f".{name}.{os.urandom(6).hex()}.tmp")
     try:
@@ -70,7 +71,7 @@ def import_model(source: str | Path | BinaryIO, shelf: str | Path, name: str | N
         raise type(error)(str(error).replace(str(temporary) + os.sep, "")) from None
     except OSError as error:
         raise CheckpointError(
-            f"{shelf} cannot take the model ({error.strerror or error}). Free some space, or "
+            f"{models} cannot take the model ({error.strerror or error}). Free some space, or "
             "choose another folder."
         ) from None
     finally:

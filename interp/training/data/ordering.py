@@ -114,7 +114,7 @@ def chance(seed: int) -> Difficulty:
     return chance
 
 
-def named(name: str, world_name: str | None = None) -> Difficulty:
+def difficulty_by_name(name: str, world_name: str | None = None) -> Difficulty:
     """A difficulty by its name on the command line.
 
     Args:

@@ -147,11 +147,13 @@ def _arrays(
     arrays = {"tokens": tokens, "starts": (ends - lengths)[begins].astype(np.uint64)}
     if not {"weights", "floor"} & wanted:
         return arrays, 0.0
-    places = _Places([document.text for document in group], tokenizer, tokens)
+    locator = _TokenLocator([document.text for document in group], tokenizer, tokens)
     if "weights" in wanted:
-        arrays["weights"] = places.spread([document.weights or () for document in group])
+        arrays["weights"] = locator.weight_units([document.weights or () for document in group])
     if "floor" in wanted:
-        arrays["floor"], stops = places.charge([document.floor or () for document in group])
+        arrays["floor"], stops = locator.nats_per_token(
+            [document.floor or () for document in group]
+        )
         # The choice to stop is seen when the next document begins: there, and in the next group.
         stops = np.concatenate([[stopping], stops])
         if skip:
@@ -169,8 +171,8 @@ def _check_alike(group: Sequence[CorpusDocument], wanted: set[str]) -> None:
             )
 
 
-class _Places:
-    """Where the characters of several texts lie in their tokens, all at once."""
+class _TokenLocator:
+    """Finds the tokens that hold the characters of several texts, for all texts at once."""
 
     def __init__(self, texts: Sequence[str], tokenizer: Tokenizer, tokens: np.ndarray) -> None:
         self._n_tokens = len(tokens)
@@ -190,7 +192,7 @@ class _Places:
         visible = np.where(np.isin(codes, _SPACES), len(codes), np.arange(len(codes)))
         self._next_visible = np.minimum.accumulate(visible[::-1])[::-1]
 
-    def charge(self, marks: Sequence[SpanValues]) -> tuple[np.ndarray, np.ndarray]:
+    def nats_per_token(self, marks: Sequence[SpanValues]) -> tuple[np.ndarray, np.ndarray]:
         """Nats per token, and the nats of each text's stopping."""
         document, start, end, nats = self._flat(marks)
         stops = start == end
@@ -201,7 +203,7 @@ class _Places:
         charged = np.bincount(place, nats, minlength=self._n_tokens).astype(np.float64)
         return charged, stopping
 
-    def spread(self, marks: Sequence[SpanValues]) -> np.ndarray:
+    def weight_units(self, marks: Sequence[SpanValues]) -> np.ndarray:
         """Weight per token in quarters: that of the last mark which touches it."""
         units = np.full(self._n_tokens, WEIGHT_UNITS, dtype=np.uint8)
         _, start, end, weight = self._flat(marks)

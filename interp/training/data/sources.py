@@ -9,7 +9,7 @@ from interp.core.files import replacing_folder
 from interp.models.tokenizer import Tokenizer
 from interp.training.data.corpus import Corpus, write_manifest
 from interp.training.data.packing import CorpusDocument, pack
-from interp.training.data.text_files import Cut, text_documents, text_files
+from interp.training.data.text_files import HoldoutSplit, text_documents, text_files
 from interp.training.data.world_documents import world_documents
 from interp.worlds.world import World
 
@@ -99,7 +99,7 @@ def write_text_corpus(
     if not 0 < held_out < 1:
         raise ConfigError(f"The held-out share must lie between 0 and 1; got {held_out}.")
     files = text_files(source)
-    cut = Cut.plan(files, by, held_out, separator)
+    cut = HoldoutSplit.plan(files, by, held_out, separator)
     if not isinstance(tokenizer, Tokenizer):
         splits = ("train",) if tokenizer == "bpe" else _SPLITS
         texts = (d.text for split in splits for d in text_documents(files, cut, split))

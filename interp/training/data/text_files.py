@@ -18,7 +18,7 @@ _ENOUGH_DOCUMENTS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cut:
+class HoldoutSplit:
     """How the held-out text is cut off.
 
     Attributes:
@@ -38,7 +38,7 @@ class Cut:
         by: Literal["auto", "document", "tail"],
         held_out: float,
         separator: str | None,
-    ) -> "Cut":
+    ) -> "HoldoutSplit":
         """Settle `auto`: by document where there are enough of them.
 
         Raises:
@@ -88,7 +88,9 @@ def text_files(source: str | Path) -> list[Path]:
     return files
 
 
-def text_documents(files: Iterable[Path], cut: Cut, split: str) -> Iterator[CorpusDocument]:
+def text_documents(
+    files: Iterable[Path], cut: HoldoutSplit, split: str
+) -> Iterator[CorpusDocument]:
     """The documents of one split; a long one comes in several pieces.
 
     Raises:

@@ -167,7 +167,7 @@ class TrainingRun:
         """Resume or start, run to the end, save the model."""
         self.first = self._resume()
         if self.first == 0:
-            self._keep_what_is_due(0)
+            self._evaluate_and_checkpoint(0)
         self.watch(self.model, self.first)
         self.began = time.perf_counter()
         for step in range(self.first, self.config.steps):
@@ -187,10 +187,10 @@ class TrainingRun:
             self.metrics.cut_back(step or 0)
         if state is None:
             return 0
-        self._take(state)
+        self._restore(state)
         return state.step
 
-    def _take(self, state: TrainingState) -> None:
+    def _restore(self, state: TrainingState) -> None:
         parameters = dict(self.model.named_parameters())
         if set(parameters) != set(state.model):
             odd = min(set(parameters) ^ set(state.model))
@@ -211,11 +211,11 @@ class TrainingRun:
         reading = done % config.log_every == 0
         # The ranks agree on stopping only where they wait for each other anyway.
         asked = self.stop.signal is not None
-        stopping = self.group.any(asked, self.model.device) if self._meets(reading) else False
+        stopping = self.group.any(asked, self.model.device) if self._ranks_meet(reading) else False
         saving = last or stopping or _every(config.checkpoint_every, done)
-        if reading or saving or self._evaluates(done) or self._keeps(done):
+        if reading or saving or self._evaluates(done) or self._checkpoints(done):
             loss = self._read(done)
-            self._keep_what_is_due(done)
+            self._evaluate_and_checkpoint(done)
             if self.group.is_main:
                 self.report(self._progress(done, loss))
             self.watch(self.model, done)
@@ -227,13 +227,13 @@ class TrainingRun:
                 f"{self.folder.path}. The same command goes on from there."
             )
 
-    def _meets(self, reading: bool) -> bool:
+    def _ranks_meet(self, reading: bool) -> bool:
         return self.group.size == 1 or reading
 
     def _evaluates(self, done: int) -> bool:
         return done == self.config.steps or _every(self.config.eval_every, done)
 
-    def _keeps(self, done: int) -> bool:
+    def _checkpoints(self, done: int) -> bool:
         config = self.config
         return is_checkpoint_step(done, steps=config.steps, every=config.checkpoint_every)
 
@@ -245,14 +245,14 @@ class TrainingRun:
         self.updater.check(statistics, done)
         return statistics.loss[-1]
 
-    def _keep_what_is_due(self, done: int) -> None:
+    def _evaluate_and_checkpoint(self, done: int) -> None:
         """Evaluate and keep the weights where the recipe says so."""
         if self._evaluates(done):
             record = self.held_out.evaluate(self.model, self.updater.autocast)
             self.evaluation = {"kind": "eval", "step": done} | record
             if self.group.is_main:
                 self.metrics.append([self.evaluation])
-        if self._keeps(done):
+        if self._checkpoints(done):
             weights = self._weights()
             if self.group.is_main:
                 self.folder.save_weights(done, weights)

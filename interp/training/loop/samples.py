@@ -42,7 +42,7 @@ class SampleLog:
         if step == self._last or model.tokenizer is None:
             return
         began = time.monotonic()
-        text = written(model, self.seed)
+        text = sample_text(model, self.seed)
         self.log.append([{"kind": "sample", "step": step, "seed": self.seed, "text": text}])
         now = time.monotonic()
         self._last, self._not_before = step, now + max(EVERY_SECONDS, (now - began) / SHARE)
@@ -54,7 +54,7 @@ class SampleLog:
         self._last = known[-1]["step"] if known else -1
 
 
-def written(model: GPT, seed: int) -> str:
+def sample_text(model: GPT, seed: int) -> str:
     """The text that the model begins, as it is now.
 
     Args:

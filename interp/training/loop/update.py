@@ -67,9 +67,9 @@ class Updater:
     def update(self, step: int) -> None:
         """Draw the batch of `step` (counted from 0), and move the weights once."""
         if self.config.model.dropout:
-            torch.manual_seed(_mixed(self.config.seed, step, self.group.rank))
+            torch.manual_seed(_dropout_seed(self.config.seed, step, self.group.rank))
         batch = self.batches.batch(step, self.group.rank, self.group.size)
-        tokens, weights = self._sent(batch.tokens), self._sent(batch.weights)
+        tokens, weights = self._to_device(batch.tokens), self._to_device(batch.weights)
         totals = self.group.sum(counts(weights)).clamp(min=_SMALLEST_WEIGHT)
         sums = self._backward(tokens, weights, totals[0])
         norm = self._clip()
@@ -77,7 +77,7 @@ class Updater:
         self.model.zero_grad(set_to_none=True)
         self._pending.append(torch.cat([sums / totals, norm]))
 
-    def _sent(self, rows: Tensor) -> Tensor:
+    def _to_device(self, rows: Tensor) -> Tensor:
         """The rows on the device; from pinned memory, the copy does not make this process wait."""
         pinned = rows.pin_memory() if self.device.type == "cuda" else rows
         return pinned.to(self.device, non_blocking=True)
@@ -182,7 +182,7 @@ def _precision(asked: str, device: torch.device) -> str:
     return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
 
 
-def _mixed(seed: int, step: int, rank: int) -> int:
+def _dropout_seed(seed: int, step: int, rank: int) -> int:
     """One number for dropout, different for each seed, step and rank."""
     return ((seed * 1_000_003 + step) * 4_099 + rank) % 2**63
 

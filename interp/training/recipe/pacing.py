@@ -120,7 +120,7 @@ def paced(
     return tuple(Stage(steps=n, mix=mix) for n, mix in pieces)
 
 
-def named(name: str) -> tuple[str, Order]:
+def pacing_by_name(name: str) -> tuple[str, Order]:
     """A pacing and an order from one word: `linear`, `anti-linear`, `shuffled-linear`.
 
     Raises:

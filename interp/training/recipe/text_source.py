@@ -123,14 +123,14 @@ def sorted_source(source: TextSource, order: str, world_name: str | None) -> Tex
 
     Args:
         source: source of the text.
-        order: see `interp.training.data.ordering.named`.
+        order: see `interp.training.data.ordering.difficulty_by_name`.
         world_name: name of the world that writes the text; None for the user's own text.
     Raises:
         ConfigError: no such order.
     """
-    from interp.training.data.ordering import named, write_ordered_corpus
+    from interp.training.data.ordering import difficulty_by_name, write_ordered_corpus
 
-    difficulty = named(order, world_name)
+    difficulty = difficulty_by_name(order, world_name)
 
     def write(folder: Path) -> "Corpus":
         unsorted = folder.with_name(f"{folder.name}-unsorted")
@@ -151,17 +151,17 @@ def paced_config(
     Args:
         config: the recipe of the run.
         corpus: the corpus, whose levels stand easiest first.
-        name: see `interp.training.recipe.pacing.named`.
+        name: see `interp.training.recipe.pacing.pacing_by_name`.
         given: the settings that were given besides.
     Raises:
         ConfigError: no such name, one level only, or stages were given as well.
     """
-    from interp.training.recipe.pacing import named, paced
+    from interp.training.recipe.pacing import paced, pacing_by_name
 
     if "stages" in given:
         raise ConfigError(
             "A curriculum is either named or given stage by stage; got both. Leave out "
             "--curriculum or the setting `stages`."
         )
-    pacing, order = named(name)
+    pacing, order = pacing_by_name(name)
     return replace(config, stages=paced(corpus.levels(), config.steps, pacing=pacing, order=order))

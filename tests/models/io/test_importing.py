@@ -1,4 +1,4 @@
-"""A model from elsewhere is on the shelf as a whole, or not at all and with a sentence."""
+"""A model from elsewhere is among the models as a whole, or not at all and with a sentence."""
 
 import io
 import json
@@ -47,21 +47,21 @@ def zipped(contents: dict[str | zipfile.ZipInfo, bytes]) -> io.BytesIO:
     return made
 
 
-def refused(source, shelf: Path, match: str, name: str | None = "new") -> None:
-    """It is refused in a sentence or two, and the shelf and what is around it stay as they were."""
-    shelf.mkdir(exist_ok=True)
-    before = sorted(shelf.parent.rglob("*"))
+def refused(source, models: Path, match: str, name: str | None = "new") -> None:
+    """It is refused in a sentence or two, and no file of the models or around them changes."""
+    models.mkdir(exist_ok=True)
+    before = sorted(models.parent.rglob("*"))
     with pytest.raises(InterpError, match=match) as caught:
-        import_model(source, shelf, name)
+        import_model(source, models, name)
     told = str(caught.value)
     assert told.isprintable() and len(told) < 400 and ".tmp" not in told
-    assert sorted(shelf.parent.rglob("*")) == before
+    assert sorted(models.parent.rglob("*")) == before
 
 
 @pytest.mark.parametrize("top", ["", "garden/", "a/b/"])
 def test_a_zip_is_opened_and_computes_the_same(folder, tmp_path, top):
-    made = import_model(zipped(files(folder, top)), tmp_path / "shelf", "garden")
-    assert made == tmp_path / "shelf" / "garden" and [*made.parent.iterdir()] == [made]
+    made = import_model(zipped(files(folder, top)), tmp_path / "models", "garden")
+    assert made == tmp_path / "models" / "garden" and [*made.parent.iterdir()] == [made]
     ours, theirs = load_model(made), load_model(folder)
     assert ours.hash == theirs.hash
     assert {path.name for path in made.iterdir()} == {path.name for path in folder.iterdir()}
@@ -72,7 +72,7 @@ def test_a_folder_is_copied_without_what_is_no_part_of_it(folder, tmp_path):
     (source / ".DS_Store").write_bytes(b"\x80\x04")
     (source / "states").mkdir()
     (source / "states" / "huge.bin").write_bytes(b"x")
-    made = import_model(source, tmp_path / "shelf")
+    made = import_model(source, tmp_path / "models")
     assert made.name == "mine" and not (made / "states").exists()
     assert load_model(made).hash == load_model(source).hash
 
@@ -80,11 +80,11 @@ def test_a_folder_is_copied_without_what_is_no_part_of_it(folder, tmp_path):
 @pytest.mark.parametrize("family", ["gpt2", "qwen3"])
 def test_a_folder_of_transformers_is_written_in_our_form(tmp_path, family):
     source = theirs(tmp_path / "hub", family)
-    ours, before = load_model(import_model(source, tmp_path / "shelf")), load_model(source)
+    ours, before = load_model(import_model(source, tmp_path / "models")), load_model(source)
     tokens, _ = ours.to_tokens("a small garden")
     assert torch.equal(tokens, before.to_tokens("a small garden")[0])
     assert torch.equal(ours.run(tokens).logits, before.run(tokens).logits)
-    assert (tmp_path / "shelf" / "hub" / "run.json").exists()
+    assert (tmp_path / "models" / "hub" / "run.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -104,41 +104,41 @@ def test_a_config_that_asks_for_more_than_its_weights_is_refused(tmp_path, famil
     settings = json.loads((source / "config.json").read_text())
     assert huge in settings
     (source / "config.json").write_text(json.dumps(settings | {huge: 2**31}))
-    refused(source, tmp_path / "shelf", "config.json")
+    refused(source, tmp_path / "models", "config.json")
 
 
 @pytest.mark.parametrize(
     ("name", "match"), [("garden/CONFIG.json", "twice"), ("other/config.json", "several")]
 )
 def test_two_models_in_one_zip_are_refused(folder, tmp_path, name, match):
-    refused(zipped(files(folder) | {name: b"{}"}), tmp_path / "shelf", match)
+    refused(zipped(files(folder) | {name: b"{}"}), tmp_path / "models", match)
 
 
 def test_a_folder_with_a_link_is_refused(tmp_path):
     source = make_model(tmp_path / "mine", world=None)
     (source / "vocab.json").symlink_to("/etc/hostname")
-    refused(source, tmp_path / "shelf", "cp -rL")
+    refused(source, tmp_path / "models", "cp -rL")
 
 
 def test_a_folder_of_too_many_files_is_refused(tmp_path, monkeypatch):
     source = make_model(tmp_path / "mine", world=None)
     limits = replace(importing.CONTENTS, most_files=len([*source.iterdir()]) - 1)
     monkeypatch.setattr(importing, "CONTENTS", limits)
-    refused(source, tmp_path / "shelf", "files")
+    refused(source, tmp_path / "models", "files")
 
 
 def test_a_sparse_file_of_two_gigabytes_is_refused_before_it_is_read(tmp_path):
     source = make_model(tmp_path / "mine", world=None)
     with (source / "model.safetensors").open("r+b") as file:
         file.truncate(importing.CONTENTS.most_bytes + 1)
-    refused(source, tmp_path / "shelf", "at most 2,048 MiB")
+    refused(source, tmp_path / "models", "at most 2,048 MiB")
 
 
 @pytest.mark.parametrize("gone", ["config.json", "tokenizer.json", "model.safetensors", "run.json"])
 def test_a_model_that_lacks_a_file_is_refused(folder, tmp_path, gone):
     contents = files(folder)
     del contents[f"garden/{gone}"]
-    refused(zipped(contents), tmp_path / "shelf", gone.replace("model.safetensors", "weights"))
+    refused(zipped(contents), tmp_path / "models", gone.replace("model.safetensors", "weights"))
 
 
 def test_damaged_weights_and_damaged_zips_are_refused(folder, tmp_path):
@@ -146,17 +146,17 @@ def test_damaged_weights_and_damaged_zips_are_refused(folder, tmp_path):
     weights = bytearray(contents["garden/model.safetensors"])
     weights[-1] ^= 1
     torn = zipped(contents | {"garden/model.safetensors": bytes(weights)})
-    refused(torn, tmp_path / "shelf", "SHA-256")
+    refused(torn, tmp_path / "models", "SHA-256")
     whole = zipped(contents).getvalue()
     broken = bytearray(whole)
     broken[len(whole) // 2] ^= 255
-    refused(io.BytesIO(bytes(broken)), tmp_path / "shelf", "again")
+    refused(io.BytesIO(bytes(broken)), tmp_path / "models", "again")
 
 
 def test_foreign_weights_under_our_config_are_refused(folder, tmp_path):
     source = make_model(tmp_path / "mine", world=None)
     save_file({"x": torch.zeros(2)}, source / "model.safetensors")
-    refused(source, tmp_path / "shelf", "SHA-256")
+    refused(source, tmp_path / "models", "SHA-256")
 
 
 HOSTILE = ["", ".", "..", "../x", "a/b", "a\\b", "**bold** <b>", "a\nb", "\u202egpt", "a" * 65]
@@ -165,15 +165,15 @@ HOSTILE += ["CON", "nul.txt", "com1", ".hidden", "dot.", "-flag", "a b", "naïve
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_are_refused(folder, tmp_path, name):
-    refused(folder, tmp_path / "shelf", "letters, digits", name)
+    refused(folder, tmp_path / "models", "letters, digits", name)
 
 
 def test_a_model_is_never_replaced(folder, tmp_path):
-    shelf = tmp_path / "shelf"
-    first = import_model(folder, shelf)
+    models = tmp_path / "models"
+    first = import_model(folder, models)
     (first / "README.md").write_text("mine")
     with pytest.raises(CheckpointError, match="already"):
-        import_model(folder, shelf)
-    assert (first / "README.md").read_text() == "mine" and [*shelf.iterdir()] == [first]
-    (shelf / "taken").write_text("a file")
-    refused(folder, shelf, "already", "taken")
+        import_model(folder, models)
+    assert (first / "README.md").read_text() == "mine" and [*models.iterdir()] == [first]
+    (models / "taken").write_text("a file")
+    refused(folder, models, "already", "taken")

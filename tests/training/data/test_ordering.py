@@ -12,11 +12,11 @@ from interp.models.tokenizer import Tokenizer
 from interp.training.data.corpus import Corpus, write_manifest
 from interp.training.data.ordering import (
     chance,
+    difficulty_by_name,
     gap,
     length,
     level_names,
     loss,
-    named,
     world_gap,
     write_ordered_corpus,
 )
@@ -157,7 +157,7 @@ def test_what_cannot_be_sorted_is_refused(corpus, tmp_path):
     with pytest.raises(NotEnoughDataError, match="about nobody"):
         world_gap(load_world("rrxor"))
     with pytest.raises(ConfigError, match="`chance`; got 'lenght'"):
-        named("lenght")
+        difficulty_by_name("lenght")
     cfg = GPTConfig(n_layers=1, d_model=16, n_heads=2, n_ctx=12, d_vocab=8)
     stranger = GPT(cfg, Tokenizer.words(["a b"]), seed=0)
     with pytest.raises(TokenError, match="share its tokenizer"):

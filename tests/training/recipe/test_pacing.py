@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from interp.core.errors import ConfigError
 from interp.training.data.curriculum import check_stages, shares, stage_at
-from interp.training.recipe.pacing import ORDERS, PACINGS, named, paced
+from interp.training.recipe.pacing import ORDERS, PACINGS, paced, pacing_by_name
 
 SHARES = [i / 50 for i in range(51)]
 every_pacing = pytest.mark.parametrize("name", list(PACINGS))
@@ -83,10 +83,10 @@ def test_anti_runs_backwards_and_shuffled_never_changes():
 
 
 def test_names_of_the_command_line():
-    assert named("root") == ("root", "curriculum")
-    assert named("shuffled-linear") == ("linear", "shuffled")
+    assert pacing_by_name("root") == ("root", "curriculum")
+    assert pacing_by_name("shuffled-linear") == ("linear", "shuffled")
     with pytest.raises(ConfigError, match="Did you mean 'linear'"):
-        named("linaer")
+        pacing_by_name("linaer")
 
 
 @pytest.mark.parametrize(
