@@ -7,7 +7,7 @@ import streamlit as st
 from dashboards.page import header, measurements, result_card, run_button
 from dashboards.page.model_list import Entry
 from dashboards.pickers.labelled_table import own_table
-from dashboards.stories.reader import coloured_story, states, stepper, two_tables
+from dashboards.stories.reader import coloured_story, no_states, states, stepper, two_tables
 from interp.analyses.probing.state_decoding import StateDecoding
 from interp.core.protocols import LanguageModel
 from interp.results.result import Result
@@ -41,6 +41,8 @@ def render() -> None:
     )  # fmt: skip
     if part == "world":
         _by_layer(model, world, seed)
+    elif part == "story" and not states(world.name):
+        no_states()
     elif part == "story":
         _along_a_story(model, entry, world, seed)
     else:
@@ -63,7 +65,9 @@ def _by_layer(model: LanguageModel, world: World, seed: int) -> None:
     if not run_button.is_requested("probe", pressed, [model.hash, arguments]):
         st.caption("Press *Train the probe* to measure with these settings.")
         return
-    result = measurements.measured("probe", model, world=world, **arguments)
+    result = measurements.measured(
+        "probe", model, world=world, **header.level_of(world), **arguments
+    )
     _show_probe(result, f"Where '{variable}' can be decoded")
 
 
@@ -92,7 +96,7 @@ def _show_probe(result: Result, title: str) -> None:
 
 
 def _along_a_story(model: LanguageModel, entry: Entry, world: World, seed: int) -> None:
-    base = {"world": world, **_what(model, world), "seed": seed}
+    base = {"world": world, **header.level_of(world), **_what(model, world), "seed": seed}
     pressed = st.button("Train the decoder", type="primary", key="train_decoder")
     saved = measurements.saved("state_decoding", model, **base)
     if saved is None and not run_button.is_requested("reading", pressed, [model.hash, str(base)]):
@@ -121,11 +125,11 @@ def _shown_positions(result: StateDecoding) -> tuple[str, ...]:
         "labels or of the most common value.",
         **header.LINK,
     )
-    if not everywhere and not result.held_at:
+    if not everywhere and not result.places_above_controls:
         st.info(
             "At this layer the decoder is nowhere better than the controls.", icon=":material/info:"
         )
-    return result.places if everywhere else result.held_at
+    return result.places if everywhere else result.places_above_controls
 
 
 def _what(model: LanguageModel, world: World) -> dict[str, Any]:
@@ -150,7 +154,7 @@ def _read(model: LanguageModel, base: dict[str, Any], decoder: Result) -> Result
         placeholder=base["world"].sample(story, split="held_out").text[:120] + " …",
         **header.LINK,
     )
-    story_arguments = {"text": own.strip()} if own.strip() else {"story": story}
+    story_arguments = {"text": own.rstrip()} if own.strip() else {"story": story}
     return measurements.measured(
         "state_decoding", model, **base, **story_arguments, decoder=decoder
     )

@@ -28,7 +28,7 @@ from interp.core.errors import ConfigError, near_misses
 from interp.core.hooks import Name
 from interp.core.progress import progress_range, report_progress
 from interp.core.protocols import LanguageModel
-from interp.core.statistics.intervals import Interval
+from interp.core.statistics.intervals import Interval, plain
 from interp.methods.activations import residual_sites, site_label
 from interp.methods.data.examples import At, Example, file_examples, sample_stories, world_examples
 from interp.methods.probes.classifier import L2
@@ -53,17 +53,17 @@ class Probe(Result):
         variable: what was read.
         at: at which positions (`asked`, `stated`, `state`; `file` for a labelled file).
         kind: `linear` or `mlp`.
-        classes: the values, in the order of all class axes.
+        classes: values of the variable, in the order of all class axes.
         sites: the sites in words, in the order of all layer axes.
         best: the site with the best *validation* accuracy; the test stories had no say in it.
         accuracy: on test stories, a site each, with its interval over stories.
-        controls: the same, by control: `shuffled` (labels shuffled), `control_task` (an arbitrary
-            label for each entity or word: what memory alone can do) and `untrained` (the mean of
-            several untrained models). A control that cannot be had is not here.
+        controls: accuracy by control, a site each: `shuffled` (labels shuffled), `control_task`
+            (an arbitrary label for each entity or word: what memory alone can do) and `untrained`
+            (the mean of several untrained models). A control that cannot be had is not here.
         majority: accuracy of always answering the commonest value of the training stories.
         selectivity: accuracy - control task, a site each, paired over the same examples.
         weight: of the linear classifiers, in the site's own units; empty for an MLP.
-        bias: theirs.
+        bias: of the linear classifiers; empty for an MLP.
         directions: a unit vector a class at the best site: its weights less the classes' mean.
         confusion: test examples at the best site, true class by predicted class.
         n_train: training examples.
@@ -106,8 +106,8 @@ class Probe(Result):
     @property
     def unbeaten(self) -> tuple[str, ...]:
         """Controls whose interval the probe's does not lie above."""
-        mine = self.accuracy[self.best]
-        return tuple(name for name, theirs in self.strongest.items() if not mine.above(theirs))
+        accuracy = self.accuracy[self.best]
+        return tuple(name for name, each in self.strongest.items() if not accuracy.above(each))
 
     @property
     def beats_controls(self) -> bool:
@@ -115,13 +115,13 @@ class Probe(Result):
         return not self.unbeaten and "untrained" in self.controls
 
     def finding(self) -> str:
-        mine = self.accuracy[self.best]
-        theirs = ", ".join(
+        accuracy = self.accuracy[self.best]
+        controls = ", ".join(
             f"{CONTROLS.get(name, name)} {i.value:.2f}" for name, i in self.strongest.items()
         )
         return (
             f"{self.variable} ({self.at}), {self.kind} probe, {self.sites[self.best]}: "
-            f"{mine.value:.2f} [{mine.low:.2f}, {mine.high:.2f}] ({theirs}; n = {mine.n})"
+            f"{plain(accuracy)} ({controls}; n = {accuracy.n})"
         )
 
     def caption(self) -> str:
@@ -241,7 +241,7 @@ def _examples(model: LanguageModel, call: dict) -> list[Example]:
     if (world is None) == (labels is None):
         raise ConfigError("A probe needs a world, or a file of labels, and not both.")
     if call["kind"] not in ("linear", "mlp"):
-        raise ConfigError(f"A probe is 'linear' or 'mlp'; {call['kind']!r} came.")
+        raise ConfigError(f"A probe needs kind 'linear' or 'mlp'; got {call['kind']!r}.")
     longest = model.cfg.n_ctx
     if labels is not None:
         examples = file_examples(model.tokenizer, labels, max_tokens=longest)

@@ -2,7 +2,8 @@
 
 Control, for each kind of token: the same probes on an untrained model, on shuffled labels, and the
 commonest value. Where the value is said, an untrained model reads it as well: it is the word
-itself. `held_at` names the kinds that lie above every control; elsewhere a right value is luck.
+itself. `places_above_controls` names the kinds that lie above every control; elsewhere a right
+value is luck.
 
 Units: share of tokens read right, and probability of the true value, in [0, 1]; n = test stories,
 none of which begins like a training story.
@@ -22,7 +23,7 @@ from interp.core.errors import ConfigError, ModelMismatchError, near_misses
 from interp.core.hooks import Name
 from interp.core.progress import progress_range, report_progress
 from interp.core.protocols import LanguageModel
-from interp.core.statistics.intervals import Interval
+from interp.core.statistics.intervals import Interval, plain
 from interp.methods.activations import site_label
 from interp.methods.data.examples import Example, sample_stories
 from interp.methods.probes.classifier import L2
@@ -62,23 +63,23 @@ class StateDecoding(Result):
     Attributes:
         variable: what is read: somebody's `place`, say.
         text: the story.
-        tokens: it, token by token, as people see them.
+        tokens: tokens of the story, for display.
         about: whom or what the variable is about, a row of the grids each.
-        classes: the values, in the order of all class axes.
-        site: where it is read, as (short name, layer).
-        site_name: the same in words.
-        truth: the true value's number; -1 where the text has not determined it yet.
+        classes: values of the variable, in the order of all class axes.
+        site: hook point that is decoded, as (short name, layer).
+        site_name: the site in words.
+        truth: number of the true value; -1 where the text has not determined it yet.
         where: what the text does at the token, of the row's view: a number into `places`.
         places: `asked`, `named`, `told`, `after`, `elsewhere`: in words in `WHERE`.
         probability: of each value, as read; nan where nothing is true yet, or nothing can read.
         accuracy: by place: the share read right on test stories, with its interval over stories.
-        controls: the same by control: `untrained` (the same decoders trained on an untrained
-            model), `shuffled` labels and `majority` (always the commonest value).
+        controls: accuracy by control and place: `untrained` (the same decoders trained on an
+            untrained model), `shuffled` labels and `majority` (always the commonest value).
         decoders: names of the classifiers: a place, or `elsewhere: Anna`.
-        weight: theirs, in the site's own units.
-        bias: theirs.
-        n_train: stories they were trained on.
-        n_test: stories they were tested on.
+        weight: of the decoders, in the site's own units.
+        bias: of the decoders.
+        n_train: stories that the decoders were trained on.
+        n_test: stories that the decoders were tested on.
         familiar: tokens at which this story is, so far, word for word a training story.
     """
 
@@ -113,8 +114,8 @@ class StateDecoding(Result):
     @property
     def read(self) -> Int[Tensor, "entity pos"]:
         """The most probable value's number; -1 where nothing is read."""
-        held = self.probability.nan_to_num(-1.0).argmax(-1)
-        return torch.where(self.probability.isnan().any(-1), UNKNOWN, held)
+        best = self.probability.nan_to_num(-1.0).argmax(-1)
+        return torch.where(self.probability.isnan().any(-1), UNKNOWN, best)
 
     @property
     def right(self) -> Bool[Tensor, "entity pos"]:
@@ -129,8 +130,8 @@ class StateDecoding(Result):
     @property
     def p_true(self) -> Float[Tensor, "entity pos"]:
         """The probability given to the true value; nan where nothing is read."""
-        held = self.truth.clamp_min(0)[..., None]
-        return self.probability.gather(-1, held)[..., 0]
+        value = self.truth.clamp_min(0)[..., None]
+        return self.probability.gather(-1, value)[..., 0]
 
     def directions(self, decoder: str = "named") -> Float[Tensor, "class d_model"]:
         """A unit vector a value at this decoder's tokens: its weights less the values' mean.
@@ -141,62 +142,70 @@ class StateDecoding(Result):
         if decoder not in self.decoders:
             raise ConfigError(f"No decoder {decoder!r}.{near_misses(decoder, self.decoders)}")
         weight = self.weight[self.decoders.index(decoder)]
+        # Softmax does not see what is added to the scores of all values, so neither does this.
         centred = weight - weight.mean(0)
         return centred / centred.norm(dim=1, keepdim=True).clamp_min(1e-12)
 
     def finding(self) -> str:
-        held = torch.tensor([place in self.held_at for place in self.places])[self.where]
-        known = int(((self.right | self.wrong) & held).sum())
-        here = f"this story, wherever controls cannot: {int((self.right & held).sum())} of {known}"
+        above = [place in self.places_above_controls for place in self.places]
+        counted = torch.tensor(above)[self.where]
+        n, right = (
+            int(((self.right | self.wrong) & counted).sum()),
+            int((self.right & counted).sum()),
+        )
+        here = f"this story, wherever controls cannot: {right} of {n}"
         if not self.accuracy:
             return f"{self.variable}, {self.site_name}: too few stories to count; {here}"
         best = max(self.accuracy, key=lambda place: (self._margin(place), place))
-        mine = self.accuracy[best]
-        theirs = ", ".join(
+        accuracy = self.accuracy[best]
+        controls = ", ".join(
             f"{CURVES[name]} {of[best].value:.2f}"
             for name, of in self.controls.items()
             if best in of
         )
         return (
-            f"{self.variable}, {self.site_name}, {WHERE[best]}: {mine.value:.2f} [{mine.low:.2f}, "
-            f"{mine.high:.2f}] ({theirs}; n = {mine.n}); {here}"
+            f"{self.variable}, {self.site_name}, {WHERE[best]}: {plain(accuracy)} "
+            f"({controls}; n = {accuracy.n}); {here}"
         )
 
     def _margin(self, place: str) -> float:
         """How far it lies above the strongest control there."""
-        others = [held[place].value for held in self.controls.values() if place in held]
+        others = [control[place].value for control in self.controls.values() if place in control]
         return self.accuracy[place].value - max(others, default=0.0)
 
     @property
-    def held_at(self) -> tuple[str, ...]:
+    def places_above_controls(self) -> tuple[str, ...]:
         """The places where it lies above every control."""
         return tuple(
             place
-            for place, mine in self.accuracy.items()
-            if all(mine.above(held[place]) for held in self.controls.values() if place in held)
+            for place, accuracy in self.accuracy.items()
+            if all(accuracy.above(c[place]) for c in self.controls.values() if place in c)
         )
 
     def caption(self) -> str:
         """What is drawn, where it can be read and where not, the controls and the caveats."""
-        held = ", ".join(WHERE[place] for place in self.held_at)
-        lost = ", ".join(WHERE[place] for place in self.accuracy if place not in self.held_at)
-        told = [
+        above = self.places_above_controls
+        readable = ", ".join(WHERE[place] for place in above)
+        unreadable = ", ".join(WHERE[place] for place in self.accuracy if place not in above)
+        sentences = [
             f"{self.finding()}. The true '{self.variable}' at each token, from the word that "
             "determines it on, and the most probable one as linear probes read it. A probe for "
             f"each kind of token, trained on {self.n_train} other stories, tested on "
             f"{self.n_test}; 95 % bootstrap intervals over stories.",
         ]
         if self.familiar:
-            told.append(
+            sentences.append(
                 f"WARNING: {self.familiar} of these tokens stand, with all before them, in a "
                 "training story too."
             )
         if "untrained" not in self.controls:
-            told.append("No untrained model could be made to compare with.")
-        told.append(f"It lies above every control: {held}." if held else "")
-        told.append(f"It does not: {lost}; read nothing into those." if lost else "")
-        told.append("That it can be read does not show that it is used.")
-        return " ".join(sentence for sentence in told if sentence)
+            sentences.append("No untrained model could be made to compare with.")
+        if readable:
+            sentences.append(f"It lies above every control: {readable}.")
+        if unreadable:
+            sentences.append(f"It does not: {unreadable}; read nothing into those.")
+        sentences.append("That it can be read does not show that it is used.")
+        return " ".join(sentences)
 
     def frame(self) -> "pd.DataFrame":
         """One row a token and entity of which something is true; values by their names."""
@@ -237,7 +246,7 @@ def state_decoding(
         story: number of the held-out story.
         text: a story of your own in its place; the world must be able to read it.
         site: hook point as (short name, layer); the residual stream after the middle block if None.
-        decoder: a reading made before, whose probes read this story too; nothing is trained then.
+        decoder: a result made before, whose probes read this story too; nothing is trained then.
         n_stories: training stories, of the world's `train` split.
         n_test: held-out stories that the accuracy is counted on.
         level: of the world's difficulty.
@@ -264,11 +273,12 @@ def state_decoding(
     report_progress("telling stories", 0, 1)
     site = _site(model, site, decoder)
     classes = _classes(world, variable)
-    told = world.sample(story, level=level, split="held_out")
-    told_text, facts = (told.text, told.facts) if text is None else (text, _own_facts(world, text))
-    _holds_on(variable, told.facts)
-    model.to_tokens(told_text)
-    mine = _tracked(model, world, told_text, facts, variable)
+    sample = world.sample(story, level=level, split="held_out")
+    _check_holds_on(variable, sample.facts)
+    facts = sample.facts if text is None else _own_facts(world, text)
+    text = sample.text if text is None else text
+    model.to_tokens(text)  # says which word the model does not know
+    tracked = _tracked(model, world, text, facts, variable)
     with progress_range(0.0, 0.05):
         training = _stories(model, world, call, "train", n_stories)
     if decoder is None:
@@ -278,33 +288,31 @@ def state_decoding(
     report_progress("reading the story", 1, 1)
     return StateDecoding(
         variable=variable,
-        text=told_text,
-        tokens=tuple(model.tokenizer.display(mine.ids)),
-        about=mine.about,
+        text=text,
+        tokens=tuple(model.tokenizer.display(tracked.ids)),
+        about=tracked.about,
         classes=classes,
         site=site,
         site_name=site_label(site, model.cfg.n_layers),
-        truth=mine.truth,
-        where=mine.where,
-        probability=_read(model, mine, site, fields),
+        truth=tracked.truth,
+        where=tracked.where,
+        probability=_probabilities(model, tracked, site, fields),
         **fields,
-        familiar=_familiar(mine, training),
-        provenance=provenance(
-            state_decoding, call, hooks=(f"{site[0]} {site[1]}",), prompt=told_text
-        ),
+        familiar=_familiar(tracked, training),
+        provenance=provenance(state_decoding, call, hooks=(f"{site[0]} {site[1]}",), prompt=text),
     )
 
 
 def _site(
     model: LanguageModel, site: Name | None, decoder: StateDecoding | None
 ) -> tuple[str, int]:
-    asked = site or (decoder.site if decoder else ("resid_post", model.cfg.n_layers // 2))
-    if isinstance(asked, str):
-        raise ConfigError(f"A story is read at one site, as ('resid_post', 1); {asked!r} came.")
-    asked = asked[0], asked[1] % model.cfg.n_layers
-    if decoder and asked != decoder.site:
-        raise ConfigError(f"The decoder reads at {decoder.site}; {asked} was asked for.")
-    return asked
+    chosen = site or (decoder.site if decoder else ("resid_post", model.cfg.n_layers // 2))
+    if isinstance(chosen, str):
+        raise ConfigError(f"state_decoding needs one site, as ('resid_post', 1); got {chosen!r}.")
+    chosen = chosen[0], chosen[1] % model.cfg.n_layers
+    if decoder and chosen != decoder.site:
+        raise ConfigError(f"The decoder reads at {decoder.site}; {chosen} was asked for.")
+    return chosen
 
 
 def _classes(world: World, variable: str) -> tuple[str, ...]:
@@ -326,7 +334,7 @@ def _own_facts(world: World, text: str) -> tuple[Fact, ...]:
     return follow(text)
 
 
-def _holds_on(variable: str, facts: Sequence[Fact]) -> None:
+def _check_holds_on(variable: str, facts: Sequence[Fact]) -> None:
     """Refuse what is said once and then is no state: nothing would be true between."""
     known = state_variables(facts)
     if variable not in known:
@@ -347,18 +355,18 @@ def _stories(
     model: LanguageModel, world: World, call: dict[str, Any], split: str, count: int
 ) -> list[Track]:
     """Stories of a split, followed as far as the model can read them."""
-    drawn = {"seed": call["seed"], "level": call["level"], "split": split}
-    told = sample_stories(world, count, first=0 if split == "train" else TESTED_FROM, **drawn)
+    options = {"seed": call["seed"], "level": call["level"], "split": split}
+    stories = sample_stories(world, count, first=0 if split == "train" else TESTED_FROM, **options)
     tracks = []
-    for number, each in enumerate(told):
+    for number, story in enumerate(stories):
         report_progress("following the stories", number, count)
-        tracks.append(_tracked(model, world, each.text, each.facts, call["variable"]))
+        tracks.append(_tracked(model, world, story.text, story.facts, call["variable"]))
     return [each for each in tracks if len(each.ids) <= model.cfg.n_ctx]
 
 
 def _cells(tracks: Sequence[Track], classes: Sequence[str], seed: int) -> list[Example]:
-    found = [cell for story, each in enumerate(tracks) for cell in each.cells(story, classes)]
-    return thinned(found, seed)
+    cells = [cell for story, each in enumerate(tracks) for cell in each.cells(story, classes)]
+    return thinned(cells, seed)
 
 
 def _trained(
@@ -410,7 +418,7 @@ def _fitted_and_scored(
 
 
 def _taken(decoder: StateDecoding, model: LanguageModel, variable: str) -> dict[str, Any]:
-    """The same of a reading that was made before."""
+    """The fields that `_trained` gives, of a result whose decoders are used again."""
     if decoder.provenance.model_hash != model.hash:
         raise ModelMismatchError(
             f"This decoder was trained on weights {decoder.provenance.model_hash}; {model.name} "
@@ -425,27 +433,27 @@ def _taken(decoder: StateDecoding, model: LanguageModel, variable: str) -> dict[
     return {name: getattr(decoder, name) for name in names}
 
 
-def _read(
-    model: LanguageModel, mine: Track, site: tuple[str, int], fields: dict[str, Any]
+def _probabilities(
+    model: LanguageModel, tracked: Track, site: tuple[str, int], fields: dict[str, Any]
 ) -> Float[Tensor, "entity pos class"]:
     """The probability of each value wherever something is true and something can read it."""
     weight, bias, names = fields["weight"], fields["bias"], fields["decoders"]
-    x = model.run(torch.tensor([mine.ids]), cache=[site], logits=False)[site][0].float().cpu()
-    found = torch.full((*mine.truth.shape, weight.shape[1]), float("nan"))
-    for row, who in enumerate(mine.about):
-        for pos in torch.nonzero(mine.truth[row] != UNKNOWN).flatten().tolist():
-            name = decoder_name(PLACES[int(mine.where[row, pos])], who)
+    x = model.run(torch.tensor([tracked.ids]), cache=[site], logits=False)[site][0].float().cpu()
+    probabilities = torch.full((*tracked.truth.shape, weight.shape[1]), float("nan"))
+    for row, who in enumerate(tracked.about):
+        for pos in torch.nonzero(tracked.truth[row] != UNKNOWN).flatten().tolist():
+            name = decoder_name(PLACES[int(tracked.where[row, pos])], who)
             if name in names:
                 which = names.index(name)
-                found[row, pos] = (weight[which] @ x[pos] + bias[which]).softmax(-1)
-    return found
+                probabilities[row, pos] = (weight[which] @ x[pos] + bias[which]).softmax(-1)
+    return probabilities
 
 
-def _familiar(mine: Track, training: Sequence[Track]) -> int:
+def _familiar(tracked: Track, training: Sequence[Track]) -> int:
     """Tokens, from where something is true on, up to which a training story is the same."""
     same = 0
     for other in training:
-        pairs = enumerate(zip(mine.ids, other.ids, strict=False))
-        shorter = min(len(mine.ids), len(other.ids))
+        pairs = enumerate(zip(tracked.ids, other.ids, strict=False))
+        shorter = min(len(tracked.ids), len(other.ids))
         same = max(same, next((i for i, (a, b) in pairs if a != b), shorter))
-    return max(0, same - mine.settled + 1)
+    return max(0, same - tracked.settled + 1)

@@ -28,7 +28,18 @@ MOST_EXAMPLES = 800
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeData:
-    """Examples with their split; task 0 of `targets` is the truth, the others are controls."""
+    """Examples with their split.
+
+    Attributes:
+        examples: whose last tokens are read.
+        classes: the values, by class number.
+        targets: class numbers; task 0 is the truth, the others are controls.
+        names: of the tasks: `probe`, `shuffled`, `control_task`.
+        groups: of each example; no group is in two parts of the split.
+        train: numbers of the training examples.
+        validation: numbers of the examples that choose the site.
+        test: numbers of the examples that are counted.
+    """
 
     examples: Sequence[Example]
     classes: tuple[str, ...]
@@ -41,8 +52,15 @@ class ProbeData:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fit:
-    """One site: the classifier, and by task name which test examples it got right."""
+class ProbeFit:
+    """One site's classifiers, and what they reached.
+
+    Attributes:
+        classifier: of all tasks.
+        validation: accuracy on the validation examples.
+        right: by task name, which test examples were right (mean over the draws of a control).
+        predicted: class of each test example.
+    """
 
     classifier: Linear | Mlp
     validation: float
@@ -143,7 +161,7 @@ def only_truth(data: ProbeData) -> ProbeData:
 
 def fit_sites(
     model: LanguageModel, data: ProbeData, sites: Sequence[Name], kind: Kind, l2: float, seed: int
-) -> list[Fit]:
+) -> list[ProbeFit]:
     """Every task fitted and scored at every site."""
     with progress_range(0.0, 0.3):
         rows = rows_at(model, data.examples, sites)
@@ -155,7 +173,7 @@ def fit_sites(
     return fits
 
 
-def _fit(x: Tensor, data: ProbeData, kind: Kind, l2: float, seed: int) -> Fit:
+def _fit(x: Tensor, data: ProbeData, kind: Kind, l2: float, seed: int) -> ProbeFit:
     """One site: every task fitted on the training rows, scored on the test rows."""
     x, targets = x.to(torch.float32), data.targets
     train, classes = data.train, len(data.classes)
@@ -169,7 +187,7 @@ def _fit(x: Tensor, data: ProbeData, kind: Kind, l2: float, seed: int) -> Fit:
         name: torch.stack([right[i, data.test] for i, n in enumerate(data.names) if n == name])
         for name in dict.fromkeys(data.names)
     }
-    return Fit(
+    return ProbeFit(
         classifier=classifier,
         validation=float(right[0, data.validation].mean()),
         right={name: draws.mean(0) for name, draws in by_name.items()},
@@ -177,7 +195,7 @@ def _fit(x: Tensor, data: ProbeData, kind: Kind, l2: float, seed: int) -> Fit:
     )
 
 
-def scores(data: ProbeData, fits: list[Fit], twins: list[list[Fit]], seed: int) -> dict:
+def scores(data: ProbeData, fits: list[ProbeFit], twins: list[list[ProbeFit]], seed: int) -> dict:
     """Everything that is counted on the test stories."""
     within = data.groups[data.test]
     curves = {
@@ -206,12 +224,12 @@ def scores(data: ProbeData, fits: list[Fit], twins: list[list[Fit]], seed: int) 
     }
 
 
-def best_site(fits: list[Fit]) -> int:
+def best_site(fits: list[ProbeFit]) -> int:
     """By validation accuracy, the earliest of equals: the test stories have no say."""
     return max(range(len(fits)), key=lambda i: fits[i].validation)
 
 
-def _selectivity(fits: list[Fit], within: Tensor, seed: int) -> tuple[Interval, ...]:
+def _selectivity(fits: list[ProbeFit], within: Tensor, seed: int) -> tuple[Interval, ...]:
     if "control_task" not in fits[0].right:
         return ()
     return tuple(
@@ -225,13 +243,14 @@ def _confusion(truth: Tensor, predicted: Tensor, classes: int) -> Int[Tensor, "c
     return rearrange(cells, "(truth predicted) -> truth predicted", truth=classes)
 
 
-def weights(fits: list[Fit], d_model: int) -> dict[str, Tensor]:
+def weights(fits: list[ProbeFit], d_model: int) -> dict[str, Tensor]:
     """The linear classifiers, and a unit direction a class at the best site."""
     if isinstance(fits[0].classifier, Mlp):
         empty = torch.zeros(0, d_model)
         return {"weight": empty[None], "bias": torch.zeros(1, 0), "directions": empty}
     weight = torch.stack([fit.classifier.weight[0] for fit in fits])
     best = weight[best_site(fits)]
+    # Softmax does not see what is added to the scores of all classes, so neither do directions.
     centred = best - best.mean(0)
     return {
         "weight": weight,

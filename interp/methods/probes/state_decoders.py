@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from einops import einsum
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -25,7 +26,14 @@ TASKS = ("probe", "shuffled")
 
 @dataclass(frozen=True, kw_only=True)
 class Decoders:
-    """One classifier a name; task 0 is the truth, task 1 the same with shuffled labels."""
+    """A linear classifier for each kind of token.
+
+    Attributes:
+        names: of the classifiers: a place, or `elsewhere: Anna`.
+        weight: of each class's score; task 0 was fitted to the truth, task 1 to shuffled labels.
+        bias: of each class's score.
+        commonest: of each classifier, the class that is most frequent in training.
+    """
 
     names: tuple[str, ...]
     weight: Float[Tensor, "decoder task class d_model"]
@@ -36,12 +44,13 @@ class Decoders:
         self, x: Float[Tensor, "cell d_model"], which: Int[Tensor, " cell"]
     ) -> Float[Tensor, "task cell class"]:
         """Of each cell, by the classifier that reads there."""
-        found = x.new_empty(self.weight.shape[1], len(x), self.weight.shape[2])
+        _, tasks, classes, _ = self.weight.shape
+        log_odds = x.new_empty(tasks, len(x), classes)
+        pattern = "cell d_model, task label d_model -> task cell label"
         for i in which.unique().tolist():
             rows = which == i
-            read = torch.einsum("nd,tcd->tnc", x[rows], self.weight[i])
-            found[:, rows] = read + self.bias[i][:, None]
-        return found
+            log_odds[:, rows] = einsum(x[rows], self.weight[i], pattern) + self.bias[i][:, None]
+        return log_odds
 
 
 def thinned(cells: Sequence[Example], seed: int, most: int = MOST_ROWS) -> list[Example]:
@@ -72,40 +81,40 @@ def fit_decoders(
     Raises:
         NotEnoughDataError: none has.
     """
-    names = _enough(cells)
-    if not names:
+    rows_by_name = _enough(cells)
+    if not rows_by_name:
         raise NotEnoughDataError(
             f"Reading a story needs {FEWEST_ROWS} tokens of one kind at which two values or more "
-            f"are true; {len(cells)} tokens came. Ask for more stories."
+            f"are true; got {len(cells)} tokens. Ask for more stories."
         )
     with progress_range(0.0, 0.5):
         rows = rows_at(model, cells, [site])[0]
     labels = torch.tensor([classes.index(cell.label) for cell in cells])
-    found: dict[str, tuple[Linear, int]] = {}
-    for number, (name, held) in enumerate(names.items()):
-        report_progress(f"fitting, {name}", 0.5 + 0.5 * number / len(names), 1)
-        truth = labels[held]
-        order = torch.randperm(len(held), generator=torch.Generator().manual_seed(seed))
+    decoders: dict[str, tuple[Linear, int]] = {}
+    for number, (name, numbers) in enumerate(rows_by_name.items()):
+        report_progress(f"fitting, {name}", 0.5 + 0.5 * number / len(rows_by_name), 1)
+        truth = labels[numbers]
+        order = torch.randperm(len(numbers), generator=torch.Generator().manual_seed(seed))
         tasks = torch.stack([truth, truth[order]])
-        fitted = fit_linear(rows[held], tasks, len(classes), l2=l2, max_steps=STEPS)
-        found[name] = fitted, int(truth.mode().values)
+        fitted = fit_linear(rows[numbers], tasks, len(classes), l2=l2, max_steps=STEPS)
+        decoders[name] = fitted, int(truth.mode().values)
     return Decoders(
-        names=tuple(found),
-        weight=torch.stack([fitted.weight for fitted, _ in found.values()]),
-        bias=torch.stack([fitted.bias for fitted, _ in found.values()]),
-        commonest=torch.tensor([commonest for _, commonest in found.values()]),
+        names=tuple(decoders),
+        weight=torch.stack([fitted.weight for fitted, _ in decoders.values()]),
+        bias=torch.stack([fitted.bias for fitted, _ in decoders.values()]),
+        commonest=torch.tensor([commonest for _, commonest in decoders.values()]),
     )
 
 
 def _enough(cells: Sequence[Example]) -> dict[str, list[int]]:
-    held: dict[str, list[int]] = {}
+    rows: dict[str, list[int]] = {}
     for i, cell in enumerate(cells):
-        held.setdefault(cell.kind, []).append(i)
-    ordered = sorted(held, key=lambda name: (PLACES.index(name.partition(":")[0]), name))
+        rows.setdefault(cell.kind, []).append(i)
+    ordered = sorted(rows, key=lambda name: (PLACES.index(name.partition(":")[0]), name))
     return {
-        name: held[name]
+        name: rows[name]
         for name in ordered
-        if len(held[name]) >= FEWEST_ROWS and len({cells[i].label for i in held[name]}) > 1
+        if len(rows[name]) >= FEWEST_ROWS and len({cells[i].label for i in rows[name]}) > 1
     }
 
 
@@ -126,8 +135,8 @@ def scored(
         return {}
     which = torch.tensor([decoders.names.index(cell.kind) for cell in cells])
     truth = torch.tensor([classes.index(cell.label) for cell in cells])
-    read = decoders.log_odds(rows_at(model, cells, [site])[0], which).argmax(-1)
-    right = dict(zip(TASKS, read == truth, strict=True))
+    decoded = decoders.log_odds(rows_at(model, cells, [site])[0], which).argmax(-1)
+    right = dict(zip(TASKS, decoded == truth, strict=True))
     right["majority"] = decoders.commonest[which] == truth
     kinds = [cell.kind.partition(":")[0] for cell in cells]
     stories = torch.tensor([cell.story for cell in cells])
@@ -137,9 +146,9 @@ def scored(
 def _by_kind(
     flags: Bool[Tensor, " cell"], kinds: Sequence[str], stories: Int[Tensor, " cell"], seed: int
 ) -> dict[str, Interval]:
-    found = {}
+    rates = {}
     for place in PLACES:
-        held = torch.tensor([kind == place for kind in kinds])
-        if len(stories[held].unique()) > 1:
-            found[place] = rate(flags[held], stories[held], seed=seed)
-    return found
+        here = torch.tensor([kind == place for kind in kinds])
+        if len(stories[here].unique()) > 1:
+            rates[place] = rate(flags[here], stories[here], seed=seed)
+    return rates

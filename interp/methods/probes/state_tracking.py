@@ -30,10 +30,10 @@ class Track:
     """A story with a variable's true value at each token.
 
     Attributes:
-        ids: its tokens.
+        ids: token ids of the story.
         about: whom or what the variable is about, in order of appearance.
         truth: the value's number, from the token on at which the text determines it; -1 before.
-        where: of `PLACES`, which.
+        where: what the text does at the token: a number into `PLACES`.
     """
 
     ids: tuple[int, ...]
@@ -123,14 +123,14 @@ def _where(
     """At its name, after it, or elsewhere; what is about nobody is spoken of everywhere."""
     if not who:
         return torch.full((len(spans),), PLACES.index("after"))
-    found = [match.end() for match in re.finditer(rf"(?<!\w){re.escape(who)}(?!\w)", text)]
+    names = [match.end() for match in re.finditer(rf"(?<!\w){re.escape(who)}(?!\w)", text)]
     where = torch.full((len(spans),), PLACES.index("elsewhere"))
     ends = torch.tensor([end for _, end in spans])
     starts = torch.tensor([start for start, _ in spans])
     for start, end in sentences:
-        inside = [name for name in found if start < name <= end]
+        inside = [name for name in names if start < name <= end]
         if inside:
             where[(ends >= inside[0]) & (ends <= end)] = PLACES.index("after")
-    for name in found:
+    for name in names:
         where[(starts < name) & (name <= ends)] = PLACES.index("named")
     return where

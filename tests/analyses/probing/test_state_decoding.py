@@ -103,7 +103,7 @@ def test_an_untrained_model_reads_no_more_than_its_control(read: StateDecoding) 
         own, untrained = read.accuracy[place], read.controls["untrained"][place]
         assert not (own.above(untrained) or untrained.above(own)), place
         assert read.accuracy[place].value < 0.6
-    assert "told" not in read.held_at and "WARNING" not in read.caption()
+    assert "told" not in read.places_above_controls and "WARNING" not in read.caption()
     assert "read nothing into those" in read.caption()
 
 
