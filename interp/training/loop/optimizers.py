@@ -12,7 +12,7 @@ from interp.models.gpt import SelfAttention
 from interp.training.distributed import full_tensor, shard_like
 from interp.training.loop.muon import Muon
 from interp.training.recipe.config import TrainConfig
-from interp.training.recipe.schedule import learning_rate_scale, momentum_at
+from interp.training.recipe.schedule import momentum_at
 
 ParameterGroup = Literal["hidden", "embed", "head", "scalar"]
 _ADAMW_BUFFERS = ("step", "exp_avg", "exp_avg_sq")
@@ -82,14 +82,7 @@ class Optimizers:
             step: number of this update, counted from 0; sets learning rates and momentum.
         """
         config = self.config
-        scale = learning_rate_scale(
-            step,
-            steps=config.steps,
-            warmup_steps=config.warmup_steps,
-            decay=config.decay,
-            final_fraction=config.final_fraction,
-            stable_fraction=config.stable_fraction,
-        )
+        scale = config.learning_rate_scale(step)
         for group in self.adamw.param_groups:
             group["lr"] = group["base_lr"] * scale
         self.adamw.step()

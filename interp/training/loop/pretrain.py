@@ -32,7 +32,7 @@ from interp.training.loop.evaluate import HeldOut
 from interp.training.loop.metrics import MetricsLog, Writer, finite_or_none
 from interp.training.loop.update import Updater, UpdateStatistics
 from interp.training.recipe.config import TrainConfig
-from interp.training.recipe.schedule import is_checkpoint_step, learning_rate_scale
+from interp.training.recipe.schedule import is_checkpoint_step
 from interp.training.run.lock import run_lock
 from interp.training.run.run_folder import RunFolder
 from interp.training.run.signals import StopRequest, stop_on_signals
@@ -290,21 +290,10 @@ class TrainingRun:
                 "step": step,
                 "loss_nats_per_token": finite_or_none(loss),
                 "objective_nats": finite_or_none(objective),
-                "learning_rate_scale": self._learning_rate_scale(step - 1),
+                "learning_rate_scale": self.config.learning_rate_scale(step - 1),
                 "stage": stage_at(self.stages, step - 1)[0],
             }
             yield record | {"grad_norm": finite_or_none(norm)}
-
-    def _learning_rate_scale(self, step: int) -> float:
-        config = self.config
-        return learning_rate_scale(
-            step,
-            steps=config.steps,
-            warmup_steps=config.warmup_steps,
-            decay=config.decay,
-            final_fraction=config.final_fraction,
-            stable_fraction=config.stable_fraction,
-        )
 
     def _speed(self, done: int) -> dict[str, Any]:
         seconds, rate = self._pace(done)

@@ -9,11 +9,9 @@ from typing import Any, Literal, Self
 from interp.core.errors import ConfigError, near_misses
 from interp.models.config import GPTConfig
 from interp.training.data.curriculum import Stage, check_stages
-from interp.training.recipe.schedule import Decay
+from interp.training.recipe.schedule import Decay, learning_rate_scale
 
-Choice = tuple[str, ...]
-
-_CHOICES: dict[str, Choice] = {
+_CHOICES: dict[str, tuple[str, ...]] = {
     "rows": ("window", "document"),
     "optimizer": ("muon", "adamw"),
     "decay": ("linear", "cosine", "constant"),
@@ -132,6 +130,17 @@ class TrainConfig:
             for name in names:
                 if not holds(getattr(self, name)):
                     raise ConfigError(f"{name} must be {what}; got {getattr(self, name)}.")
+
+    def learning_rate_scale(self, step: int) -> float:
+        """What every base learning rate is multiplied with in update `step`, counted from 0."""
+        return learning_rate_scale(
+            step,
+            steps=self.steps,
+            warmup_steps=self.warmup_steps,
+            decay=self.decay,
+            final_fraction=self.final_fraction,
+            stable_fraction=self.stable_fraction,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe as JSON objects hold it."""
