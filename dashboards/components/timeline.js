@@ -284,7 +284,7 @@ function build(parentElement, data) {
     step.textContent = message;
     slider.setAttribute("aria-valuetext", message);
     written.textContent = data.texts[nearest];
-    share.textContent = `${Math.round(100 * data.shown[nearest])} % of the variance`;
+    share.textContent = `${Math.round(100 * data.explained[nearest])} % of the variance`;
     attention.show(nearest);
     lens.show(nearest);
   };

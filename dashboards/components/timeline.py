@@ -43,7 +43,7 @@ def timeline_data(
         "words": list(viewer.words),
         "kinds": list(viewer.kinds),
         "points": _packed(viewer.points / (reach or 1.0) * FINE, "<i2"),
-        "shown": [round(share, 3) for share in viewer.shown.tolist()],
+        "explained": [round(share, 3) for share in viewer.explained_variance.tolist()],
         "head": f"{viewer.layer}.{viewer.head}",
         "pattern": _packed(viewer.pattern * COARSE, "u1"),
         "rows": list(viewer.rows),

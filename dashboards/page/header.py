@@ -10,7 +10,7 @@ import streamlit as st
 from dashboards.page import model_cache
 from dashboards.page.markdown import plain
 from dashboards.page.model_list import NEWEST, Entry, entries
-from interp.core.errors import TokenError
+from interp.core.errors import ConfigError, TokenError
 from interp.core.protocols import LanguageModel
 from interp.worlds import world_names
 from interp.worlds.world import World
@@ -121,6 +121,22 @@ def _nats(name: str, value: float | None) -> str:
 def world_of(entry: Entry) -> World | None:
     """The world whose text the model was trained on; None for other text."""
     return model_cache.world(entry.world) if entry.world in world_names() else None
+
+
+def level_of(world: World | None) -> dict[str, str]:
+    """The argument `level` of an instrument; none where its default, `full`, is a level."""
+    if world is None or "full" in world.levels:
+        return {}
+    return {"level": list(world.levels)[-1]}
+
+
+def splits_of(world: World) -> tuple[str, ...]:
+    """The splits that no model is trained on; not every world has new compositions."""
+    try:
+        world.sample(0, split="composition")
+    except ConfigError:
+        return ("held_out",)
+    return ("held_out", "composition")
 
 
 def no_world() -> None:

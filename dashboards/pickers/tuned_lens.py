@@ -46,7 +46,7 @@ def _texts() -> tuple[str, ...]:
         max_chars=header.LONGEST_PROMPT,
         persist_state="session",
     )
-    return tuple(line.strip() for line in (pasted or "").splitlines() if line.strip())
+    return tuple(line.rstrip() for line in (pasted or "").splitlines() if line.strip())
 
 
 def lens_choice(tuned: TunedLens | None) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import streamlit as st
 import torch
 
+from dashboards.page import header
 from interp.core.protocols import LanguageModel
 from interp.methods.data.answer_loss import PromptAnswer, questions_of
 from interp.worlds.world import World
@@ -36,8 +37,9 @@ def mistakes(model: LanguageModel, world: World | None) -> list[Mistake]:
 @st.cache_resource(max_entries=8, show_spinner="Searching for mistakes of the model …")
 def _mistakes(weights: str, _model: LanguageModel, _world: World) -> list[Mistake]:
     questions: list[tuple[str, str, PromptAnswer]] = []
+    split = header.splits_of(_world)[-1]
     for number in range(STORIES):
-        questions += questions_of(_model, _world, number, split="composition")
+        questions += questions_of(_model, _world, number, split=split)
     chances: list[float] = []
     for start in range(0, len(questions), TOGETHER):
         batch = [pair for _, _, pair in questions[start : start + TOGETHER]]

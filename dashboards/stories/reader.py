@@ -23,6 +23,15 @@ def states(world: str) -> list[str]:
     return [variable for variable in simulator.variables if variable in variables]
 
 
+def no_states() -> None:
+    """The message where a world has no such variable."""
+    st.info(
+        "This needs a variable that holds on from sentence to sentence; the world of this model "
+        "has none. Choose another model in the sidebar.",
+        icon=":material/info:",
+    )
+
+
 def coloured_story(result: StateDecoding, positions: Sequence[str]) -> None:
     """The story, its tokens blue where all is read right, orange where something is read wrong.
 

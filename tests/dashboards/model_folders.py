@@ -14,20 +14,20 @@ SIZES = {"n_layers": 2, "d_model": 16, "n_heads": 2, "n_ctx": 160, "positions": 
 
 
 @cache
-def words() -> Tokenizer:
-    """The words of the stories."""
-    return Tokenizer.words([load_world("stories").sample(n).text for n in range(200)])
+def words(world: str) -> Tokenizer:
+    """The words of a world."""
+    return Tokenizer.words([load_world(world).sample(n).text for n in range(200)])
 
 
 @cache
 def letters() -> Tokenizer:
-    """Bytes: any text can be told with them."""
+    """Bytes, which encode any text."""
     return Tokenizer.bytes_bpe(["Once upon a time there was a small garden."] * 20, 270)
 
 
 def make_model(folder: Path, *, world: str | None = "stories", seed: int = 0) -> Path:
     """A model folder; of words and of a world, or of bytes and of no world."""
-    tokenizer = letters() if world is None else words()
+    tokenizer = letters() if world is None else words(world)
     cfg = GPTConfig(d_vocab=tokenizer.d_vocab, **SIZES)
     save_model(GPT(cfg, tokenizer, seed=seed, name=folder.name).eval(), folder)
     if world is not None:

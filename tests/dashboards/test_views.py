@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from dashboards.page.navigation import stems
+from dashboards.page.navigation import MORE, entry, stems
+from interp.results.registry import FORMER_NAMES, instruments
 from tests.dashboards.model_folders import make_model
 
 HOSTILE = {
@@ -170,3 +171,84 @@ def test_a_link_brings_back_what_was_seen(application):
     assert problems(test) == []
     assert test.text_area(key="prompt").value == "a <b> c"
     assert "bytes" in test.caption[0].value
+
+
+GENERIC = [stem for stem in stems() if entry(stem).group == MORE]
+"""Instruments without a view of their own."""
+OF_A_RUN = {"checkpoint_viewer", "learning_curve", "loss_change_allocation"}
+SMALL = {
+    "concept": {"n_stories": "120"},
+    "continuation": {"max_new_tokens": "8", "edits": "true"},
+    "influence": {"n_stories": "4"},
+    "state_decoding": {"n_stories": "60", "n_test": "20", "site": "resid_mid:1"},
+    "state_edit": {"n_stories": "60", "n_tune": "20", "n_test": "30"},
+    "steering_metrics": {"n_texts": "2", "n_random": "2", "n_stories": "2", "max_new_tokens": "8"},
+    "tuned_lens": {"n_stories": "10", "steps": "4"},
+}
+
+
+def small(stem: str) -> dict[str, str]:
+    """Settings of an instrument that take little time, as its page's link has them."""
+    return {f"{stem}_{name}": value for name, value in SMALL.get(stem, {}).items()}
+
+
+def test_every_instrument_has_a_page():
+    assert set(instruments()) <= set(stems())
+    assert all(entry(stem).title and entry(stem).icon for stem in stems())
+
+
+@pytest.mark.parametrize("stem", GENERIC)
+def test_a_page_made_from_a_signature_measures_what_its_link_says(application, stem):
+    test = application(stem, **small(stem))
+    assert "Method and source" in [box.label for box in test.expander]
+    test.button(key="run").click().run()
+    assert problems(test) == []
+    if stem in OF_A_RUN:
+        assert test.error and not test.get("plotly_chart")
+        return
+    assert not test.error, words(test)
+    assert len(test.get("plotly_chart")) == 1
+    test.toggle(key=f"code_{stem}").set_value(True).run()
+    (code,) = (block.value for block in test.code if f"interp.{stem}(" in block.value)
+    numbers = {name: n for name, n in SMALL.get(stem, {}).items() if n.isdecimal()}
+    assert all(f"{name}={n}" in code for name, n in numbers.items())
+
+
+def test_a_changed_setting_waits_for_the_button(application):
+    test = application("head_ablation", model="bytes", prompt="a garden, a garden")
+    assert not test.get("plotly_chart")
+    test.button(key="run").click().run()
+    assert test.get("plotly_chart")
+    test.selectbox(key="head_ablation_kind").set_value("zero").run()
+    assert not test.get("plotly_chart")
+    assert any("Nothing is measured yet" in caption.value for caption in test.caption)
+    test.selectbox(key="head_ablation_kind").set_value("mean").run()
+    assert test.get("plotly_chart"), "what was measured is there again"
+
+
+def test_what_is_missing_or_cannot_be_read_is_a_sentence(application):
+    test = application("concept")
+    test.text_area(key="concept_positive").set_value("").run()
+    assert test.button(key="run").disabled
+    assert any("positive" in caption.value for caption in test.caption)
+    test = application("state_edit", state_edit_doses="1, two")
+    (error,) = test.error
+    assert "two" in error.value and "numbers" in error.value
+    test = application("state_edit", model="bytes")
+    assert any("world" in info.value for info in test.info)
+
+
+@pytest.mark.parametrize("stem", GENERIC)
+@pytest.mark.parametrize("number", ["0", "-1", "1000000000000000000000", "x"])
+def test_any_number_gives_an_answer_or_a_sentence(application, stem, number):
+    counts = dict.fromkeys(("n_untrained", "untrained", "shuffles", "layer", "k"), number)
+    sizes = SMALL.get(stem, {}) | counts
+    test = application(stem, **{f"{stem}_{name}": value for name, value in sizes.items()})
+    assert problems(test) == []
+
+
+@pytest.mark.parametrize("former", FORMER_NAMES)
+def test_a_former_address_leads_to_the_page_of_today(application, former):
+    test = application(former)
+    assert problems(test) == []
+    assert test.title[0].value == application(FORMER_NAMES[former]).title[0].value

@@ -80,7 +80,7 @@ def _others(model: LanguageModel, entry: Entry) -> list[str]:
             "One per line", "" if world else "There was a small garden", key="others",
             placeholder="five held-out questions of the world", height=80, **header.LINK,
         )  # fmt: skip
-    lines = [line.strip() for line in (text or "").splitlines() if line.strip()]
+    lines = [line.rstrip() for line in (text or "").splitlines() if line.strip()]
     if len(lines) > MOST_OTHERS:
         st.caption(f"The first {MOST_OTHERS} of {len(lines)} lines are watched.")
     return lines[:MOST_OTHERS]

@@ -21,5 +21,10 @@ def render() -> None:
     if not run_button.is_requested("comprehension", pressed, [model.hash, n, seed]):
         st.caption("Press *Ask* to measure with these settings; it takes a few seconds.")
         return
-    result = measurements.measured("comprehension", model, world=world, n_stories=n, seed=seed)
+    # Left out where it is the default, so that what was saved with the model is found.
+    splits = header.splits_of(world)
+    options = header.level_of(world) | ({} if len(splits) > 1 else {"splits": splits})
+    result = measurements.measured(
+        "comprehension", model, world=world, **options, n_stories=n, seed=seed
+    )
     result_card.show(result, "Question answering on unseen stories")

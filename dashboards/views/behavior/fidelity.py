@@ -5,6 +5,7 @@ import streamlit as st
 from dashboards.page import header, measurements, model_cache, result_card, run_button
 from dashboards.page.model_list import Entry, entries
 from dashboards.stories.edited_story import edited_story
+from dashboards.stories.reader import no_states, states
 from interp.analyses.interventions.state_edit import StateEdit
 from interp.core.protocols import LanguageModel
 from interp.worlds.world import World
@@ -38,7 +39,9 @@ def render() -> None:
         "Show", list(PARTS), default="map", format_func=PARTS.__getitem__, required=True,
         key="part", **header.LINK,
     )  # fmt: skip
-    if part == "map":
+    if not states(world.name):
+        no_states()
+    elif part == "map":
         _map(model, entry, world, seed)
     else:
         _edit(model, entry, world, seed)
@@ -47,7 +50,7 @@ def render() -> None:
 def _map(model: LanguageModel, entry: Entry, world: World, seed: int) -> None:
     steps = len(getattr(model, "history", None) or ())
     left, right = st.columns(2)
-    variables = [name for name in VARIABLES if name in world.variables]
+    variables = [name for name in VARIABLES if name in states(world.name)]
     selected = left.pills(
         "Variables", variables, selection_mode="multi", default=variables[:2], key="variables",
         **header.LINK,
@@ -70,6 +73,7 @@ def _map(model: LanguageModel, entry: Entry, world: World, seed: int) -> None:
         return
     by_name = {model.name: model for model in entries()}
     arguments = {
+        **header.level_of(world),
         "variables": [v for v in variables if v in selected],
         "most": MOST_STEPS,
         "seed": seed,
@@ -96,7 +100,13 @@ def _edit(model: LanguageModel, entry: Entry, world: World, seed: int) -> None:
         "Edit at", list(POSITIONS), format_func=POSITIONS.__getitem__, key="edit_at", **header.LINK
     )
     pressed = right.button("Measure the edit", type="primary", key="measure_edit")
-    arguments = {"world": world, "variable": "place", "position": position, "seed": seed}
+    arguments = {
+        "world": world,
+        **header.level_of(world),
+        "variable": "place",
+        "position": position,
+        "seed": seed,
+    }
     saved = measurements.saved("state_edit", model, **arguments)
     if saved is None and not run_button.is_requested("edit", pressed, [model.hash, position, seed]):
         st.caption(

@@ -26,7 +26,9 @@ def render() -> None:
     text = header.prompt_input(model, entry, key="story", sentences=None)
     world = header.world_of(entry)
     try:
-        result = measurements.measured("surprise", model, text=text, world=world, seed=seed)
+        result = measurements.measured(
+            "surprise", model, text=text, world=world, **header.level_of(world), seed=seed
+        )
     except WorldError:
         st.info(
             "The world cannot generate this text, so its floor is unknown.",

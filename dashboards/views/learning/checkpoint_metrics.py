@@ -99,8 +99,8 @@ def _arguments(
     def arguments(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         options = {**current, **settings, "world": world}
         measures = options.pop("measures")
-        metrics = {"world": world, "measures": measures, "seed": options["seed"]}
-        return {"metrics": metrics, "viewer": options}
+        metrics = {"world": world, **header.level_of(world), "measures": measures}
+        return {"metrics": metrics | {"seed": options["seed"]}, "viewer": options}
 
     slow = {name: current[name] for name in ("measures", "prompt", "seed")}
     slow_arguments = arguments(slow)

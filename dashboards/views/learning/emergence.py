@@ -68,7 +68,8 @@ def _emergence(
     model: LanguageModel, entry: Entry, runs: list[LanguageModel], seed: int
 ) -> Emergence | None:
     """Saved with the model, or measured on request: the first time takes a while."""
-    arguments = {"world": header.world_of(entry), "runs": runs, "seed": seed}
+    world = header.world_of(entry)
+    arguments = {"world": world, **header.level_of(world), "runs": runs, "seed": seed}
     saved = measurements.saved("emergence", model, **arguments)
     if saved is not None:
         return saved

@@ -49,8 +49,8 @@ def write_run(folder, *, alive=False, wanted="pause", losses=LOSSES, text=HOSTIL
 
 def keep_weights(folder, step):
     """A checkpoint of the run that can be opened."""
-    cfg = GPTConfig(d_vocab=words().d_vocab, **SIZES)
-    write_settings(cfg, words(), folder)
+    cfg = GPTConfig(d_vocab=words("stories").d_vocab, **SIZES)
+    write_settings(cfg, words("stories"), folder)
     return save_weights(folder, step, dict(GPT(cfg).named_parameters()))
 
 

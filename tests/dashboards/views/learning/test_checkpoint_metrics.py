@@ -102,6 +102,13 @@ def test_a_changed_prompt_waits_for_its_button_and_an_unreadable_one_is_refused_
     assert not buttons() and not test.error and not test.exception
 
 
+def test_a_world_whose_words_begin_with_a_space_opens_on_its_own_prompt(application, tmp_path):
+    add_history(make_model(tmp_path / "home-run", world="homes"), steps=(0, 4))
+    test = application("checkpoint_metrics", folder=tmp_path, model="home-run")
+    assert not test.error and not test.exception
+    assert test.text_input(key="start").value.startswith(" ")
+
+
 def words(test) -> str:
     return " ".join(each.value for each in test.caption)
 

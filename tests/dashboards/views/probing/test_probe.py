@@ -61,7 +61,7 @@ def test_a_story_is_read_with_the_world_beside_it(application):
     assert "".join(text["tokens"]).replace("<|bos|>", "").strip() == story.text
     assert "true\tdecoded" in text["labels"][5]
     world, read = test.dataframe[0].value, test.dataframe[1].value
-    assert list(world["whose"]) == list(read["whose"])
+    assert list(world["about"]) == list(read["whose"])
     here = test.slider(key="reading_at").value
     test.button(key="reading_Right").click().run()
     assert test.slider(key="reading_at").value == here + 1
@@ -104,8 +104,8 @@ def test_a_table_is_shown_and_a_probe_trained_on_it(application):
 
 BAD = {
     "no label": ("a.csv", "text,mood\nx,y\n", "the first line must be"),
-    "one class": ("a.csv", table(labels="a"), "all 60 rows are labelled"),
-    "too few": ("a.csv", table(n=6), "and 6 came"),
+    "one class": ("a.csv", table(labels="a"), "got 60 rows, all labelled"),
+    "too few": ("a.csv", table(n=6), "or more; got 6"),
     "an empty label": ("a.csv", table() + '\n"x",', "row 61"),
     "over-long": ("a.csv", table() + "\n" + "x" * 20_001 + ",a", "row 61"),
     "beyond the context": ("a.csv", table() + "\n" + "qz" * 200 + ",a", "Row 61"),
@@ -114,7 +114,7 @@ BAD = {
     "too many cells": ("a.csv", table() + "\none,two,three", "row 61"),
     "not JSON": ("a.jsonl", '{"text": "a", "label": "b"}\nno', "row 2"),
     "hostile": ("a.csv", f"{HOSTILE},label\n", "the first line must be"),
-    "hostile label": ("a.csv", table(labels="a").replace(",a", f",{HOSTILE}"), "are labelled"),
+    "hostile label": ("a.csv", table(labels="a").replace(",a", f",{HOSTILE}"), "all labelled"),
 }  # fmt: skip
 
 
