@@ -20,7 +20,12 @@ MOST_STORIES = 400
 
 @dataclass(frozen=True, kw_only=True)
 class PromptAnswer:
-    """One prompt and its right answer, as ids."""
+    """One prompt and its right answer.
+
+    Attributes:
+        prompt: the prompt's tokens, as ids.
+        answer: the tokens that should follow, as ids.
+    """
 
     prompt: tuple[int, ...]
     answer: tuple[int, ...]
@@ -39,16 +44,17 @@ class PromptAnswer:
         """
         tokens = one_row(model, prompt)
         if answer:
-            told = model.tokenizer.encode(answer, bos=False)
+            ids = model.tokenizer.encode(answer, bos=False)
         else:
-            told = model.run(tokens).logits[0, -1].topk(rank + 1).indices[rank:].tolist()
-        length = tokens.shape[1] + len(told) - 1
-        if not told or length > model.cfg.n_ctx:
+            ids = model.run(tokens).logits[0, -1].topk(rank + 1).indices[rank:].tolist()
+        # The answer's last token is predicted but never read.
+        length = tokens.shape[1] + len(ids) - 1
+        if not ids or length > model.cfg.n_ctx:
             raise TokenError(
                 f"Prompt and answer need 1 to {model.cfg.n_ctx} tokens and an answer of one token "
-                f"or more; {length} and {len(told)} came. Cut the text, or write an answer."
+                f"or more; got {length} and {len(ids)}. Cut the text, or write an answer."
             )
-        return cls(prompt=tuple(tokens[0].tolist()), answer=tuple(told))
+        return cls(prompt=tuple(tokens[0].tolist()), answer=tuple(ids))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +63,7 @@ class AnswerLoss:
 
     Attributes:
         loss: nats of each whole answer, its tokens summed.
-        log_probs: of each prompt's next token, in nats.
+        log_probs: log-probabilities of each prompt's next token, in nats.
     """
 
     loss: Float[Tensor, " pair"]
@@ -70,7 +76,7 @@ def answer_loss(
     """Losses and next-token log-probabilities under other weights.
 
     Args:
-        shell: of the model, see `_parameters.shell_of`.
+        shell: the model's modules, see `methods.parameters.shell_of`.
         params: all its parameters.
         pairs: at least one.
     """
@@ -81,10 +87,10 @@ def answer_loss(
     losses, firsts = [], []
     for row, pair in zip(logits, pairs, strict=True):
         start = len(pair.prompt) - 1
-        told = row[start : start + len(pair.answer)].log_softmax(-1)
+        log_probs = row[start : start + len(pair.answer)].log_softmax(-1)
         answer = torch.tensor(pair.answer, device=device)
-        losses.append(-told.gather(-1, answer[:, None]).sum())
-        firsts.append(told[0])
+        losses.append(-log_probs.gather(-1, answer[:, None]).sum())
+        firsts.append(log_probs[0])
     return AnswerLoss(loss=torch.stack(losses), log_probs=torch.stack(firsts))
 
 
@@ -110,20 +116,20 @@ def held_out_pairs(
         NotEnoughDataError: the world asks too little that the model can read.
     """
     texts: list[str] = []
-    found: list[PromptAnswer] = []
+    pairs: list[PromptAnswer] = []
     for number in range(seed, seed + MOST_STORIES):
-        if len(found) == count:
-            return texts, found
+        if len(pairs) == count:
+            return texts, pairs
         questions = questions_of(model, world, number)
         if not questions:
             continue
         text, _, pair = questions[number % len(questions)]
         if pair.prompt not in without:
             texts.append(text)
-            found.append(pair)
+            pairs.append(pair)
     raise NotEnoughDataError(
-        f"{count} held-out questions were needed; {MOST_STORIES} stories of the world "
-        f"{world.name!r} have {len(found)} that fit. Give prompts of your own, or another world."
+        f"This needs {count} held-out questions; got {len(pairs)} that fit, of {MOST_STORIES} "
+        f"stories of the world {world.name!r}. Give prompts of your own, or another world."
     )
 
 
@@ -141,10 +147,10 @@ def questions_of(
         The text before each answer, the answer with the space before it, and both as ids.
     """
     story = world.sample(number, split=split)
-    found = []
+    pairs = []
     for question in questions_in([story]):
         text = story.text[: question.start].rstrip()
         answer = story.text[len(text) : question.start] + question.answer
         if len(model.tokenizer.encode(text + answer)) <= model.cfg.n_ctx:
-            found.append((text, answer, PromptAnswer.of(model, text, answer)))
-    return found
+            pairs.append((text, answer, PromptAnswer.of(model, text, answer)))
+    return pairs

@@ -28,13 +28,14 @@ class Example:
 
     Attributes:
         tokens: the row up to and including the position.
-        label: the true value.
-        story: which text it comes from.
+        label: the true value at the position.
+        story: the number of the text that the position is in.
         kind: what a control task hangs its arbitrary labels on: the fact (whom it is about and the
             value), or where it is about nobody, the word there.
         about: whom the fact is about; empty where it is about nobody.
         following: the token that comes next, where that matters.
-        group: examples of one group are never parted; empty = only what the others demand.
+        group: the example's group, whose examples stay on one side of a split; empty = only its
+            text's and its tokens' examples do.
     """
 
     tokens: tuple[int, ...]

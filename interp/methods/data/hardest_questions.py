@@ -28,8 +28,8 @@ def mistake_of(
         return PromptAnswer.of(model, prompt, answer, rank=1)
     if world is None:
         raise ConfigError(
-            "A prompt with its right answer, or a world that asks questions, was needed; "
-            "neither came. Give prompt= and answer=, or world=."
+            "This needs a prompt with its right answer, or a world that asks questions; got "
+            "neither. Give prompt= and answer=, or world=."
         )
     return worst_questions(model, world, 1, seed=seed)[0][1]
 
@@ -55,8 +55,8 @@ def worst_questions(
 
 def losses_on(model: LanguageModel, pairs: Sequence[PromptAnswer]) -> list[float]:
     """Nats of each right answer."""
-    shell, params, found = shell_of(model), parameters_of(model, shared=True), []
+    shell, params, losses = shell_of(model), parameters_of(model, shared=True), []
     with torch.no_grad():
         for start in range(0, len(pairs), TOGETHER):
-            found += answer_loss(shell, params, pairs[start : start + TOGETHER]).loss.tolist()
-    return found
+            losses += answer_loss(shell, params, pairs[start : start + TOGETHER]).loss.tolist()
+    return losses

@@ -33,11 +33,11 @@ class LabelledText:
     """One labelled text.
 
     Attributes:
-        number: 1 = the first row after the header, or the first line of JSON lines.
-        text: as it stands in the file.
-        label: without the spaces around it.
+        number: the text's row; 1 = the first after the header, or the first line of JSON lines.
+        text: the text as it stands in the file.
+        label: the text's label, without the spaces around it.
         span: the characters whose last one is read.
-        group: rows of one group stay together; empty = on its own.
+        group: the text's group, whose rows stay together; empty = on its own.
     """
 
     number: int
@@ -59,9 +59,9 @@ def read_labelled(path: str | Path) -> list[LabelledText]:
     path = Path(path)
     content = _content(path)
     cells = _json_rows(content, path) if _is_json(content, path) else _table_rows(content, path)
-    rows = [_row(held, number, path) for number, held in cells]
+    rows = [_row(fields, number, path) for number, fields in cells]
     if not rows:
-        raise ConfigError(f"{path.name}: a table needs {FORM} and rows below it; no row came.")
+        raise ConfigError(f"{path.name}: a table needs {FORM} and rows below it; got no row.")
     return rows
 
 
@@ -85,20 +85,20 @@ def check_labels(rows: Sequence[LabelledText]) -> None:
     few = [label for label, count in counts.items() if count < FEWEST_EACH]
     need = f"A probe needs {FEWEST_ROWS} rows of two labels or more"
     if len(counts) > MOST_LABELS:
-        wrong = f"at most {MOST_LABELS} labels; {len(counts)} came: is that column a class?"
+        wrong = f", at most {MOST_LABELS} labels; got {len(counts)}: is that column a class?"
     elif len(rows) < FEWEST_ROWS:
-        wrong = f"and {len(rows)} came. Add rows."
+        wrong = f"; got {len(rows)}. Add rows."
     elif len(counts) < 2:
-        wrong = f"and all {len(rows)} rows are labelled {next(iter(counts))!r}. Add another label."
+        wrong = f"; got {len(rows)} rows, all labelled {next(iter(counts))!r}. Add another label."
     elif few:
         wrong = (
-            f"with {FEWEST_EACH} rows of each or more; {few[0]!r} has {counts[few[0]]}"
+            f", with {FEWEST_EACH} rows of each or more; {few[0]!r} has {counts[few[0]]}"
             f"{f' (and {len(few) - 1} more are as rare)' if few[1:] else ''}. Add rows of it, or "
             "take it out."
         )
     else:
         return
-    raise NotEnoughDataError(f"{need}, {wrong}")
+    raise NotEnoughDataError(f"{need}{wrong}")
 
 
 def place_rows(
@@ -162,21 +162,21 @@ def _is_json(content: str, path: Path) -> bool:
 
 def _table_rows(content: str, path: Path) -> Iterator[tuple[int, Mapping]]:
     header = content.partition("\n")[0]
-    found = [mark for mark in ",;\t" if {"text", "label"} <= set(_names(header, mark))]
-    if not found:
+    marks = [mark for mark in ",;\t" if {"text", "label"} <= set(_names(header, mark))]
+    if not marks:
         raise ConfigError(
             f"{path.name}: the first line must be {FORM}, parted by commas, semicolons or tabs; "
             f"it is {header.strip()[:60]!r}."
         )
-    lines = csv.reader(io.StringIO(content, newline=""), delimiter=found[0])
+    lines = csv.reader(io.StringIO(content, newline=""), delimiter=marks[0])
     try:
         names = [name.strip().lower() for name in next(lines)]
         filled = (cells for cells in lines if any(cell.strip() for cell in cells))
         for number, cells in enumerate(filled, 1):
             if len(cells) > len(names):
                 raise ConfigError(
-                    f"{path.name}, row {number}: {len(names)} cells were needed; {len(cells)} "
-                    f"came. Put texts that hold {found[0]!r} in double quotes."
+                    f"{path.name}, row {number}: the header needs {len(names)} cells; got "
+                    f"{len(cells)}. Put texts that hold {marks[0]!r} in double quotes."
                 )
             yield number, dict(zip(names, cells, strict=False))
     except csv.Error as error:
@@ -192,23 +192,23 @@ def _json_rows(content: str, path: Path) -> Iterator[tuple[int, Mapping]]:
     lines = (line for line in content.split("\n") if line.strip())
     for number, line in enumerate(lines, 1):
         try:
-            held = json.loads(line)
+            fields = json.loads(line)
         except (json.JSONDecodeError, RecursionError):
-            held = None
-        if not isinstance(held, dict):
+            fields = None
+        if not isinstance(fields, dict):
             raise ConfigError(
                 f'{path.name}, row {number}: one object a line was needed, {{"text": …, '
                 f'"label": …}}; there stands {line.strip()[:60]!r}.'
             )
-        yield number, held
+        yield number, fields
 
 
-def _row(held: Mapping, number: int, path: Path) -> LabelledText:
+def _row(fields: Mapping, number: int, path: Path) -> LabelledText:
     place = f"{path.name}, row {number}"
     if number > MOST_ROWS:
         raise ConfigError(f"{path.name}: at most {MOST_ROWS:,} rows can be read; there are more.")
-    text, label = held.get("text"), held.get("label")
-    missing = [name for name, v in (("text", text), ("label", label)) if not _said(v).strip()]
+    text, label = fields.get("text"), fields.get("label")
+    missing = [name for name, v in (("text", text), ("label", label)) if not _text(v).strip()]
     if missing or not isinstance(text, str):
         wrong = " and ".join(missing) or "text (it is no text)"
         raise ConfigError(
@@ -220,30 +220,30 @@ def _row(held: Mapping, number: int, path: Path) -> LabelledText:
             f"{place}: a text of at most {LONGEST_TEXT:,} characters was needed; it has "
             f"{len(text):,}. Shorten it, or leave the row out."
         )
-    span, group = _span(held, text, place), _said(held.get("group")).strip()
+    span, group = _span(fields, text, place), _text(fields.get("group")).strip()
     return LabelledText(
-        number=number, text=text, label=_said(label).strip(), span=span, group=group
+        number=number, text=text, label=_text(label).strip(), span=span, group=group
     )
 
 
-def _said(value: object) -> str:
+def _text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _span(held: Mapping, text: str, place: str) -> Span:
-    if word := _said(held.get("word")).strip():
-        found = re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text)
-        if found is None:
+def _span(fields: Mapping, text: str, place: str) -> Span:
+    if word := _text(fields.get("word")).strip():
+        match = re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text)
+        if match is None:
             raise ConfigError(f"{place}: the word {word!r} does not stand in the text.")
-        return found.span()
+        return match.span()
     try:
-        start = int(_said(held.get("start")) or 0)
-        end = int(_said(held.get("end")) or len(text))
+        start = int(_text(fields.get("start")) or 0)
+        end = int(_text(fields.get("end")) or len(text))
     except ValueError as error:
         raise ConfigError(f"{place}: start and end must be whole numbers: {error}.") from error
     if not 0 <= start < end <= len(text):
         raise ConfigError(
-            f"{place}: start and end must be characters of the text, which has {len(text)}; "
-            f"{start} and {end} came."
+            f"{place}: start and end must be characters of the text, which has {len(text)}; got "
+            f"{start} and {end}."
         )
     return start, end

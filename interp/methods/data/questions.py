@@ -19,15 +19,15 @@ class QuestionInContext:
     """One question, where its answer stands, and the words before it.
 
     Attributes:
-        story: the number of its story.
+        story: the number of the question's story.
         start: the first character of the answer.
         before: the words before the question.
         words: the question's own words.
-        kind: of question, as the world names it.
-        answer: the true one, without the space before it.
-        unknown: the honest answer is that it was never said.
-        guesses: what the world's own shortcuts would answer.
-        tags: the world's.
+        kind: the kind of question, as the world names it.
+        answer: the true answer, without the space before it.
+        unknown: whether the honest answer is that it was never said.
+        guesses: what the world's own shortcuts would answer, by name.
+        tags: the world's tags of the question.
     """
 
     story: int
@@ -75,8 +75,8 @@ def table_rows(
     bear the split's own name as a tag, a row keeps only these: only they are new.
 
     Args:
-        questions: of one split.
-        split: its name.
+        questions: the questions of one split.
+        split: the split's name.
         order: kinds in the order of the rows; others follow as they come.
     """
     kinds = [*order, *(question.kind for question in questions)]
@@ -89,7 +89,7 @@ def table_rows(
             if question.kind == kind and not question.unknown:
                 for name in _row_names(question, kind in with_carried):
                     rows[name].append(i)
-    rows = {name: _only_new(questions, found, split) for name, found in rows.items() if found}
+    rows = {name: _only_new(questions, own, split) for name, own in rows.items() if own}
     if len({question.unknown for question in questions}) == 2:
         rows[NEVER_SAID] = list(range(len(questions)))
     return rows
@@ -132,5 +132,5 @@ def _row_names(question: QuestionInContext, may_be_carried: bool) -> list[str]:
     return ["carried"] + ["carried_and_moved"] * ("moved" in question.tags)
 
 
-def _only_new(questions: Sequence[QuestionInContext], found: list[int], split: str) -> list[int]:
-    return [i for i in found if split in questions[i].tags] or found
+def _only_new(questions: Sequence[QuestionInContext], own: list[int], split: str) -> list[int]:
+    return [i for i in own if split in questions[i].tags] or own

@@ -136,7 +136,7 @@ def test_it_is_told_kept_and_drawn(result, tmp_path):
     assert "interp.blame(" in result.code()
     own = blame(short_history(), prompt=PROMPT, untrained=0)
     assert own.answer != own.said and own.loss_nats < result.loss_nats
-    with pytest.raises(ConfigError, match="neither came"):
+    with pytest.raises(ConfigError, match="got neither"):
         blame(short_history())
 
 
