@@ -61,7 +61,7 @@ def test_a_story_is_read_with_the_world_beside_it(application):
     assert "".join(text["tokens"]).replace("<|bos|>", "").strip() == story.text
     assert "true\tdecoded" in text["labels"][5]
     world, read = test.dataframe[0].value, test.dataframe[1].value
-    assert list(world["about"]) == list(read["whose"])
+    assert list(world["about"]) == list(read["about"])
     here = test.slider(key="reading_at").value
     test.button(key="reading_Right").click().run()
     assert test.slider(key="reading_at").value == here + 1
