@@ -22,14 +22,14 @@ def token_range(spans: Sequence[Span], span: Span) -> tuple[int, int]:
         (2, 2)
     """
     start, end = span
-    held = [i for i, (low, high) in enumerate(spans) if low < end and start < high]
-    if end <= start or not held:
+    tokens = [i for i, (low, high) in enumerate(spans) if low < end and start < high]
+    if end <= start or not tokens:
         last = max((high for _, high in spans), default=0)
         raise TokenError(
             f"A span must hold at least one character of the {last} that are tokenized; "
             f"{start}:{end} does not. Take the span from the same text as the tokens."
         )
-    return held[0], held[-1]
+    return tokens[0], tokens[-1]
 
 
 def last_token(spans: Sequence[Span], span: Span) -> int:

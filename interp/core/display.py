@@ -17,8 +17,8 @@ def display_token(piece: bytes) -> str:
         ('·garden', '\\\\xe2\\\\x98', '\\\\x1b')
     """
     text = piece.decode("utf-8", errors="backslashreplace")
-    shown = "".join(_sign(character) for character in text)
-    return "◌" + shown if text and unicodedata.combining(text[0]) else shown
+    printable = "".join(_sign(character) for character in text)
+    return "◌" + printable if text and unicodedata.combining(text[0]) else printable
 
 
 def escape_html(text: str) -> str:

@@ -363,10 +363,10 @@ def _rows_for(edit: Edit, name: str, x: Tensor, count: int, context: EditContext
 
 
 def _check_sizes(
-    edit: Edit, name: str, x: Tensor, came: Sequence[int], needed: Sequence[int]
+    edit: Edit, name: str, x: Tensor, given: Sequence[int], needed: Sequence[int]
 ) -> None:
-    if any(a not in (1, b) for a, b in zip(came, needed, strict=True)):
-        raise _misfit(edit, name, x, f"has a value that ends in {tuple(came)}")
+    if any(a not in (1, b) for a, b in zip(given, needed, strict=True)):
+        raise _misfit(edit, name, x, f"has a value that ends in {tuple(given)}")
 
 
 def _check_directions(edit: Project | Clamp, name: str, x: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""Every error a user can cause. The text says what was needed, what came, and what to do."""
+"""Every error a user can cause. The text says what is needed, what was given, and what to do."""
 
 import difflib
 from collections.abc import Iterable
@@ -59,5 +59,5 @@ def near_misses(name: str, known: Iterable[str], count: int = 3) -> str:
     close = difflib.get_close_matches(str(name), known, n=count, cutoff=0.6)
     if close:
         return f" Did you mean {', '.join(map(repr, close))}?"
-    shown = ", ".join(known[:12]) + (", …" if len(known) > 12 else "")
-    return f" Known: {shown}." if known else ""
+    names = ", ".join(known[:12]) + (", …" if len(known) > 12 else "")
+    return f" Known: {names}." if known else ""

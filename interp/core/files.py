@@ -178,6 +178,19 @@ def safe_load_safetensors(path: str | Path) -> dict[str, Tensor]:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
+def as_dtype(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    """The tensors with every floating-point one in `dtype`.
+
+    Args:
+        tensors: by name.
+        dtype: of the floating-point ones; whole numbers and flags stay as they are.
+    """
+    return {
+        name: tensor.to(dtype) if tensor.is_floating_point() else tensor
+        for name, tensor in tensors.items()
+    }
+
+
 def read_metadata(path: str | Path) -> dict[str, str]:
     """The metadata of a safetensors file.
 
@@ -200,7 +213,7 @@ def regular_file(path: str | Path) -> Path:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise CheckpointError(
-            f"The file {path} was needed; it cannot be read ({why}). Check the path."
+            f"The file {path} needs to be readable; it cannot be read ({why}). Check the path."
         ) from None
     if not stat.S_ISREG(mode):
         raise CheckpointError(f"{path} must be a file; it is a folder, device or pipe.")
@@ -266,11 +279,3 @@ def _beside(path: Path) -> Path:
     """A new hidden name in the path's own folder, which is made if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
-
-
-def as_dtype(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
-    """The tensors with every floating-point one in `dtype`."""
-    return {
-        name: tensor.to(dtype) if tensor.is_floating_point() else tensor
-        for name, tensor in tensors.items()
-    }

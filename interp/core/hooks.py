@@ -82,12 +82,12 @@ def resolve(name: Name, hook_names: Sequence[str]) -> list[str]:
         ['blocks.1.hook_resid_pre']
     """
     if isinstance(name, str):
-        found = [name] if name in set(hook_names) else layers_of(hook_names, name)
+        matches = [name] if name in set(hook_names) else layers_of(hook_names, name)
     else:
-        found = _at_layer(name, hook_names)
-    if not found:
+        matches = _at_layer(name, hook_names)
+    if not matches:
         raise _unknown(name, hook_names)
-    return found
+    return matches
 
 
 def resolve_all(names: Names, hook_names: Sequence[str]) -> list[str]:
@@ -143,15 +143,15 @@ def find_cached(cache: Mapping[str, Tensor], name: Name | tuple[str]) -> Tensor:
     if isinstance(name, tuple) and len(name) == 1:
         name = name[0]
     try:
-        found = resolve(name, list(cache))
+        matches = resolve(name, list(cache))
     except HookNameError as error:
-        shown = ", ".join(list(cache)[:12]) or "nothing"
-        text = f"{_written(name)} was not cached; cached: {shown}. Name it in cache=[…]."
+        names = ", ".join(list(cache)[:12]) or "nothing"
+        text = f"{_written(name)} was not cached; cached: {names}. Name it in cache=[…]."
         raise HookNameError(text) from error
-    if len(found) > 1:
-        text = f"{name!r} was cached at {len(found)} layers; give one, as in run[{name!r}, 0]"
+    if len(matches) > 1:
+        text = f"{name!r} was cached at {len(matches)} layers; give one, as in run[{name!r}, 0]"
         raise HookNameError(f"{text}, or stack them with run.stack({name!r}).")
-    return cache[found[0]]
+    return cache[matches[0]]
 
 
 _SHORT_OF = {full: short for short, full in SHORT.items()}

@@ -20,9 +20,9 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        held = read_object(path) if path.exists() else {}
-        self.done: dict[str, float] = held.get("done", {})
-        self._stopped: dict[str, float] = held.get("stopped", {})
+        record = read_object(path) if path.exists() else {}
+        self.done: dict[str, float] = record.get("done", {})
+        self._stopped: dict[str, float] = record.get("stopped", {})
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

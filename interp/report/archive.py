@@ -35,25 +35,25 @@ def archive(report: Document, *, pictures: bool = True) -> bytes:
     files = {"report.html": report.html().encode(), "report.ipynb": notebook(report).encode()}
     files |= dict(_results(report)) | dict(_tables(report))
     files[ABOUT] = _json(_about(report))
-    said = "left out on request"
+    remark = "left out on request"
     if pictures:
-        drawn, said = drawings(report)
-        files |= drawn
+        figures, remark = drawings(report)
+        files |= figures
     sizes = {name: _described(content) for name, content in sorted(files.items())}
-    manifest = {"format": FORMAT, "made with": versions(), "pictures": said, "files": sizes}
+    manifest = {"format": FORMAT, "made with": versions(), "pictures": remark, "files": sizes}
     return _zipped({MANIFEST: _json(manifest), **dict(sorted(files.items()))})
 
 
 def drawings(report: Document) -> tuple[dict[str, bytes], str]:
     """Every figure as SVG and PNG by name, and a sentence: that they are there, or why not."""
-    drawn: dict[str, bytes] = {}
+    files: dict[str, bytes] = {}
     try:
         for number, part in enumerate(report.figures, 1):
             for kind in ("svg", "png"):
-                drawn[f"figures/{stem(number, part)}.{kind}"] = picture(part.figure, kind)
+                files[f"figures/{stem(number, part)}.{kind}"] = picture(part.figure, kind)
     except ConfigError as error:
         return {}, f"left out: {error}"
-    return drawn, "drawn"
+    return files, "drawn"
 
 
 def stem(number: int, part: Part) -> str:

@@ -49,7 +49,7 @@ SECONDS = 240
 def find_chromium() -> str | None:
     """Path of a Chromium or a relative of it; BROWSER_PATH goes first; None where there is none."""
     named = (os.environ.get("BROWSER_PATH", ""), *NAMES, *PLACES)
-    return next((found for name in named if name and (found := shutil.which(name))), None)
+    return next((path for name in named if name and (path := shutil.which(name))), None)
 
 
 def no_chromium(what: str) -> str:
@@ -72,12 +72,12 @@ def print_page(html: str) -> bytes:
     with TemporaryDirectory(prefix="interp-print-") as name:
         folder = Path(name)
         (folder / "report.html").write_text(html, encoding="utf-8")
-        said = _printed(chromium, folder)
+        remark = _printed(chromium, folder)
         printed = folder / "report.pdf"
         if not printed.exists():
             raise ConfigError(
-                f"A PDF was asked of {chromium}; none came ({said}). Save the report as .html, and "
-                "print it from a browser."
+                f"A PDF needs {chromium} to print the page; it did not ({remark}). Save the report "
+                "as .html, and print it from a browser."
             )
         return printed.read_bytes()
 
@@ -98,5 +98,5 @@ def _printed(chromium: str, folder: Path) -> str:
         done = subprocess.run(command, capture_output=True, timeout=SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
-    told = done.stderr.decode("utf-8", "replace").strip().splitlines()
-    return told[-1] if told else f"exit code {done.returncode}"
+    lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else f"exit code {done.returncode}"

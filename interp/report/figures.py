@@ -17,15 +17,15 @@ def compact(figure: "go.Figure") -> tuple[dict[str, Any], str]:
 
     The page has room for a heading, so the title is taken out of the drawing.
     """
-    told = _plain(figure.to_plotly_json())
-    layout = told["layout"]
+    plain = _plain(figure.to_plotly_json())
+    layout = plain["layout"]
     title = (layout.pop("title", None) or {}).get("text") or ""
     layout.pop("template", None)
     layout.pop("width", None)
     layout["autosize"] = True
     if title and "t" in layout.get("margin", {}):
         layout["margin"]["t"] = min(layout["margin"]["t"], 16)
-    return {"data": told["data"], "layout": layout}, title
+    return {"data": plain["data"], "layout": layout}, title
 
 
 def round_bits(numbers: np.ndarray, kept: int = KEPT_BITS) -> np.ndarray:

@@ -50,28 +50,28 @@ def figure_call(part: FigurePart) -> str:
 def _head(report: Document) -> dict[str, Any]:
     byline = " · ".join(as_markdown(each) for each in (report.author, report.date) if each)
     about = "The cells below load the models and make every figure again."
-    told = {"title": report.title, "author": report.author, "date": report.date}
-    return _words([f"# {as_markdown(report.title)}", byline, about], told)
+    typed = {"title": report.title, "author": report.author, "date": report.date}
+    return _words([f"# {as_markdown(report.title)}", byline, about], typed)
 
 
 def _cells(part: Part) -> list[dict[str, Any]]:
     if isinstance(part, FigurePart):
-        result, told = part.result, {"title": part.title, "comment": part.comment}
+        result, typed = part.result, {"title": part.title, "comment": part.comment}
         about = _prose(f"{result}\n\n{model_line(result.provenance)}")
         words = [_heading(part.heading), _prose(part.comment), about]
-        return [_words(words, told), _python(result.code() + figure_call(part))]
+        return [_words(words, typed), _python(result.code() + figure_call(part))]
     if isinstance(part, TablePart):
-        told = {"title": part.title, "comment": part.comment}
-        return [_words([_heading(part.title), _prose(part.comment)], told), _python(_table(part))]
+        typed = {"title": part.title, "comment": part.comment}
+        return [_words([_heading(part.title), _prose(part.comment)], typed), _python(_table(part))]
     assert isinstance(part, TextPart)
-    told = {"title": part.title, "text": part.text}
-    return [_words([_heading(part.title), _prose(part.text)], told)]
+    typed = {"title": part.title, "text": part.text}
+    return [_words([_heading(part.title), _prose(part.text)], typed)]
 
 
 def _table(part: TablePart) -> str:
-    held = part.frame.to_json(orient="split", index=False)
-    lines = ("import io", "", "import pandas as pd", "", f"held = {held!r}")
-    return "\n".join((*lines, 'pd.read_json(io.StringIO(held), orient="split")'))
+    rows = part.frame.to_json(orient="split", index=False)
+    lines = ("import io", "", "import pandas as pd", "", f"rows = {rows!r}")
+    return "\n".join((*lines, 'pd.read_json(io.StringIO(rows), orient="split")'))
 
 
 def _heading(title: str) -> str:
@@ -82,10 +82,10 @@ def _prose(text: str) -> str:
     return paragraphs(text).replace("$", "&#36;")
 
 
-def _words(blocks: list[str], told: dict[str, Any]) -> dict[str, Any]:
+def _words(blocks: list[str], typed: dict[str, Any]) -> dict[str, Any]:
     """A cell of words; what a person typed stands in its metadata letter by letter."""
     source = "\n\n".join(block for block in blocks if block)
-    return {"cell_type": "markdown", "metadata": {"interp": told}, "source": _lines(source)}
+    return {"cell_type": "markdown", "metadata": {"interp": typed}, "source": _lines(source)}
 
 
 def _python(source: str) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def _plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
         raise ConfigError(f"A figure's options must be text and numbers. {error}") from None
     if tensors:
         raise ConfigError(
-            "A figure's options must be text and numbers, so that the report can be saved; a "
-            "tensor came. Give its values as a list."
+            "A figure's options must be text and numbers, so that the report can be saved; got a "
+            "tensor. Give its values as a list."
         )
     return plain

@@ -32,8 +32,8 @@ def picture(figure: "go.Figure", kind: Kind) -> bytes:
     """
     if find_chromium() is None:
         raise ConfigError(no_chromium(f"A picture as {kind.upper()}"))
-    drawn = _studio().draw(_named(figure), kind)
-    return _same_names(drawn) if kind == "svg" else drawn
+    content = _studio().draw(_named(figure), kind)
+    return _same_names(content) if kind == "svg" else content
 
 
 class Studio:
@@ -59,8 +59,8 @@ class Studio:
             except (OSError, RuntimeError, ValueError, TimeoutError) as error:
                 self._close()
                 raise ConfigError(
-                    f"A picture was asked of Chromium; none came ({error}). Try again, or save the "
-                    "figure with the camera above it."
+                    f"A picture needs Chromium to draw it; it did not ({error}). Try again, or "
+                    "save the figure with the camera above it."
                 ) from error
 
     def close(self) -> None:
@@ -109,7 +109,7 @@ def _studio() -> Studio:
 
 
 def _named(figure: "go.Figure") -> "go.Figure":
-    """A copy whose traces have names; plotly would draw them by lot."""
+    """A copy whose traces have names; plotly would give them random ones."""
     import plotly.graph_objects as go
 
     named = go.Figure(figure.to_plotly_json())  # a copy: go.Figure(figure) would reorder its keys
@@ -118,7 +118,7 @@ def _named(figure: "go.Figure") -> "go.Figure":
     return named
 
 
-def _same_names(drawn: bytes) -> bytes:
-    """The SVG with the last name that is drawn by lot replaced, so that two exports are equal."""
-    found = re.search(rb'<defs id="defs-([0-9a-f]{6})"', drawn)
-    return drawn.replace(found.group(1), b"figure") if found else drawn
+def _same_names(svg: bytes) -> bytes:
+    """The SVG with the last random name replaced, so that two exports are equal."""
+    match = re.search(rb'<defs id="defs-([0-9a-f]{6})"', svg)
+    return svg.replace(match.group(1), b"figure") if match else svg

@@ -19,29 +19,36 @@ def to_record(part: Part, result: str = "") -> dict[str, Any]:
     """One part as JSON.
 
     Args:
-        result: where the result of a figure is.
+        part: of a report.
+        result: name of the folder that a figure's result is in.
     """
-    told: dict[str, Any] = {"title": part.title}
+    heading: dict[str, Any] = {"title": part.title}
     if isinstance(part, FigurePart):
         options = values.encode(dict(part.options), "options", {})
-        return {"kind": "figure", **told, "comment": part.comment, "options": options} | {
+        return {"kind": "figure", **heading, "comment": part.comment, "options": options} | {
             "result": result
         }
     if isinstance(part, TablePart):
-        return {"kind": "table", **told, "comment": part.comment, "columns": _columns(part.frame)}
-    return {"kind": "text", **told, "text": part.text}
+        return {
+            "kind": "table",
+            **heading,
+            "comment": part.comment,
+            "columns": _columns(part.frame),
+        }
+    return {"kind": "text", **heading, "text": part.text}
 
 
-def from_record(told: Any, load: Callable[[str], Result]) -> Part:
+def from_record(record: Any, load: Callable[[str], Result]) -> Part:
     """The part that `to_record` wrote down.
 
     Args:
-        load: gives the result of that name.
+        record: of one part.
+        load: gives the result in the folder of a name.
     Raises:
         CheckpointError: not written by `to_record`.
     """
     try:
-        return _part(told, load)
+        return _part(record, load)
     except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
         raise CheckpointError(
             f"A part of the report is not what this version of interp writes ({error}). Save the "
@@ -49,29 +56,33 @@ def from_record(told: Any, load: Callable[[str], Result]) -> Part:
         ) from error
 
 
-def text_of(told: Mapping[str, Any], name: str, kinds: tuple[type, ...] = (str,)) -> Any:
+def text_of(record: Mapping[str, Any], name: str, kinds: tuple[type, ...] = (str,)) -> Any:
     """A text of a record.
 
+    Args:
+        record: of a part, or of a report.
+        name: of the entry.
+        kinds: of value that are allowed.
     Raises:
         TypeError: another kind of value.
     """
-    if not isinstance(told[name], kinds):
-        raise TypeError(f"{name} must be text; {type(told[name]).__name__} came")
-    return told[name]
+    if not isinstance(record[name], kinds):
+        raise TypeError(f"{name} must be text; got {type(record[name]).__name__}")
+    return record[name]
 
 
-def _part(told: Mapping[str, Any], load: Callable[[str], Result]) -> Part:
-    title = text_of(told, "title")
-    if told["kind"] == "figure":
-        options, comment = values.decode(told["options"], {}), text_of(told, "comment")
-        result = load(text_of(told, "result"))
+def _part(record: Mapping[str, Any], load: Callable[[str], Result]) -> Part:
+    title = text_of(record, "title")
+    if record["kind"] == "figure":
+        options, comment = values.decode(record["options"], {}), text_of(record, "comment")
+        result = load(text_of(record, "result"))
         return FigurePart(result=result, title=title, comment=comment, options=options)
-    if told["kind"] == "table":
-        frame = _frame(told["columns"])
-        return TablePart(frame=frame, title=title, comment=text_of(told, "comment"))
-    if told["kind"] == "text":
-        return TextPart(title=title, text=text_of(told, "text"))
-    raise ValueError(f"no kind {told['kind']!r} of part")
+    if record["kind"] == "table":
+        frame = _frame(record["columns"])
+        return TablePart(frame=frame, title=title, comment=text_of(record, "comment"))
+    if record["kind"] == "text":
+        return TextPart(title=title, text=text_of(record, "text"))
+    raise ValueError(f"no kind {record['kind']!r} of part")
 
 
 def _columns(frame: "pd.DataFrame") -> list[dict[str, Any]]:
@@ -94,10 +105,10 @@ def _frame(columns: list[Mapping[str, Any]]) -> "pd.DataFrame":
     import pandas as pd
 
     made = [
-        pd.Series(values.decode(told["cells"], {}), dtype=told["kind"])
-        if told["kind"] in KINDS
-        else pd.Series(values.decode(told["cells"], {}), dtype="object").infer_objects()
-        for told in columns
+        pd.Series(values.decode(column["cells"], {}), dtype=column["kind"])
+        if column["kind"] in KINDS
+        else pd.Series(values.decode(column["cells"], {}), dtype="object").infer_objects()
+        for column in columns
     ]
     frame = pd.concat(made, axis=1) if made else pd.DataFrame()
-    return frame.set_axis([text_of(told, "name") for told in columns], axis=1)
+    return frame.set_axis([text_of(column, "name") for column in columns], axis=1)

@@ -72,7 +72,13 @@ class Report(Document):
         return self._append(TextPart(text=text, title=title))
 
     def add_table(self, frame: "pd.DataFrame", title: str, comment: str | None = None) -> Self:
-        """Add a table of its own; of a long one the first rows are shown, and the count."""
+        """Add a table of its own; of a long one the first rows are shown, and the count.
+
+        Args:
+            frame: the table; its index is left out.
+            title: heading.
+            comment: paragraphs before the table (see `add_text`).
+        """
         return self._append(TablePart(frame=frame, title=title, comment=comment or ""))
 
     def pdf(self) -> bytes:
@@ -110,7 +116,7 @@ class Report(Document):
         if suffix not in SUFFIXES:
             known = [name for name in SUFFIXES if name]
             raise ConfigError(
-                f"A report is saved as {', '.join(known)}; {suffix!r} came."
+                f"A report is saved as {', '.join(known)}; got {suffix!r}."
                 f"{near_misses(suffix, known)}"
             )
         return getattr(self, SUFFIXES[suffix])(path)

@@ -15,7 +15,21 @@ ROWS_SHOWN = 40
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """One section of the page; empty fields are left out of it."""
+    """One section of the page; empty fields are left out of it.
+
+    Attributes:
+        title: heading.
+        number: of the figure, counted from 1; None where there is no figure.
+        text: paragraphs as HTML.
+        finding: the result in one line.
+        caption: below the figure, without the finding.
+        figure: the figure as small JSON.
+        table: numbers below the figure, or the section's own table.
+        open_table: whether the table is unfolded from the start.
+        code: Python that makes the result again.
+        provenance: where the result came from, by the name of each entry.
+        line: model, step and weights in one line.
+    """
 
     title: str
     number: int | None = None
@@ -32,45 +46,47 @@ class Section:
 
 def sections(parts: list[Part]) -> list[Section]:
     """The parts as sections; figures are numbered from 1."""
-    made: list[Section] = []
+    page_sections: list[Section] = []
+    number = 0
     for part in parts:
         if isinstance(part, FigurePart):
-            made.append(_of_figure(part, 1 + sum(s.number is not None for s in made)))
+            number += 1
+            page_sections.append(_of_figure(part, number))
         elif isinstance(part, TablePart):
-            made.append(_of_table(part))
+            page_sections.append(_of_table(part))
         elif isinstance(part, TextPart):
-            made.append(Section(title=part.title, text=paragraphs(part.text)))
-    return made
+            page_sections.append(Section(title=part.title, text=paragraphs(part.text)))
+    return page_sections
 
 
-def model_line(told: Provenance) -> str:
+def model_line(origin: Provenance) -> str:
     """Which weights were looked at."""
-    step = "" if told.step is None else f" · step {told.step:,}"
-    return f"{told.model}{step} · weights {told.model_hash}"
+    step = "" if origin.step is None else f" · step {origin.step:,}"
+    return f"{origin.model}{step} · weights {origin.model_hash}"
 
 
-def provenance_rows(told: Provenance) -> dict[str, str]:
+def provenance_rows(origin: Provenance) -> dict[str, str]:
     """What is known of where a result came from, in words; what does not apply is left out."""
-    seen = {
-        "instrument": told.instrument,
-        "model": told.model,
-        "loaded from": told.source,
-        "weights": told.model_hash,
-        "step": told.step,
-        "world": told.world,
-        "prompt": told.prompt,
-        "hook points": ", ".join(told.hooks),
-        "edits": told.edits,
-        "seed": told.seed,
-        "precision": told.dtype,
-        "device": told.device,
-        "interp": told.code_version,
+    entries = {
+        "instrument": origin.instrument,
+        "model": origin.model,
+        "loaded from": origin.source,
+        "weights": origin.model_hash,
+        "step": origin.step,
+        "world": origin.world,
+        "prompt": origin.prompt,
+        "hook points": ", ".join(origin.hooks),
+        "edits": origin.edits,
+        "seed": origin.seed,
+        "precision": origin.dtype,
+        "device": origin.device,
+        "interp": origin.code_version,
     }
-    return {name: str(value) for name, value in seen.items() if value not in (None, "", ())}
+    return {name: str(value) for name, value in entries.items() if value not in (None, "", ())}
 
 
 def _of_figure(part: FigurePart, number: int) -> Section:
-    result, told = part.result, part.result.provenance
+    result, origin = part.result, part.result.provenance
     return Section(
         title=part.heading,
         number=number,
@@ -80,14 +96,14 @@ def _of_figure(part: FigurePart, number: int) -> Section:
         figure=compact(part.figure)[0],
         table=table(result.frame(), ROWS_SHOWN),
         code=result.code(),
-        provenance=provenance_rows(told),
-        line=model_line(told),
+        provenance=provenance_rows(origin),
+        line=model_line(origin),
     )
 
 
 def _of_table(part: TablePart) -> Section:
-    shown = table(part.frame, 5 * ROWS_SHOWN)
-    return Section(title=part.title, text=paragraphs(part.comment), table=shown, open_table=True)
+    rows = table(part.frame, 5 * ROWS_SHOWN)
+    return Section(title=part.title, text=paragraphs(part.comment), table=rows, open_table=True)
 
 
 def _without(caption: str, finding: str) -> str:

@@ -29,10 +29,10 @@ class Table:
 
 def table(frame: "pd.DataFrame", most: int) -> Table:
     """The first `most` rows of a frame as text."""
-    shown = frame.head(most)
+    rows = frame.head(most)
     return Table(
         columns=tuple(map(str, frame.columns)),
-        rows=tuple(tuple(map(cell, row)) for row in shown.itertuples(index=False, name=None)),
+        rows=tuple(tuple(map(cell, row)) for row in rows.itertuples(index=False, name=None)),
         numeric=tuple(kind.kind in "iufb" for kind in frame.dtypes),
         total=len(frame),
     )

@@ -23,12 +23,7 @@ from interp.core.protocols import LanguageModel
 from interp.results import values
 from interp.worlds.world import World
 
-LARGEST_TENSOR = 1024
-
-
-LARGEST_TEXT = 20_000
-
-
+LARGEST_TENSOR, LARGEST_TEXT = 1024, 20_000
 MODEL_FIELDS = ("model", "model_hash", "step", "source", "dtype")
 
 
@@ -62,8 +57,8 @@ def record(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     if isinstance(getattr(value, "provenance", None), Provenance):
-        told = value.provenance
-        return {"$result": {name: getattr(told, name) for name in told.__dataclass_fields__}}
+        origin = value.provenance
+        return {"$result": {name: getattr(origin, name) for name in origin.__dataclass_fields__}}
     if isinstance(value, World):
         return {"$world": value.name}
     if isinstance(value, LanguageModel):
@@ -157,14 +152,14 @@ def provenance(
         seed: of the draws, where it is not an argument.
     """
     model = call["model"]
-    told = {name: record(value) for name, value in call.items() if name != "model"}
-    edits = told.get("edits")
+    arguments = {name: record(value) for name, value in call.items() if name != "model"}
+    edits = arguments.get("edits")
     return Provenance(
         instrument=instrument.__name__,
         **describe_model(model),
         code_version=__version__,
-        call=told,
-        prompt=told.get("prompt") if prompt is None else record(prompt),
+        call=arguments,
+        prompt=arguments.get("prompt") if prompt is None else record(prompt),
         hooks=tuple(str(hook) for hook in hooks),
         edits=edits.get("$edits", "") if isinstance(edits, dict) else "",
         seed=call.get("seed", seed),
@@ -173,18 +168,18 @@ def provenance(
     )
 
 
-def provenance_to_json(told: Provenance) -> dict[str, Any]:
-    held = {entry.name: getattr(told, entry.name) for entry in fields(told)}
-    return values.encode(held, "provenance", {})
+def provenance_to_json(origin: Provenance) -> dict[str, Any]:
+    entries = {entry.name: getattr(origin, entry.name) for entry in fields(origin)}
+    return values.encode(entries, "provenance", {})
 
 
-def provenance_from_json(told: dict[str, Any]) -> Provenance:
-    held = values.decode(told, {})
+def provenance_from_json(about: dict[str, Any]) -> Provenance:
+    entries = values.decode(about, {})
     hints = get_type_hints(Provenance)
-    for name, value in held.items():
+    for name, value in entries.items():
         if not values.fits(value, hints[name]):
             raise TypeError(f"provenance.{name} is {show(value)}")
-    return Provenance(**held)
+    return Provenance(**entries)
 
 
 def show(value: Any) -> str:

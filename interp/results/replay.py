@@ -13,10 +13,10 @@ from interp.results.registry import current_name, instruments
 WIDTH = 96
 
 
-def code(told: Provenance) -> str:
+def code(origin: Provenance) -> str:
     """Python that makes the result again; each line can be pasted into a notebook."""
     script = _Script()
-    call = script.call(told, "result")
+    call = script.call(origin, "result")
     lines = [*sorted(script.imports), "", *script.lines, call, "print(result)"]
     return "\n".join(lines) + "\n"
 
@@ -28,11 +28,11 @@ class _Script:
         self.imports = {"import interp"}
         self.lines: list[str] = []
 
-    def call(self, told: Provenance, name: str) -> str:
-        loaded = {field: getattr(told, field) for field in MODEL_FIELDS}
+    def call(self, origin: Provenance, name: str) -> str:
+        loaded = {field: getattr(origin, field) for field in MODEL_FIELDS}
         parts = [self.model("model", loaded)]
-        instrument = current_name(told.instrument)
-        for argument, value in told.call.items():
+        instrument = current_name(origin.instrument)
+        for argument, value in origin.call.items():
             if not _is_default(instrument, argument, value):
                 parts.append(f"{argument}={self.literal(argument, value)}")
         line = f"{name} = interp.{instrument}({', '.join(parts)})"

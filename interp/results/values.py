@@ -34,12 +34,12 @@ def normalize(value: Any) -> Any:
         return tuple(normalize(item) for item in value)
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
-            raise TypeError(f"A result's dict needs text keys; {list(value)[:3]} came.")
+            raise TypeError(f"A result's dict needs text keys; got {list(value)[:3]}.")
         return {key: normalize(item) for key, item in value.items()}
     if value is None or isinstance(value, (bool, int, float, str)) or _is_record(value):
         return value
     raise TypeError(
-        f"A result holds tensors, numbers, text, tuples and dicts; {type(value)} came. "
+        f"A result holds tensors, numbers, text, tuples and dicts; got {type(value)}. "
         "Turn it into one of these (a model or tokenizer never belongs in a result)."
     )
 
@@ -57,8 +57,8 @@ def encode(value: Any, key: str, tensors: dict[str, Tensor]) -> Any:
         pairs = [[k, encode(v, f"{key}.{i}", tensors)] for i, (k, v) in enumerate(value.items())]
         return {"$dict": pairs} if any(k.startswith("$") for k in value) else dict(pairs)
     if _is_record(value):
-        held = {field.name: getattr(value, field.name) for field in fields(value)}
-        return {"$record": [type(value).__name__, encode(normalize(held), key, tensors)]}
+        entries = {field.name: getattr(value, field.name) for field in fields(value)}
+        return {"$record": [type(value).__name__, encode(normalize(entries), key, tensors)]}
     return value
 
 
@@ -83,8 +83,8 @@ def decode(value: Any, tensors: Mapping[str, Tensor]) -> Any:
     if mark == "$dict":
         return {str(key): decode(item, tensors) for key, item in content}
     if mark == "$record":
-        name, held = content
-        return _record_class(name)(**decode(held, tensors))
+        name, entries = content
+        return _record_class(name)(**decode(entries, tensors))
     raise ValueError(f"Unknown mark {mark!r}.")
 
 
@@ -136,7 +136,7 @@ def _items_fit(value: tuple, kinds: tuple) -> bool:
 def _normal_tensor(tensor: Tensor) -> Tensor:
     """A compact copy that nobody else can write to."""
     if tensor.is_complex():
-        raise TypeError("A result holds real tensors; a complex one came. Give its parts.")
+        raise TypeError("A result holds real tensors; got a complex one. Give its parts.")
     dtype = torch.float32 if tensor.is_floating_point() else torch.int64
     dtype = torch.bool if tensor.dtype == torch.bool else dtype
     return tensor.detach().to("cpu", dtype).clone(memory_format=torch.contiguous_format)

@@ -61,16 +61,16 @@ def curriculum_record(model: LanguageModel) -> CurriculumRecord:
     path = folder / "run.json" if folder is not None else None
     if path is None or not path.exists():
         raise NotEnoughDataError(
-            f"Comparing runs needs to know how many tokens each step took; {model.name} has no "
-            "`run.json` that tells. Open the folder of a run that `interp train` made."
+            f"Comparing runs needs the tokens of each step; {model.name} has no `run.json` that "
+            "holds them. Open the folder of a run that `interp train` made."
         )
     run = read_object(path)
     recipe: dict[str, Any] = run.get("recipe") or {}
     source = (run.get("corpus") or {}).get("source") or {}
     if not {"batch_size", "context"} <= set(recipe):
         raise NotEnoughDataError(
-            f"{path} holds no recipe, so the tokens of a step are not known. Open the folder of "
-            "a run that `interp train` made."
+            f"Comparing runs needs the recipe of each; {path} holds none. Open the folder of a run "
+            "that `interp train` made."
         )
     documents = source.get("documents")
     return CurriculumRecord(

@@ -22,22 +22,22 @@ class TrainingCurves:
     """The curves of one run, up to some step; nan where a number is not known or not finite.
 
     Attributes:
-        updates: steps whose updates are kept here; a long run is thinned.
+        updates: steps whose training loss is here; a long run is thinned.
         training_loss: of the update's own batch, before the update, nats a token.
         learning_rate: of the hidden matrices under Muon, of all weights under AdamW.
         gradient_norm: before clipping.
         evaluations: steps at which the held-out loss was measured.
-        held_out_loss: always on the same text, nats a token.
+        held_out_loss: at each evaluation, always on the same text, nats a token.
         floor: the world's exact entropy on that text, nats a token.
         timings: steps at which the speed was taken.
-        tokens_per_second: predicted tokens, since the session began.
-        n_updates: on record, kept here or not.
+        tokens_per_second: speed in predicted tokens since the session began.
+        n_updates: how many updates are on record, whether they are here or not.
         n_not_finite: updates whose loss was not finite.
-        held_out_tokens: behind the last held-out loss; 0 where the record does not say.
+        held_out_tokens: tokens behind the last held-out loss; 0 where the record does not say.
         baselines: losses of guessing by name, nats a token.
-        optimizer: by its name.
-        stages: of the curriculum, the names of what was drawn; empty without one.
-        stage_starts: updates done before each.
+        optimizer: name of the optimizer.
+        stages: levels that each stage of the curriculum draws from; empty without a curriculum.
+        stage_starts: updates done before each stage.
     """
 
     updates: Int[Tensor, " update"]
@@ -70,7 +70,7 @@ class TrainingCurves:
         return dict(sorted(known.items(), key=lambda level: -level[1]))
 
     def stage_at(self, step: int) -> str:
-        """What the update that ended with this step drew from; empty without a curriculum."""
+        """Levels that the update which ended with this step drew from; empty without stages."""
         begun = [
             name
             for name, start in zip(self.stages, self.stage_starts, strict=True)
@@ -100,20 +100,20 @@ def curves_of(
     norm = _numbers(train, "grad_norm")
     held_out = _numbers(evaluated, "loss_nats_per_token")
     speed = _numbers(timed, "tokens_per_second")
-    few = kept([loss, rate, norm], points)
-    at, when = (kept([values], points) for values in (held_out, speed))
+    updates = points_to_keep([loss, rate, norm], points)
+    evaluations, timings = (points_to_keep([values], points) for values in (held_out, speed))
     last = max((*_steps(train), *_steps(evaluated)), default=0)
     names, starts = _stages(recipe, last)
     return TrainingCurves(
-        updates=torch.from_numpy(_steps(train)[few]),
-        training_loss=_tensor(loss[few]),
-        learning_rate=_tensor(rate[few]),
-        gradient_norm=_tensor(norm[few]),
-        evaluations=torch.from_numpy(_steps(evaluated)[at]),
-        held_out_loss=_tensor(held_out[at]),
-        floor=_tensor(_numbers(evaluated, "floor_nats_per_token")[at]),
-        timings=torch.from_numpy(_steps(timed)[when]),
-        tokens_per_second=_tensor(speed[when]),
+        updates=torch.from_numpy(_steps(train)[updates]),
+        training_loss=_tensor(loss[updates]),
+        learning_rate=_tensor(rate[updates]),
+        gradient_norm=_tensor(norm[updates]),
+        evaluations=torch.from_numpy(_steps(evaluated)[evaluations]),
+        held_out_loss=_tensor(held_out[evaluations]),
+        floor=_tensor(_numbers(evaluated, "floor_nats_per_token")[evaluations]),
+        timings=torch.from_numpy(_steps(timed)[timings]),
+        tokens_per_second=_tensor(speed[timings]),
         n_updates=len(train),
         n_not_finite=int(np.isnan(loss).sum()),
         held_out_tokens=_tokens(evaluated),
@@ -124,7 +124,7 @@ def curves_of(
     )
 
 
-def kept(series: Sequence[np.ndarray], points: int) -> np.ndarray:
+def points_to_keep(series: Sequence[np.ndarray], points: int) -> np.ndarray:
     """Which points of curves over the same steps stay, in order: all, if they are few.
 
     Else the steps are cut into stretches, half of them equal on a linear axis and half on a
@@ -135,21 +135,23 @@ def kept(series: Sequence[np.ndarray], points: int) -> np.ndarray:
         points: how many may stay.
 
     Example:
-        >>> kept([np.array([3.0, 9.0, 1.0, 4.0, 4.0, 4.0, 7.0, 2.0])], 6).tolist()
+        >>> points_to_keep([np.array([3.0, 9.0, 1.0, 4.0, 4.0, 4.0, 7.0, 2.0])], 6).tolist()
         [0, 1, 2, 7]
     """
     n = len(series[0])
     if n <= points:
         return np.arange(n)
-    each = max(1, (points - 2) // (4 * len(series)))
-    edges = np.concatenate([np.linspace(0, n, each + 1), np.geomspace(1, n, each + 1)])
+    # Two axes, and a lowest and a highest point of each curve: 4 points a stretch and curve.
+    stretches = max(1, (points - 2) // (4 * len(series)))
+    edges = np.concatenate([np.linspace(0, n, stretches + 1), np.geomspace(1, n, stretches + 1)])
     bounds = np.unique(np.round(edges).astype(int))
     chosen = {0, n - 1}
     for start, end in pairwise(bounds.tolist()):
         for values in series:
-            known = start + np.flatnonzero(np.isfinite(values[start:end]))
-            if len(known):
-                chosen |= {int(known[values[known].argmin()]), int(known[values[known].argmax()])}
+            finite = start + np.flatnonzero(np.isfinite(values[start:end]))
+            if len(finite):
+                chosen.add(int(finite[values[finite].argmin()]))
+                chosen.add(int(finite[values[finite].argmax()]))
     return np.array(sorted(chosen))
 
 
@@ -164,8 +166,8 @@ def _steps(records: Records) -> np.ndarray:
 
 
 def _numbers(records: Records, name: str) -> np.ndarray:
-    told = (record.get(name) for record in records)
-    return np.array([float(value) if is_number(value) else math.nan for value in told])
+    values = (record.get(name) for record in records)
+    return np.array([float(value) if is_number(value) else math.nan for value in values])
 
 
 def _tensor(values: np.ndarray) -> Tensor:
@@ -179,8 +181,8 @@ def _base_rate(recipe: Mapping[str, Any]) -> float:
 
 
 def _tokens(evaluated: Records) -> int:
-    told = evaluated[-1].get("tokens") if evaluated else None
-    return int(told) if is_number(told) else 0
+    count = evaluated[-1].get("tokens") if evaluated else None
+    return int(count) if is_number(count) else 0
 
 
 def _stages(recipe: Mapping[str, Any], last: int) -> tuple[tuple[str, ...], tuple[int, ...]]:
@@ -188,17 +190,17 @@ def _stages(recipe: Mapping[str, Any], last: int) -> tuple[tuple[str, ...], tupl
     stages = recipe.get("stages")
     stages = stages if isinstance(stages, list) and len(stages) > 1 else []
     names, starts, start = [], [], 0
-    for stage in (each for each in stages if isinstance(each, Mapping)):
+    for stage in (stage for stage in stages if isinstance(stage, Mapping)):
         if start >= max(last, 1):
             break
         length = stage.get("steps")
-        names.append(_drawn(stage.get("mix")))
+        names.append(_mixture_name(stage.get("mix")))
         starts.append(start)
         start = start + length if isinstance(length, int) else last
     return tuple(names), tuple(starts)
 
 
-def _drawn(mix: Any) -> str:
+def _mixture_name(mix: Any) -> str:
     """The levels that a stage draws from, with their shares where these differ."""
     shares = mix if isinstance(mix, Mapping) else {}
     shares = {

@@ -45,12 +45,12 @@ def read_baselines(folder: Path | str) -> dict[str, float]:
         CheckpointError: the file is damaged.
     """
     path = Path(folder) / BASELINES
-    told = read_object(path) if path.exists() else {}
-    losses = {name.removesuffix(UNIT): told[name] for name in told if name.endswith(UNIT)}
+    record = read_object(path) if path.exists() else {}
+    losses = {name.removesuffix(UNIT): record[name] for name in record if name.endswith(UNIT)}
     for name, loss in losses.items():
         if not is_number(loss):
             raise CheckpointError(
-                f"{path} must tell a finite loss of every kind of guessing; {name} is {loss!r}. "
+                f"{path} needs a finite loss of every kind of guessing; {name} is {loss!r}. "
                 "Remove the file: the run makes it again when it is resumed."
             )
     return {name: float(loss) for name, loss in losses.items()}
@@ -72,7 +72,8 @@ def _lines(path: Path) -> list[str]:
         return path.read_text("utf-8", errors="replace").splitlines()
     except OSError as error:
         raise CheckpointError(
-            f"The file {path} was needed; it cannot be read ({error.strerror}). Check the path."
+            f"The file {path} needs to be readable; it cannot be read ({error.strerror}). "
+            "Check the path."
         ) from None
 
 

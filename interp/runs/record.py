@@ -16,12 +16,12 @@ SWEEP = "sweep.json"
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """A run.
+    """The size of a run, its text and its loss.
 
     Attributes:
-        name: its folder's.
-        parameters: of the model.
-        tokens: predicted tokens trained on; a token that came twice counts twice.
+        name: name of its folder.
+        parameters: how many the model has.
+        tokens: predicted tokens trained on; a token that was read twice counts twice.
         loss: the newest held-out loss, nats a token; nan where it is not finite.
         floor: the world's exact entropy on the same tokens; nan where it is not known.
         corpus: hash of the text.
@@ -55,7 +55,7 @@ def read_runs(folders: Sequence[str | Path]) -> list[RunRecord]:
 
 
 def record_of(folder: str | Path) -> Mapping[str, Any]:
-    """What a run was asked for: `recipe` and `corpus`; empty when nothing is on record."""
+    """The record of a run, with its `recipe` and `corpus`; empty when nothing is on record."""
     path = Path(folder) / "run.json"
     return read_object(path) if path.exists() else {}
 
@@ -85,18 +85,18 @@ def _runs_in(folder: Path) -> list[Path]:
 
 def _read(folder: Path) -> RunRecord:
     record = read_object(folder / "run.json")
-    each, step = tokens_a_step(record), record.get("step")
-    if each is None or not isinstance(step, int):
+    tokens, step = tokens_a_step(record), record.get("step")
+    if tokens is None or not isinstance(step, int):
         raise CheckpointError(
-            f"{folder / 'run.json'} must tell the recipe and the step of a finished run; it does "
-            "not. Train it to its end, or leave it out."
+            f"{folder / 'run.json'} needs the recipe and the step of a finished run; it lacks one. "
+            "Train it to its end, or leave it out."
         )
     last = _last_evaluation(folder)
     shapes = safetensors_shapes(folder / "model.safetensors")
     return RunRecord(
         name=folder.name,
         parameters=sum(map(prod, shapes.values())),
-        tokens=each * step,
+        tokens=tokens * step,
         loss=_number(last.get("loss_nats_per_token")),
         floor=_number(last.get("floor_nats_per_token")),
         corpus=text_of(record)[0],
@@ -104,12 +104,12 @@ def _read(folder: Path) -> RunRecord:
 
 
 def _last_evaluation(folder: Path) -> Mapping[str, Any]:
-    told = read_metrics(folder / METRICS, "eval")
-    if not told:
+    evaluations = read_metrics(folder / METRICS, "eval")
+    if not evaluations:
         raise NotEnoughDataError(
-            f"A run's held-out loss was needed; {folder} has measured none. Train it to its end."
+            f"A run needs a measured held-out loss; {folder} has none. Train it to its end."
         )
-    return told[-1]
+    return evaluations[-1]
 
 
 def _number(value: Any) -> float:

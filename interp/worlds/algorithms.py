@@ -44,13 +44,15 @@ class Repeats(SequenceWorld):
             if not repeating.any():
                 prices.append((uniform, uniform, "new"))
                 continue
-            told = array[i - self.periods[repeating]]
-            chances = np.bincount(told, weights[repeating], minlength=len(self.symbols))
+            # Under a period that has come round the symbol is a copy; under a longer one it is
+            # still part of the block, where all symbols are alike.
+            copies = array[i - self.periods[repeating]]
+            chances = np.bincount(copies, weights[repeating], minlength=len(self.symbols))
             chances += weights[~repeating].sum() / len(self.symbols)
-            seen = chances[chances > 0]
+            possible = chances[chances > 0]
             nats = -math.log(chances[symbol]) if chances[symbol] > 0 else math.inf
             kind = "copy" if weights[repeating].sum() > 0.5 else "new"
-            prices.append((nats + 0.0, float(-(seen * np.log(seen)).sum()) + 0.0, kind))
+            prices.append((nats + 0.0, float(-(possible * np.log(possible)).sum()) + 0.0, kind))
         return prices
 
     def facts(
@@ -70,6 +72,7 @@ class Repeats(SequenceWorld):
         before, array = [], np.array(sequence)
         for i, symbol in enumerate(sequence):
             before.append(weights)
+            # Bayes: a period's weight grows by the probability that it gave the symbol.
             fits = np.full(len(self.periods), 1 / len(self.symbols))
             repeating = self.periods <= i
             fits[repeating] = array[i - self.periods[repeating]] == symbol

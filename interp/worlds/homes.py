@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import ClassVar
 
 from interp.core.errors import ConfigError, near_misses
-from interp.worlds.telling import Guide, Options, Reader, Sampler, Telling, uniform
+from interp.worlds.telling import Guide, Options, Reader, Storyteller, Telling, uniform
 from interp.worlds.world import Choice, Fact, Parse, Question, Sentence, Story
 
 PEOPLE = ("Anna", "Ben", "Clara", "David", "Emma", "Frank", "Grace", "Henry")
@@ -109,13 +109,13 @@ class Homes:
         self._check_level(level)
         if split not in SPLITS:
             raise ConfigError(
-                f"The homes world has the splits {', '.join(SPLITS)}; {split!r} is none."
+                f"The homes world needs one of the splits {', '.join(SPLITS)}; got {split!r}."
             )
         attempt = 0
         while True:
-            told = Round(Sampler(f"{split}/{level}/{seed}/{attempt}"), level)
-            if held_out(told) == (split == "held_out"):
-                return _story(told, level, seed)
+            telling = Round(Storyteller(f"{split}/{level}/{seed}/{attempt}"), level)
+            if held_out(telling) == (split == "held_out"):
+                return _story(telling, level, seed)
             attempt += 1
 
     def read(self, text: str, *, level: str = "gap-3") -> Story:
@@ -146,18 +146,18 @@ class Homes:
             raise ConfigError(f"The homes world has no level {level!r}.{hint}")
 
 
-def held_out(told: Round) -> bool:
+def held_out(telling: Round) -> bool:
     """Whether documents that begin so are held out, at every level; one in ten is."""
-    beginning = " ".join(f"{name} {place}" for name, place in list(told.place.items())[:2])
+    beginning = " ".join(f"{name} {place}" for name, place in list(telling.place.items())[:2])
     return blake2b(beginning.encode(), digest_size=4).digest()[0] % 10 == 0
 
 
-def _story(told: Round, level: str, seed: int | None) -> Story:
+def _story(telling: Round, level: str, seed: int | None) -> Story:
     return Story(
-        text=told.text,
-        facts=tuple(told.facts),
-        choices=tuple(told.choices),
-        questions=tuple(told.questions),
+        text=telling.text,
+        facts=tuple(telling.facts),
+        choices=tuple(telling.choices),
+        questions=tuple(telling.questions),
         level=level,
         seed=seed,
     )
@@ -165,13 +165,13 @@ def _story(told: Round, level: str, seed: int | None) -> Story:
 
 def _judged(match: re.Match[str], place: dict[str, str]) -> Sentence:
     """A sentence beside what was said before; a new person and place are remembered."""
-    found = _FORM.fullmatch(match[0])
-    if not found or found[1] not in PEOPLE or found[2] not in PLACES:
+    form = _FORM.fullmatch(match[0])
+    if not form or form[1] not in PEOPLE or form[2] not in PLACES:
         why = "not `NAME is in the PLACE.`"
         return Sentence(
             span=match.span(), well_formed=False, consistent=None, kind="unknown", why=why
         )
-    person, where = found.groups()
+    person, where = form.groups()
     taken = where in place.values() and person not in place
     consistent = place.get(person, where) == where and not taken
     place.setdefault(person, where)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from einops import einsum, rearrange
 from jaxtyping import Float
 
 from interp.worlds.sequences import SequenceWorld
@@ -35,6 +36,7 @@ class HiddenMarkov(SequenceWorld):
         moves = matrices.sum(0)
         if not np.allclose(moves.sum(1), 1, atol=1e-12):
             raise ValueError("from every state the probabilities must sum to one")
+        # Stationary: one step changes nothing, p @ moves = p, and the probabilities sum to one.
         system = np.vstack([moves.T - np.eye(n_states), np.ones(n_states)])
         self.stationary = np.linalg.lstsq(system, np.eye(n_states + 1)[-1], rcond=None)[0]
         states = tuple(map(str, range(n_states)))
@@ -43,7 +45,8 @@ class HiddenMarkov(SequenceWorld):
     def draw(self, rng: np.random.Generator) -> tuple[list[int], list[int]]:
         """Symbols, and the true hidden state after each."""
         n_states = len(self.stationary)
-        edges = np.cumsum(self.matrices.transpose(1, 0, 2).reshape(n_states, -1), axis=1)
+        cells = rearrange(self.matrices, "symbol state next -> state (symbol next)")
+        edges = np.cumsum(cells, axis=1)
         state = int(np.searchsorted(np.cumsum(self.stationary)[:-1], rng.random(), side="right"))
         sequence, hidden = [], []
         for uniform in rng.random(self.length):
@@ -63,15 +66,24 @@ class HiddenMarkov(SequenceWorld):
         return self._filter(self.numbers(text))[0]
 
     def block_entropy_nats(self, n: int) -> float:
-        """The exact entropy of the first `n` symbols together, by the sum over all sequences."""
+        """The exact entropy of the first `n` symbols together, by the sum over all sequences.
+
+        Args:
+            n: symbols; the number of sequences grows with it as a power.
+        """
+        # By the chain rule it is the sum of each symbol's entropy given those before it, and of
+        # those before only the belief that they leave matters.
         beliefs, weights, total = self.stationary[None], np.ones(1), 0.0
         for _ in range(n):
-            joint = np.einsum("bi,xij->bxj", beliefs, self.matrices)
+            joint = einsum(
+                beliefs, self.matrices, "seq state, symbol state next -> seq symbol next"
+            )
             chances = joint.sum(-1)
             total += float(weights @ _entropy(chances))
-            weights = (weights[:, None] * chances).ravel()
-            kept = weights > 0
-            weights, joint = weights[kept], joint.reshape(-1, joint.shape[-1])[kept]
+            weights = rearrange(weights[:, None] * chances, "seq symbol -> (seq symbol)")
+            joint = rearrange(joint, "seq symbol next -> (seq symbol) next")
+            possible = weights > 0
+            weights, joint = weights[possible], joint[possible]
             beliefs = joint / joint.sum(-1, keepdims=True)
         return total
 
@@ -87,10 +99,10 @@ class HiddenMarkov(SequenceWorld):
     ) -> tuple[Fact, ...]:
         """The true state (tagged `hidden`: no reader can know it), and the likeliest one."""
         likely = self._filter(sequence)[0].argmax(-1)
-        told = [("likely_state", likely, ()), ("state", hidden, ("hidden",))]
+        truths = [("likely_state", likely, ()), ("state", hidden, ("hidden",))]
         return tuple(
             Fact(span=span, variable=variable, value=str(state), role="state", tags=tags)
-            for variable, states, tags in told
+            for variable, states, tags in truths
             for span, state in zip(spans, states, strict=len(states) > 0)
         )
 
@@ -100,7 +112,7 @@ class HiddenMarkov(SequenceWorld):
         beliefs = np.empty((len(sequence), len(belief)))
         chances = np.zeros((len(sequence), len(self.symbols)))
         for i, symbol in enumerate(sequence):
-            joint = belief @ self.matrices
+            joint = belief @ self.matrices  # of each symbol, and of each state it leads to
             chances[i] = joint.sum(-1)
             if chances[i, symbol] <= 0:
                 return beliefs, chances  # what follows an impossible symbol has no chance either
@@ -121,6 +133,7 @@ def mess3(x: float = 0.05, a: float = 0.85) -> HiddenMarkov:
     own, other = 1 - 2 * x, (1 - a) / 2
     stay = np.full((3, 3), x) + np.eye(3) * (own - x)
     shows = np.full((3, 3), other) + np.eye(3) * (a - other)
+    # A move to state j and then symbol x of that state: T[x, i, j] = stay[i, j] * shows[x, j].
     matrices = shows[:, None, :] * stay[None]
     return HiddenMarkov("mess3", ("A", "B", "C"), matrices, prefix_length=6)
 

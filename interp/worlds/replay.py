@@ -30,8 +30,8 @@ class Heard:
     Attributes:
         span: its characters.
         form: of the grammar; empty when it is none of its sentences.
-        slots: what fills the form.
-        spans: the characters of each.
+        slots: the value of each slot of the form, by its name.
+        spans: the characters that each slot's value fills.
     """
 
     span: Span
@@ -48,22 +48,22 @@ def replay(text: str) -> tuple[Fact, ...]:
             that does not end; says which and why.
     """
     state, facts, ends = State(), [], 0
-    for number, said in enumerate(sentences(text), 1):
-        if not said.form or (why := objection(state, said.form, said.slots)):
-            why = why if said.form else "no sentence of this world reads so"
+    for number, heard in enumerate(sentences(text), 1):
+        if not heard.form or (why := objection(state, heard.form, heard.slots)):
+            why = why if heard.form else "no sentence of this world reads so"
             raise WorldError(
-                f"Sentence {number}, {text[slice(*said.span)][:80]!r}, is not true to this world: "
+                f"Sentence {number}, {text[slice(*heard.span)][:80]!r}, is not true to this world: "
                 f"{why}. Change it, or begin from one of the world's own stories."
             )
         waiting = state.waiting
-        state.apply(said.form, said.slots)
-        if not (waiting and said.form in ANSWERS):
-            facts += noted(state, said.form, said.slots, said.spans, said.span[1])
-        if said.form in QUESTIONS:
-            facts += _asked(state, said.span[1])
-        ends = said.span[1]
+        state.apply(heard.form, heard.slots)
+        if not (waiting and heard.form in ANSWERS):
+            facts += noted(state, heard.form, heard.slots, heard.spans, heard.span[1])
+        if heard.form in QUESTIONS:
+            facts += _asked(state, heard.span[1])
+        ends = heard.span[1]
     if not text.strip():
-        raise WorldError("A story of one sentence or more was needed; none came. Write one.")
+        raise WorldError("A story needs one sentence or more; got none. Write one.")
     if rest := text[ends:].strip():
         raise WorldError(
             f"Each sentence ends with '.' or '?'; the last words, {rest[:80]!r}, do not. End them."
@@ -79,8 +79,8 @@ def noted(
     Args:
         state: after the sentence.
         form: of the sentence.
-        slots: what fills it.
-        spans: the characters of each.
+        slots: the value of each slot of the form, by its name.
+        spans: the characters that each slot's value fills.
         end: one after the sentence's last character.
     """
     facts, about = [], slots.get("person", "")
@@ -107,29 +107,37 @@ def sentences(text: str) -> Iterator[Heard]:
     """The finished sentences of any text, at the full level of the grammar."""
     start = 0
     for mark in re.finditer("[.?]", text):
-        said = text[start : mark.end()].lstrip()
+        sentence = text[start : mark.end()].lstrip()
         start = mark.end()
-        begins = start - len(said)
-        found = ((form, _pattern(form).fullmatch(said)) for form in FORMS)
-        form, match = next(((form, match) for form, match in found if match), ("", None))
+        begins = start - len(sentence)
+        matches = ((form, _pattern(form).fullmatch(sentence)) for form in FORMS)
+        form, match = next(((form, match) for form, match in matches if match), ("", None))
         slots = match.groupdict() if match else {}
         spans = {s: (begins + match.start(s), begins + match.end(s)) for s in slots}
         yield Heard(span=(begins, start), form=form, slots=slots, spans=spans)
 
 
-def judged(state: State, said: Heard, text: str) -> Sentence:
-    """A sentence judged against the story so far; then it becomes true."""
-    if not said.form:
-        why = f"no sentence of this world reads {text[slice(*said.span)]!r}"
-        return Sentence(span=said.span, well_formed=False, consistent=None, kind="unknown", why=why)
-    why = objection(state, said.form, said.slots)
-    state.apply(said.form, said.slots)
+def judged(state: State, heard: Heard, text: str) -> Sentence:
+    """A sentence judged against the story so far; then it becomes true.
+
+    Args:
+        state: before the sentence; changed by it.
+        heard: the sentence.
+        text: that it stands in.
+    """
+    if not heard.form:
+        why = f"no sentence of this world reads {text[slice(*heard.span)]!r}"
+        return Sentence(
+            span=heard.span, well_formed=False, consistent=None, kind="unknown", why=why
+        )
+    why = objection(state, heard.form, heard.slots)
+    state.apply(heard.form, heard.slots)
     return Sentence(
-        span=said.span,
+        span=heard.span,
         well_formed=True,
         consistent=not why,
-        kind=said.form,
-        concepts=tuple(SHOWS.get(value, value) for value in said.slots.values()),
+        kind=heard.form,
+        concepts=tuple(SHOWS.get(value, value) for value in heard.slots.values()),
         why=why,
     )
 

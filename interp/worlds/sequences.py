@@ -25,10 +25,10 @@ class SequenceWorld(ABC):
 
     Attributes:
         name: of the world.
-        symbols: its words.
+        symbols: its words, without the space before each.
         length: symbols in a document.
-        prefix_length: symbols that decide the split.
-        held_out_share: of the prefixes.
+        prefix_length: how many first symbols decide the split.
+        held_out_share: share of the prefixes whose documents are held out.
     """
 
     levels: tuple[str, ...] = ("full",)
@@ -84,7 +84,7 @@ class SequenceWorld(ABC):
         self._check_level(level)
         if split not in SPLITS:
             raise ConfigError(
-                f"The world {self.name} has the splits {', '.join(SPLITS)}; {split!r} is none."
+                f"The world {self.name} needs one of the splits {', '.join(SPLITS)}; got {split!r}."
             )
         rng = np.random.default_rng([zlib.crc32(f"{self.name}/{split}".encode()), seed])
         while True:
@@ -130,7 +130,7 @@ class SequenceWorld(ABC):
         Raises:
             WorldError: a word is no symbol, or stands without one space before it.
         """
-        found, position = [], 0
+        numbers, position = [], 0
         for word in re.findall(r" [^ ]*|[^ ]+", text):
             if word[:1] != " " or word[1:] not in self._index:
                 raise WorldError(
@@ -138,9 +138,9 @@ class SequenceWorld(ABC):
                     f"symbols; at character {position} stands {word!r}."
                     f"{near_misses(word.strip(), self.symbols)}"
                 )
-            found.append(self._index[word[1:]])
+            numbers.append(self._index[word[1:]])
             position += len(word)
-        return found
+        return numbers
 
     def _sentence(self, text: str, span: Span) -> Sentence:
         kind, why = self.kind, ""
@@ -202,5 +202,6 @@ class SequenceWorld(ABC):
     def _check_level(self, level: str) -> None:
         if level not in self.levels:
             raise ConfigError(
-                f"The world {self.name} has the levels {', '.join(self.levels)}; {level!r} is none."
+                f"The world {self.name} needs one of the levels {', '.join(self.levels)}; got "
+                f"{level!r}."
             )

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from interp.core.errors import ConfigError, near_misses
 from interp.worlds.replay import NOBODY, judged, noted, replay, sentences
-from interp.worlds.telling import Guide, Options, Reader, Sampler, Telling, uniform
+from interp.worlds.telling import Guide, Options, Reader, Storyteller, Telling, uniform
 from interp.worlds.village import (
     ANSWER_WEIGHT,
     FOODS,
@@ -373,7 +373,7 @@ class Stories:
         attempt = 0
         while True:
             key = f"{split}/{level}/{seed}/{attempt}"
-            tale = Tale(Sampler(key), level, split).tell(sentences=2)
+            tale = Tale(Storyteller(key), level, split).tell(sentences=2)
             if held_out(tale.text) == (split != "train"):
                 return _story(tale.tell(), level, seed)
             attempt += 1

@@ -49,7 +49,7 @@ class Guide(Protocol):
         """The text ends here."""
 
 
-class Sampler:
+class Storyteller:
     """Draws by weight; the same key draws the same text."""
 
     def __init__(self, key: str) -> None:
@@ -57,8 +57,8 @@ class Sampler:
 
     def choose(self, options: Options, position: int) -> str:
         """A phrase drawn by weight."""
-        ends, drawn = list(accumulate(options.values())), self._random()
-        return list(options)[bisect(ends, drawn * ends[-1], 0, len(ends) - 1)]
+        ends, number = list(accumulate(options.values())), self._random()
+        return list(options)[bisect(ends, number * ends[-1], 0, len(ends) - 1)]
 
     def expect(self, literal: str, position: int) -> None:
         """Nothing to check: the text is being made."""
@@ -100,11 +100,11 @@ class Reader:
         return self._text.startswith(phrase, position) and not cut
 
     def _departure(self, options: list[str], position: int) -> WorldError:
-        came = self._text[position : position + 24] or "the end of the text"
+        rest = self._text[position : position + 24] or "the end of the text"
         some = ", ".join(repr(option) for option in sorted(options)[:6])
         return WorldError(
             f"This world cannot have told the text: at character {position} it needs "
-            f"{'one of ' if len(options) > 1 else ''}{some}; there stands {came!r}."
+            f"{'one of ' if len(options) > 1 else ''}{some}; there stands {rest!r}."
         )
 
 
@@ -151,6 +151,9 @@ def _prices(
     options: tuple[str, ...], weights: tuple[float, ...], phrase: str
 ) -> tuple[tuple[int, int, float, float, bool], ...]:
     """Each word's place in the phrase, surprisal and entropy, and whether it was a choice."""
+    # Phrases share first words (" goes to the", " goes home"), so a phrase is revealed word by
+    # word: the share of the weight that goes on with each word is its probability, and the product
+    # of these shares is the phrase's own.
     still_open = [(words(option), p) for option, p in zip(options, weights, strict=True)]
     prices, start = [], 0
     for depth, word in enumerate(words(phrase)):

@@ -59,9 +59,9 @@ class Level:
 
     Attributes:
         leaves_out: words and marks not said, so that a value stands nearer to its owner.
-        people: the fewest and the most that are introduced.
-        events: the fewest and the most before the first question.
-        questions: how many are asked.
+        people: the fewest and the most people that are introduced.
+        events: the fewest and the most events before the first question.
+        questions: how many questions are asked.
         recited: how many facts are said again, mostly in the order they came in.
     """
 
@@ -149,7 +149,23 @@ ANSWER_WEIGHT = 3.0
 
 @dataclass
 class State:
-    """What is true now, as far as the text has said."""
+    """What is true now, as far as the text has said.
+
+    Attributes:
+        cast: people in the order in which they came in.
+        place: of each person who has one.
+        mood: of each person who has one.
+        holder: of each thing that was ever taken; None while it lies somewhere.
+        ground: place of each thing that was dropped.
+        taken_at: place where each thing was taken last.
+        likes: food of each person of whom the story says it.
+        said: values in the order in which they were said, by slot.
+        asked: questions so far, as form and whom or what it is about.
+        waiting: the last sentence asked, so that an answer comes next.
+        events: sentences since the introductions that changed or added something.
+        recited: facts that were said again.
+        last: form of the last sentence; empty at the beginning.
+    """
 
     cast: list[str] = field(default_factory=list)
     place: dict[str, str] = field(default_factory=dict)
@@ -237,8 +253,8 @@ def objection(state: State, form: str, slots: Mapping[str, str]) -> str:
         return "a question stands without an answer" if state.waiting else "nothing was asked"
     if form in ANSWERS:
         right, value = state.answer(*state.asked[-1])
-        told = next(iter(slots.values()), "")
-        return "" if (form, told) == (right, value) else f"the answer is {value or right}"
+        given = next(iter(slots.values()), "")
+        return "" if (form, given) == (right, value) else f"the answer is {value or right}"
     rules = {
         "opening": (not state.last, "the story has begun already"),
         "place": (
@@ -291,5 +307,5 @@ def pieces(form: str, level: str) -> tuple[tuple[str, str], ...]:
     """A form at a level as (literal, slot) pairs; the last slot is empty."""
     parts = re.findall(r" ?\{\w+\}| ?\w+| ?[^\w\s]", FORMS[form])
     kept = "".join(part for part in parts if part.strip() not in LEVELS[level].leaves_out)
-    found = re.split(r"\{(\w+)\}", kept)
-    return tuple(zip(found[0::2], [*found[1::2], ""], strict=True))
+    fields = re.split(r"\{(\w+)\}", kept)
+    return tuple(zip(fields[0::2], [*fields[1::2], ""], strict=True))

@@ -35,7 +35,7 @@ class Choice:
     Attributes:
         span: the characters that reveal the choice.
         surprisal_nats: exact negative log-probability given the text before.
-        entropy_nats: the mean of that over the options open at this point.
+        entropy_nats: the mean surprisal over the options open at this point.
         kind: what was chosen (`name`, `event`, `place` …), for tables of regret.
         weight: how much the trainer may count these characters (1 = as any other).
     """
@@ -70,7 +70,16 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True)
 class Story:
-    """A sampled document with its whole truth."""
+    """A sampled document with its whole truth.
+
+    Attributes:
+        text: of the document.
+        facts: what is true at each place of the text.
+        choices: what the simulator chose, with the exact cost; in the order of the text.
+        questions: that the text asks, with their answers and shortcuts.
+        level: of difficulty.
+        seed: number of the document; None for a text that was only read.
+    """
 
     text: str
     facts: tuple[Fact, ...]
@@ -86,8 +95,8 @@ class Sentence:
 
     Attributes:
         span: its characters.
-        well_formed: it is a sentence of the world's grammar.
-        consistent: it is true of the story so far (None when it is not well formed).
+        well_formed: whether it is a sentence of the world's grammar.
+        consistent: whether it is true of the story so far; None when it is not well formed.
         kind: `place`, `move`, `mood`, `question` … or `unknown`.
         concepts: the concept labels it shows: `happy`, `polite`, `garden` …
         why: what is wrong, in words; empty when nothing is.

@@ -19,7 +19,7 @@ from interp.core.errors import ConfigError, WorldError
 from interp.models.tokenizer import Tokenizer
 from interp.worlds import load_world, world_names
 from interp.worlds.stories import Stories, Tale, held_out
-from interp.worlds.telling import Reader, Sampler, words
+from interp.worlds.telling import Reader, Storyteller, words
 from interp.worlds.village import HELD_OUT_PLACE, LIKES, MANNERS, NEVER_ASKED, NEVER_TOLD, SENSES
 from interp.worlds.world import Story, World
 
@@ -35,7 +35,7 @@ def stories() -> list[Story]:
     return [WORLD.sample(seed) for seed in range(1_000)]
 
 
-class Checked(Sampler):
+class Checked(Storyteller):
     """A sampler that refuses options of which one begins with all the words of another."""
 
     def choose(self, options, position):
@@ -133,7 +133,7 @@ def within(differences: np.ndarray, z: float = 4.0) -> bool:
 def test_mean_surprisal_is_the_mean_of_the_entropies(level):
     """Surprisal minus entropy sums to a martingale: mean 0 for the whole and for each kind."""
     n = 1_500 if level == "full" else 300
-    tales = [Tale(Sampler(f"floor {i}"), level, "train").tell() for i in range(n)]
+    tales = [Tale(Storyteller(f"floor {i}"), level, "train").tell() for i in range(n)]
     by_kind = defaultdict(lambda: np.zeros(n))
     for i, tale in enumerate(tales):
         for choice in tale.choices:
@@ -168,7 +168,9 @@ def test_train_and_held_out_share_no_beginning(level):
 
 
 def test_one_beginning_in_ten_is_held_out():
-    tales = [Tale(Sampler(f"share {i}"), "full", "train").tell(sentences=2) for i in range(2_000)]
+    tales = [
+        Tale(Storyteller(f"share {i}"), "full", "train").tell(sentences=2) for i in range(2_000)
+    ]
     assert 0.07 < np.mean([held_out(tale.text) for tale in tales]) < 0.14
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from interp.core.errors import WorldError
-from interp.worlds.telling import Reader, Sampler, Telling, uniform
+from interp.worlds.telling import Reader, Storyteller, Telling, uniform
 
 
 class Tiny(Telling):
@@ -113,8 +113,8 @@ def test_words_that_phrases_share_are_priced_once_and_branch_where_they_part():
 def test_a_sampler_draws_by_weight_and_again_the_same():
     counts = {" owl": 0, " red fox": 0, " red hen": 0}
     for seed in range(2_000):
-        told = Tiny(Sampler(f"{seed}")).tell()
-        assert told.text == Tiny(Sampler(f"{seed}")).tell().text
+        told = Tiny(Storyteller(f"{seed}")).tell()
+        assert told.text == Tiny(Storyteller(f"{seed}")).tell().text
         counts[next(animal for animal in counts if animal in told.text)] += 1
     for animal, p in {" owl": 5 / 8, " red fox": 1 / 8, " red hen": 2 / 8}.items():
         assert abs(counts[animal] - 2_000 * p) < 4 * math.sqrt(2_000 * p * (1 - p))

@@ -13,8 +13,13 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 
-def render(*, parts: list[Any], **told: Any) -> str:
-    """The whole page as text."""
+def render(*, parts: list[Any], **words: Any) -> str:
+    """The whole page as text.
+
+    Args:
+        parts: sections of the page.
+        words: title, author and whatever else the template names.
+    """
     here = resources.files(__package__)
     figures = {part.number: part.figure for part in parts if part.figure is not None}
     drawing = {"figures": figures, "dark": DARK, "config": CONFIG}
@@ -24,7 +29,7 @@ def render(*, parts: list[Any], **told: Any) -> str:
         script=(here / "page.js").read_text(encoding="utf-8"),
         figures=_packed(json.dumps(drawing, allow_nan=False).encode()),
         plotly=_plotly() if figures else "",
-        **told,
+        **words,
     )
 
 

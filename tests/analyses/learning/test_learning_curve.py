@@ -15,7 +15,7 @@ from interp.core.errors import CheckpointError, ConfigError, NotEnoughDataError
 from interp.models.config import GPTConfig
 from interp.models.io.load import load_model
 from interp.plots.learning.learning_curve import drawable
-from interp.runs.curves import curves_of, kept
+from interp.runs.curves import curves_of, points_to_keep
 from interp.runs.metrics import METRICS, read_metrics
 from interp.training.data.sources import write_world_corpus
 from interp.training.loop.baselines import write_baselines
@@ -188,8 +188,8 @@ def test_a_long_curve_has_few_points_and_keeps_its_extremes(points):
 
 def test_what_is_short_is_kept_whole():
     values = np.arange(30.0)
-    assert kept([values, -values], 30).tolist() == list(range(30))
-    assert len(kept([np.full(100, math.nan)], 30)) == 2
+    assert points_to_keep([values, -values], 30).tolist() == list(range(30))
+    assert len(points_to_keep([np.full(100, math.nan)], 30)) == 2
 
 
 def test_a_step_that_was_told_twice_counts_as_told_last():
