@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import torch
+from einops import einsum, rearrange, repeat
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -25,10 +25,19 @@ def written_norms(
 ) -> Float[Tensor, "batch head query key"]:
     """The norm of what each key position writes through each head: pattern x |v W_O|."""
     pattern, values, w_o = run["pattern", layer], run["v", layer], model.weight(("W_O", layer))
+    # With grouped-query attention several heads, one after the other, share one head's values.
     shared = pattern.shape[1] // values.shape[2]
-    values = values.repeat_interleave(shared, dim=2)
-    written = torch.einsum("bkhd,hdm->bhkm", values.float(), w_o.float())
-    return pattern.float() * written.norm(dim=-1)[:, :, None, :]
+    values = repeat(
+        values, "batch key kv_head d_head -> batch key (kv_head shared) d_head", shared=shared
+    )
+    written = einsum(
+        values.float(),
+        w_o.float(),
+        "batch key head d_head, head d_head d_model -> batch head key d_model",
+    )
+    # What is written from a key is weight * v W_O, whose norm is weight * |v W_O|.
+    norms = rearrange(written.norm(dim=-1), "batch head key -> batch head 1 key")
+    return pattern.float() * norms
 
 
 def off_by(

@@ -46,7 +46,7 @@ class Attention(Result):
         pattern: attention weights; each query's sum to one.
         written: pattern x |v W_O|: the norm of what is written into the residual stream.
         summary: mean over queries of each of `SUMMARIES`, from the second query on.
-        untrained: the same in untrained models of the same config, one a seed.
+        untrained: `summary` of untrained models of the same config, one a seed.
     """
 
     tokens: tuple[str, ...]

@@ -50,7 +50,7 @@ class HeadAblation(Result):
         untrained: change of the same answer's loss in untrained models of the same config, one a
             seed.
         shuffled: the change of the top token after the prompt's words in random order.
-        kind: of ablation.
+        kind: of ablation: `mean` or `zero`.
     """
 
     tokens: tuple[str, ...]

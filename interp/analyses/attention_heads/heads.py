@@ -58,7 +58,7 @@ class Heads(Result):
         ablation: loss change in nats per token, ablated - clean, on each of `ablated_on`.
         ablated_on: `repeated tokens` (their second copy), `texts`.
         clean_loss: nats per token without ablation, on each of `ablated_on`.
-        kind: of ablation.
+        kind: of ablation: `mean` or `zero`.
         copy_length: tokens in each copy of a repeated sequence.
         n_sequences: repeated sequences.
     """

@@ -42,7 +42,7 @@ class SteeredRows:
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratedRows:
-    """What came of each row.
+    """What was generated, and what it cost.
 
     Attributes:
         tokens: generated ids.

@@ -46,7 +46,7 @@ class ComponentScaling(Result):
     """The next token before and after some dials were turned, and along each dial's range.
 
     Attributes:
-        tokens: of the prompt, for display.
+        tokens: tokens of the prompt, for display.
         answer: the next token whose pulls are measured, for display.
         rival: the best other token before: the answer's lead is its log-odds against it.
         turns: the dials that were turned, as they are written (`head 2.1 * 0`).
@@ -64,7 +64,7 @@ class ComponentScaling(Result):
         values: where each dial was measured along its range.
         current_values: where each dial is turned to.
         original_values: where each dial stands in the model as it is.
-        probabilities: of the candidates along each dial, the others as they are turned.
+        probabilities: probabilities of the candidates along each dial, the others as turned.
     """
 
     tokens: tuple[str, ...]

@@ -40,14 +40,14 @@ class Continuation(Result):
     Attributes:
         base_text: what follows in the model as it is.
         steered_text: what follows under the edits, drawn with the same random numbers.
-        base_tokens: of the base text, for display.
-        steered_tokens: of the steered text, for display.
+        base_tokens: tokens of the base text, for display.
+        steered_tokens: tokens of the steered text, for display.
         parted: number of the first token in which they differ; -1 when they are the same.
         kl_nats: KL(edited || unedited) before each steered token, after the steered text so far.
         base_kl_nats: KL(edited || unedited) before each base token, after the base text so far.
-        log_prob_nats: of each steered token under the unedited model.
-        steered_log_prob_nats: of each steered token under the edits.
-        base_log_prob_nats: of each base token under the unedited model.
+        log_prob_nats: log-probability of each steered token under the unedited model.
+        steered_log_prob_nats: log-probability of each steered token under the edits.
+        base_log_prob_nats: log-probability of each base token under the unedited model.
         before: the most probable tokens before each steered token, unedited, with probabilities.
         after: the most probable tokens before each steered token, edited, with probabilities.
     """

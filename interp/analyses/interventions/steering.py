@@ -80,24 +80,25 @@ class Steering(Result):
         word: the concept.
         among: the words whose mentions are its trials; empty: all words of the text.
         method: how the direction was found (see `concept`).
-        site: where it was added, as (short name, layer).
+        site: hook point that the direction was added at, as (short name, layer).
         direction: unit length.
-        median_norm: of the site: the vector added is dose * median_norm * direction.
-        where: at which positions, in words.
-        doses: ascending, 0 among them.
+        median_norm: median norm of the site's activations: the vector that is added is
+            dose * median_norm * direction.
+        where: positions that the direction was added at, in words.
+        doses: strengths in shares of the median norm, ascending, 0 among them.
         measures: by name, an interval a dose, over prompts. `rate` (mentions of the concept among
             those of `among`), `well_formed` (share of sentences of the grammar), `consistent` (of
             these, true of the story so far), `loss_nats_per_token` (of the text, under the unedited
             model), `kl_nats_per_token` (edited || unedited), `repetition` (share of trigrams that
             stood before). What a text without a world cannot have is nan.
-        random: the same measures of random directions of equal length. They continue fewer
+        random: by name, the measures of random directions of equal length. They continue fewer
             prompts, so it is their change from dose 0 that is added to the value at dose 0.
         best: the dose of the largest gain where 90 % of sentences are well formed; -1 = none.
         gain: rate at the best dose less rate at dose 0, over the same prompts; nan when none.
         z: how many standard deviations the rate lies above the random directions' at that dose.
         p: share of random directions (this one counted) that gain as much at their own best dose.
-        screened: gains of the sites, methods and positions tried on other prompts first.
-        prompts: that were continued.
+        screened: by name, gains of the sites, methods and positions tried on other prompts first.
+        prompts: texts that were continued.
         texts: by dose, what followed the first few prompts.
     """
 

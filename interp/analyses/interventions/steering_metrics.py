@@ -70,9 +70,9 @@ class SteeringMetrics(Result):
             stood before), `loss_nats_per_token` (of the text, under the unedited model),
             `kl_nats_per_token` (edited || unedited), `regret_nats_per_token` (loss of the edited
             model on true held-out stories less the world's floor).
-        steered: the same under the edits.
-        random: the same with a random direction of equal length in each edit's place.
-        n_texts: texts of each.
+        steered: by measure, the model under the edits, with its interval over texts.
+        random: by measure, the model with a random direction of equal length in each edit's place.
+        n_texts: texts of each kind.
     """
 
     base: dict[str, Interval]
@@ -175,6 +175,8 @@ def steering_metrics(
     call = dict(locals())
     if n_texts < 2:
         raise NotEnoughDataError(f"An interval over texts needs two or more; {n_texts} asked for.")
+    if n_random < 1:
+        raise NotEnoughDataError(f"The control needs a random direction or more; got {n_random}.")
     ids = one_row(model, prompt)[0].tolist()
     if len(ids) >= model.cfg.n_ctx:
         raise TokenError(

@@ -50,15 +50,16 @@ class Concept(Result):
     """A unit direction at one site, and what shows that it is one.
 
     Attributes:
-        name: of the concept.
+        name: name of the concept.
         among: the values it is told apart from (the words of a world's group); empty for plain
             texts.
         method: `mean_difference`, `pca`, `probe` or `gradient`.
-        at: which positions were compared.
+        at: positions that were compared.
         site: hook point, as (short name, layer).
         direction: unit length; the positive examples of the training part lie higher along it, but
             for `gradient`: along it the odds of the word's own tokens rise, wherever examples lie.
-        median_norm: of the site's activations, the first position left out: a dose of 1.
+        median_norm: median norm of the site's activations, the first position left out: the dose
+            of 1.
         auroc: chance that a held-out positive lies above a held-out negative.
         controls: AUROC of random directions, of directions fitted to shuffled labels (mean and
             middle 95 %), and of a bag of words (which needs no model at all).

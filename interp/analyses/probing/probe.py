@@ -62,8 +62,8 @@ class Probe(Result):
             (the mean of several untrained models). A control that cannot be had is not here.
         majority: accuracy of always answering the commonest value of the training stories.
         selectivity: accuracy - control task, a site each, paired over the same examples.
-        weight: of the linear classifiers, in the site's own units; empty for an MLP.
-        bias: of the linear classifiers; empty for an MLP.
+        weight: weights of the linear classifiers, in the site's own units; empty for an MLP.
+        bias: biases of the linear classifiers; empty for an MLP.
         directions: a unit vector a class at the best site: its weights less the classes' mean.
         confusion: test examples at the best site, true class by predicted class.
         n_train: training examples.

@@ -71,13 +71,14 @@ class StateDecoding(Result):
         truth: number of the true value; -1 where the text has not determined it yet.
         where: what the text does at the token, of the row's view: a number into `places`.
         places: `asked`, `named`, `told`, `after`, `elsewhere`: in words in `WHERE`.
-        probability: of each value, as read; nan where nothing is true yet, or nothing can read.
+        probability: probability of each value, as read; nan where nothing is true yet, or nothing
+            can read.
         accuracy: by place: the share read right on test stories, with its interval over stories.
         controls: accuracy by control and place: `untrained` (the same decoders trained on an
             untrained model), `shuffled` labels and `majority` (always the commonest value).
         decoders: names of the classifiers: a place, or `elsewhere: Anna`.
-        weight: of the decoders, in the site's own units.
-        bias: of the decoders.
+        weight: weights of the decoders, in the site's own units.
+        bias: biases of the decoders.
         n_train: stories that the decoders were trained on.
         n_test: stories that the decoders were tested on.
         familiar: tokens at which this story is, so far, word for word a training story.

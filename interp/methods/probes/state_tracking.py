@@ -92,10 +92,10 @@ def track(
     Args:
         tokenizer: of the model that will read it.
         text: the story.
-        facts: its whole truth.
+        facts: the whole truth of the story.
         sentences: the characters of each sentence.
         variable: as facts name it.
-        classes: its values.
+        classes: values of the variable.
     """
     ids, spans = tokenizer.encode_with_spans(text)
     facts = [fact for fact in facts if fact.variable == variable]

@@ -5,6 +5,7 @@ from typing import Literal
 
 import plotly.graph_objects as go
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from plotly.subplots import make_subplots
 from torch import Tensor
@@ -49,7 +50,9 @@ def figure(
     values = result.pattern if view == "attention" else result.written_share
     layers, heads = _chosen(layer, len(values), "layer"), _chosen(head, values.shape[1], "head")
     if combine or word is not None:
-        picked = values[layers][:, heads].flatten(0, 1)
+        picked = rearrange(
+            values[layers][:, heads], "layer head query key -> (layer head) query key"
+        )
         one = picked.amax(0) if combine == "largest" else picked.mean(0)
         name = _name(layers, heads, values.shape[:2], combine or "mean")
         if word is not None:
