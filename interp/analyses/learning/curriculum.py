@@ -21,6 +21,7 @@ from functools import cached_property
 from typing import ClassVar
 
 import torch
+from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -314,10 +315,10 @@ def _measured(
             loss, right = evaluation.measure(record.history[step])
             losses.append(loss)
             answers.append(right)
-    shape = len(records), len(steps)
+    n = len(records)
     return (
-        torch.stack(losses).view(*shape, len(evaluation.stories)),
-        torch.stack(answers).view(*shape, len(evaluation.kinds)),
+        rearrange(torch.stack(losses), "(run step) level -> run step level", run=n),
+        rearrange(torch.stack(answers), "(run step) kind -> run step kind", run=n),
     )
 
 

@@ -171,7 +171,7 @@ def test_names_lose_their_seeds():
 def test_what_cannot_be_compared_is_refused(models, folder):
     with pytest.raises(ConfigError, match="short-0 128"):
         curriculum(models[0], [load_model(folder / "short-0")], **ASKED)
-    with pytest.raises(ConfigError, match="3 runs, 1 labels"):
+    with pytest.raises(ConfigError, match="got 1 labels for 3 runs"):
         curriculum(models[0], models[1:], labels=["a"], **ASKED)
     with pytest.raises(ConfigError, match="Did you mean 'back'"):
         curriculum(models[0], models[1:], baseline="bak", **ASKED)
