@@ -163,7 +163,7 @@ def steering_metrics(
         SteeringMetrics: every measure unedited, edited, and with random directions.
     Raises:
         ConfigError: an unknown word, or edits that do not add one vector.
-        NotEnoughDataError: fewer than two texts.
+        NotEnoughDataError: fewer than two texts, or no random direction.
         TokenError: the prompt leaves no room in the context.
     Example:
         >>> happy = interp.concept(model, "happy", world=world)  # doctest: +SKIP

@@ -96,16 +96,13 @@ class CheckpointViewer(Result):
     }
 
     def finding(self) -> str:
-        first, last = (" ".join(text.split())[:LONGEST_TOLD] for text in self.texts[:: self._end])
+        ends = self.texts[0], self.texts[-1]
+        first, last = (" ".join(text.split())[:LONGEST_TOLD] for text in ends)
         return (
             f"Step {self.steps[0]:,} goes on with {first!r}, step {self.steps[-1]:,} with "
             f"{last!r}; of the prompt's tokens {self.right[-1]:.0%} are its first choice "
             f"({self.right[0]:.0%} at step {self.steps[0]:,}, n = {len(self.tokens) - 1} tokens)."
         )
-
-    @property
-    def _end(self) -> int:
-        return len(self.texts) - 1
 
     def caption(self) -> str:
         words = (

@@ -114,3 +114,5 @@ def test_what_cannot_be_measured_is_refused(model, writes_glad):
         steering_metrics(model, PROMPT, [writes_glad], world=WORLD, concepts=["gladd"])
     with pytest.raises(NotEnoughDataError, match="two or more"):
         steering_metrics(model, PROMPT, [writes_glad], n_texts=1)
+    with pytest.raises(NotEnoughDataError, match="random direction"):
+        steering_metrics(model, PROMPT, [writes_glad], n_random=0)

@@ -79,6 +79,12 @@ def test_every_view_is_drawn(found):
     assert "n = 1 prompt" in found.caption() and len(found.frame()) > len(STEPS)
 
 
+def test_one_checkpoint_can_be_looked_at():
+    one = checkpoint_viewer(growing_model(), "Anna is in the", steps=STEPS[:1], n_tokens=4)
+    assert one.steps == tuple(STEPS[:1]) and len(one.texts) == 1
+    assert "step 0" in one.finding() and one.caption() and one.figure(view="lens").data
+
+
 def test_what_is_not_there_is_refused_in_words():
     with pytest.raises(ConfigError, match="got layer 7, head 0"):
         checkpoint_viewer(growing_model(), "Anna", layer=7)
