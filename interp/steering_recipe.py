@@ -58,14 +58,23 @@ class Ingredient:
 
     @classmethod
     def of(
-        cls, concept: Direction, dose: float, *, where: Where | None = None, **told: Any
+        cls, concept: Direction, dose: float, *, where: Where | None = None, **options: Any
     ) -> "Ingredient":
-        """A concept at a dose; `told` may rename it (`name`) or give `words` to count."""
+        """A concept at a dose.
+
+        Args:
+            concept: from `interp.concept`.
+            dose: in shares of the site's median norm.
+            where: positions that are steered; None = the concept's own choice.
+            options: `name`, another one than the concept's; `words` to count.
+        """
         call = concept.provenance.call
         how = {part: call[part] for part in HOW if call.get(part) is not None}
         how["world"] = concept.provenance.world or None
         edit = concept.add(1.0, where=where)
-        return cls(**{"name": concept.name, "dose": float(dose), "edit": edit, "how": how, **told})
+        return cls(
+            **{"name": concept.name, "dose": float(dose), "edit": edit, "how": how, **options}
+        )
 
     def add(self) -> Add:
         """The edit at its dose."""
@@ -77,8 +86,8 @@ class SteeringRecipe:
     """What to steer with, and the text it was made for.
 
     Attributes:
-        concepts: up to six.
-        model: it was made with: `model`, `model_hash`, `source`, `step`, `d_model`, `n_layers`.
+        concepts: one to six, each at its dose.
+        model: what is known of the model it was made with: `model`, `model_hash`, `source`, `step`, `d_model`, `n_layers`.
         prompt: the text to continue; may be empty.
         sampling: options of `model.generate`: `max_new_tokens`, `temperature`, `top_k`, `seed`.
     """
@@ -94,14 +103,19 @@ class SteeringRecipe:
     ) -> "SteeringRecipe":
         """A recipe for this model.
 
+        Args:
+            model: that the concepts were found in.
+            concepts: one to six, each at its dose.
+            prompt: the text to continue; may be empty.
+            sampling: options of `model.generate`: `max_new_tokens`, `temperature`, `top_k`, `seed`.
         Raises:
             ConfigError: more than six concepts, or sampling that is not known.
         """
         sizes = {"d_model": model.cfg.d_model, "n_layers": model.cfg.n_layers}
-        told = describe_model(model) | sizes
-        made = cls(concepts=tuple(concepts), model=told, prompt=prompt, sampling=sampling)
-        _check(made)
-        return made
+        about = describe_model(model) | sizes
+        recipe = cls(concepts=tuple(concepts), model=about, prompt=prompt, sampling=sampling)
+        _check(recipe)
+        return recipe
 
     def edits(self, model: LanguageModel) -> list[Add]:
         """The edits for a model; warns when it is not the one the recipe was made with.
@@ -110,9 +124,9 @@ class SteeringRecipe:
             ModelMismatchError: the directions do not fit this model.
         """
         self.fit(model)
-        if told := self.caution(model):
-            warnings.warn(told, stacklevel=2)
-        return [each.add() for each in self.concepts]
+        if caution := self.caution(model):
+            warnings.warn(caution, stacklevel=2)
+        return [concept.add() for concept in self.concepts]
 
     def fit(self, model: LanguageModel) -> None:
         """Make sure that the directions have this model's width and its layers.
@@ -143,14 +157,15 @@ class SteeringRecipe:
 
     def to_json(self) -> str:
         """The recipe as text, every number exact."""
-        told = {
+        record = {
             "format": FORMAT,
             "model": dict(self.model),
             "prompt": self.prompt,
             "sampling": dict(self.sampling),
-            "concepts": [_plain(each) for each in self.concepts],
+            "concepts": [_plain(concept) for concept in self.concepts],
         }
-        return json.dumps({**told, "sha256": _digest(told)}, indent=1, ensure_ascii=False) + "\n"
+        signed = {**record, "sha256": _digest(record)}
+        return json.dumps(signed, indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "SteeringRecipe":
@@ -159,23 +174,23 @@ class SteeringRecipe:
         Raises:
             CheckpointError: the text is something else, or was changed.
         """
-        told = _object(text)
-        mark = told.pop("sha256", None)
-        if told.get("format") != FORMAT:
-            raise _foreign(f"it does not say {FORMAT!r}")
-        if mark != _digest(told):
-            raise _foreign("it was damaged or changed after it was saved")
+        record = _object(text)
+        mark = record.pop("sha256", None)
+        if record.get("format") != FORMAT:
+            raise _foreign(f"a file that does not say {FORMAT!r}")
+        if mark != _digest(record):
+            raise _foreign("one that was damaged or changed after it was saved")
         try:
-            made = cls(
-                concepts=tuple(map(_revived, told["concepts"])),
-                model=dict(told["model"]),
-                prompt=str(told["prompt"]),
-                sampling=dict(told["sampling"]),
+            recipe = cls(
+                concepts=tuple(map(_revived, record["concepts"])),
+                model=dict(record["model"]),
+                prompt=str(record["prompt"]),
+                sampling=dict(record["sampling"]),
             )
-            _check(made)
+            _check(recipe)
         except (ConfigError, TypeError, ValueError, KeyError, AttributeError) as error:
-            raise _foreign(f"what it holds cannot be used ({error})") from error
-        return made
+            raise _foreign(f"one whose values cannot be used ({error})") from error
+        return recipe
 
     def save(self, path: str | Path) -> Path:
         """Write the recipe, whole or not at all; returns the path."""
@@ -195,21 +210,26 @@ def load_recipe(path: str | Path) -> SteeringRecipe:
     return SteeringRecipe.from_json(read_text(path))
 
 
-def _plain(each: Ingredient) -> dict[str, Any]:
-    [edit] = json.loads(to_json([each.edit]))
-    told = {"name": each.name, "dose": each.dose, "words": list(each.words), "how": dict(each.how)}
-    return {**told, "edit": edit}
+def _plain(concept: Ingredient) -> dict[str, Any]:
+    [edit] = json.loads(to_json([concept.edit]))
+    return {
+        "name": concept.name,
+        "dose": concept.dose,
+        "words": list(concept.words),
+        "how": dict(concept.how),
+        "edit": edit,
+    }
 
 
-def _revived(told: Mapping[str, Any]) -> Ingredient:
-    [edit] = from_json(json.dumps([told["edit"]]))
+def _revived(record: Mapping[str, Any]) -> Ingredient:
+    [edit] = from_json(json.dumps([record["edit"]]))
     if not _is_direction(edit):
         raise ConfigError("an edit that does not add one direction at a number's strength")
-    dose = float(told["dose"])
+    dose = float(record["dose"])
     if not math.isfinite(dose):
         raise ConfigError(f"the dose {dose}")
-    name, words = str(told["name"]), tuple(map(str, told["words"]))
-    return Ingredient(name=name, dose=dose, edit=edit, how=dict(told["how"]), words=words)
+    name, words = str(record["name"]), tuple(map(str, record["words"]))
+    return Ingredient(name=name, dose=dose, edit=edit, how=dict(record["how"]), words=words)
 
 
 def _is_direction(edit: Edit) -> bool:
@@ -225,36 +245,40 @@ def _is_direction(edit: Edit) -> bool:
 def _check(recipe: SteeringRecipe) -> None:
     if not 0 < len(recipe.concepts) <= MOST_CONCEPTS:
         raise ConfigError(
-            f"A recipe holds one to {MOST_CONCEPTS} concepts; {len(recipe.concepts)} came."
+            f"A recipe needs one to {MOST_CONCEPTS} concepts; got {len(recipe.concepts)}. Leave "
+            "some out, or add one."
         )
     for name, value in recipe.sampling.items():
         kind = SAMPLING.get(name)
         fits = isinstance(value, (int, kind)) if kind else False
         if isinstance(value, bool) or not (fits or (value is None and name == "top_k")):
-            raise ConfigError(f"Sampling knows {', '.join(SAMPLING)}; {name} = {value!r} came.")
-    for each in recipe.concepts:
-        if len(each.edit.vector) != recipe.model.get("d_model"):
-            raise ConfigError(f"The direction of {each.name!r} is not as wide as the model.")
+            raise ConfigError(
+                f"Sampling needs whole numbers or numbers for {', '.join(SAMPLING)}; got {name} = "
+                f"{value!r}."
+            )
+    for concept in recipe.concepts:
+        if len(concept.edit.vector) != recipe.model.get("d_model"):
+            raise ConfigError(f"The direction of {concept.name!r} is not as wide as the model.")
 
 
 def _object(text: str) -> dict[str, Any]:
     if len(text) > MOST_BYTES:
-        raise _foreign(f"it is longer than {MOST_BYTES:,} characters")
+        raise _foreign(f"a file of more than {MOST_BYTES:,} characters")
     try:
-        told = json.loads(text)
+        record = json.loads(text)
     except (ValueError, RecursionError):
-        raise _foreign("it is not JSON") from None
-    if not isinstance(told, dict):
-        raise _foreign("it is not a JSON object")
-    return told
+        raise _foreign("a file that is not JSON") from None
+    if not isinstance(record, dict):
+        raise _foreign("JSON that is no object")
+    return record
 
 
-def _digest(told: Mapping[str, Any]) -> str:
-    return sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+def _digest(record: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
-def _foreign(why: str) -> CheckpointError:
+def _foreign(what: str) -> CheckpointError:
     return CheckpointError(
-        f"A steering recipe was needed, as Save recipe writes it; {why}. Save it again from where "
-        "it was made."
+        f"Steering needs a recipe as Save recipe writes it; got {what}. Save it again from where it "
+        "was made."
     )

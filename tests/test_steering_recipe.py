@@ -60,15 +60,15 @@ def test_a_saved_recipe_writes_the_same_text(model, recipe, tmp_path):
 def test_a_concept_brings_how_it_was_found(model):
     ends = [" to Ben" * n + end for n in range(1, 7) for end in ("", " in the hall")]
     texts = [[f"Anna {verb}{end}" for end in ends] for verb in ("sang", "saw")]
-    found = interp.concept(model, *texts, site=("resid_post", 1), seed=3)
-    each = Ingredient.of(found, 0.5, name="singing", words=("sang",))
-    assert torch.equal(each.add().vector, found.add(0.5).vector) and each.add().scale == 0.5
+    concept = interp.concept(model, *texts, site=("resid_post", 1), seed=3)
+    each = Ingredient.of(concept, 0.5, name="singing", words=("sang",))
+    assert torch.equal(each.add().vector, concept.add(0.5).vector) and each.add().scale == 0.5
     recipe = SteeringRecipe.from_json(SteeringRecipe.of(model, [each]).to_json())
     how = recipe.concepts[0].how
     assert list(how["positive"]) == texts[0]
     assert (how["method"], how["seed"]) == ("mean_difference", 3)
     assert recipe.concepts[0].words == ("sang",) and how["world"] is None
-    assert torch.equal(recipe.concepts[0].edit.vector, found.add().vector)
+    assert torch.equal(recipe.concepts[0].edit.vector, concept.add().vector)
 
 
 def test_another_model_of_the_same_size_is_warned_of_and_another_size_refused(recipe):
@@ -92,7 +92,7 @@ def test_a_foreign_or_damaged_file_is_a_sentence(recipe, tmp_path):
     for name, text in changed.items():
         path = tmp_path / "x.json"
         path.write_text(text)
-        with pytest.raises(CheckpointError, match="A steering recipe was needed"):
+        with pytest.raises(CheckpointError, match="Steering needs a recipe"):
             load_recipe(path)
         assert text != whole, name
     with pytest.raises(CheckpointError, match="cannot be read"):
@@ -102,34 +102,34 @@ def test_a_foreign_or_damaged_file_is_a_sentence(recipe, tmp_path):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda told: told["concepts"].clear(),
-        lambda told: told["concepts"].extend(told["concepts"] * MOST_CONCEPTS),
-        lambda told: told["concepts"][0].update(dose="much"),
-        lambda told: told["concepts"][0].update(dose=float("inf")),
-        lambda told: told["concepts"][0].pop("edit"),
-        lambda told: told["concepts"][0]["edit"].update(edit="Call"),
-        lambda told: told["concepts"][0]["edit"]["vector"].update(dtype="load"),
-        lambda told: told["concepts"][0]["edit"]["vector"].update(values=[1.0, 2.0]),
-        lambda told: told["concepts"][0]["edit"].update(hook="resid_post"),
-        lambda told: told["sampling"].update(edits="x"),
-        lambda told: told["sampling"].update(max_new_tokens="x"),
-        lambda told: told.update(model=[]),
-        lambda told: told.update(concepts=3),
+        lambda record: record["concepts"].clear(),
+        lambda record: record["concepts"].extend(record["concepts"] * MOST_CONCEPTS),
+        lambda record: record["concepts"][0].update(dose="much"),
+        lambda record: record["concepts"][0].update(dose=float("inf")),
+        lambda record: record["concepts"][0].pop("edit"),
+        lambda record: record["concepts"][0]["edit"].update(edit="Call"),
+        lambda record: record["concepts"][0]["edit"]["vector"].update(dtype="load"),
+        lambda record: record["concepts"][0]["edit"]["vector"].update(values=[1.0, 2.0]),
+        lambda record: record["concepts"][0]["edit"].update(hook="resid_post"),
+        lambda record: record["sampling"].update(edits="x"),
+        lambda record: record["sampling"].update(max_new_tokens="x"),
+        lambda record: record.update(model=[]),
+        lambda record: record.update(concepts=3),
     ],
 )
 def test_a_file_made_by_hand_that_makes_no_sense_is_refused(recipe, change):
     from interp.steering_recipe import _digest
 
-    told = json.loads(recipe.to_json())
-    del told["sha256"]
-    change(told)
-    text = json.dumps({**told, "sha256": _digest(told)})
+    record = json.loads(recipe.to_json())
+    del record["sha256"]
+    change(record)
+    text = json.dumps({**record, "sha256": _digest(record)})
     with pytest.raises(CheckpointError, match="cannot be used"):
         SteeringRecipe.from_json(text)
 
 
 def test_a_recipe_holds_six_concepts_at_most(model, recipe):
-    with pytest.raises(ConfigError, match="one to 6 concepts; 7 came"):
+    with pytest.raises(ConfigError, match="one to 6 concepts; got 7"):
         SteeringRecipe.of(model, recipe.concepts[:1] * 7)
     with pytest.raises(ConfigError, match="not as wide"):
         narrow = replace(recipe.concepts[0], edit=Add(hook=("z", 0), vector=torch.ones(3)))
@@ -140,10 +140,12 @@ def test_the_command_line_steers_with_it(model, recipe, tmp_path):
     folder = save_model(model, tmp_path / "tiny1")
     path = recipe.save(tmp_path / "r.json")
     options = ["--max-new-tokens", "12", "--seed", "5", "--only-new", "--device", "cpu"]
-    told = CliRunner().invoke(command, [str(folder), "Anna saw", "--recipe", str(path), *options])
-    assert told.exit_code == 0, told.output
+    outcome = CliRunner().invoke(
+        command, [str(folder), "Anna saw", "--recipe", str(path), *options]
+    )
+    assert outcome.exit_code == 0, outcome.output
     expected = model.generate("Anna saw", edits=recipe.edits(model), max_new_tokens=12, seed=5)
-    assert told.output.strip() == expected.text.strip()
+    assert outcome.output.strip() == expected.text.strip()
     other = save_model(make(d_model=16), tmp_path / "wide")
     refused = CliRunner().invoke(command, [str(other), "Anna", "--recipe", str(path)])
     assert isinstance(refused.exception, InterpError)

@@ -118,7 +118,11 @@ class Add(Edit):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Replace(Edit):
-    """Put a value in the activation's place: (d), (pos d), (batch pos d) or one number."""
+    """Put a value in the activation's place.
+
+    Attributes:
+        value: (d), (pos d), (batch pos d) or one number; row p of `pos` is for position p.
+    """
 
     tensors: ClassVar[tuple[str, ...]] = ("value",)
     value: Float[Tensor, "..."]
@@ -132,6 +136,7 @@ class Ablate(Edit):
     """Take the information out: zeros, a mean, or the activations of another run.
 
     Attributes:
+        kind: what takes its place: `zero`, `mean` or `resample`.
         value: the mean (d), or the other run's activations (pos d) or (batch pos d).
     """
 
@@ -146,7 +151,7 @@ class Ablate(Edit):
 
     def _check(self) -> None:
         if self.kind not in ("zero", "mean", "resample"):
-            raise ConfigError(f"kind must be zero, mean or resample; it is {self.kind!r}.")
+            raise ConfigError(f"kind must be zero, mean or resample; got {self.kind!r}.")
         if (self.kind == "zero") != (self.value is None):
             need = "no value" if self.kind == "zero" else "a value: the mean, or another run's"
             raise ConfigError(f"Ablate(kind={self.kind!r}) takes {need}.")
@@ -154,7 +159,11 @@ class Ablate(Edit):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Scale(Edit):
-    """Multiply by a factor; 1 changes nothing, 0 is a zero ablation."""
+    """Multiply by a factor; 1 changes nothing, 0 is a zero ablation.
+
+    Attributes:
+        factor: one number, or one for each row of the batch.
+    """
 
     factor: float | Float[Tensor, "batch"]
 
@@ -183,6 +192,7 @@ class Project(Edit):
 
     @cached_property
     def _basis(self) -> Tensor:
+        # Right singular vectors with a size span what the directions span, dependent or not.
         _, sizes, rows = torch.linalg.svd(self.directions.double(), full_matrices=False)
         return rows[sizes > sizes.max() * 1e-7]
 
@@ -195,6 +205,7 @@ class Clamp(Edit):
     another.
 
     Attributes:
+        directions: linearly independent ones, of any length.
         values: the readings to set, one a direction; or a row of them for each row of the batch.
     """
 
@@ -224,13 +235,20 @@ class Clamp(Edit):
 
     @cached_property
     def _dual(self) -> Tensor:
+        # With D the directions, each row of (D D^T)^-1 D reads 1 along its own direction, 0 along
+        # the others, and lies in their span: the smallest change that sets all readings is made of
+        # these rows.
         rows = self.directions.double()
         return torch.linalg.solve(rows @ rows.T, rows)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Call(Edit):
-    """Any function of the activation and the context; it must return the same shape."""
+    """Any function of the activation and the context.
+
+    Attributes:
+        function: gives the new activation, of the same shape.
+    """
 
     function: Callable[[Tensor, EditContext], Tensor]
 
@@ -258,6 +276,7 @@ def from_first_token(
 
     Edits count positions so; what stands after a row's last token is never used by a row as long.
     """
+    # A row's padding is skipped by turning the row; what it wraps around to stands behind its end.
     steps = torch.arange(mask.shape[1], device=mask.device) + (~mask).sum(1, keepdim=True)
     rows = torch.arange(len(mask), device=mask.device)[:, None]
     return activation[rows, steps % mask.shape[1]]
@@ -350,6 +369,8 @@ def _fitted_keys(edit: Edit, value: Tensor, name: str, x: Tensor, context: EditC
     keys = context.key_positions.clamp(0, rows.shape[3] - 1)[:, None, None, :]
     batch = torch.arange(len(x), device=x.device)[:, None, None, None] % len(rows)
     heads = torch.arange(x.shape[1], device=x.device)[:, None, None] % rows.shape[1]
+    # Four index tensors that broadcast to "batch head query key": each row picks the queries and
+    # keys at its own absolute positions, and one row or head of values serves all.
     return rows[batch, heads, queries, keys]
 
 

@@ -104,7 +104,11 @@ def resolve_all(names: Names, hook_names: Sequence[str]) -> list[str]:
 
 
 def everything(hook_names: Iterable[str]) -> list[str]:
-    """All names but the expensive ones: what `cache="all"` means."""
+    """All names but the expensive ones: what `cache="all"` means.
+
+    Args:
+        hook_names: the full names the model has.
+    """
     return [name for name in hook_names if short_name(name) not in EXPENSIVE]
 
 

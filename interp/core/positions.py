@@ -22,6 +22,7 @@ class EditContext:
         key_positions: positions of all columns so far, those of earlier passes too; below 0 at
             padding.
         prompt_lengths: real tokens of each row's prompt.
+        memory: what was worked out for this pass: all layers ask for the same positions.
     """
 
     tokens: Int[Tensor, "batch pos"]
@@ -40,7 +41,7 @@ class EditContext:
     ) -> "EditContext":
         """The context of a pass over `tokens`, the last columns of `mask` (None = all are real)."""
         mask = torch.ones_like(tokens, dtype=torch.bool) if mask is None else mask
-        keys = mask.long().cumsum(1) - 1
+        keys = mask.long().cumsum(1) - 1  # the n-th real token stands at n - 1, padding below 0
         lengths = mask.sum(1) if prompt_lengths is None else prompt_lengths.to(tokens.device)
         start = mask.shape[1] - tokens.shape[1]
         return cls(
@@ -62,10 +63,11 @@ class Where:
 
     Attributes:
         span: `generated` = the positions that predict new tokens: the prompt's last and all later.
-        start: the first position.
-        stop: the first position after.
-        positions: these only.
-        tokens: only where the token fed is one of these ids.
+        start: the first position that is changed.
+        stop: the first position that no longer is.
+        positions: the only positions that are changed.
+        tokens: ids of tokens; only positions that are fed one of them are changed.
+        bos: whether position 0, the beginning of the text, may be changed.
 
     Example:
         >>> context = EditContext.of(torch.tensor([[5, 6, 7]]))
@@ -82,7 +84,7 @@ class Where:
 
     def __post_init__(self) -> None:
         if self.span not in ("all", "prompt", "generated"):
-            raise ConfigError(f"span must be all, prompt or generated; it is {self.span!r}.")
+            raise ConfigError(f"span must be all, prompt or generated; got {self.span!r}.")
         if self.positions is not None:
             object.__setattr__(self, "positions", tuple(map(int, self.positions)))
         if self.tokens is not None:
