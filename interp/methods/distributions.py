@@ -10,7 +10,7 @@ from torch import Tensor
 def kl_divergence(
     log_p: Float[Tensor, "... d_vocab"], log_q: Float[Tensor, "... d_vocab"]
 ) -> Float[Tensor, "..."]:
-    """KL(p || q) in nats over the last axis: what reading p with the code of q costs.
+    """KL(p || q) in nats over the last axis: what q costs beyond the entropy, where p is true.
 
     Args:
         log_p: log-probabilities of the distribution that is taken as true.
@@ -29,8 +29,8 @@ def entropy_bits(log_p: Float[Tensor, "... d_vocab"]) -> Float[Tensor, "..."]:
     Args:
         log_p: log-probabilities, in nats.
     Example:
-        >>> float(entropy_bits(torch.full((8,), 1 / 8).log()))
-        3.0
+        >>> f"{entropy_bits(torch.full((8,), 1 / 8).log()):.3f}"
+        '3.000'
     """
     return -_expected(log_p, log_p) / math.log(2)
 
