@@ -72,9 +72,8 @@ class Ingredient:
         how = {part: call[part] for part in HOW if call.get(part) is not None}
         how["world"] = concept.provenance.world or None
         edit = concept.add(1.0, where=where)
-        return cls(
-            **{"name": concept.name, "dose": float(dose), "edit": edit, "how": how, **options}
-        )
+        options = {"name": concept.name, **options}
+        return cls(dose=float(dose), edit=edit, how=how, **options)
 
     def add(self) -> Add:
         """The edit at its dose."""
@@ -87,7 +86,8 @@ class SteeringRecipe:
 
     Attributes:
         concepts: one to six, each at its dose.
-        model: what is known of the model it was made with: `model`, `model_hash`, `source`, `step`, `d_model`, `n_layers`.
+        model: what is known of the model it was made with: `model`, `model_hash`, `source`,
+            `step`, `d_model`, `n_layers`.
         prompt: the text to continue; may be empty.
         sampling: options of `model.generate`: `max_new_tokens`, `temperature`, `top_k`, `seed`.
     """
@@ -279,6 +279,6 @@ def _digest(record: Mapping[str, Any]) -> str:
 
 def _foreign(what: str) -> CheckpointError:
     return CheckpointError(
-        f"Steering needs a recipe as Save recipe writes it; got {what}. Save it again from where it "
-        "was made."
+        f"Steering needs a recipe as Save recipe writes it; got {what}. Save it again from where "
+        "it was made."
     )

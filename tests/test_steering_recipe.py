@@ -140,9 +140,8 @@ def test_the_command_line_steers_with_it(model, recipe, tmp_path):
     folder = save_model(model, tmp_path / "tiny1")
     path = recipe.save(tmp_path / "r.json")
     options = ["--max-new-tokens", "12", "--seed", "5", "--only-new", "--device", "cpu"]
-    outcome = CliRunner().invoke(
-        command, [str(folder), "Anna saw", "--recipe", str(path), *options]
-    )
+    arguments = [str(folder), "Anna saw", "--recipe", str(path), *options]
+    outcome = CliRunner().invoke(command, arguments)
     assert outcome.exit_code == 0, outcome.output
     expected = model.generate("Anna saw", edits=recipe.edits(model), max_new_tokens=12, seed=5)
     assert outcome.output.strip() == expected.text.strip()
