@@ -72,8 +72,8 @@ def seconds_to_draw(browser: Browser, address: str, text: str, pictures: int, si
     page = browser.new_page(viewport=WINDOW)
     page.set_default_timeout(PATIENCE)
     page.goto(address)
-    drawn = page.locator("canvas[data-drawn=yes]")
-    drawn.nth(pictures - 1).wait_for()
+    script = page.locator("canvas[data-drawn=yes]")
+    script.nth(pictures - 1).wait_for()
     page.get_by_label("Text", exact=True).fill(text)
     begun = time.perf_counter()
     page.keyboard.press("Control+Enter")
@@ -89,11 +89,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     for name, value in (("layers", 12), ("heads", 12), ("tokens", 128), ("rounds", 5)):
         parser.add_argument(f"--{name}", type=int, default=value)
-    asked = parser.parse_args()
-    model = random_model(asked.layers, asked.heads, asked.tokens)
-    text = long_text(model, asked.tokens)
+    arguments = parser.parse_args()
+    model = random_model(arguments.layers, arguments.heads, arguments.tokens)
+    text = long_text(model, arguments.tokens)
     result = attention(model, text, untrained=0)
-    pictures, side = asked.layers * asked.heads, min(len(result.tokens), LARGEST_PICTURE)
+    pictures, side = arguments.layers * arguments.heads, min(len(result.tokens), LARGEST_PICTURE)
     print(
         f"{pictures} heads x {len(result.tokens)} tokens: {len(pack(result.pattern)) / 1e6:.2f} MB"
     )
@@ -102,7 +102,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET)
         with serving(folder) as address:
             draw = partial(seconds_to_draw, browser, address, text, pictures, side)
-            rounds = [draw() for _ in range(asked.rounds + 1)][1:]  # the first one measures
+            rounds = [draw() for _ in range(arguments.rounds + 1)][1:]  # the first one measures
         browser.close()
     print("rounds:", ", ".join(f"{taken:.2f} s" for taken in rounds))
     print(f"median {statistics.median(rounds):.2f} s (limit {LIMIT_SECONDS:.0f} s)")

@@ -90,7 +90,7 @@ def open_view(page: Page, stem: str, title: str) -> float | None:
 def widgets(page: Page) -> dict[str, Callable[[], Any]]:
     """What can be changed on any page that has it."""
     main = page.locator("[data-testid=stMain]")
-    found = {
+    locators = {
         "seed": page.locator("[data-testid=stSidebar] [data-testid=stNumberInputStepUp]"),
         "example": main.get_by_role("button", name="Another example"),
         "slider": main.get_by_role("slider"),
@@ -98,16 +98,16 @@ def widgets(page: Page) -> dict[str, Callable[[], Any]]:
         "choice": main.locator("[kind=segmented_control]"),
     }
     ways = {"slider": ("ArrowLeft",), "list": ("ArrowDown", "ArrowDown", "Enter")}
-    there = {name: place.first for name, place in found.items() if place.count()}
-    return {name: partial(_use, place, ways.get(name, ())) for name, place in there.items()}
+    present = {name: locator.first for name, locator in locators.items() if locator.count()}
+    return {name: partial(_use, locator, ways.get(name, ())) for name, locator in present.items()}
 
 
-def _use(place: Locator, keys: Sequence[str]) -> None:
+def _use(locator: Locator, keys: Sequence[str]) -> None:
     """Press keys on a widget; click one that takes none."""
     for key in keys:
-        place.press(key)
+        locator.press(key)
     if not keys:
-        place.click()
+        locator.click()
 
 
 def resident_megabytes(port: int) -> float:
@@ -141,8 +141,10 @@ def memory(page: Page, titles: dict[str, str], port: int, reruns: int) -> tuple[
 
 def median(values: list[float | None]) -> str:
     """In seconds; a dash where a page never came to rest."""
-    known = [value for value in values if value is not None]
-    return f"{statistics.median(known):6.2f} s" if len(known) == len(values) and known else "   —  "
+    finite = [value for value in values if value is not None]
+    return (
+        f"{statistics.median(finite):6.2f} s" if len(finite) == len(values) and finite else "   —  "
+    )
 
 
 def waits(page: Page, address: str, titles: dict[str, str], rounds: int) -> None:
@@ -161,8 +163,10 @@ def waits(page: Page, address: str, titles: dict[str, str], rounds: int) -> None
                 changes.setdefault((stem, name), []).append(wait_seconds(page, act))
     print(f"{'view':<16}{'first':>9}{'again':>9}  widgets")
     for stem, times in switches.items():
-        told = [f"{n} {median(t).strip()}" for (s, n), t in changes.items() if s == stem]
-        print(f"{stem:<16}{median(times[:1]):>9}{median(times[1:]):>9}  {', '.join(told)}")
+        waits_by_widget = [f"{n} {median(t).strip()}" for (s, n), t in changes.items() if s == stem]
+        print(
+            f"{stem:<16}{median(times[:1]):>9}{median(times[1:]):>9}  {', '.join(waits_by_widget)}"
+        )
 
 
 def steering(page: Page, address: str, rounds: int) -> list[float | None]:
@@ -179,8 +183,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="one round and few reruns")
-    asked = parser.parse_args()
-    rounds, reruns = (1, 30) if asked.quick else (asked.rounds, LAST_RERUN)
+    arguments = parser.parse_args()
+    rounds, reruns = (1, 30) if arguments.quick else (arguments.rounds, LAST_RERUN)
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     titles = {stem: navigation.entry(stem).title for stem in navigation.stems()}
     with sync_playwright() as playwright:
@@ -192,8 +196,8 @@ def main() -> None:
         try:
             until_up(server, port)
             page = fresh(browser)
-            told = median(steering(page, address, rounds))
-            print(f"{'steering slider to both texts':<34}{told}  (<= 2)")
+            table = median(steering(page, address, rounds))
+            print(f"{'steering slider to both texts':<34}{table}  (<= 2)")
             waits(page, address, titles, rounds)
             first, last = memory(page, titles, port, reruns)
             print(

@@ -44,13 +44,13 @@ def main() -> None:
         level = LEVEL
     first, *others = runs
     world = interp.load_world("stories")
-    found = interp.fidelity(
+    result = interp.fidelity(
         first, world, options.variables, models=others, most=options.most, level=level,
         n_stories=options.stories, n_test=options.stories // 2,
     )  # fmt: skip
-    found.save(options.out / "fidelity")
-    print_table(found)
-    print(found.caption())
+    result.save(options.out / "fidelity")
+    print_table(result)
+    print(result.caption())
 
 
 def trained(size: str, steps: int, out: Path) -> list[LanguageModel]:
@@ -80,16 +80,16 @@ def config(d_vocab: int, layers: int, width: int, steps: int, seed: int) -> Trai
     return TrainConfig(model=model, steps=steps, seed=seed, **settings)
 
 
-def print_table(found: Fidelity) -> None:
+def print_table(result: Fidelity) -> None:
     """A row a reading: at the first and the last step, and every correlation."""
     heads = ["reading", "at the highest loss", "at the lowest", "untrained", *COLUMNS]
     print(f"| {' | '.join(heads)} |")
     print("|" + "---|" * 8)
-    highest = max(range(len(found.loss)), key=lambda i: found.loss[i].value)
-    for task in found.tasks:
-        told = [found.accuracy[task][i] for i in (highest, found.best)]
-        cells = [f"{i.value:.2f}" for i in (*told, found.untrained[task])]
-        for compared in found.correlations.values():
+    highest = max(range(len(result.loss)), key=lambda i: result.loss[i].value)
+    for task in result.tasks:
+        rows = [result.accuracy[task][i] for i in (highest, result.best)]
+        cells = [f"{i.value:.2f}" for i in (*rows, result.untrained[task])]
+        for compared in result.correlations.values():
             each = compared[task]
             ends = f" [{each.low:+.2f}, {each.high:+.2f}]" if each.low == each.low else ""
             cells.append(f"{each.value:+.2f}{ends}" if each.n else "")

@@ -33,12 +33,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mistakes", type=int, default=10)
     parser.add_argument("--steps", type=int, default=100)
-    told = parser.parse_args()
+    arguments = parser.parse_args()
     world = interp.load_world("stories")
     texts = [world.sample(number).text for number in range(TEXTS)]
     tokenizer = Tokenizer.words([world.sample(number).text for number in range(600)])
-    model = train(texts, tokenizer, told.steps, keep=4)
-    mistakes = worst_questions(model, world, told.mistakes)
+    model = train(texts, tokenizer, arguments.steps, keep=4)
+    mistakes = worst_questions(model, world, arguments.mistakes)
     pairs = [pair for _, pair, _ in mistakes]
     whole = torch.tensor(losses_on(model, pairs))
     print(
@@ -47,7 +47,7 @@ def main() -> None:
 
     def change(removed: Collection[int]) -> torch.Tensor:
         """How each mistake's loss changes without these texts."""
-        again = train(texts, tokenizer, told.steps, without=frozenset(removed))
+        again = train(texts, tokenizer, arguments.steps, without=frozenset(removed))
         return torch.tensor(losses_on(again, pairs)) - whole
 
     random = torch.stack([change(random_set(seed)) for seed in range(RANDOM_SETS)])
@@ -55,7 +55,7 @@ def main() -> None:
     for number, pair in enumerate(pairs):
         for kind, removed in zip(KINDS, named_sets(model, texts, pair), strict=True):
             changes[kind].append(float(change(removed)[number]))
-        print(number, {kind: round(found[-1], 3) for kind, found in changes.items()}, flush=True)
+        print(number, {kind: round(result[-1], 3) for kind, result in changes.items()}, flush=True)
     report(changes, random)
 
 
@@ -75,9 +75,9 @@ def train(
     for step in range(steps):
         if step * BATCH % len(rows) == 0:
             order = torch.randperm(len(rows), generator=generator).tolist()
-        chosen = order[step * BATCH % len(rows) :][:BATCH]
-        (batch,) = text_batches(model, [rows[i] for i in chosen], most_values=2**62)
-        counts = torch.tensor([float(chosen[i] not in without) for i in batch.numbers])
+        picked = order[step * BATCH % len(rows) :][:BATCH]
+        (batch,) = text_batches(model, [rows[i] for i in picked], most_values=2**62)
+        counts = torch.tensor([float(picked[i] not in without) for i in batch.numbers])
         model.loss(batch.tokens, batch.weights * counts[:, None]).backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -105,18 +105,18 @@ def named_sets(model: GPT, texts: Sequence[str], pair: PromptAnswer) -> list[lis
     """The texts to take away for one mistake, in the order of KINDS."""
     prompt = torch.tensor([pair.prompt])
     answer = model.tokenizer.decode(list(pair.answer))
-    found = interp.influence(model, texts, prompt=prompt, answer=answer, untrained=0)
-    order = found.scores.argsort(descending=True).tolist()
-    alike = found.overlap.argsort(descending=True).tolist()
-    return [order[:REMOVED], order[-REMOVED:], alike[:REMOVED]]
+    sets = interp.influence(model, texts, prompt=prompt, answer=answer, untrained=0)
+    order = sets.scores.argsort(descending=True).tolist()
+    similar = sets.overlap.argsort(descending=True).tolist()
+    return [order[:REMOVED], order[-REMOVED:], similar[:REMOVED]]
 
 
 def report(changes: dict[str, list[float]], random: torch.Tensor) -> None:
     """Mean changes with intervals over the mistakes, and paired against random removal."""
     base = random.mean(0)
     table = {"random": (bootstrap_mean(base), None)}
-    for kind, found in changes.items():
-        table[kind] = (bootstrap_mean(found), paired_difference(found, base))
+    for kind, sets in changes.items():
+        table[kind] = (bootstrap_mean(sets), paired_difference(sets, base))
     sizes = torch.tensor(changes["helped most"]).abs()
     table["size, helped most"] = (bootstrap_mean(sizes), None)
     table["size, random"] = (bootstrap_mean(random.abs().mean(0)), None)

@@ -14,13 +14,13 @@ from dashboards.steering.dose_zones import curve_arguments
 
 def main(folder: str = "trained_models/stories-demo", *words: str) -> None:
     """Print a line a concept."""
-    place = Path(folder)
-    model, world = interp.load_model(place.name), interp.load_world("stories")
+    path = Path(folder)
+    model, world = interp.load_model(path.name), interp.load_world("stories")
     for word in words or world.concepts["mood"]:
         concept = interp.concept(model, **concept_arguments(model, word, world))
         curve = interp.steering(model, **curve_arguments(concept, concept.where_written, world, ()))
-        save(place, f"concept-{word}", concept)
-        save(place, f"steering-{word}", curve)
+        save(path, f"concept-{word}", concept)
+        save(path, f"steering-{word}", curve)
         print(curve, [(zone.kind, zone.low, zone.high) for zone in curve.zones()])
 
 

@@ -14,14 +14,14 @@ from interp.methods.measures import measure_names
 
 def main(folder: str = "trained_models/stories-demo") -> None:
     """Print both findings."""
-    place = Path(folder)
-    model, world = interp.load_model(place.name), interp.load_world("stories")
+    path = Path(folder)
+    model, world = interp.load_model(path.name), interp.load_world("stories")
     first = tuple(name for name in measure_names() if name in QUICK)
     for name, result in (
         ("watch", interp.checkpoint_metrics(model, world, measures=first)),
         ("emergence", interp.emergence(model, world)),
     ):
-        save(place, name, result)
+        save(path, name, result)
         print(result)
 
 

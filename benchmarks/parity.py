@@ -29,12 +29,12 @@ def theirs(family: str, seed: int) -> nn.Module:
     """A tiny random model of transformers."""
     import transformers as hub
 
-    made = {
+    makers = {
         "GPT-2": lambda: hub.GPT2LMHeadModel(hub.GPT2Config(**GPT2, **NO_IDS)),
         "Llama": lambda: hub.LlamaForCausalLM(hub.LlamaConfig(**LLAMA, **NO_IDS)),
         "Qwen 3": lambda: hub.Qwen3ForCausalLM(hub.Qwen3Config(**LLAMA, head_dim=16, **NO_IDS)),
     }
-    model, random = made[family](), torch.Generator().manual_seed(seed)
+    model, random = makers[family](), torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             start = 1.0 if "norm" in name or "ln_" in name else 0.0
@@ -83,24 +83,24 @@ def attribution(ours: GPT, tokens: Tensor) -> tuple[Tensor, Tensor]:
     from transformer_lens.tools.analysis import direct_logit_attribution
 
     view = ours.as_transformer_lens()
-    found = direct_logit_attribution(view, tokens, 7, 3).attribution.sum(0)
+    result = direct_logit_attribution(view, tokens, 7, 3).attribution.sum(0)
     bias = ours.weight("ln_final.b") @ (view.W_U[:, 7] - view.W_U[:, 3])
     logits = ours.run(tokens).logits[:, -1]
-    return found + bias, logits[:, 7] - logits[:, 3]
+    return result + bias, logits[:, 7] - logits[:, 3]
 
 
 @torch.no_grad()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", type=int, default=4, help="random models a family")
-    chosen = parser.parse_args()
+    names = parser.parse_args()
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
     print("| family | what | largest difference | largest number |\n| --- | --- | --- | --- |")
     for family in ("GPT-2", "Llama", "Qwen 3"):
         worst: dict[str, tuple[float, float]] = {}
-        for seed in range(chosen.models):
+        for seed in range(names.models):
             for what, a, b in compared(family, seed):
                 finite = a.isfinite() & b.isfinite()
                 gap, size = (a - b)[finite].abs().max().item(), b[finite].abs().max().item()

@@ -35,8 +35,8 @@ def trained(seed: int, out: Path) -> "interp.GPT":
     """The model of a seed, trained now if it is not there."""
     recipe, run = demo_recipe(seed=seed), out / f"seed-{seed}"
     if not (run / "model.safetensors").exists():
-        there = (run / "corpus" / "corpus.json").exists()
-        corpus = Corpus.open(run / "corpus") if there else recipe.write_corpus(run / "corpus")
+        path = (run / "corpus" / "corpus.json").exists()
+        corpus = Corpus.open(run / "corpus") if path else recipe.write_corpus(run / "corpus")
         train(recipe.config(corpus.tokenizer.d_vocab), corpus.folder, run)
     return load_model(run)
 

@@ -173,9 +173,9 @@ def cache(rounds: int) -> list[Row]:
                 "ours": lambda m=mine, t=tokens: [m.run(t, cache="all") for _ in range(5)],
                 "theirs": lambda m=theirs, t=tokens: [m.run_with_cache(t) for _ in range(5)],
             }
-            found = ratio(race(contestants, rounds), "ours", "theirs")
+            seconds = ratio(race(contestants, rounds), "ours", "theirs")
             name = f"run(cache='all') / run_with_cache ({label}, {length} tokens)"
-            rows.append((name, found, "<= 0.80", found <= 0.8))
+            rows.append((name, seconds, "<= 0.80", seconds <= 0.8))
     return rows
 
 
@@ -207,18 +207,18 @@ def generation(rounds: int, new: int = 96) -> list[Row]:
 def saved_bytes(model: nn.Module, tokens: Tensor) -> int:
     """Bytes that autograd keeps for the backward pass, each storage once, weights left out."""
     weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    kept: dict[int, Tensor] = {}
+    sizes: dict[int, Tensor] = {}
 
     def pack(tensor: Tensor) -> Tensor:
-        place = tensor.untyped_storage().data_ptr()
-        if place not in weights:
-            kept[place] = tensor
+        key = tensor.untyped_storage().data_ptr()
+        if key not in weights:
+            sizes[key] = tensor
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         logits = model.train()(tokens)[:, :-1].flatten(0, 1)
         loss = F.cross_entropy(logits, tokens[:, 1:].flatten())
-    total = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+    total = sum(tensor.untyped_storage().nbytes() for tensor in sizes.values())
     del loss
     return total
 
@@ -228,9 +228,9 @@ def memory(_: int) -> list[Row]:
     tokens = torch.randint(0, SHAPE["d_vocab"], (8, 128))
     plain = saved_bytes(Plain(**SHAPE), tokens)
     for name, model in (("ours", ours(SHAPE)), ("boot_native", native(SHAPE))):
-        found = saved_bytes(model, tokens) / plain
-        wanted = ("<= 1.02", found <= 1.02) if name == "ours" else ("", True)
-        rows.append((f"activations saved for backward, {name} / plain", found, *wanted))
+        peaks = saved_bytes(model, tokens) / plain
+        cases = ("<= 1.02", peaks <= 1.02) if name == "ours" else ("", True)
+        rows.append((f"activations saved for backward, {name} / plain", peaks, *cases))
     return rows
 
 
@@ -241,15 +241,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", nargs="*", choices=PARTS, default=list(PARTS))
-    chosen = parser.parse_args()
+    names = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
     print("| what | ratio | target | met |\n| --- | --- | --- | --- |", flush=True)
-    for part in chosen.only:
-        for name, found, target, met in PARTS[part](chosen.rounds):
-            print(f"| {name} | {found:.2f} | {target} | {'yes' if met else 'no'} |", flush=True)
+    for part in names.only:
+        for name, rows, target, met in PARTS[part](names.rounds):
+            print(f"| {name} | {rows:.2f} | {target} | {'yes' if met else 'no'} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ class Contender:
 
     def first_at(self, loss: float) -> tuple[int, float] | None:
         """Steps and CPU-seconds at the first evaluation that is no worse than `loss`."""
-        return next(((s, cpu) for s, cpu, found in self.curve if found <= loss), None)
+        return next(((s, cpu) for s, cpu, steps in self.curve if steps <= loss), None)
 
     @property
     def parameters(self) -> int:
@@ -114,8 +114,8 @@ def race(contenders: Sequence[Contender]) -> None:
     for turn in range(1, SLICES + 1):
         for contender in contenders:
             contender.train_to(round(contender.config.steps * turn / SLICES))
-        shown = "   ".join(f"{c.name} {c.steps}: {c.curve[-1][2]:.3f}" for c in contenders)
-        print(f"{turn:3d}/{SLICES}   {shown}", flush=True)
+        text = "   ".join(f"{c.name} {c.steps}: {c.curve[-1][2]:.3f}" for c in contenders)
+        print(f"{turn:3d}/{SLICES}   {text}", flush=True)
 
 
 def table(baseline: Contender, ours: Contender) -> str:
@@ -128,9 +128,9 @@ def table(baseline: Contender, ours: Contender) -> str:
     for contender in (baseline, ours):
         steps, cpu, loss = contender.curve[-1]
         reached = contender.first_at(target)
-        found = f"{reached[0]:>18}{reached[1]:>9.1f}" if reached else f"{'not reached':>18}{'-':>9}"
+        rows = f"{reached[0]:>18}{reached[1]:>9.1f}" if reached else f"{'not reached':>18}{'-':>9}"
         lines.append(
-            f"{contender.name:<22}{contender.parameters:>12,}{steps:>8}{loss:>9.3f}{cpu:>9.1f}{found}"
+            f"{contender.name:<22}{contender.parameters:>12,}{steps:>8}{loss:>9.3f}{cpu:>9.1f}{rows}"
         )
     reached = ours.first_at(target)
     ratio = f"{reached[1] / baseline.cpu_seconds:.2f}" if reached else "not reached"

@@ -52,13 +52,13 @@ def seconds_of(run: str, world: str, n: int) -> None:
         if what == "measured":
             measure_cache.forget()
         began = time.process_time()
-        found = interp.checkpoint_metrics(
+        seconds = interp.checkpoint_metrics(
             model, interp.load_world(world), steps=tuple(model.history)[-n:]
         )
         spent = time.process_time() - began
         print(
-            f"{what:<10} {len(found.steps)} checkpoints of {folder.name}, {len(found.curves)} "
-            f"curves of {len(set(found.measures))} measures of {len(measure_names())}: "
+            f"{what:<10} {len(seconds.steps)} checkpoints of {folder.name}, {len(seconds.curves)} "
+            f"curves of {len(set(seconds.measures))} measures of {len(measure_names())}: "
             f"{spent:.1f} s of CPU (<= 60)"
         )
 
@@ -95,10 +95,10 @@ def main() -> None:
     parser.add_argument("--world", default="stories")
     parser.add_argument("--checkpoints", type=int, default=20)
     parser.add_argument("--no-browser", action="store_true")
-    asked = parser.parse_args()
-    seconds_of(asked.run, asked.world, asked.checkpoints)
-    if not asked.no_browser:
-        frames_of(asked.run)
+    arguments = parser.parse_args()
+    seconds_of(arguments.run, arguments.world, arguments.checkpoints)
+    if not arguments.no_browser:
+        frames_of(arguments.run)
 
 
 if __name__ == "__main__":

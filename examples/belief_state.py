@@ -81,9 +81,9 @@ def told_by(x: Tensor, weights: Tensor) -> Float[Tensor, "symbol state"]:
     return x @ weights[:-1] + weights[-1]
 
 
-def r_squared(told: Tensor, true: Tensor, document: Tensor) -> Interval:
+def r_squared(predicted: Tensor, true: Tensor, document: Tensor) -> Interval:
     """Share of the beliefs' variance that is told, with an interval over texts."""
-    missed = (told - true).square().sum(1)
+    missed = (predicted - true).square().sum(1)
     spread = (true - true.mean(0)).square().sum(1)
 
     def statistic(weights: Tensor) -> Tensor:
@@ -96,18 +96,22 @@ def recovered(
     model: LanguageModel, world: HiddenMarkov, *, shuffle: bool = False
 ) -> dict[str, tuple[Interval, Tensor, Harvest]]:
     """R², what is told, and what is true, for every stream; fitted on texts of the other split."""
-    known = harvest(model, world, "train", N_FIT)
-    seen = harvest(model, world, "held_out", N_TEST)
-    goal = known.beliefs
+    fitted = harvest(model, world, "train", N_FIT)
+    test = harvest(model, world, "held_out", N_TEST)
+    goal = fitted.beliefs
     if shuffle:
         goal = goal[torch.randperm(len(goal), generator=torch.Generator().manual_seed(0))]
-    found = {}
-    for name, x in seen.streams.items():
-        told = told_by(x, fit(known.streams[name], goal))
-        found[name] = (r_squared(told, seen.beliefs, seen.document), told, seen)
-    told = told_by(seen.chances, fit(known.chances, goal))
-    found["true next-symbol chances"] = (r_squared(told, seen.beliefs, seen.document), told, seen)
-    return found
+    results = {}
+    for name, x in test.streams.items():
+        predicted = told_by(x, fit(fitted.streams[name], goal))
+        results[name] = (r_squared(predicted, test.beliefs, test.document), predicted, test)
+    predicted = told_by(test.chances, fit(fitted.chances, goal))
+    results["true next-symbol chances"] = (
+        r_squared(predicted, test.beliefs, test.document),
+        predicted,
+        test,
+    )
+    return results
 
 
 def excess_nats(model: LanguageModel, world: HiddenMarkov) -> Interval:
@@ -141,24 +145,24 @@ def trained(world: HiddenMarkov, folder: Path, steps: int, documents: int) -> La
     return interp.load_model(run)
 
 
-def figure(told: Tensor, true: Tensor, r2: Interval, control: Interval) -> go.Figure:
+def figure(predicted: Tensor, true: Tensor, r2: Interval, control: Interval) -> go.Figure:
     """The true simplex beside the recovered one; a point keeps the colour of its true belief."""
     names = ("true beliefs", f"from the residual stream, R² = {r2.value:.3f}")
-    drawn = make_subplots(rows=1, cols=2, subplot_titles=names)
+    drawing = make_subplots(rows=1, cols=2, subplot_titles=names)
     title = f"The belief simplex (the same from an untrained model: R² = {control.value:.2f})"
-    theme.style(drawn, title=title, height=460)
+    theme.style(drawing, title=title, height=460)
     corners = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.5, 3**0.5 / 2]], dtype=true.dtype)
     colours = [f"rgb({r},{g},{b})" for r, g, b in (true * 255).round().int().tolist()]
-    for column, points in enumerate((true, told), start=1):
+    for column, points in enumerate((true, predicted), start=1):
         x, y = (points @ corners).T.float().numpy()
         marker = {"color": colours, "size": 3, "opacity": 0.7}
-        drawn.add_scattergl(
+        drawing.add_scattergl(
             x=x, y=y, mode="markers", marker=marker, showlegend=False, row=1, col=column
         )
     hidden = {"showticklabels": False, "showgrid": False, "showline": False, "ticks": ""}
     hidden["zeroline"] = False
-    drawn.update_xaxes(**hidden, range=[-0.1, 1.1])
-    return drawn.update_yaxes(**hidden, range=[-0.1, 1.0])
+    drawing.update_xaxes(**hidden, range=[-0.1, 1.1])
+    return drawing.update_yaxes(**hidden, range=[-0.1, 1.0])
 
 
 def main() -> None:
@@ -167,10 +171,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a tenth of the training")
     parser.add_argument("--world", choices=sorted(LAYERS), default="mess3")
     parser.add_argument("--out", type=Path, default=Path("runs/belief-state"))
-    asked = parser.parse_args()
-    world = interp.load_world(asked.world)
-    steps, documents = (300, 3_000) if asked.quick else (3_000, 20_000)
-    model = trained(world, asked.out, steps, documents)
+    arguments = parser.parse_args()
+    world = interp.load_world(arguments.world)
+    steps, documents = (300, 3_000) if arguments.quick else (3_000, 20_000)
+    model = trained(world, arguments.out, steps, documents)
     after, shuffled = recovered(model, world), recovered(model, world, shuffle=True)
     before = recovered(model.untrained(), world)
     print(f"loss above the exact optimum: {excess_nats(model, world).value:.4f} nats/symbol")
@@ -187,10 +191,10 @@ def main() -> None:
         "next-symbol chances fix Mess3's beliefs: only RRXOR can show more than the next symbol."
     )
     last = f"layer {model.cfg.n_layers - 1}"
-    r2, told, seen = after[last]
+    r2, predicted, test = after[last]
     if world.name == "mess3":
-        page = asked.out / "belief-state.html"
-        figure(told, seen.beliefs, r2, before[last][0]).write_html(page)
+        page = arguments.out / "belief-state.html"
+        figure(predicted, test.beliefs, r2, before[last][0]).write_html(page)
         print(f"figure: {page}")
 
 

@@ -66,9 +66,9 @@ def compared(corpus: Corpus, out: Path, orders: list[str], seeds: int, steps: in
     """All runs, one after the other, and what the instrument says of them."""
     names = [(order, seed) for seed in range(seeds) for order in orders]
     folders = {pair: out / f"{pair[0]}-{steps}-steps-seed-{pair[1]}" for pair in names}
-    for (order, seed), place in folders.items():
-        run(corpus, place, order, seed=seed, steps=steps, every=50)
-        print(f"trained {place.name}", flush=True)
+    for (order, seed), folder in folders.items():
+        run(corpus, folder, order, seed=seed, steps=steps, every=50)
+        print(f"trained {folder.name}", flush=True)
     models = [interp.load_model(folders[pair]) for pair in names]
     return interp.curriculum(
         models[0],
@@ -81,27 +81,27 @@ def compared(corpus: Corpus, out: Path, orders: list[str], seeds: int, steps: in
     )
 
 
-def report(found: Curriculum) -> None:
+def report(result: Curriculum) -> None:
     """The numbers, the verdicts, and the papers'."""
-    print(f"\nOn {found.levels[-1]}, after {found.tokens[-1]:,} tokens (95 % over seeds):")
-    for name in found.names:
-        reached = found.tokens_to_threshold[found.members(name)]
-        known = reached[~reached.isnan()]
-        told = f"{float(known.mean()):,.0f} tokens" if len(known) else "never"
+    print(f"\nOn {result.levels[-1]}, after {result.tokens[-1]:,} tokens (95 % over seeds):")
+    for name in result.names:
+        reached = result.tokens_to_threshold[result.members(name)]
+        finite = reached[~reached.isnan()]
+        text = f"{float(finite.mean()):,.0f} tokens" if len(finite) else "never"
         print(
-            f"{name:>11}: loss {found.last(name)}; answers {found.last(name, ANSWERS)}; "
-            f"{len(known)} of {len(reached)} reach {found.threshold:.0%} right ({told})"
+            f"{name:>11}: loss {result.last(name)}; answers {result.last(name, ANSWERS)}; "
+            f"{len(finite)} of {len(reached)} reach {result.threshold:.0%} right ({text})"
         )
-    for name in found.names[1:]:
+    for name in result.names[1:]:
         print(
-            f"{name} against {found.baseline}: loss {found.verdict(name, LOSS)}, answers "
-            f"{found.verdict(name, ANSWERS)}"
+            f"{name} against {result.baseline}: loss {result.verdict(name, LOSS)}, answers "
+            f"{result.verdict(name, ANSWERS)}"
         )
     print("\nLoss since a level left the mixture (nats/token; nan: it never left):")
-    for name in found.names:
-        lost = found.forgetting[found.members(name)].nanmean(0).tolist()
-        told = ", ".join(f"{lv} {x:+.2f}" for lv, x in zip(found.levels, lost, strict=True))
-        print(f"{name:>11}: {told}")
+    for name in result.names:
+        lost = result.forgetting[result.members(name)].nanmean(0).tolist()
+        text = ", ".join(f"{lv} {x:+.2f}" for lv, x in zip(result.levels, lost, strict=True))
+        print(f"{name:>11}: {text}")
     print(f"\n{PAPERS}")
 
 
@@ -111,16 +111,16 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one seed, two orders, fewer steps")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("runs/curriculum"))
-    asked = parser.parse_args()
-    orders = [SHUFFLED, CURRICULUM] if asked.quick else [SHUFFLED, CURRICULUM, ANTI]
-    steps, seeds = (250, 1) if asked.quick else (700, asked.seeds)
-    corpus = written(asked.out / "corpus", 300 if asked.quick else 1_500)
-    found = compared(corpus, asked.out, orders, seeds, steps)
-    report(found)
+    arguments = parser.parse_args()
+    orders = [SHUFFLED, CURRICULUM] if arguments.quick else [SHUFFLED, CURRICULUM, ANTI]
+    steps, seeds = (250, 1) if arguments.quick else (700, arguments.seeds)
+    corpus = written(arguments.out / "corpus", 300 if arguments.quick else 1_500)
+    result = compared(corpus, arguments.out, orders, seeds, steps)
+    report(result)
     for view in ("loss", "answers", "mixture", "end"):
-        found.figure(view=view).write_html(asked.out / f"{view}.html")
-    found.save(asked.out / "result")
-    print(f"\nfigures: {asked.out}/loss.html, answers.html, mixture.html, end.html")
+        result.figure(view=view).write_html(arguments.out / f"{view}.html")
+    result.save(arguments.out / "result")
+    print(f"\nfigures: {arguments.out}/loss.html, answers.html, mixture.html, end.html")
 
 
 if __name__ == "__main__":

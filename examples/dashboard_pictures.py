@@ -31,7 +31,7 @@ SMALL = TrainingPlan(world="stories", documents=400, layers=2, steps=400, batch_
 PRESSED = {
     "comprehension": "Ask",
     "curriculum": "Compare",
-    "fidelity": "Read every checkpoint",
+    "fidelity": "Probe every checkpoint",
     "probe": "Train the probe",
 }
 ADDED = ("logit_lens", "surprise")

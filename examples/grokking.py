@@ -87,8 +87,8 @@ def all_sums(tokenizer: Tokenizer, seed: int) -> Sums:
     numbers = [tokenizer.encode(f" {n}", bos=False)[0] for n in range(P)]
     pairs = torch.cartesian_prod(torch.arange(P), torch.arange(P))
     rows = [tokenizer.encode(f" {a} + {b} =") for a, b in pairs.tolist()]
-    drawn = torch.rand(len(pairs), generator=torch.Generator().manual_seed(seed))
-    return Sums(tokens=torch.tensor(rows), numbers=torch.tensor(numbers), trained=drawn < SHARE)
+    draws = torch.rand(len(pairs), generator=torch.Generator().manual_seed(seed))
+    return Sums(tokens=torch.tensor(rows), numbers=torch.tensor(numbers), trained=draws < SHARE)
 
 
 def right(p: int) -> Tensor:
@@ -124,8 +124,8 @@ def read(model: LanguageModel, sums: Sums, keys: Tensor) -> Reading:
     p, logits = sums.p, answers(model, sums)
     answer = right(p)
     basis = sum_waves(p, keys)
-    kept = basis.T @ (basis @ logits)
-    restricted, excluded = logits.mean(0) + kept, logits - kept
+    projected = basis.T @ (basis @ logits)
+    restricted, excluded = logits.mean(0) + projected, logits - projected
 
     def loss(values: Tensor, rows: Tensor) -> float:
         return torch.nn.functional.cross_entropy(values[rows], answer[rows]).item()
@@ -195,22 +195,22 @@ def last_logits(model: GPT, rows: Tensor) -> Float[Tensor, "pair d_vocab"]:
 
 def figure(readings: list[Reading], keys: Tensor) -> go.Figure:
     """Losses over training, and the spectrum at the start and at the end."""
-    drawn = make_subplots(rows=1, cols=2, subplot_titles=PANELS, horizontal_spacing=0.12)
-    theme.style(drawn, title="Grokking: memory, then rotations, then the answers", height=460)
+    drawing = make_subplots(rows=1, cols=2, subplot_titles=PANELS, horizontal_spacing=0.12)
+    theme.style(drawing, title="Grokking: memory, then rotations, then the answers", height=460)
     steps = [reading.step for reading in readings]
     curves = ("train", "test", "restricted", "excluded")
     for number, name in enumerate(curves):
         values = [getattr(reading, name) for reading in readings]
-        theme.add_line(drawn, steps, values, name=name, color=number, markers=False, row=1, col=1)
-    drawn.update_yaxes(type="log", row=1, col=1).update_xaxes(title_text="step", row=1, col=1)
+        theme.add_line(drawing, steps, values, name=name, color=number, markers=False, row=1, col=1)
+    drawing.update_yaxes(type="log", row=1, col=1).update_xaxes(title_text="step", row=1, col=1)
     frequencies = list(range(1, len(readings[0].power) + 1))
     for name, reading in (("first weights", readings[0]), ("last weights", readings[-1])):
         paint = theme.CONTROL if reading is readings[0] else theme.CATEGORICAL[0]
-        drawn.add_bar(
+        drawing.add_bar(
             x=frequencies, y=reading.power.tolist(), name=name, marker_color=paint, row=1, col=2
         )
-    drawn.update_layout(margin_t=110, legend_y=1.08)
-    return drawn.update_xaxes(title_text="frequency", row=1, col=2)
+    drawing.update_layout(margin_t=110, legend_y=1.08)
+    return drawing.update_xaxes(title_text="frequency", row=1, col=2)
 
 
 def report(readings: list[Reading], keys: Tensor) -> None:
@@ -227,10 +227,10 @@ def report(readings: list[Reading], keys: Tensor) -> None:
         share: next((r.step for r in readings if r.test_accuracy >= share), None)
         for share in (0.5, 0.99)
     }
-    known = next((r.step for r in readings if r.train < 0.01), None)
+    learned = next((r.step for r in readings if r.train < 0.01), None)
     print(
-        f"known by heart at step {known}; half of the unseen pairs right at {first[0.5]}, 99 % at "
-        f"{first[0.99]}; key frequencies {sorted((keys + 1).tolist())}"
+        f"known by heart at step {learned}; half of the unseen pairs right at {first[0.5]}, 99 % "
+        f"at {first[0.99]}; key frequencies {sorted((keys + 1).tolist())}"
     )
     print(
         "Nanda et al. 2023 (p = 113, 30 % of the pairs, full batch): by heart at about 1,400 "
@@ -248,19 +248,19 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/grokking"))
     parser.add_argument("--steps", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
-    steps = asked.steps or (300 if asked.quick else 5_000)
+    arguments = parser.parse_args()
+    steps = arguments.steps or (300 if arguments.quick else 5_000)
     torch.set_num_threads(1)
     began = time.process_time()
-    model = trained(asked.out, steps, max(50, steps // 50), asked.seed)
+    model = trained(arguments.out, steps, max(50, steps // 50), arguments.seed)
     print(f"trained in {time.process_time() - began:.0f} CPU-seconds")
-    sums = all_sums(model.tokenizer, asked.seed)
+    sums = all_sums(model.tokenizer, arguments.seed)
     power = embedding_power(model, sums)
     keys = power.sort(descending=True).indices[:KEPT]
     readings = [read(model.history[step], sums, keys) for step in model.history]
     report(readings, keys)
-    figure(readings, keys).write_html(asked.out / "grokking.html")
-    print(f"figure: {asked.out / 'grokking.html'}")
+    figure(readings, keys).write_html(arguments.out / "grokking.html")
+    print(f"figure: {arguments.out / 'grokking.html'}")
 
 
 if __name__ == "__main__":

@@ -66,14 +66,14 @@ def run(corpus: Corpus, folder: Path, *, layers: int, seed: int, steps: int, eve
     if not (folder / "model.safetensors").exists():
         train(config, corpus.folder, folder)
     model = interp.load_model(folder)
-    found = interp.checkpoint_metrics(
+    metrics = interp.checkpoint_metrics(
         model, interp.load_world("repeats"), measures=[name for name, _ in PANELS],
         steps=[step for step in model.history if step % every == 0], most=0,
     )  # fmt: skip
     return Curve(
         name=f"{layers} layer{'s' * (layers > 1)}, seed {seed}",
-        steps=found.steps,
-        values={name: tuple(found.curve(name).tolist()) for name, _ in PANELS},
+        steps=metrics.steps,
+        values={name: tuple(metrics.curve(name).tolist()) for name, _ in PANELS},
     )
 
 
@@ -102,32 +102,32 @@ def knock_outs(model: LanguageModel) -> list[tuple[str, float]]:
         choices = model.run(tokens, edits=edits).logits[:, :-1].argmax(-1)
         return (choices == tokens[:, 1:])[:, LATE].float().mean().item()
 
-    told = [("every head", right())]
+    shares = [("every head", right())]
     for name in ("previous_token", "induction"):
         layer, head = scores.best(name)
         edit = Ablate(hook=("z", layer), kind="zero", heads=(head,))
-        told.append((f"without {layer}.{head}, the best {name} head", right((edit,))))
-    return told
+        shares.append((f"without {layer}.{head}, the best {name} head", right((edit,))))
+    return shares
 
 
 def figure(curves: list[Curve]) -> go.Figure:
     """Four panels over the same steps: two layers in colour, one layer grey."""
     titles = [title for _, title in PANELS]
-    drawn = make_subplots(rows=2, cols=2, subplot_titles=titles, vertical_spacing=0.12)
-    theme.style(drawn, title="Two layers learn to copy at once; one layer does not", height=660)
+    drawing = make_subplots(rows=2, cols=2, subplot_titles=titles, vertical_spacing=0.12)
+    theme.style(drawing, title="Two layers learn to copy at once; one layer does not", height=660)
     named = set()
     for curve in curves:
         kind = curve.name.partition(",")[0]
-        for place, (name, _) in enumerate(PANELS):
-            where = {"row": place // 2 + 1, "col": place % 2 + 1}
+        for panel, (name, _) in enumerate(PANELS):
+            where = {"row": panel // 2 + 1, "col": panel % 2 + 1}
             paint = 0 if kind.startswith("2") else theme.CONTROL
             theme.add_line(
-                drawn, curve.steps, curve.values[name], name=kind, color=paint, markers=False,
+                drawing, curve.steps, curve.values[name], name=kind, color=paint, markers=False,
                 legend=kind not in named, **where,
             )  # fmt: skip
             named.add(kind)
-    drawn.update_layout(margin_t=110, legend_y=1.05)
-    return drawn.update_xaxes(title_text="step", row=2)
+    drawing.update_layout(margin_t=110, legend_y=1.05)
+    return drawing.update_xaxes(title_text="step", row=2)
 
 
 def report(curves: list[Curve], floor: float) -> None:
@@ -155,17 +155,17 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one seed, half the steps")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("runs/induction"))
-    asked = parser.parse_args()
-    steps, every, seeds = (700, 100, 1) if asked.quick else (1200, 25, asked.seeds)
-    documents = 3_000 if asked.quick else 20_000
-    corpus_folder, world = asked.out / f"corpus-{documents}", interp.load_world("repeats")
+    arguments = parser.parse_args()
+    steps, every, seeds = (700, 100, 1) if arguments.quick else (1200, 25, arguments.seeds)
+    documents = 3_000 if arguments.quick else 20_000
+    corpus_folder, world = arguments.out / f"corpus-{documents}", interp.load_world("repeats")
     if not (corpus_folder / "corpus.json").exists():
         write_world_corpus(world, corpus_folder, n_documents=documents, n_held_out=200)
     corpus = Corpus.open(corpus_folder)
     jobs = [(layers, seed) for layers in (2, 1) for seed in range(seeds)]
     curves = [
         run(
-            corpus, asked.out / f"{layers}-layers-seed-{seed}-{steps}",
+            corpus, arguments.out / f"{layers}-layers-seed-{seed}-{steps}",
             layers=layers, seed=seed, steps=steps, every=every,
         )
         for layers, seed in jobs
@@ -173,10 +173,10 @@ def main() -> None:
     stories = [world.sample(number, split="held_out") for number in range(128)]
     prices = [choice.surprisal_nats for story in stories for choice in story.choices]
     report(curves, sum(prices) / len(prices))
-    for what, share in knock_outs(interp.load_model(asked.out / f"2-layers-seed-0-{steps}")):
+    for what, share in knock_outs(interp.load_model(arguments.out / f"2-layers-seed-0-{steps}")):
         print(f"copied right, {what}: {share:.2f}")
-    figure(curves).write_html(asked.out / "induction.html")
-    print(f"figure: {asked.out / 'induction.html'}")
+    figure(curves).write_html(arguments.out / "induction.html")
+    print(f"figure: {arguments.out / 'induction.html'}")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ EXIT_USER_ERROR = 2
 @click.group(cls=LazyGroup, package="interp.cli.commands", no_args_is_help=True)
 @click.version_option(__version__, prog_name="interp")
 def cli() -> None:
-    """A glass-box laboratory for language models: train, watch, open, steer, report."""
+    """A glass-box laboratory for language models: train, inspect, steer, report."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -49,7 +49,7 @@ def one_line(error: BaseException) -> str:
     """An error's text without line breaks.
 
     Example:
-        >>> one_line(InterpError("Needed a file;  \\n  none came."))
-        'Needed a file; none came.'
+        >>> one_line(InterpError("Needs a file;  \\n  got none."))
+        'Needs a file; got none.'
     """
     return " ".join(str(error).split())

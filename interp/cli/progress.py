@@ -68,9 +68,9 @@ class TrainingProgress:
 
     def _is_news(self, progress: "pretrain.RunProgress") -> bool:
         """Whether there is a new evaluation, or the end: a line each."""
-        told = (progress.evaluation or {}).get("step")
-        news = told != self._told or progress.step == progress.steps
-        self._told = told
+        step = (progress.evaluation or {}).get("step")
+        news = step != self._told or progress.step == progress.steps
+        self._told = step
         return news
 
 
@@ -96,8 +96,8 @@ class LineDisplay:
 def numbers(progress: "pretrain.RunProgress") -> str:
     """The reading in words: loss, the newest evaluation against its floor, speed."""
     parts = [f"loss {progress.loss_nats_per_token:.3f}"]
-    found = progress.evaluation or {}
-    parts += [f"{name} {found[field]:.3f}" for name, field in HELD_OUT if field in found]
+    evaluation = progress.evaluation or {}
+    parts += [f"{name} {evaluation[field]:.3f}" for name, field in HELD_OUT if field in evaluation]
     return "  ".join([*parts, f"{progress.tokens_per_second:,.0f} tokens/s"])
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def corpus_of_run(
-    run: Path, asked: Mapping[str, Any], write: "Callable[[Path], Corpus]"
+    run: Path, options: Mapping[str, Any], write: "Callable[[Path], Corpus]"
 ) -> "Corpus":
     """The corpus in `run/corpus`; written now when it is not there yet.
 
@@ -22,10 +22,10 @@ def corpus_of_run(
 
     Args:
         run: the run's folder.
-        asked: what decides the corpus, as JSON; kept in `run/corpus-asked.json`.
+        options: that decide the corpus, as JSON; kept in `run/corpus-asked.json`.
         write: makes the corpus in the folder it is given.
     Raises:
-        ConfigError: the run has a corpus that was asked for otherwise; every difference is named.
+        ConfigError: the corpus of the run has other options; every difference is named.
     """
     from interp.training.data.corpus import Corpus
 
@@ -34,9 +34,9 @@ def corpus_of_run(
     with FileLock(run / "corpus.lock"):
         if not (folder / "corpus.json").exists():
             corpus = write(folder)
-            write_json(record, dict(asked))
+            write_json(record, dict(options))
             return corpus
-        _check_same(run, read_object(record) if record.exists() else {}, asked)
+        _check_same(run, read_object(record) if record.exists() else {}, options)
         return Corpus.open(folder)
 
 
@@ -48,6 +48,6 @@ def _check_same(run: Path, before: Mapping[str, Any], now: Mapping[str, Any]) ->
     ]
     if changed:
         raise ConfigError(
-            f"A run keeps the corpus it began with; in {run} {'; '.join(changed)}. Ask for the old "
-            "values, or train into another folder with --out."
+            f"A run needs the corpus that it started with; in {run} {'; '.join(changed)}. Use the "
+            "old values, or train into another folder with --out."
         )

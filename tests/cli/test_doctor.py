@@ -16,7 +16,7 @@ def test_every_line_is_ok_or_says_what_to_do():
 
 
 def test_a_needed_thing_that_is_missing_fails(monkeypatch):
-    broken = doctor.Check(name="disk", ok=False, found="none", advice="make room")
+    broken = doctor.Check(name="disk", ok=False, detail="none", advice="make room")
     monkeypatch.setattr(doctor, "checks", lambda: iter([broken]))
     result = CliRunner().invoke(doctor.command)
     assert result.exit_code == 1

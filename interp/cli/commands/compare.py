@@ -7,16 +7,37 @@ import click
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN RUN ...")
-@click.option("--label", "labels", multiple=True, help="Group of each run, in their order.")
-@click.option("--baseline", default="", help="The group to compare with; the first run's.")
-@click.option("--world", "world_name", help="The world; by default the one they learned from.")
+@click.option(
+    "--label", "labels", multiple=True, help="Group of each run, in the order of the runs."
+)
+@click.option(
+    "--baseline", default="", help="Group to compare with; that of the first run by default."
+)
+@click.option(
+    "--world", "world_name", help="World; by default the one that the runs were trained on."
+)
 @click.option("--level", "levels", multiple=True, help="Levels, easiest first; all by default.")
-@click.option("--stories", type=int, default=60, show_default=True, help="Held out, each level.")
-@click.option("--checkpoints", type=int, default=12, show_default=True, help="At most so many.")
-@click.option("--threshold", type=float, default=0.9, show_default=True, help="What is learned.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the stories.")
-@click.option("--view", type=click.Choice(["loss", "answers", "mixture", "end"]), default="loss")
-@click.option("--out", type=click.Path(path_type=Path), help="Save the result in this folder.")
+@click.option(
+    "--stories", type=int, default=60, show_default=True, help="Held-out stories per level."
+)
+@click.option(
+    "--checkpoints", type=int, default=12, show_default=True, help="Maximum number of checkpoints."
+)
+@click.option(
+    "--threshold",
+    type=float,
+    default=0.9,
+    show_default=True,
+    help="Share of right answers that counts as learned.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the stories.")
+@click.option(
+    "--view",
+    type=click.Choice(["loss", "answers", "mixture", "end"]),
+    default="loss",
+    help="Figure to draw.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Save the result to this folder.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write the figure to this file.")
 @click.option("--csv", type=click.Path(path_type=Path), help="Write the table to this file.")
 def command(
@@ -34,7 +55,7 @@ def command(
     html: Path | None,
     csv: Path | None,
 ) -> None:
-    """Compare runs at equal tokens: loss by level, answers, tokens to learn, forgetting.
+    """Compare runs at equal tokens: loss, answers, forgetting.
 
     Runs whose names differ only in a number at the end are seeds of one group.
     """
@@ -45,7 +66,7 @@ def command(
 
     models = [load_model(model_source(run)) for run in runs]
     world = load_world(world_name or _world_of(Path(model_source(runs[0]))))
-    found = curriculum(
+    result = curriculum(
         models[0],
         models[1:],
         world=world,
@@ -57,19 +78,19 @@ def command(
         threshold=threshold,
         seed=seed,
     )
-    click.echo(found.caption())
+    click.echo(result.caption())
     if out is not None:
-        click.echo(f"saved  {found.save(out)}")
+        click.echo(f"saved  {result.save(out)}")
     if html is not None:
-        found.figure(view=view).write_html(html, include_plotlyjs=True)
+        result.figure(view=view).write_html(html, include_plotlyjs=True)
         click.echo(f"drawn  {html}")
     if csv is not None:
-        found.frame().to_csv(csv, index=False)
+        result.frame().to_csv(csv, index=False)
         click.echo(f"table  {csv}")
 
 
 def _world_of(run: Path) -> str:
-    """The world that a run's text was told by.
+    """The world that generated the text of a run.
 
     Raises:
         ConfigError: its record names none.
@@ -79,8 +100,11 @@ def _world_of(run: Path) -> str:
     from interp.models.io.load import find_model
 
     record = (find_model(run) or run) / "run.json"
-    told = read_object(record) if record.exists() else {}
-    source = (told.get("corpus") or {}).get("source") or {}
+    run_record = read_object(record) if record.exists() else {}
+    source = (run_record.get("corpus") or {}).get("source") or {}
     if "world" not in source:
-        raise ConfigError(f"Which world's levels? The record of {run} names none: give --world.")
+        raise ConfigError(
+            f"A comparison needs the world of the runs; the record of {run} names none. Give "
+            "--world."
+        )
     return source["world"]

@@ -9,9 +9,18 @@ import click
 
 @click.command()
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--port", default=8501, show_default=True, type=click.IntRange(1, 65535))
+@click.option(
+    "--port",
+    default=8501,
+    show_default=True,
+    type=click.IntRange(1, 65535),
+    help="Port on 127.0.0.1.",
+)
 def command(folders: tuple[Path, ...], port: int) -> None:
-    """Open the dashboard on the shipped model and your runs, or on the models in FOLDERS."""
+    """Open the dashboard in a browser.
+
+    It shows the shipped models and your runs, or the models and runs in FOLDERS.
+    """
     serve(port, folders)
 
 

@@ -1,4 +1,4 @@
-"""`interp demo`: the main job, from nothing to a report."""
+"""`interp demo`: train, probe, steer and report, from nothing to a page."""
 
 from pathlib import Path
 
@@ -11,13 +11,18 @@ import click
     type=click.Path(path_type=Path),
     default="demo-run",
     show_default=True,
-    help="Folder for everything the demo makes.",
+    help="Folder for the model, the results and the report.",
 )
-@click.option("--quick", is_flag=True, help="A few steps and small samples: does it all work?")
-@click.option("--seed", default=0, show_default=True, help="Of the corpus and the weights.")
-@click.option("--dashboard/--no-dashboard", default=True, help="Open it at the end.")
+@click.option(
+    "--quick", is_flag=True, help="A few steps and small samples, to check that everything works."
+)
+@click.option("--seed", default=0, show_default=True, help="Seed of the corpus and the weights.")
+@click.option("--dashboard/--no-dashboard", default=True, help="Open the dashboard at the end.")
 def command(out: Path, quick: bool, seed: int, dashboard: bool) -> None:
-    """Train a small model here, probe it, steer it, and write report.html; resumes if stopped."""
+    """Train a small model, probe it, steer it, write a report.
+
+    Repeat the command to resume a demo that was stopped.
+    """
     from interp.cli.progress import LineDisplay
     from interp.cli.resumable import resumable
     from interp.demo.findings import FULL, QUICK

@@ -1,4 +1,4 @@
-"""`interp doctor`: what works on this machine, and what to do about what does not."""
+"""`interp doctor`: checks of this machine, with advice for what fails."""
 
 import os
 import shutil
@@ -25,19 +25,22 @@ class Check:
 
     name: str
     ok: bool
-    found: str
+    detail: str
     advice: str = ""
     needed: bool = True
 
     def __str__(self) -> str:
         verdict = "ok     " if self.ok else "missing"
         advice = f"; {self.advice}" if self.advice and not self.ok else ""
-        return f"{verdict}  {self.name:<16} {self.found}{advice}"
+        return f"{verdict}  {self.name:<16} {self.detail}{advice}"
 
 
 @click.command()
 def command() -> None:
-    """Say what works on this machine, and what to do about what does not."""
+    """Check what works on this machine.
+
+    What does not work comes with advice.
+    """
     failed = False
     for check in checks():
         click.echo(str(check))
@@ -60,9 +63,9 @@ def checks() -> Iterator[Check]:
 
 
 def _python() -> Check:
-    found = ".".join(map(str, sys.version_info[:3]))
+    detail = ".".join(map(str, sys.version_info[:3]))
     return Check(
-        name="Python", ok=sys.version_info >= (3, 11), found=found, advice="install 3.11 or newer"
+        name="Python", ok=sys.version_info >= (3, 11), detail=detail, advice="install 3.11 or newer"
     )
 
 
@@ -71,21 +74,21 @@ def _package(name: str) -> Check:
     try:
         import_module(name)
     except ImportError as error:
-        return Check(name=name, ok=False, found=f"does not import ({error})", advice=advice)
-    return Check(name=name, ok=True, found=version(name))
+        return Check(name=name, ok=False, detail=f"does not import ({error})", advice=advice)
+    return Check(name=name, ok=True, detail=version(name))
 
 
 def _device() -> Check:
     if find_spec("torch") is None:
-        return Check(name="device", ok=False, found="unknown without torch", advice="see above")
+        return Check(name="device", ok=False, detail="unknown without torch", advice="see above")
     import torch
 
     threads = f"{os.cpu_count()} cores, {torch.get_num_threads()} threads"
     if torch.cuda.is_available():
-        return Check(name="device", ok=True, found=f"cuda: {torch.cuda.get_device_name()}")
+        return Check(name="device", ok=True, detail=f"cuda: {torch.cuda.get_device_name()}")
     if torch.backends.mps.is_available():
-        return Check(name="device", ok=True, found="mps")
-    return Check(name="device", ok=True, found=f"cpu: {threads}; no GPU, and the demo needs none")
+        return Check(name="device", ok=True, detail="mps")
+    return Check(name="device", ok=True, detail=f"cpu: {threads}; no GPU, and the demo needs none")
 
 
 def _memory() -> Check:
@@ -93,8 +96,8 @@ def _memory() -> Check:
     return Check(
         name="memory",
         ok=free >= NEEDED_MEMORY_GIB,
-        found=f"{free:.1f} GiB to be had",
-        advice=f"the demo wants {NEEDED_MEMORY_GIB} GiB: close other programs",
+        detail=f"{free:.1f} GiB available",
+        advice=f"the demo needs {NEEDED_MEMORY_GIB} GiB: close other programs",
     )
 
 
@@ -113,18 +116,18 @@ def _disk() -> Check:
     return Check(
         name="disk",
         ok=free >= NEEDED_DISK_GIB,
-        found=f"{free:.1f} GiB free in this folder",
-        advice=f"the demo wants {NEEDED_DISK_GIB} GiB: make room, or go to another folder",
+        detail=f"{free:.1f} GiB free in this folder",
+        advice=f"the demo needs {NEEDED_DISK_GIB} GiB: free some space, or use another folder",
     )
 
 
 def _writable() -> Check:
     try:
         with tempfile.TemporaryFile(dir=Path.cwd()):
-            return Check(name="write access", ok=True, found="this folder")
+            return Check(name="write access", ok=True, detail="this folder")
     except OSError as error:
-        advice = "go to a folder of your own, or give --out"
-        return Check(name="write access", ok=False, found=f"none here ({error})", advice=advice)
+        advice = "use a folder of your own, or give --out"
+        return Check(name="write access", ok=False, detail=f"none here ({error})", advice=advice)
 
 
 def _shipped_model() -> Check:
@@ -135,23 +138,23 @@ def _shipped_model() -> Check:
     return Check(
         name="shipped model",
         ok=bool(folders),
-        found=", ".join(folders) or "none",
+        detail=", ".join(folders) or "none",
         advice="train one with: interp demo",
         needed=False,
     )
 
 
 def _browser() -> Check:
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    detail = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     advice = "only the browser tests need it; on Debian: apt-get install chromium"
     return Check(
-        name="browser", ok=found is not None, found=found or "none", advice=advice, needed=False
+        name="browser", ok=detail is not None, detail=detail or "none", advice=advice, needed=False
     )
 
 
 def _extra(name: str) -> Check:
     try:
-        return Check(name=name, ok=True, found=version(name), needed=False)
+        return Check(name=name, ok=True, detail=version(name), needed=False)
     except PackageNotFoundError:
         advice = f"optional; run: pip install {name}"
-        return Check(name=name, ok=False, found="not installed", advice=advice, needed=False)
+        return Check(name=name, ok=False, detail="not installed", advice=advice, needed=False)

@@ -12,21 +12,29 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("source", metavar="MODEL")
 @click.argument("prompt")
-@click.option("--step", type=int, help="Checkpoint; the newest if left.")
-@click.option("--device", default="auto", show_default=True)
-@click.option("--max-new-tokens", default=64, show_default=True, help="Most tokens to write.")
-@click.option("--temperature", default=1.0, show_default=True, help="0 = the most probable token.")
-@click.option("--top-k", type=int, help="Draw from the k most probable tokens.")
-@click.option("--top-p", type=float, help="Draw from the smallest set with this probability.")
-@click.option("--min-p", type=float, help="Leave out below this share of the best probability.")
+@click.option("--step", type=int, help="Checkpoint; the newest by default.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option(
+    "--max-new-tokens", default=64, show_default=True, help="Maximum number of tokens to generate."
+)
+@click.option(
+    "--temperature", default=1.0, show_default=True, help="0 = always the most probable token."
+)
+@click.option("--top-k", type=int, help="Sample from the k most probable tokens.")
+@click.option(
+    "--top-p", type=float, help="Sample from the smallest set of tokens with this probability."
+)
+@click.option("--min-p", type=float, help="Drop tokens below this share of the top probability.")
 @click.option("--repetition-penalty", default=1.0, show_default=True, help="1 = none.")
-@click.option("--stop", multiple=True, help="End before this text; may be given several times.")
-@click.option("--seed", default=0, show_default=True, help="Of the draws.")
+@click.option("--stop", multiple=True, help="Stop before this text; can be given several times.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the sampling.")
 @click.option("--edits", "edits_file", metavar="FILE", help="Interventions as JSON.")
 @click.option("--recipe", "recipe_file", metavar="FILE", help="Steer with a saved recipe.")
-@click.option("--use-cache/--no-use-cache", default=True, help="Keys and values kept or not.")
-@click.option("--only-new", is_flag=True, help="Print what was written, without the prompt.")
-@click.option("--explain", is_flag=True, help="A line a token: probability, rank, random number.")
+@click.option("--use-cache/--no-use-cache", default=True, help="Whether to cache keys and values.")
+@click.option("--only-new", is_flag=True, help="Print the new text only, without the prompt.")
+@click.option(
+    "--explain", is_flag=True, help="Print one line per token: probability, rank, random number."
+)
 def command(
     source: str,
     prompt: str,
@@ -38,7 +46,7 @@ def command(
     explain: bool,
     **options: Any,
 ) -> None:
-    """Continue a text, token by token, as it is drawn."""
+    """Continue a text, printing each token as it is sampled."""
     from interp.cli.model_folders import model_source
     from interp.cli.parameters import read_edits
     from interp.models.io.load import load_model
@@ -47,11 +55,11 @@ def command(
     edits = read_edits(edits_file) if edits_file else []
     if recipe_file:
         edits += steer(model, recipe_file)
-    drawn = (row[0] for row in model.stream(prompt, edits=edits, **options))
-    steps = (each for each in drawn if each is not None)
+    sampled = (row[0] for row in model.stream(prompt, edits=edits, **options))
+    steps = (token for token in sampled if token is not None)
     if explain:
-        for each in steps:
-            click.echo(describe(model, each))
+        for token in steps:
+            click.echo(describe(model, token))
         return
     if not only_new:
         click.echo(prompt, nl=False)
@@ -61,7 +69,7 @@ def command(
 
 
 def steer(model: "LanguageModel", path: str) -> list[Any]:
-    """The edits of a recipe's file; a recipe of another model is said to be one.
+    """The edits of a recipe file; warns where the recipe was made with another model.
 
     Raises:
         CheckpointError: no such file, or no recipe.
@@ -71,9 +79,9 @@ def steer(model: "LanguageModel", path: str) -> list[Any]:
 
     recipe = load_recipe(path)
     recipe.fit(model)
-    if told := recipe.caution(model):
-        click.echo(f"Warning: {told}", err=True)
-    return [each.add() for each in recipe.concepts]
+    if caution := recipe.caution(model):
+        click.echo(f"Warning: {caution}", err=True)
+    return [concept.add() for concept in recipe.concepts]
 
 
 def growing_text(
@@ -87,17 +95,17 @@ def growing_text(
         stop: texts to end before; what may be the beginning of one waits too.
     """
     ids: list[int] = []
-    shown = 0
+    length = 0
     for step in steps:
         ids.append(step.token)
         text = model.tokenizer.decode(ids)
-        ends = [text.index(each) for each in stop if each in text]
+        ends = [text.index(text_) for text_ in stop if text_ in text]
         sure = min(ends) if ends else len(text) - _unsure(text, stop)
-        yield text[shown:sure]
-        shown = max(shown, sure)
+        yield text[length:sure]
+        length = max(length, sure)
         if ends:
             return
-    yield model.tokenizer.decode(ids)[shown:]
+    yield model.tokenizer.decode(ids)[length:]
 
 
 def _unsure(text: str, stop: tuple[str, ...]) -> int:
@@ -110,7 +118,7 @@ def _unsure(text: str, stop: tuple[str, ...]) -> int:
 def describe(model: "LanguageModel", step: "Step") -> str:
     """One token as a line: what it is, its probability, its rank, the random number."""
     (token,) = model.tokenizer.display([step.token])
-    draw = "greedy" if step.draw is None else f"drawn at {step.draw:.4f}"
+    draw = "greedy" if step.draw is None else f"sampled at {step.draw:.4f}"
     return (
         f"{token:<16} probability {step.probability:.4f}  rank {step.rank}  "
         f"entropy {step.entropy_bits:.2f} bits  kept mass {step.kept_mass:.3f}  {draw}"

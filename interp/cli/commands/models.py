@@ -12,7 +12,10 @@ COLUMNS = ("name", "step", "parameters", "held-out loss", "regret", "weights", "
 @click.command()
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
 def command(folders: tuple[Path, ...]) -> None:
-    """List models and runs: the shipped ones and those in runs/, or those in the FOLDERS given."""
+    """List the shipped models and the runs in runs/.
+
+    With FOLDERS, list the models and runs there instead.
+    """
     from rich.console import Console
     from rich.table import Table
 
@@ -20,12 +23,12 @@ def command(folders: tuple[Path, ...]) -> None:
 
     rows = [row_of(folder) for folder in model_folders(folders)]
     if not rows:
-        click.echo("No model is here yet; train one with: interp demo")
+        click.echo("There is no model here yet; train one with: interp demo")
         return
     table = Table(*COLUMNS, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)
-    # A table is as wide as it needs where nobody reads it on a screen.
+    # Away from a terminal the table is not cut to a width.
     Console(width=None if Console().is_terminal else 200).print(table)
 
 
@@ -63,8 +66,8 @@ def _parameters(folder: Path) -> str:
     from interp.core.errors import CheckpointError
     from interp.core.files import safetensors_shapes
 
-    found = [folder / "model.safetensors", *sorted(folder.glob("checkpoints/*/model.safetensors"))]
-    weights = next((path for path in found if path.exists()), None)
+    files = [folder / "model.safetensors", *sorted(folder.glob("checkpoints/*/model.safetensors"))]
+    weights = next((path for path in files if path.exists()), None)
     if weights is None:
         return "-"
     try:

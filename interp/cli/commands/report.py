@@ -9,13 +9,21 @@ from interp.core.errors import NotEnoughDataError
 
 @click.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--title", default="Report", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), default="report.html", show_default=True)
+@click.option("--title", default="Report", show_default=True, help="Title of the report.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default="report.html",
+    show_default=True,
+    help="File to write.",
+)
 def command(folders: tuple[Path, ...], title: str, out: Path) -> None:
-    """Put the results saved in these folders, at any depth, into one report.
+    """Put saved results into one report.
 
-    The ending of --out says what is written: .html (one page), .pdf, .ipynb (a notebook that makes
-    the figures again) or .zip (all of these, with pictures, tables and results).
+    All results in FOLDERS are taken, at any depth.
+
+    The suffix of --out decides the format: .html (one page), .pdf, .ipynb (a notebook that
+    reproduces the figures) or .zip (all of these, with images, tables and results).
     """
     from interp.report import Report
     from interp.report.chromium import find_chromium, no_chromium
@@ -26,7 +34,7 @@ def command(folders: tuple[Path, ...], title: str, out: Path) -> None:
         report.add(load_result(folder))
     report.save(out)
     if out.suffix.lower() == ".zip" and find_chromium() is None:
-        click.echo(f"The ZIP has no pictures. {no_chromium('A picture')}")
+        click.echo(f"The ZIP has no images. {no_chromium('A picture')}")
     click.echo(f"report  {out}")
 
 
@@ -36,11 +44,11 @@ def result_folders(roots: tuple[Path, ...]) -> list[Path]:
     Raises:
         NotEnoughDataError: there is none.
     """
-    found = [path.parent for root in roots for path in sorted(root.glob("**/result.json"))]
-    if not found:
-        shown = ", ".join(map(str, roots))
+    folders = [path.parent for root in roots for path in sorted(root.glob("**/result.json"))]
+    if not folders:
+        names = ", ".join(map(str, roots))
         raise NotEnoughDataError(
-            f"A report needs saved results; none are below {shown}. Make one with: "
+            f"A report needs saved results; got none below {names}. Save one with: "
             "interp run INSTRUMENT ... --out FOLDER"
         )
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(folders))

@@ -14,13 +14,30 @@ CHECKPOINTS = (0, 16, 64, 256, 512, 1000)
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--world", "world_name", default="stories", show_default=True, help="Its world.")
-@click.option("--checkpoint", "checkpoints", multiple=True, type=int, help="Steps to keep.")
-@click.option("--stories", default=300, show_default=True, help="Stories a split to measure it on.")
+@click.option(
+    "--world",
+    "world_name",
+    default="stories",
+    show_default=True,
+    help="World that the run was trained on.",
+)
+@click.option(
+    "--checkpoint",
+    "checkpoints",
+    multiple=True,
+    type=int,
+    help="Step of a checkpoint to keep; can be given several times.",
+)
+@click.option(
+    "--stories", default=300, show_default=True, help="Stories per split to measure the model on."
+)
 def command(
     run: Path, folder: Path, world_name: str, checkpoints: tuple[int, ...], stories: int
 ) -> None:
-    """Copy a finished RUN into FOLDER: weights, some checkpoints, curves, and a measured card."""
+    """Copy a finished RUN as a small model into FOLDER.
+
+    It gets the weights, some checkpoints, the curves, and a model card with measured numbers.
+    """
     from interp.analyses.behavior.comprehension import comprehension
     from interp.models.io.checkpoint import checkpoint_steps
     from interp.models.io.load import load_model
@@ -29,12 +46,12 @@ def command(
 
     model = load_model(run)
     result = comprehension(model, load_world(world_name), n_stories=stories)
-    there = set(checkpoint_steps(run))
-    kept = checkpoints or tuple(step for step in CHECKPOINTS if step in there)
+    saved_steps = set(checkpoint_steps(run))
+    steps = checkpoints or tuple(step for step in CHECKPOINTS if step in saved_steps)
     ship_run(
-        run, folder, checkpoints=kept, card=card(folder.name, result), measures=measures(result)
+        run, folder, checkpoints=steps, card=card(folder.name, result), measures=measures(result)
     )
-    click.echo(f"shipped  {folder}  weights {model.hash}, checkpoints {', '.join(map(str, kept))}")
+    click.echo(f"shipped  {folder}  weights {model.hash}, checkpoints {', '.join(map(str, steps))}")
     click.echo(str(result))
 
 

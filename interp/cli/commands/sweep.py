@@ -1,4 +1,4 @@
-"""`interp sweep`: many small runs, so that the loss can be seen to fall with size and text."""
+"""`interp sweep`: many small runs that show how the loss falls with size and data."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Numbers(click.ParamType):
-    """Whole numbers with commas between: `8,16,32`."""
+    """Whole numbers separated by commas: `8,16,32`."""
 
     name = "numbers"
 
@@ -26,20 +26,42 @@ class Numbers(click.ParamType):
         try:
             return tuple(int(part) for part in str(value).split(",") if part.strip())
         except ValueError:
-            self.fail(f"Whole numbers with commas between were needed; {value!r} came.", param, ctx)
+            self.fail(
+                f"Needs whole numbers separated by commas, such as 8,16,32; got {value!r}.",
+                param,
+                ctx,
+            )
 
 
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path), help="Text file, JSONL file or folder.")
-@click.option("--world", "world_name", help="A simulated world instead [default: stories].")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder; runs/NAME-sweep by default.")
-@click.option("--sizes", type=Numbers(), default="12,20,32", show_default=True, help="Widths.")
-@click.option("--steps", type=Numbers(), default="200,400,800", show_default=True, help="Updates.")
-@click.option("--seeds", default=2, show_default=True, help="Runs of each size and length.")
-@click.option("--preset", default="demo", show_default=True, help="Shape, but for its width.")
-@click.option("--documents", default=8_000, show_default=True, help="Documents of a world.")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any other setting.")
-@click.option("--device", default="auto", show_default=True)
+@click.option("--world", "world_name", help="Simulated world to use instead [default: stories].")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder of the sweep; runs/NAME-sweep by default.",
+)
+@click.option(
+    "--sizes", type=Numbers(), default="12,20,32", show_default=True, help="Widths (d_model)."
+)
+@click.option(
+    "--steps", type=Numbers(), default="200,400,800", show_default=True, help="Training steps."
+)
+@click.option("--seeds", default=2, show_default=True, help="Runs per size and number of steps.")
+@click.option(
+    "--preset", default="demo", show_default=True, help="Model shape, apart from its width."
+)
+@click.option(
+    "--documents", default=8_000, show_default=True, help="Documents to generate from a world."
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Any other setting of the recipe.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--threads", type=int, help="CPU threads.")
 def command(
     data: Path | None,
@@ -54,12 +76,17 @@ def command(
     device: str,
     threads: int | None,
 ) -> None:
-    """Train every size with every number of steps and every seed; the same command goes on."""
+    """Train many small runs, to fit a scaling law.
+
+    Every size is trained with every number of steps and seed. Repeat the command to resume.
+    """
     from interp.cli.resumable import resumable
     from interp.training.sweep import Grid, SweepRecipe, sweep
 
     if data is not None and world_name is not None:
-        raise ConfigError("A sweep needs either --data FILE_OR_FOLDER or --world NAME, not both.")
+        raise ConfigError(
+            "A sweep needs either --data or --world; got both. Leave one of them out."
+        )
     world_name = world_name or (None if data else "stories")
     grid = Grid(sizes=sizes, steps=steps, seeds=seeds)
     recipe = SweepRecipe(preset=preset, settings=read_settings(settings))
@@ -67,11 +94,11 @@ def command(
     corpus = _corpus(out, data, world_name, documents)
     click.echo("parameters      tokens    loss  regret  run")
     with resumable(f"The sweep in {out}"):
-        found = sweep(
+        results = sweep(
             grid, corpus, out, recipe=recipe, device=device, threads=threads,
-            progress=_told, done=lambda finished: click.echo(row(finished)),
+            progress=_reporter, done=lambda finished: click.echo(row(finished)),
         )  # fmt: skip
-    click.echo(f"swept  {out}  {len(found)} runs")
+    click.echo(f"swept  {out}  {len(results)} runs")
     click.echo(f"next   interp run scaling_law --model MODEL --runs {out}")
 
 
@@ -85,7 +112,7 @@ def row(finished: "Finished") -> str:
 
 
 def _corpus(out: Path, data: Path | None, world_name: str | None, documents: int) -> "Corpus":
-    """The sweep's text, told once: of a world, the hardest level alone."""
+    """The text of the sweep, written once; of a world, its hardest level only."""
     from interp.cli.run_corpus import corpus_of_run
     from interp.training.data.sources import write_world_corpus
     from interp.training.recipe.text_source import text_source
@@ -104,13 +131,13 @@ def _corpus(out: Path, data: Path | None, world_name: str | None, documents: int
     )
 
 
-def _told(point: "Point") -> "ProgressCallback":
-    """Say on a terminal how far the run is; a file is left without it."""
+def _reporter(point: "Point") -> "ProgressCallback":
+    """Report the progress of a run on a terminal; nothing goes to a file."""
     err = click.get_text_stream("stderr")
 
     def report(progress: "RunProgress") -> None:
         if err.isatty():
-            told = f"\r{point.name}  {progress.step}/{progress.steps}"
-            err.write(f"{told}  {progress.loss_nats_per_token:.3f}\033[K\r")
+            label = f"\r{point.name}  {progress.step}/{progress.steps}"
+            err.write(f"{label}  {progress.loss_nats_per_token:.3f}\033[K\r")
 
     return report

@@ -17,25 +17,39 @@ DIRECT = ("steps", "batch_size", "context", "seed", "optimizer")
 
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path), help="Text file, JSONL file or folder.")
-@click.option("--world", "world_name", help="A simulated world instead: see `interp worlds`.")
+@click.option("--world", "world_name", help="Simulated world to use instead; see `interp worlds`.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder; runs/NAME by default.")
-@click.option("--preset", default="demo", show_default=True, help="Shape of the model.")
-@click.option("--steps", type=int, help="Updates of the weights.")
-@click.option("--batch-size", type=int, help="Rows an update, over all ranks.")
-@click.option("--context", type=int, help="Predicted tokens a row.")
-@click.option("--seed", type=int, help="Of weights, batches and dropout.")
-@click.option("--optimizer", type=click.Choice(["muon", "adamw"]))
-@click.option("--tokenizer", type=click.Choice(["words", "characters", "bpe"]))
-@click.option("--vocab", type=int, help="Size of a bpe vocabulary.")
-@click.option("--documents", type=int, help="Documents of a world, each level.")
+@click.option("--preset", default="demo", show_default=True, help="Preset of the model shape.")
+@click.option("--steps", type=int, help="Training steps.")
+@click.option("--batch-size", type=int, help="Sequences per step, over all ranks.")
+@click.option("--context", type=int, help="Context length: predicted tokens per sequence.")
+@click.option("--seed", type=int, help="Seed of weights, batches and dropout.")
+@click.option("--optimizer", type=click.Choice(["muon", "adamw"]), help="Optimizer.")
+@click.option(
+    "--tokenizer", type=click.Choice(["words", "characters", "bpe"]), help="Kind of tokenizer."
+)
+@click.option("--vocab", type=int, help="Vocabulary size of a bpe tokenizer.")
+@click.option("--documents", type=int, help="Documents per level of a world.")
 @click.option("--curriculum", metavar="PACING", help="step, overlapping, linear, root; anti-…")
-@click.option("--order-by", help="Sort documents into levels: length, gap, chance, loss:MODEL.")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any other setting.")
-@click.option("--device", default="auto", show_default=True)
+@click.option("--order-by", help="Sort documents into levels by: length, gap, chance, loss:MODEL.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Any other setting of the recipe.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--threads", type=int, help="CPU threads.")
-@click.option("--engine", type=click.Choice(["ddp", "fsdp"]), default="ddp", show_default=True)
-@click.option("--tensorboard", is_flag=True, help="Curves for TensorBoard, in the run folder.")
-@click.option("--wandb", "wandb_project", metavar="PROJECT", help="Curves to Weights & Biases.")
+@click.option(
+    "--engine",
+    type=click.Choice(["ddp", "fsdp"]),
+    default="ddp",
+    show_default=True,
+    help="Distributed engine.",
+)
+@click.option("--tensorboard", is_flag=True, help="Log to TensorBoard, in the run folder.")
+@click.option("--wandb", "wandb_project", metavar="PROJECT", help="Log to Weights & Biases.")
 def command(
     data: Path | None,
     world_name: str | None,
@@ -54,7 +68,10 @@ def command(
     engine: str,
     **direct: Any,
 ) -> None:
-    """Train a model on text or on a world; the same command again goes on where it stopped."""
+    """Train a model on text or on a world.
+
+    Repeat the command to resume a run that was stopped.
+    """
     from interp.cli.progress import TrainingProgress
     from interp.cli.resumable import resumable
     from interp.cli.run_corpus import corpus_of_run
@@ -69,11 +86,11 @@ def command(
         source = sorted_source(source, order_by, world_name)
     out = out or Path("runs") / (world_name or data.stem)
     corpus = corpus_of_run(out, source.asked, source.write)
-    given = {name: direct[name] for name in DIRECT if direct[name] is not None}
-    given |= read_settings(settings)
-    config = source.config(corpus.tokenizer.d_vocab, preset, given)
+    overrides = {name: direct[name] for name in DIRECT if direct[name] is not None}
+    overrides |= read_settings(settings)
+    config = source.config(corpus.tokenizer.d_vocab, preset, overrides)
     if curriculum:
-        config = paced_config(config, corpus, curriculum, given)
+        config = paced_config(config, corpus, curriculum, overrides)
     is_main = os.environ.get("RANK", "0") == "0"
     samples = SampleLog(out / "samples.jsonl")
     if is_main:
@@ -108,13 +125,13 @@ def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
         >>> read_settings(("muon_lr=0.02", "decay=cosine"))
         {'muon_lr': 0.02, 'decay': 'cosine'}
     """
-    found = {}
+    fields = {}
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals:
-            raise ConfigError(f"A setting is NAME=VALUE; {setting!r} came.")
-        found[name] = _json_or_text(value)
-    return found
+            raise ConfigError(f"A setting needs to be NAME=VALUE; got {setting!r}.")
+        fields[name] = _json_or_text(value)
+    return fields
 
 
 def _writers(out: Path, tensorboard: bool, wandb_project: str | None) -> "list[Writer]":

@@ -1,4 +1,4 @@
-"""`interp worlds`: the simulated worlds on offer, and documents of theirs."""
+"""`interp worlds`: the simulated worlds, and documents of one."""
 
 import json
 from typing import TYPE_CHECKING
@@ -11,17 +11,27 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--sample", "name", metavar="WORLD", help="Print documents of this world instead.")
-@click.option("--count", default=1, show_default=True, help="How many; above one, as JSON lines.")
+@click.option(
+    "--count",
+    default=1,
+    show_default=True,
+    help="Number of documents; more than one are printed as JSON lines.",
+)
 @click.option("--seed", default=0, show_default=True, help="Number of the first document.")
-@click.option("--level", default=None, help="Level of difficulty; the world's last by default.")
-@click.option("--split", default="held_out", show_default=True, help="Part of the world.")
+@click.option("--level", default=None, help="Level of difficulty; the hardest by default.")
+@click.option(
+    "--split",
+    default="held_out",
+    show_default=True,
+    help="Split: train, held_out or another one of the world.",
+)
 def command(name: str | None, count: int, seed: int, level: str | None, split: str) -> None:
     """List the simulated worlds, or print documents of one."""
     from interp.worlds import load_world, world_names
 
     if name is None:
-        for each in world_names():
-            click.echo(describe(load_world(each)))
+        for world_name in world_names():
+            click.echo(describe(load_world(world_name)))
         return
     world = load_world(name)
     texts = [
