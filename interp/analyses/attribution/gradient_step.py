@@ -38,6 +38,7 @@ from interp.analyses.attribution._part_contributions import part_contributions
 from interp.core.errors import ConfigError
 from interp.core.protocols import LanguageModel, Prompt
 from interp.methods.data.answer_loss import AnswerLoss, PromptAnswer, answer_loss, held_out_pairs
+from interp.methods.distributions import kl_divergence
 from interp.methods.parameters import Parameters, parameters_of, shell_of
 from interp.methods.prompts import displayed
 from interp.results.provenance import provenance
@@ -412,7 +413,7 @@ def _moved_at_random(start: Parameters, update: Parameters, seed: int) -> Parame
 
 def _kl(before: AnswerLoss, after: AnswerLoss) -> Float[Tensor, " pair"]:
     """KL(before || after) of each next token, nats."""
-    return (before.log_probs.exp() * (before.log_probs - after.log_probs)).sum(-1).clamp(min=0)
+    return kl_divergence(before.log_probs, after.log_probs).clamp(min=0)
 
 
 def _elsewhere(

@@ -26,6 +26,7 @@ from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import UNKNOWN, Interval, mean_interval, plain
 from interp.methods.batches import nats_per_token
 from interp.methods.data.loss_floor import floor_by_token
+from interp.methods.distributions import entropy_bits
 from interp.methods.prompts import displayed
 from interp.methods.untrained import untrained_twins
 from interp.results.provenance import provenance
@@ -203,7 +204,7 @@ def surprise(
         loss_nats=nats,
         floor_nats=floor,
         ranks=(log_probs > -nats[:, None]).sum(-1),
-        entropy_bits=_entropy_bits(log_probs),
+        entropy_bits=entropy_bits(log_probs),
         top_tokens=tuple(displayed(model.tokenizer, row) for row in top.indices.tolist()),
         top_log_probs=top.values,
         kinds=kinds,
@@ -245,12 +246,6 @@ def _mean_loss(
     model: LanguageModel, rows: Sequence[Sequence[int]], edits: "Sequence[Edit]" = ()
 ) -> float:
     return torch.cat(nats_per_token(model, rows, edits=edits)).double().mean().item()
-
-
-def _entropy_bits(log_probs: Float[Tensor, "pos d_vocab"]) -> Float[Tensor, " pos"]:
-    # p log p tends to 0 with p, but 0 times minus infinity is nan.
-    parts = torch.where(log_probs.isneginf(), 0.0, log_probs.exp() * log_probs)
-    return -parts.sum(-1) / math.log(2)
 
 
 def _sentences(text: str, spans: "Sequence[Span]") -> list[int]:
