@@ -15,8 +15,8 @@ def waiting(words: str) -> Iterator[None]:
     place = st.empty()
 
     def show(progress: Progress) -> None:
-        told = plain(f"{progress.stage[:1].upper()}{progress.stage[1:]} …")
-        place.progress(progress.share, text=told)
+        text = plain(f"{progress.stage[:1].upper()}{progress.stage[1:]} …")
+        place.progress(progress.share, text=text)
 
     try:
         with st.spinner(words), listening(show):

@@ -160,7 +160,7 @@ def refuse_changed(
     if wrong:
         raise CheckpointError(
             f"{_capital(contents.what)} needs the files it was saved with; {len(wrong)} were "
-            f"changed, added or lost, {shown(min(wrong))} among them. {contents.advice}"
+            f"changed, added or lost, {quote(min(wrong))} among them. {contents.advice}"
         )
 
 
@@ -169,11 +169,11 @@ def remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def shown(name: str) -> str:
+def quote(name: str) -> str:
     """A name as a sentence can hold it: short, every sign of it to be seen.
 
     Example:
-        >>> shown("a" * 99)
+        >>> quote("a" * 99)
         "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…'"
     """
     return ascii(name) if len(name) <= 60 else ascii(name[:60])[:-1] + "…'"
@@ -206,7 +206,7 @@ def _in_zip(archive: zipfile.ZipFile, contents: Contents) -> list[Piece]:
             raise CheckpointError(f"{_not_plain(name, contents)} Do not trust the file.")
         if info.flag_bits & 1:
             raise CheckpointError(
-                f"{_capital(contents.what)} needs a zip without a password; {shown(name)} has one. "
+                f"{_capital(contents.what)} needs a zip without a password; {quote(name)} has one. "
                 f"{contents.advice}"
             )
         if not info.is_dir():
@@ -216,7 +216,7 @@ def _in_zip(archive: zipfile.ZipFile, contents: Contents) -> list[Piece]:
             _check_name(name.rstrip("/"), contents)
         else:
             raise CheckpointError(
-                f"{_capital(contents.what)} holds plain files; {shown(name)} is a folder. "
+                f"{_capital(contents.what)} holds plain files; {quote(name)} is a folder. "
                 "Do not trust the file."
             )
     return pieces
@@ -243,7 +243,7 @@ def _checked(pieces: Sequence[Piece], contents: Contents) -> list[Piece]:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise CheckpointError(
-            f"{_capital(contents.what)} needs each file once; {shown(twice)} is there twice. "
+            f"{_capital(contents.what)} needs each file once; {quote(twice)} is there twice. "
             "Do not trust the file."
         )
     if sum(piece.size for piece in kept) > contents.most_bytes:
@@ -264,7 +264,7 @@ def _check_name(name: str, contents: Contents) -> None:
     inside(contents.what, name)
     if len(name) > LONGEST_PATH or not all(sign.isprintable() for sign in name):
         raise CheckpointError(
-            f"File names must be short and printable; {shown(name)} is not. Do not trust the file."
+            f"File names must be short and printable; {quote(name)} is not. Do not trust the file."
         )
 
 
@@ -273,12 +273,12 @@ def _check_kind(name: str, contents: Contents) -> None:
     suffix = Path(last).suffix
     if suffix in PICKLED:
         raise CheckpointError(
-            f"{shown(name)} is a pickle: reading it could run any program it holds, so it is never "
+            f"{quote(name)} is a pickle: reading it could run any program it holds, so it is never "
             "opened. Take safetensors instead."
         )
     if suffix not in contents.suffixes and last not in contents.plain_names:
         raise CheckpointError(
-            f"{_capital(contents.what)} is {contents.kinds}; {shown(name)} is none of these. "
+            f"{_capital(contents.what)} is {contents.kinds}; {quote(name)} is none of these. "
             "Leave it out."
         )
 
@@ -291,7 +291,7 @@ def _naming_damage(piece: Piece, contents: Contents) -> Iterator[None]:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(
-            f"{shown(piece.name)} cannot be unpacked ({error}). {contents.advice}"
+            f"{quote(piece.name)} cannot be unpacked ({error}). {contents.advice}"
         ) from None
 
 
@@ -312,7 +312,7 @@ def _refuse_programs(path: Path, name: str) -> None:
         refuse_pickle(path)
     except CheckpointError:
         raise CheckpointError(
-            f"{shown(name)} holds a pickle or another zip under a false name, so it is not opened. "
+            f"{quote(name)} holds a pickle or another zip under a false name, so it is not opened. "
             "Do not trust the file."
         ) from None
 
@@ -326,7 +326,7 @@ def _is_listed(content: bytes, entry: Mapping[str, Any]) -> bool:
 
 
 def _not_plain(name: str, contents: Contents) -> str:
-    return f"{_capital(contents.what)} holds plain files; {shown(name)} is a link, device or pipe."
+    return f"{_capital(contents.what)} holds plain files; {quote(name)} is a link, device or pipe."
 
 
 def _too_large(contents: Contents) -> str:

@@ -14,7 +14,7 @@ from warnings import catch_warnings, simplefilter
 import pytest
 
 from interp.core.errors import InterpError
-from interp.core.untrusted_archive import shown
+from interp.core.untrusted_archive import quote
 from interp.models.io import importing
 from interp.report import Report, opening
 from tests.dashboards.model_folders import make_model
@@ -133,7 +133,7 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "match"), NAMES, ids=[shown(name) for name, _ in NAMES])
+@pytest.mark.parametrize(("name", "match"), NAMES, ids=[quote(name) for name, _ in NAMES])
 def test_names_that_leave_the_folder_and_foreign_kinds_are_refused(
     door, tmp_path, monkeypatch, name, match
 ):

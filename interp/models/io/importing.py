@@ -9,7 +9,7 @@ from typing import BinaryIO
 from interp.core import untrusted_archive
 from interp.core.errors import CheckpointError, InterpError
 from interp.core.files import read_object
-from interp.core.untrusted_archive import Contents, Piece, shown
+from interp.core.untrusted_archive import Contents, Piece, quote
 from interp.models.io.checkpoint import open_model, save_model
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?<!\.)")
@@ -57,7 +57,7 @@ def import_model(
     """
     place = Path(source).expanduser() if isinstance(source, str | Path) else source
     if isinstance(place, Path) and not place.exists():
-        raise CheckpointError(f"There is no {shown(str(source))}. Check the path.")
+        raise CheckpointError(f"There is no {quote(str(source))}. Check the path.")
     name = _name(place) if name is None else name
     target = Path(models) / check_name(name)
     _refuse_existing(target)
@@ -87,7 +87,7 @@ def check_name(name: str) -> str:
     """
     if not NAME.fullmatch(name) or RESERVED.fullmatch(name):
         raise CheckpointError(
-            f"A model's name is up to 64 letters, digits, '.', '_' and '-'; {shown(name)} is none. "
+            f"A model's name is up to 64 letters, digits, '.', '_' and '-'; {quote(name)} is none. "
             "Give it another name."
         )
     return name

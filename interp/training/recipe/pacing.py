@@ -127,7 +127,7 @@ def pacing_by_name(name: str) -> tuple[str, Order]:
         ConfigError: it is none of them.
 
     Example:
-        >>> named("anti-step")
+        >>> pacing_by_name("anti-step")
         ('step', 'anti')
     """
     known = {pacing: (pacing, "curriculum") for pacing in PACINGS}
