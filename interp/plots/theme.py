@@ -80,12 +80,12 @@ def new_figure(
 def style(figure: go.Figure, *, title: str = "", height: int | None = None) -> go.Figure:
     """The house style on any figure, subplots too. Nothing else about it changes."""
     # The layout is set as a whole: plotly takes several times longer for many small updates.
-    told = figure.layout.to_plotly_json()
-    names = [name for name in ("xaxis", "yaxis", *told) if name.startswith(("xaxis", "yaxis"))]
-    axes = {name: _house_axis(told.get(name, {})) for name in names}
+    layout = figure.layout.to_plotly_json()
+    names = [name for name in ("xaxis", "yaxis", *layout) if name.startswith(("xaxis", "yaxis"))]
+    axes = {name: _house_axis(layout.get(name, {})) for name in names}
     tall = {} if height is None else {"height": height}
-    notes = [_of_size(note, 13) for note in told.get("annotations", ())]
-    figure.layout = {**told, **_house_layout(title), **axes, **tall, "annotations": notes}
+    notes = [_of_size(note, 13) for note in layout.get("annotations", ())]
+    figure.layout = {**layout, **_house_layout(title), **axes, **tall, "annotations": notes}
     return figure
 
 
@@ -107,8 +107,8 @@ def _of_size(note: dict[str, Any], size: int) -> dict[str, Any]:
     return {**note, "font": {**note.get("font", {}), "size": size}}
 
 
-def _house_axis(told: dict[str, Any]) -> dict[str, Any]:
-    return {**told, **AXIS, "title": {**told.get("title", {}), **AXIS["title"]}}
+def _house_axis(axis: dict[str, Any]) -> dict[str, Any]:
+    return {**axis, **AXIS, "title": {**axis.get("title", {}), **AXIS["title"]}}
 
 
 def heatmap(
@@ -214,17 +214,17 @@ def label_axis(
         down: the first label stands on top.
     """
     every = -(-len(labels) // MOST_TICKS)
-    shown = [i for i in range(len(labels)) if i % every == 0 and len(labels) - i > every // 2]
-    shown = sorted({*shown, len(labels) - 1}) if labels else []
+    ticks = [i for i in range(len(labels)) if i % every == 0 and len(labels) - i > every // 2]
+    ticks = sorted({*ticks, len(labels) - 1}) if labels else []
     settings: dict[str, Any] = {
         "type": "category",
         "tickmode": "array",
-        "tickvals": shown,
-        "ticktext": [label(labels[i]) for i in shown],
+        "tickvals": ticks,
+        "ticktext": [label(labels[i]) for i in ticks],
         "showgrid": False,
         "autorange": "reversed" if down else True,
     }
-    if axis == "x" and sum(min(len(labels[i]), LONGEST_LABEL) + 2 for i in shown) > 90:
+    if axis == "x" and sum(min(len(labels[i]), LONGEST_LABEL) + 2 for i in ticks) > 90:
         settings["tickangle"] = -60
     update = figure.update_xaxes if axis == "x" else figure.update_yaxes
     update(**settings, row=row, col=col)
@@ -260,7 +260,7 @@ def add_line(
     paint = CATEGORICAL[color % len(CATEGORICAL)] if isinstance(color, int) else color
     if low is not None and high is not None:
         add_band(figure, x, low, high, color=paint, name=name, row=row, col=col)
-    told = "<br>%{text}" if words is not None else ""
+    word = "<br>%{text}" if words is not None else ""
     line = go.Scatter(
         x=_numbers(x),
         y=_numbers(y),
@@ -271,7 +271,7 @@ def add_line(
         line={"color": paint, "width": 2, "dash": DASHES[number % len(DASHES)]},
         marker={"symbol": SYMBOLS[number % len(SYMBOLS)], "size": 6},
         text=None if words is None else [label(word, 40) for word in words],
-        hovertemplate=f"{label(name, 60)}{told}<br>%{{x}}: %{{y:.4~g}}<extra></extra>",
+        hovertemplate=f"{label(name, 60)}{word}<br>%{{x}}: %{{y:.4~g}}<extra></extra>",
     )
     return figure.add_trace(line, **place)
 

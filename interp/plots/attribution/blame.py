@@ -43,9 +43,11 @@ def figure(result: Blame, *, view: str = "tensors", measure: str = "gradient") -
     if view == "neurons":
         return _neurons(result, number, unit)
     names, values = _listed(result, view, number)
-    drawn = bars(names, values, unit=unit)
+    figure = bars(names, values, unit=unit)
     # A length has no side, so it must not wear the colour of what raises the loss.
-    return drawn if number or view == "weights" else drawn.update_traces(marker_color=theme.CONTROL)
+    return (
+        figure if number or view == "weights" else figure.update_traces(marker_color=theme.CONTROL)
+    )
 
 
 def _listed(result: Blame, view: str, number: int) -> tuple[tuple[str, ...], torch.Tensor]:

@@ -43,16 +43,16 @@ def figure(
 def _candidates(result: "GradientStep") -> go.Figure:
     """Paired bars, the best on top; the right answer is marked."""
     names = [_marked(result, i) for i in range(len(result.candidates))]
-    drawn = theme.new_figure(
+    figure = theme.new_figure(
         x_title="probability", height=120 + 38 * len(names), title=_title(result)
     )
-    told = [("before", result.before, BEFORE)]
-    told += [("after", result.after, AFTER)] if result.steps else []
-    for name, values, colour in told:
+    series = [("before", result.before, BEFORE)]
+    series += [("after", result.after, AFTER)] if result.steps else []
+    for name, values, colour in series:
         bars = [float(value) for value in values]
-        drawn.add_trace(_bars(names, bars, name, colour))
-    drawn.update_xaxes(range=[0, 1.12], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1])
-    return _down(drawn, names)
+        figure.add_trace(_bars(names, bars, name, colour))
+    figure.update_xaxes(range=[0, 1.12], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1])
+    return _down(figure, names)
 
 
 def _marked(result: "GradientStep", i: int) -> str:
@@ -89,22 +89,22 @@ def _short(value: float) -> str:
     return f"{value:.1%}" if abs(value) >= 0.001 or value == 0 else f"{value:.1e}"
 
 
-def _down(drawn: go.Figure, names: list[str]) -> go.Figure:
+def _down(figure: go.Figure, names: list[str]) -> go.Figure:
     """The first name on top."""
-    drawn.update_yaxes(
+    figure.update_yaxes(
         tickvals=list(range(len(names))), ticktext=names, autorange="reversed", showgrid=False
     )
-    return drawn.update_layout(bargap=0.25, barmode="group")
+    return figure.update_layout(bargap=0.25, barmode="group")
 
 
 def _losses(result: "GradientStep") -> go.Figure:
     """The loss after each step, and where each step's own prediction pointed."""
-    drawn = theme.new_figure(x_title="step", y_title="loss of the answer (nats)", height=360)
+    figure = theme.new_figure(x_title="step", y_title="loss of the answer (nats)", height=360)
     at = list(range(len(result.losses)))
-    theme.add_line(drawn, at, result.losses, name="the loss after each step")
+    theme.add_line(figure, at, result.losses, name="the loss after each step")
     for i, change in enumerate(result.predicted):
         start = result.losses[i]
-        drawn.add_trace(
+        figure.add_trace(
             go.Scatter(
                 x=[i, i + 1],
                 y=[start, start + change],
@@ -118,29 +118,29 @@ def _losses(result: "GradientStep") -> go.Figure:
         )
     top = max(result.losses)
     # A step that is too large is predicted to leave the page; the scale is the loss's own.
-    drawn.update_yaxes(range=[-0.25 * top - 1e-9, 1.1 * top + 1e-9])
-    return drawn.update_xaxes(dtick=max(1, len(result.predicted) // 10))
+    figure.update_yaxes(range=[-0.25 * top - 1e-9, 1.1 * top + 1e-9])
+    return figure.update_xaxes(dtick=max(1, len(result.predicted) // 10))
 
 
 def _sizes(result: "GradientStep") -> go.Figure:
     """How wrong both predictions are for a first step of other sizes, both axes logarithmic."""
-    drawn = theme.new_figure(
+    figure = theme.new_figure(
         x_title="step size", y_title="error of the predicted change (nats)", height=380
     )
-    told = (
+    series = (
         ("by the gradient", result.tried_first, 0),
         ("by gradient and curvature", result.tried_second, 2),
     )
-    for name, predicted, colour in told:
+    for name, predicted, colour in series:
         pairs = zip(result.tried, predicted, strict=True)
         errors = [abs(a - b) or None for a, b in pairs]
-        theme.add_line(drawn, result.sizes, errors, name=name, color=colour)
+        theme.add_line(figure, result.sizes, errors, name=name, color=colour)
     theme.add_control(
-        drawn, result.sizes, [abs(x) or None for x in result.tried], name="the true change"
+        figure, result.sizes, [abs(x) or None for x in result.tried], name="the true change"
     )
-    drawn.add_vline(x=result.lr, line={"color": theme.CONTROL, "width": 1, "dash": "dot"})
-    drawn.update_xaxes(type="log", exponentformat="power")
-    return drawn.update_yaxes(type="log", exponentformat="power")
+    figure.add_vline(x=result.lr, line={"color": theme.CONTROL, "width": 1, "dash": "dot"})
+    figure.update_xaxes(type="log", exponentformat="power")
+    return figure.update_yaxes(type="log", exponentformat="power")
 
 
 def _parts(result: "GradientStep", kind: str) -> go.Figure:
@@ -149,19 +149,19 @@ def _parts(result: "GradientStep", kind: str) -> go.Figure:
         known = ", ".join(dict.fromkeys(result.part_kinds))
         raise ConfigError(f"parts are of the kinds {known} in this model; {kind!r} came.")
     names = [theme.label(result.parts[i], 28) for i in chosen]
-    drawn = theme.new_figure(
+    figure = theme.new_figure(
         x_title="share of the whole",
         height=130 + 34 * len(names),
         title=f"the largest, by {kind}",
     )
-    told = (("squared update", result.moved, AFTER), ("predicted gain", result.gained, RIGHT))
-    for name, values, colour in told:
+    series = (("squared update", result.moved, AFTER), ("predicted gain", result.gained, RIGHT))
+    for name, values, colour in series:
         bars = [float(values[i]) for i in chosen]
-        drawn.add_trace(_bars(names, bars, name, colour))
-    most = max(float(values[chosen].max()) for _, values, _ in told)
-    least = min(0.0, *(float(values[chosen].min()) for _, values, _ in told))
-    drawn.update_xaxes(range=[1.25 * least, 1.25 * max(most, 1e-9)], tickformat=".0~%")
-    return _down(drawn, names)
+        figure.add_trace(_bars(names, bars, name, colour))
+    most = max(float(values[chosen].max()) for _, values, _ in series)
+    least = min(0.0, *(float(values[chosen].min()) for _, values, _ in series))
+    figure.update_xaxes(range=[1.25 * least, 1.25 * max(most, 1e-9)], tickformat=".0~%")
+    return _down(figure, names)
 
 
 def _untouched(result: "GradientStep") -> go.Figure:
@@ -169,12 +169,12 @@ def _untouched(result: "GradientStep") -> go.Figure:
     if not result.untouched:
         raise ConfigError("No untouched prompts were given: name some, or a world that asks.")
     names = [f"… {theme.label(text[-28:], 30)}" for text in result.untouched]
-    drawn = theme.new_figure(
+    figure = theme.new_figure(
         x_title="loss of its right answer (nats)", height=130 + 46 * len(names)
     )
     for at, (name, colour) in enumerate((("before", BEFORE), ("after", AFTER))):
         words = [_told(result, i, at) for i in range(len(names))]
-        drawn.add_trace(
+        figure.add_trace(
             go.Scatter(
                 x=result.untouched_loss[:, at].tolist(),
                 y=list(range(len(names))),
@@ -185,8 +185,8 @@ def _untouched(result: "GradientStep") -> go.Figure:
                 hovertemplate=f"{name}: %{{x:.4~g}} nats<br>%{{customdata}}<extra></extra>",
             )
         )
-    drawn.update_xaxes(rangemode="tozero")
-    return _down(drawn, names)
+    figure.update_xaxes(rangemode="tozero")
+    return _down(figure, names)
 
 
 def _told(result: "GradientStep", i: int, at: int) -> str:

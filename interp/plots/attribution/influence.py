@@ -34,22 +34,22 @@ def figure(result: Influence, *, view: View = "texts") -> go.Figure:
 def _texts(result: Influence) -> go.Figure:
     numbers = list(result.strongest)
     names = tuple(f"{i}: {result.texts[i]}" for i in numbers)
-    drawn = bars(names, -result.scores[numbers], unit=UNIT)
-    drawn.data[0].x = result.scores[numbers].tolist()
-    return drawn.update_layout(margin_l=260)
+    figure = bars(names, -result.scores[numbers], unit=UNIT)
+    figure.data[0].x = result.scores[numbers].tolist()
+    return figure.update_layout(margin_l=260)
 
 
 def _order(result: Influence) -> go.Figure:
     """Sorted scores, each set divided by its own largest, since only their shape compares."""
-    drawn = theme.new_figure(x_title="texts, sorted (%)", y_title="score / largest size")
-    theme.add_line(drawn, *_sorted(result.scores), name="texts", markers=False)
+    figure = theme.new_figure(x_title="texts, sorted (%)", y_title="score / largest size")
+    theme.add_line(figure, *_sorted(result.scores), name="texts", markers=False)
     for row in result.untrained[:1]:
-        theme.add_control(drawn, *_sorted(row), name="untrained model")
+        theme.add_control(figure, *_sorted(row), name="untrained model")
     if len(result.shuffled):
         largest = float(result.by_step[-1].abs().max())
         name = "words in random order, against the texts' largest"
-        theme.add_control(drawn, *_sorted(result.shuffled, largest), name=name, dash="dot")
-    return drawn
+        theme.add_control(figure, *_sorted(result.shuffled, largest), name=name, dash="dot")
+    return figure
 
 
 def _sorted(values: torch.Tensor, largest: float = 0.0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -59,7 +59,7 @@ def _sorted(values: torch.Tensor, largest: float = 0.0) -> tuple[torch.Tensor, t
 
 
 def _overlap(result: Influence) -> go.Figure:
-    drawn = theme.new_figure(x_title="shared words with the mistake (cosine)", y_title="score")
+    figure = theme.new_figure(x_title="shared words with the mistake (cosine)", y_title="score")
     words = [theme.label(text, 60) for text in result.texts]
     points = go.Scatter(
         x=result.overlap.tolist(),
@@ -69,7 +69,7 @@ def _overlap(result: Influence) -> go.Figure:
         text=words,
         hovertemplate="%{text}<br>shared %{x:.2f}, score %{y:+.3~g}<extra></extra>",
     )
-    return drawn.add_trace(points)
+    return figure.add_trace(points)
 
 
 def _steps(result: Influence) -> go.Figure:

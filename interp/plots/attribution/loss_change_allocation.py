@@ -45,7 +45,7 @@ def _by_stretch(result: LossChangeAllocation, view: str) -> go.Figure:
         best = result.by_tensor.abs().sum(0).argsort(descending=True)[:MOST_ROWS].sort().values
         values = (result.helping_in - 0.5 if view == "helping" else result.by_tensor)[:, best]
         names = [result.tensors[i] for i in best.tolist()]
-    drawn = theme.heatmap(
+    figure = theme.heatmap(
         values.T,
         x=result.stretches,
         y=names,
@@ -54,7 +54,7 @@ def _by_stretch(result: LossChangeAllocation, view: str) -> go.Figure:
         unit="share of weights helping, less half" if view == "helping" else UNIT,
         diverging=True,
     )
-    return drawn.update_layout(margin_l=110)
+    return figure.update_layout(margin_l=110)
 
 
 def _one(result: LossChangeAllocation, values: torch.Tensor, stretch: int | None) -> tuple:
@@ -73,14 +73,14 @@ def _heads(result: LossChangeAllocation, stretch: int | None) -> go.Figure:
 def _neurons(result: LossChangeAllocation, stretch: int | None) -> go.Figure:
     """Every layer's neurons, sorted: a few carry most of it, or all a little."""
     values, when = _one(result, result.by_neuron, stretch)
-    drawn = theme.new_figure(
+    figure = theme.new_figure(
         x_title="neurons of the layer, sorted (%)", y_title=UNIT, title=when, height=360
     )
     for layer, row in enumerate(values):
         place = torch.linspace(0, 100, len(row))
         name = f"layer {layer}"
-        theme.add_line(drawn, place, row.sort().values, name=name, color=layer, markers=False)
-    return drawn
+        theme.add_line(figure, place, row.sort().values, name=name, color=layer, markers=False)
+    return figure
 
 
 def _weights(result: LossChangeAllocation, stretch: int | None) -> go.Figure:
@@ -95,9 +95,9 @@ def _weights(result: LossChangeAllocation, stretch: int | None) -> go.Figure:
 
 def bars(names: tuple[str, ...], values: torch.Tensor, *, unit: str, title: str = "") -> go.Figure:
     """A name a row, blue below zero and orange above."""
-    drawn = theme.new_figure(x_title=unit, title=title, height=120 + 22 * len(names))
+    figure = theme.new_figure(x_title=unit, title=title, height=120 + 22 * len(names))
     paint = [theme.CATEGORICAL[int(value > 0)] for value in values]
-    drawn.add_trace(
+    figure.add_trace(
         go.Bar(
             x=values.tolist(),
             y=[theme.label(name, 40) for name in names],
@@ -106,5 +106,5 @@ def bars(names: tuple[str, ...], values: torch.Tensor, *, unit: str, title: str 
             hovertemplate="%{y}: %{x:+.4~g}<extra></extra>",
         )
     )
-    drawn.update_yaxes(autorange="reversed", type="category", showgrid=False)
-    return drawn.update_layout(margin_l=150)
+    figure.update_yaxes(autorange="reversed", type="category", showgrid=False)
+    return figure.update_layout(margin_l=150)

@@ -43,40 +43,42 @@ def figure(result: Comprehension, *, split: str = "") -> go.Figure:
     if not set(splits) <= set(result.accuracy):
         raise ConfigError(f"split is one of {', '.join(result.accuracy)}; {split!r} came.")
     kinds = list(dict.fromkeys(row.kind for row in result.rows if row.split in splits))
-    drawn = make_subplots(
+    figure = make_subplots(
         rows=1,
         cols=len(splits),
         shared_yaxes=True,
         horizontal_spacing=0.04,
         subplot_titles=[theme.label(_name(each), 40) for each in splits],
     )
-    theme.style(drawn, height=ROW * len(kinds) + 170)
+    theme.style(figure, height=ROW * len(kinds) + 170)
     for col, each in enumerate(splits, 1):
-        _panel(drawn, [row for row in result.rows if row.split == each], kinds, col)
-    drawn.update_yaxes(
+        _panel(figure, [row for row in result.rows if row.split == each], kinds, col)
+    figure.update_yaxes(
         tickmode="array",
         tickvals=list(range(len(kinds))),
         ticktext=[theme.label(_name(kind), 40) for kind in kinds],
         range=[len(kinds) - 0.5, -0.5],
         zeroline=False,
     )
-    drawn.update_xaxes(
+    figure.update_xaxes(
         range=[-0.03, 1.03],
         tickvals=[0, 0.25, 0.5, 0.75, 1],
         zeroline=False,
         title_text="accuracy",
     )
-    return drawn.update_layout(
+    return figure.update_layout(
         legend={"y": 1 + 46 / (ROW * len(kinds)), "traceorder": "reversed"}, margin={"t": 96}
     )
 
 
-def _panel(drawn: go.Figure, rows: Sequence[QuestionScore], kinds: Sequence[str], col: int) -> None:
+def _panel(
+    figure: go.Figure, rows: Sequence[QuestionScore], kinds: Sequence[str], col: int
+) -> None:
     """Lower marks first, so that the model lies on top."""
     places = [kinds.index(row.kind) for row in rows]
     for number, name in enumerate(dict.fromkeys(name for row in rows for name in row.shortcuts)):
         here = [i for i, row in enumerate(rows) if name in row.shortcuts and name != row.best]
-        drawn.add_trace(
+        figure.add_trace(
             _dots(
                 [rows[i].shortcuts[name] for i in here],
                 [places[i] for i in here],
@@ -89,25 +91,25 @@ def _panel(drawn: go.Figure, rows: Sequence[QuestionScore], kinds: Sequence[str]
             col=col,
         )
     best = [row.shortcuts[row.best] for row in rows]
-    told = [
-        _words(row, f"{BEST}: {_name(row.best)}", found)
-        for row, found in zip(rows, best, strict=True)
+    words = [
+        _words(row, f"{BEST}: {_name(row.best)}", interval)
+        for row, interval in zip(rows, best, strict=True)
     ]
     diamond = {"symbol": "diamond", "size": 11, "color": theme.CATEGORICAL[1]}
-    shown = {"marker": diamond, "legend": col == 1, "whiskers": True}
-    drawn.add_trace(_dots(best, [p + 0.13 for p in places], told, name=BEST, **shown), 1, col)
-    drawn.data[-1].update(
+    style = {"marker": diamond, "legend": col == 1, "whiskers": True}
+    figure.add_trace(_dots(best, [p + 0.13 for p in places], words, name=BEST, **style), 1, col)
+    figure.data[-1].update(
         mode="markers+text",
         text=[theme.label(_name(row.best), 24) for row in rows],
         textposition=["bottom left" if each.value > 0.8 else "bottom center" for each in best],
         textfont={"size": 10, "color": theme.MUTED},
     )
-    told = [_words(row, "model", row.accuracy) + _margin(row) for row in rows]
+    words = [_words(row, "model", row.accuracy) + _margin(row) for row in rows]
     hollow = ["circle" if row.safe else "circle-open" for row in rows]
     circle = {"symbol": hollow, "size": 12, "color": theme.CATEGORICAL[0]}
-    shown = {"marker": circle, "legend": col == 1, "whiskers": True}
+    style = {"marker": circle, "legend": col == 1, "whiskers": True}
     mine = [row.accuracy for row in rows]
-    drawn.add_trace(_dots(mine, [p - 0.13 for p in places], told, name="model", **shown), 1, col)
+    figure.add_trace(_dots(mine, [p - 0.13 for p in places], words, name="model", **style), 1, col)
 
 
 def _dots(
@@ -144,10 +146,10 @@ def _dots(
     )
 
 
-def _words(row: QuestionScore, who: str, found: Interval) -> str:
+def _words(row: QuestionScore, who: str, interval: Interval) -> str:
     return (
-        f"{theme.label(_name(row.kind), 40)}: {theme.label(who, 60)}<br>{found.value:.2f} "
-        f"[{found.low:.2f}, {found.high:.2f}]<br>{row.n} questions in {found.n} stories"
+        f"{theme.label(_name(row.kind), 40)}: {theme.label(who, 60)}<br>{interval.value:.2f} "
+        f"[{interval.low:.2f}, {interval.high:.2f}]<br>{row.n} questions in {interval.n} stories"
     )
 
 

@@ -38,36 +38,36 @@ def _scatter(result: "Fidelity") -> go.Figure:
     variables = list(dict.fromkeys(task.partition(" (")[0] for task in result.tasks))
     columns = min(2, len(variables))
     rows = math.ceil(len(variables) / columns)
-    drawn = make_subplots(
+    figure = make_subplots(
         rows=rows, cols=columns, shared_yaxes=True, horizontal_spacing=0.06,
         vertical_spacing=0.34 / rows / rows if rows > 1 else 0.0,
         subplot_titles=[theme.label(name, 40) for name in variables],
     )  # fmt: skip
-    theme.style(drawn, height=280 * rows + 90)
+    theme.style(figure, height=280 * rows + 90)
     for number, variable in enumerate(variables):
         where = {"row": number // columns + 1, "col": number % columns + 1}
         for task in (each for each in result.tasks if each.partition(" (")[0] == variable):
-            _panel(drawn, result, task, where, first=number == 0)
+            _panel(figure, result, task, where, first=number == 0)
         last = number + columns >= len(variables)
-        drawn.update_xaxes(title_text="held-out loss (nats/token)" if last else "", **where)
-    drawn.update_yaxes(range=[-0.03, 1.05], zeroline=False)
-    drawn.update_yaxes(title_text="read right", col=1)
+        figure.update_xaxes(title_text="held-out loss (nats/token)" if last else "", **where)
+    figure.update_yaxes(range=[-0.03, 1.05], zeroline=False)
+    figure.update_yaxes(title_text="read right", col=1)
     # The better a model predicts, the further right it stands.
-    drawn.update_xaxes(autorange="reversed", zeroline=False)
-    return drawn.update_layout(
+    figure.update_xaxes(autorange="reversed", zeroline=False)
+    return figure.update_layout(
         margin={"t": 84, "r": 96}, legend={"y": 1 + 44 / (280 * rows)}, coloraxis=_colours(result)
     )
 
 
-def _panel(drawn: go.Figure, result: "Fidelity", task: str, where: dict, first: bool) -> None:
+def _panel(figure: go.Figure, result: "Fidelity", task: str, where: dict, first: bool) -> None:
     place = task.partition("(")[2].rstrip(")")
     name, symbol = PLACES.get(place, place), SYMBOLS.get(place, "circle")
     for number, run in enumerate(result.runs):
-        held = [i for i, owner in enumerate(result.run.tolist()) if owner == number]
-        drawn.add_trace(
+        points = [i for i, owner in enumerate(result.run.tolist()) if owner == number]
+        figure.add_trace(
             go.Scatter(
-                x=[result.loss[i].value for i in held],
-                y=[result.accuracy[task][i].value for i in held],
+                x=[result.loss[i].value for i in points],
+                y=[result.accuracy[task][i].value for i in points],
                 mode="lines+markers",
                 name=name,
                 legendgroup=place,
@@ -76,17 +76,17 @@ def _panel(drawn: go.Figure, result: "Fidelity", task: str, where: dict, first: 
                       else "dot"},
                 marker={
                     "symbol": symbol, "size": 9, "coloraxis": "coloraxis",
-                    "color": [_height(int(result.steps[i])) for i in held],
+                    "color": [_height(int(result.steps[i])) for i in points],
                     "line": {"width": 1, "color": theme.INK},
                 },
-                customdata=[_words(result, task, run, i) for i in held],
+                customdata=[_words(result, task, run, i) for i in points],
                 hovertemplate="%{customdata}<extra></extra>",
             ),
             **where,
         )  # fmt: skip
     control = result.untrained[task]
     if control.n:
-        drawn.add_trace(
+        figure.add_trace(
             go.Scatter(
                 x=[result.untrained_loss], y=[control.value], mode="markers",
                 name="untrained model", legendgroup="untrained",
@@ -113,13 +113,13 @@ def _height(step: int) -> float:
 
 def _colours(result: "Fidelity") -> dict:
     steps = sorted({max(0, int(step)) for step in result.steps})
-    shown = [steps[0], steps[len(steps) // 2], steps[-1]]
+    ticks = [steps[0], steps[len(steps) // 2], steps[-1]]
     return {
         "colorscale": theme.SEQUENTIAL,
         "colorbar": {
             "title": {"text": "step"}, "thickness": 12, "tickmode": "array",
-            "tickvals": [_height(step) for step in shown],
-            "ticktext": [f"{step:,}" for step in shown],
+            "tickvals": [_height(step) for step in ticks],
+            "ticktext": [f"{step:,}" for step in ticks],
         },
     }  # fmt: skip
 
@@ -131,44 +131,44 @@ def _correlations(result: "Fidelity") -> go.Figure:
         for name in COMPARED
         if any(_known(each.value) for each in result.correlations[name].values())
     ]
-    drawn = theme.new_figure(
+    figure = theme.new_figure(
         x_title="rank correlation of accuracy", height=ROW * len(result.tasks) + 130
     )
     for number, name in enumerate(compared):
         shift = (number - (len(compared) - 1) / 2) * 0.2
-        drawn.add_trace(_dots(result, name, shift))
-    drawn.add_vline(x=0, line={"color": theme.CONTROL, "width": 1.5, "dash": "dot"})
+        figure.add_trace(_dots(result, name, shift))
+    figure.add_vline(x=0, line={"color": theme.CONTROL, "width": 1.5, "dash": "dot"})
     labels = [theme.label(task, 40) for task in result.tasks]
-    drawn.update_yaxes(
+    figure.update_yaxes(
         tickmode="array", tickvals=list(range(len(labels))), ticktext=labels,
         range=[len(labels) - 0.5, -0.5], zeroline=False,
     )  # fmt: skip
-    return drawn.update_xaxes(range=[-1.05, 1.05], zeroline=False).update_layout(margin_t=64)
+    return figure.update_xaxes(range=[-1.05, 1.05], zeroline=False).update_layout(margin_t=64)
 
 
 def _dots(result: "Fidelity", name: str, shift: float) -> go.Scatter:
     words, colour, symbol = COMPARED[name]
-    found = [result.correlations[name][task] for task in result.tasks]
+    intervals = [result.correlations[name][task] for task in result.tasks]
     color = theme.CATEGORICAL[colour]
     return go.Scatter(
-        x=[each.value for each in found],
-        y=[place + shift for place in range(len(found))],
+        x=[each.value for each in intervals],
+        y=[place + shift for place in range(len(intervals))],
         mode="markers",
         name=f"with the {words}",
         marker={"symbol": symbol, "size": 9, "color": color},
         error_x={
             "type": "data", "symmetric": False, "color": color, "thickness": 1.4, "width": 3,
-            "array": [_reach(each, each.high) for each in found],
-            "arrayminus": [_reach(each, each.low) for each in found],
+            "array": [_reach(each, each.high) for each in intervals],
+            "arrayminus": [_reach(each, each.low) for each in intervals],
         },
-        customdata=[str(each) for each in found],
+        customdata=[str(each) for each in intervals],
         hovertemplate="%{customdata}<extra></extra>",
         cliponaxis=False,
     )  # fmt: skip
 
 
-def _reach(found: Interval, end: float) -> float:
-    return abs(end - found.value) if _known(end) else 0.0
+def _reach(intervals: Interval, end: float) -> float:
+    return abs(end - intervals.value) if _known(end) else 0.0
 
 
 def _known(value: float) -> bool:

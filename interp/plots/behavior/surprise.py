@@ -35,15 +35,15 @@ def _text(result: Surprise, view: str, width: int) -> go.Figure:
     values: Tensor = getattr(result, f"{view}_nats")
     starts, lines = _wrap(result.tokens, width)
     deepest = max(lines)
-    drawn = theme.new_figure(
+    figure = theme.new_figure(
         x_title="character in the line", y_title="line", height=26 * (deepest + 1) + 120
     )
-    drawn.add_trace(_tokens(result, values, starts, lines, UNITS[view], signed=view == "regret"))
-    drawn.update_xaxes(range=[0, width], showgrid=False, zeroline=False)
-    drawn.update_yaxes(
+    figure.add_trace(_tokens(result, values, starts, lines, UNITS[view], signed=view == "regret"))
+    figure.update_xaxes(range=[0, width], showgrid=False, zeroline=False)
+    figure.update_yaxes(
         range=[deepest + 0.6, -0.6], dtick=1, tick0=0, showgrid=False, zeroline=False
     )
-    return drawn.update_layout(bargap=0.12)
+    return figure.update_layout(bargap=0.12)
 
 
 def _wrap(tokens: tuple[str, ...], width: int) -> tuple[list[int], list[int]]:
@@ -115,10 +115,10 @@ def _kinds(result: Surprise) -> go.Figure:
     names = [f"{kind} ({count})" for kind, (count, *_) in table.items()]
     floors = [floor for _, _, floor, _ in table.values()]
     regrets = [regret for *_, regret in table.values()]
-    drawn = theme.new_figure(x_title="kind of choice (tokens)", y_title="nats per token")
-    theme.add_bars(drawn, names, floors, name="floor", color=theme.CONTROL)
+    figure = theme.new_figure(x_title="kind of choice (tokens)", y_title="nats per token")
+    theme.add_bars(figure, names, floors, name="floor", color=theme.CONTROL)
     theme.add_bars(
-        drawn,
+        figure,
         names,
         [each.value for each in regrets],
         name="regret",
@@ -126,4 +126,4 @@ def _kinds(result: Surprise) -> go.Figure:
         low=[each.low if each.low == each.low else each.value for each in regrets],
         high=[each.high if each.high == each.high else each.value for each in regrets],
     )
-    return drawn.update_layout(barmode="group")
+    return figure.update_layout(barmode="group")

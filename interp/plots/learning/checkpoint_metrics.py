@@ -36,22 +36,22 @@ def figure(
     columns = min(columns, len(chosen))
     rows = math.ceil(len(chosen) / columns)
     titles = [result.titles[result.measures.index(name)] for name in chosen]
-    drawn = make_subplots(
+    figure = make_subplots(
         rows=rows, cols=columns, subplot_titles=titles, vertical_spacing=0.32 / max(rows, 2),
         horizontal_spacing=0.1,
     )  # fmt: skip
-    theme.style(drawn, height=PANEL * rows + 60)
-    drawn.update_annotations(yshift=14)  # room for the names of the curves below a title
-    drawn.update_layout(margin_t=56)
+    theme.style(figure, height=PANEL * rows + 60)
+    figure.update_annotations(yshift=14)  # room for the names of the curves below a title
+    figure.update_layout(margin_t=56)
     for place, name in enumerate(chosen):
         where = {"row": place // columns + 1, "col": place % columns + 1}
-        _panel(drawn, result, name, where)
-    drawn.update_layout(showlegend=False, hovermode="closest")
-    return drawn.update_xaxes(title_text="step", row=rows)
+        _panel(figure, result, name, where)
+    figure.update_layout(showlegend=False, hovermode="closest")
+    return figure.update_xaxes(title_text="step", row=rows)
 
 
 def _panel(
-    drawn: go.Figure, result: CheckpointMetrics, measure: str, where: dict[str, int]
+    figure: go.Figure, result: CheckpointMetrics, measure: str, where: dict[str, int]
 ) -> None:
     """The curves of one measure; their names stand at their ends where they are few."""
     members = [i for i, each in enumerate(result.measures) if each == measure]
@@ -61,42 +61,42 @@ def _panel(
         name = result.curves[i].partition(": ")[2] or measure
         known = not bool(low.isnan().all()) and not many
         theme.add_line(
-            drawn, x, value, name=name, color=_family(name) if many else place,
+            figure, x, value, name=name, color=_family(name) if many else place,
             low=low if known else None, high=high if known else None, legend=False,
             words=[f"step {step:,}" for step in result.steps], markers=not many, **where,
         )  # fmt: skip
-        drawn.data[-1].line.width = 1.2 if many else 2
-        drawn.data[-1].hovertemplate = (
+        figure.data[-1].line.width = 1.2 if many else 2
+        figure.data[-1].hovertemplate = (
             f"{theme.label(name, 60)}<br>%{{text}}<br>{theme.label(result.units[i], 60)}: "
             "%{y:.4~g}<extra></extra>"
         )
         if not many:
-            _beside(drawn, result, i, where)
+            _beside(figure, result, i, where)
     if not many and len(members) > 1:
-        _names(drawn, result, members, where)
-    step_axis(drawn, result.steps, **where)
+        _names(figure, result, members, where)
+    step_axis(figure, result.steps, **where)
     kind = {"type": "log"} if measure in LOG else {}
-    drawn.update_yaxes(title_text=result.units[members[0]], **kind, **where)
+    figure.update_yaxes(title_text=result.units[members[0]], **kind, **where)
 
 
-def _beside(drawn: go.Figure, result: CheckpointMetrics, i: int, where: dict[str, int]) -> None:
+def _beside(figure: go.Figure, result: CheckpointMetrics, i: int, where: dict[str, int]) -> None:
     """The control's line, and the level of a fresh model."""
     x = positions(result.steps)
     if result.control_names[i]:
         name = f"{result.control_names[i]} ({result.curves[i]})"
-        theme.add_control(drawn, x, result.controls[i], name=name, **where)
-        drawn.data[-1].line.width = 1.2
+        theme.add_control(figure, x, result.controls[i], name=name, **where)
+        figure.data[-1].line.width = 1.2
     fresh = float(result.untrained[i])
     if not math.isnan(fresh):
         name = f"fresh model ({result.curves[i]})"
-        theme.add_control(drawn, x[[0, -1]], [fresh] * 2, name=name, dash="dot", **where)
-        drawn.data[-1].line.width = 1
-    for line in drawn.data[-2:]:
+        theme.add_control(figure, x[[0, -1]], [fresh] * 2, name=name, dash="dot", **where)
+        figure.data[-1].line.width = 1
+    for line in figure.data[-2:]:
         line.showlegend = False
 
 
 def _names(
-    drawn: go.Figure, result: CheckpointMetrics, members: list[int], where: dict[str, int]
+    figure: go.Figure, result: CheckpointMetrics, members: list[int], where: dict[str, int]
 ) -> None:
     """A line of coloured names below a panel's title."""
     words = [
@@ -104,7 +104,7 @@ def _names(
         f"{theme.label(result.curves[i].partition(': ')[2])}</span>"
         for n, i in enumerate(members)
     ]
-    drawn.add_annotation(
+    figure.add_annotation(
         text=" · ".join(words), x=0, y=1, xref="x domain", yref="y domain", xanchor="left",
         yanchor="bottom", showarrow=False, font={"size": 11}, **where,
     )  # fmt: skip

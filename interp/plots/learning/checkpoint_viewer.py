@@ -41,18 +41,18 @@ def figure(result: CheckpointViewer, view: View = "words", steps: Sequence[int] 
         {0, len(result.steps) // 2, len(result.steps) - 1}
     )
     titles = [f"step {result.steps[number]:,}" for number in numbers]
-    drawn = make_subplots(
+    figure = make_subplots(
         rows=1, cols=len(numbers), subplot_titles=titles, horizontal_spacing=0.04,
         shared_yaxes=True, shared_xaxes=True,
     )  # fmt: skip
-    theme.style(drawn, height=460)
-    drawn.update_layout(legend_y=1.1, margin_t=80)
+    theme.style(figure, height=460)
+    figure.update_layout(legend_y=1.1, margin_t=80)
     for col, number in enumerate(numbers, start=1):
-        drawers[view](drawn, result, number, col)
-    return drawn
+        drawers[view](figure, result, number, col)
+    return figure
 
 
-def _words(drawn: go.Figure, result: CheckpointViewer, number: int, col: int) -> None:
+def _words(figure: go.Figure, result: CheckpointViewer, number: int, col: int) -> None:
     kinds = list(dict.fromkeys(result.kinds))
     reach = float(result.points.abs().max()) * 1.15 or 1.0
     names = [theme.label(word) for word in result.words]
@@ -60,7 +60,7 @@ def _words(drawn: go.Figure, result: CheckpointViewer, number: int, col: int) ->
     for i, kind in enumerate(kinds):
         here = [n for n, each in enumerate(result.kinds) if each == kind]
         points = result.points[number, here].numpy()
-        drawn.add_trace(
+        figure.add_trace(
             go.Scatter(
                 x=points[:, 0], y=points[:, 1], mode="markers+text", name=theme.label(kind, 40),
                 text=[names[n] if sides[n] else "" for n in here], textfont={"size": 9},
@@ -75,30 +75,30 @@ def _words(drawn: go.Figure, result: CheckpointViewer, number: int, col: int) ->
             ),
             row=1, col=col,
         )  # fmt: skip
-    drawn.update_xaxes(range=[-reach, reach], title_text="first direction", row=1, col=col)
-    drawn.update_yaxes(range=[-reach, reach], row=1, col=col)
+    figure.update_xaxes(range=[-reach, reach], title_text="first direction", row=1, col=col)
+    figure.update_yaxes(range=[-reach, reach], row=1, col=col)
     if col == 1:
-        drawn.update_yaxes(title_text="second direction", row=1, col=1)
+        figure.update_yaxes(title_text="second direction", row=1, col=1)
 
 
-def _attention(drawn: go.Figure, result: CheckpointViewer, number: int, col: int) -> None:
+def _attention(figure: go.Figure, result: CheckpointViewer, number: int, col: int) -> None:
     weights = result.pattern[number].numpy().copy()
     weights[np.triu_indices(len(weights), 1)] = np.nan
     trace = theme.heatmap_trace(
         weights, x=result.tokens, y=result.tokens, x_title="key", y_title="query",
         unit="attention weight", low=0.0, high=1.0, colorbar=col == 1,
     )  # fmt: skip
-    drawn.add_trace(trace, row=1, col=col)
-    theme.label_axis(drawn, result.tokens, axis="x", row=1, col=col)
-    theme.label_axis(drawn, result.tokens, axis="y", down=True, row=1, col=col)
+    figure.add_trace(trace, row=1, col=col)
+    theme.label_axis(figure, result.tokens, axis="x", row=1, col=col)
+    theme.label_axis(figure, result.tokens, axis="y", down=True, row=1, col=col)
 
 
-def _lens(drawn: go.Figure, result: CheckpointViewer, number: int, col: int) -> None:
+def _lens(figure: go.Figure, result: CheckpointViewer, number: int, col: int) -> None:
     trace = theme.heatmap_trace(
         result.chances[number], x=result.tokens, y=result.rows, x_title="after", y_title="layer",
         unit="probability of the best token", text=result.guesses[number], low=0.0, high=1.0,
         colorbar=col == 1,
     )  # fmt: skip
-    drawn.add_trace(trace, row=1, col=col)
-    theme.label_axis(drawn, result.tokens, axis="x", row=1, col=col)
-    theme.label_axis(drawn, result.rows, axis="y", down=True, row=1, col=col)
+    figure.add_trace(trace, row=1, col=col)
+    theme.label_axis(figure, result.tokens, axis="x", row=1, col=col)
+    theme.label_axis(figure, result.rows, axis="y", down=True, row=1, col=col)

@@ -43,19 +43,19 @@ def _over_time(result: "Curriculum", view: View) -> go.Figure:
     """A panel for each level or kind of question."""
     names = result.levels if view == "loss" else result.kinds
     values = result.loss if view == "loss" else result.accuracy
-    drawn, place = _panels(list(names), "loss, " if view == "loss" else "answers, ")
+    figure, place = _panels(list(names), "loss, " if view == "loss" else "answers, ")
     for k in range(len(names)):
         for number, group in enumerate(result.names):
             mine = values[result.members(group), :, k]
-            _lines(drawn, result, mine, group, number, place(k), first=k == 0)
+            _lines(figure, result, mine, group, number, place(k), first=k == 0)
         if view == "loss" and result.floor[k] == result.floor[k]:
             row, col = place(k)
-            theme.add_level(drawn, float(result.floor[k]), name="floor", row=row, col=col)
+            theme.add_level(figure, float(result.floor[k]), name="floor", row=row, col=col)
         if view == "loss":
-            drawn.update_yaxes(range=_room(values[..., k]), row=place(k)[0], col=place(k)[1])
+            figure.update_yaxes(range=_room(values[..., k]), row=place(k)[0], col=place(k)[1])
     if view == "answers":
-        drawn.update_yaxes(range=[-0.03, 1.03])
-    return drawn
+        figure.update_yaxes(range=[-0.03, 1.03])
+    return figure
 
 
 def _room(values: Tensor) -> list[float]:
@@ -64,28 +64,30 @@ def _room(values: Tensor) -> list[float]:
     return [0.0, 1.06 * top]
 
 
-def _panels(names: Sequence[str], told: str) -> tuple[go.Figure, Callable[[int], tuple[int, int]]]:
+def _panels(
+    names: Sequence[str], prefix: str
+) -> tuple[go.Figure, Callable[[int], tuple[int, int]]]:
     """Empty panels over the tokens, and where each one is."""
     across = min(len(names), ACROSS)
     down = -(-len(names) // across)
-    drawn = make_subplots(
+    figure = make_subplots(
         rows=down,
         cols=across,
-        subplot_titles=[theme.label(f"{told}{name}".replace("_", " "), 40) for name in names],
+        subplot_titles=[theme.label(f"{prefix}{name}".replace("_", " "), 40) for name in names],
         vertical_spacing=0.34 / down,
         horizontal_spacing=0.08,
     )
-    theme.style(drawn, height=270 * down + 90)
+    theme.style(figure, height=270 * down + 90)
     for k in range(len(names)):
         below_is_empty = k + across >= len(names)
         row, col = k // across + 1, k % across + 1
-        drawn.update_xaxes(title_text="million tokens" if below_is_empty else "", row=row, col=col)
-    drawn.update_layout(margin={"t": 92}, legend={"y": 1 + 44 / (270 * down)})
-    return drawn, lambda k: (k // across + 1, k % across + 1)
+        figure.update_xaxes(title_text="million tokens" if below_is_empty else "", row=row, col=col)
+    figure.update_layout(margin={"t": 92}, legend={"y": 1 + 44 / (270 * down)})
+    return figure, lambda k: (k // across + 1, k % across + 1)
 
 
 def _lines(
-    drawn: go.Figure,
+    figure: go.Figure,
     result: "Curriculum",
     values: Tensor,
     group: str,
@@ -101,10 +103,10 @@ def _lines(
     runs = [run for run, of in zip(result.runs, result.groups, strict=True) if of == group]
     for run, line in zip(runs, values, strict=True):
         if len(values) > 1:
-            drawn.add_trace(_thin(x, line, run, group, color), row=row, col=col)
+            figure.add_trace(_thin(x, line, run, group, color), row=row, col=col)
     spread = [mean_over_seeds(values[:, j]) for j in range(values.shape[1])]
     theme.add_line(
-        drawn,
+        figure,
         x,
         [each.value for each in spread],
         name=group,
@@ -134,14 +136,14 @@ def _thin(x: Sequence[float], line: Tensor, run: str, group: str, color: str) ->
 
 def _mixture(result: "Curriculum") -> go.Figure:
     """What each group was taught: shares of the levels, of its first run."""
-    drawn, place = _panels(list(result.names), "")
+    figure, place = _panels(list(result.names), "")
     colors = _shades(len(result.levels))
     x = [tokens / MILLION for tokens in result.tokens]
     for k, group in enumerate(result.names):
         shares = result.shares[int(result.members(group)[0])]
         row, col = place(k)
         for level, name in enumerate(result.levels):
-            drawn.add_trace(
+            figure.add_trace(
                 go.Scatter(
                     x=x,
                     y=shares[:, level].tolist(),
@@ -157,7 +159,7 @@ def _mixture(result: "Curriculum") -> go.Figure:
                 row=row,
                 col=col,
             )
-    return drawn.update_yaxes(range=[0, 1], tickformat=".0%")
+    return figure.update_yaxes(range=[0, 1], tickformat=".0%")
 
 
 def _shades(n: int) -> list[str]:
@@ -172,26 +174,26 @@ def _end(result: "Curriculum") -> go.Figure:
     panels = [(f"last loss, {result.levels[-1]} (nats/token)", result.loss[:, -1, -1])]
     if result.kinds:
         panels.append((f"answers, {result.levels[-1]} (share)", result.score[:, -1]))
-    told = f"million tokens to {result.threshold:.0%} {'right' if result.kinds else 'of the way'}"
-    panels.append((told, result.tokens_to_threshold / MILLION))
-    drawn = make_subplots(
+    title = f"million tokens to {result.threshold:.0%} {'right' if result.kinds else 'of the way'}"
+    panels.append((title, result.tokens_to_threshold / MILLION))
+    figure = make_subplots(
         rows=1, cols=len(panels), subplot_titles=[theme.label(name, 60) for name, _ in panels]
     )
-    theme.style(drawn, height=360)
+    theme.style(figure, height=360)
     for col, (_, values) in enumerate(panels, 1):
         for number, group in enumerate(result.names):
-            _dots(drawn, result, values, group, number, col)
-    drawn.update_xaxes(
+            _dots(figure, result, values, group, number, col)
+    figure.update_xaxes(
         tickvals=list(range(len(result.names))),
         ticktext=[theme.label(name, 20) for name in result.names],
         range=[-0.6, len(result.names) - 0.4],
         showgrid=False,
     )
-    return drawn.update_yaxes(rangemode="tozero").update_layout(showlegend=False, margin_t=56)
+    return figure.update_yaxes(rangemode="tozero").update_layout(showlegend=False, margin_t=56)
 
 
 def _dots(
-    drawn: go.Figure, result: "Curriculum", values: Tensor, group: str, number: int, col: int
+    figure: go.Figure, result: "Curriculum", values: Tensor, group: str, number: int, col: int
 ) -> None:
     own = values[result.members(group)]
     known = torch.nonzero(~own.isnan()).flatten().tolist()
@@ -206,9 +208,9 @@ def _dots(
         hovertemplate="%{text}: %{y:.4~g}<extra></extra>",
         name=theme.label(group, 60),
     )
-    drawn.add_trace(dots, row=1, col=col)
+    figure.add_trace(dots, row=1, col=col)
     if len(known) < len(own):
-        drawn.add_annotation(
+        figure.add_annotation(
             text=f"{len(own) - len(known)} of {len(own)} never",
             x=number,
             y=0,
@@ -227,4 +229,4 @@ def _dots(
             line={"color": color, "width": 2.5},
             hovertemplate=f"{theme.label(group, 60)}, mean: {mean}<extra></extra>",
         )
-        drawn.add_trace(bar, row=1, col=col)
+        figure.add_trace(bar, row=1, col=col)

@@ -51,27 +51,27 @@ def _finite(value: float) -> float:
 def _when(result: Emergence) -> go.Figure:
     """Rows from early to late: the span of the change, halfway with its interval, a run each."""
     rows = order(result)
-    drawn = theme.new_figure(x_title="step", height=ROW * len(rows) + 140)
+    figure = theme.new_figure(x_title="step", height=ROW * len(rows) + 140)
     for place, i in enumerate(rows):
         for run in range(len(result.runs)):
             shift = (run - (len(result.runs) - 1) / 2) * 0.6 / max(len(result.runs), 1)
-            _row(drawn, result, run, i, place + shift)
+            _row(figure, result, run, i, place + shift)
     named = [
         f"{theme.label(result.curves[i], 40)} · {result.appeared_in(i)}/{len(result.runs)}"
         for i in rows
     ]
-    drawn.update_yaxes(
+    figure.update_yaxes(
         tickmode="array", tickvals=list(range(len(rows))), ticktext=named, showgrid=False,
         range=[len(rows) - 0.4, -0.6],
     )  # fmt: skip
-    drawn.update_layout(margin_t=64, title_text="", showlegend=True)
-    _legend(drawn)
+    figure.update_layout(margin_t=64, title_text="", showlegend=True)
+    _legend(figure)
     x = positions(result.steps)
-    drawn.update_xaxes(range=[math.log10(x[0] * 0.9), math.log10(x[-1] * 1.1)])
-    return step_axis(drawn, result.steps)
+    figure.update_xaxes(range=[math.log10(x[0] * 0.9), math.log10(x[-1] * 1.1)])
+    return step_axis(figure, result.steps)
 
 
-def _legend(drawn: go.Figure) -> None:
+def _legend(figure: go.Figure) -> None:
     """What the marks are, in lines that a phone has room for."""
     blue = theme.CATEGORICAL[0]
     marks = (
@@ -83,15 +83,15 @@ def _legend(drawn: go.Figure) -> None:
         about: dict = {"mode": "lines", "line": {"color": blue, "width": 7}, "opacity": 0.28}
         if marker is not None:
             about = {"mode": "markers", "marker": {"color": theme.CONTROL, "size": 8, **marker}}
-        drawn.add_trace(go.Scatter(x=[None], y=[None], name=name, **about))
+        figure.add_trace(go.Scatter(x=[None], y=[None], name=name, **about))
 
 
-def _row(drawn: go.Figure, result: Emergence, run: int, i: int, y: float) -> None:
+def _row(figure: go.Figure, result: Emergence, run: int, i: int, y: float) -> None:
     verdict = result.verdicts[run][i]
     is_there = verdict == "appeared"
     paint = theme.CATEGORICAL[0] if is_there else theme.CONTROL
     value, low, high = positions(result.when[run, i].tolist())
-    told = (
+    text = (
         f"{theme.label(result.curves[i], 60)}, {theme.label(result.runs[run], 40)}: {verdict}"
         f"<br>halfway at step {value - 1:,.0f} [{low - 1:,.0f}, {high - 1:,.0f}], from "
         f"{float(result.onset[run, i]):,.0f} to {float(result.end[run, i]):,.0f}"
@@ -99,15 +99,15 @@ def _row(drawn: go.Figure, result: Emergence, run: int, i: int, y: float) -> Non
     )
     if is_there:
         span = positions([float(result.onset[run, i]), float(result.end[run, i])])
-        drawn.add_trace(
+        figure.add_trace(
             go.Scatter(
                 x=span, y=[y, y], mode="lines", line={"color": paint, "width": 7}, opacity=0.28,
                 hoverinfo="skip", showlegend=False,
             )
         )  # fmt: skip
-    drawn.add_trace(
+    figure.add_trace(
         go.Scatter(
-            x=[value], y=[y], mode="markers", showlegend=False, text=[told],
+            x=[value], y=[y], mode="markers", showlegend=False, text=[text],
             hovertemplate="%{text}<extra></extra>",
             marker={"color": paint, "size": 8, "symbol": "circle" if is_there else "circle-open"},
             error_x={
@@ -122,34 +122,34 @@ def _curves(result: Emergence, chosen: list[int]) -> go.Figure:
     """Two panels a row: dots are the checkpoints, the line is the fit; a colour a run."""
     rows = math.ceil(len(chosen) / 2)
     titles = [theme.label(result.curves[i], 60) for i in chosen]
-    drawn = make_subplots(
+    figure = make_subplots(
         rows=rows, cols=2, subplot_titles=titles, vertical_spacing=0.3 / max(rows, 2),
     )  # fmt: skip
-    theme.style(drawn, height=PANEL * rows + 80)
+    theme.style(figure, height=PANEL * rows + 80)
     x = positions(result.steps)
     for place, i in enumerate(chosen):
         where = {"row": place // 2 + 1, "col": place % 2 + 1}
         for run, name in enumerate(result.runs):
             theme.add_line(
-                drawn, x, result.values[run, i], name=name, color=run, legend=place == 0, **where
+                figure, x, result.values[run, i], name=name, color=run, legend=place == 0, **where
             )
-            drawn.data[-1].mode = "markers"
+            figure.data[-1].mode = "markers"
             theme.add_line(
-                drawn, x, result.fitted[run, i], name=name, color=run, markers=False,
+                figure, x, result.fitted[run, i], name=name, color=run, markers=False,
                 legend=False, **where,
             )  # fmt: skip
-        _levels(drawn, result, i, where)
-        step_axis(drawn, result.steps, **where)
-        drawn.update_yaxes(title_text=result.units[i], **where)
-    return drawn.update_xaxes(title_text="step", row=rows)
+        _levels(figure, result, i, where)
+        step_axis(figure, result.steps, **where)
+        figure.update_yaxes(title_text=result.units[i], **where)
+    return figure.update_xaxes(title_text="step", row=rows)
 
 
-def _levels(drawn: go.Figure, result: Emergence, i: int, where: dict[str, int]) -> None:
+def _levels(figure: go.Figure, result: Emergence, i: int, where: dict[str, int]) -> None:
     """The untrained and the shuffled control, as levels."""
     ends = positions([result.steps[0], result.steps[-1]])
     for name, levels in (("untrained", result.untrained[:, i]), ("shuffled", result.control[:, i])):
         level = float(torch.nanmean(levels))
         if math.isfinite(level):
             dash = "dot" if name == "untrained" else "dash"
-            theme.add_control(drawn, ends, [level] * 2, name=name, dash=dash, **where)
-            drawn.data[-1].showlegend = False
+            theme.add_control(figure, ends, [level] * 2, name=name, dash=dash, **where)
+            figure.data[-1].showlegend = False

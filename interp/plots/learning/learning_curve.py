@@ -39,15 +39,15 @@ def figure(result: TrainingCurves, *, view: View = "loss", log_x: bool = False) 
             f"The record has no {view.replace('_', ' ')}; it has {', '.join(drawable(result))}. "
             "Draw one of these."
         )
-    drawn = theme.new_figure(x_title="step", y_title=TITLES[view])
+    figure = theme.new_figure(x_title="step", y_title=TITLES[view])
     if view == "loss":
-        _losses(drawn, result, log_x)
+        _losses(figure, result, log_x)
     else:
         steps = result.timings if view == "tokens_per_second" else result.updates
-        _line(drawn, steps, getattr(result, view), TITLES[view], log_x)
-        drawn.update_layout(showlegend=False)
-        drawn.update_yaxes(rangemode="tozero")
-    return drawn.update_xaxes(type="log" if log_x else "linear", dtick=1 if log_x else None)
+        _line(figure, steps, getattr(result, view), TITLES[view], log_x)
+        figure.update_layout(showlegend=False)
+        figure.update_yaxes(rangemode="tozero")
+    return figure.update_xaxes(type="log" if log_x else "linear", dtick=1 if log_x else None)
 
 
 def drawable(result: TrainingCurves) -> tuple[str, ...]:
@@ -63,45 +63,45 @@ def drawable(result: TrainingCurves) -> tuple[str, ...]:
     )
 
 
-def _losses(drawn: go.Figure, result: TrainingCurves, log_x: bool) -> None:
-    _stages(drawn, result, log_x)
-    _line(drawn, result.updates, result.training_loss, "training", log_x)
-    _line(drawn, result.evaluations, result.held_out_loss, "held-out", log_x, color=1)
+def _losses(figure: go.Figure, result: TrainingCurves, log_x: bool) -> None:
+    _stages(figure, result, log_x)
+    _line(figure, result.updates, result.training_loss, "training", log_x)
+    _line(figure, result.evaluations, result.held_out_loss, "held-out", log_x, color=1)
     for name, value in result.levels.items():
-        theme.add_level(drawn, value, name=name)
+        theme.add_level(figure, value, name=name)
         if name == "floor":  # on the right, curves end at it
-            drawn.layout.annotations[-1].update(x=0, xanchor="left")
-    drawn.update_yaxes(range=[0, ROOM * _highest(drawn, result)])
+            figure.layout.annotations[-1].update(x=0, xanchor="left")
+    figure.update_yaxes(range=[0, ROOM * _highest(figure, result)])
 
 
-def _highest(drawn: go.Figure, result: TrainingCurves) -> float:
-    seen = [*result.levels.values(), *(float(line.y.max()) for line in drawn.data if len(line.y))]
+def _highest(figure: go.Figure, result: TrainingCurves) -> float:
+    seen = [*result.levels.values(), *(float(line.y.max()) for line in figure.data if len(line.y))]
     return max(seen, default=1.0)
 
 
 def _line(
-    drawn: go.Figure, steps: Tensor, values: Tensor, name: str, log_x: bool, *, color: int = 0
+    figure: go.Figure, steps: Tensor, values: Tensor, name: str, log_x: bool, *, color: int = 0
 ) -> None:
     """A line through what is finite, thin where it is of many updates."""
     known = values.isfinite() & ((steps > 0) | (not log_x))
     steps, values = steps[known], values[known]
     marked = 0 < len(values) <= MOST_MARKED and (color > 0 or len(values) == 1)
-    theme.add_line(drawn, steps, values, name=name, color=color, markers=marked)
+    theme.add_line(figure, steps, values, name=name, color=color, markers=marked)
     if not color and len(values) > MOST_MARKED:
-        drawn.data[-1].line.width = 1.2
+        figure.data[-1].line.width = 1.2
 
 
-def _stages(drawn: go.Figure, result: TrainingCurves, log_x: bool) -> None:
+def _stages(figure: go.Figure, result: TrainingCurves, log_x: bool) -> None:
     """Where each stage of the curriculum begins, by its number, which the caption explains."""
     for number, (name, start) in enumerate(zip(result.stages, result.stage_starts, strict=True)):
         line = {"color": theme.GRID, "width": 1.5}
-        drawn.add_shape(type="line", x0=start, x1=start, y0=0, y1=1, yref="y domain",
+        figure.add_shape(type="line", x0=start, x1=start, y0=0, y1=1, yref="y domain",
                         layer="below", line=line, visible=number > 0)  # fmt: skip
-        drawn.add_annotation(
+        figure.add_annotation(
             text=str(number + 1), hovertext=theme.label(f"stage {number + 1}: {name}", 60),
             x=np.log10(max(start, 1)).item() if log_x else start, y=1, yref="y domain",
             xanchor="left", yanchor="top", showarrow=False,
             font={"size": 11, "color": theme.MUTED},
         )  # fmt: skip
     if result.stages:
-        drawn.update_xaxes(title_text="step (numbers on top: stages of the curriculum)")
+        figure.update_xaxes(title_text="step (numbers on top: stages of the curriculum)")

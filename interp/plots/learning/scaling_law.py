@@ -49,10 +49,10 @@ def figure(result: "ScalingLaw", view: Literal["models", "law"] = "models") -> g
 
 
 def _models(result: "ScalingLaw") -> go.Figure:
-    drawn = theme.new_figure(
+    figure = theme.new_figure(
         x_title="parameters", y_title="tokens in training (repetitions included)", height=480
     )
-    _budgets(drawn)
+    _budgets(figure)
     names, sizes = result.published_names, result.published_parameters.tolist()
     published = go.Scatter(
         x=sizes,
@@ -70,12 +70,12 @@ def _models(result: "ScalingLaw") -> go.Figure:
         hovertemplate="%{customdata[0]}<br>%{x:.3~s} parameters, %{y:.3~s} tokens"
         "<br>%{customdata[1]}<extra></extra>",
     )
-    drawn.add_trace(published)
+    figure.add_trace(published)
     if result.tokens:
-        drawn.add_trace(_this(result))
-    drawn.update_xaxes(type="log", range=[4, 12.2], dtick=2, exponentformat="power")
-    drawn.update_yaxes(type="log", range=[5, 14.2], dtick=2, exponentformat="power")
-    return drawn
+        figure.add_trace(_this(result))
+    figure.update_xaxes(type="log", range=[4, 12.2], dtick=2, exponentformat="power")
+    figure.update_yaxes(type="log", range=[5, 14.2], dtick=2, exponentformat="power")
+    return figure
 
 
 def _this(result: "ScalingLaw") -> go.Scatter:
@@ -92,13 +92,13 @@ def _this(result: "ScalingLaw") -> go.Scatter:
     )
 
 
-def _budgets(drawn: go.Figure) -> None:
+def _budgets(figure: go.Figure) -> None:
     """Lines of equal computation, 6 N D."""
     x = np.array([1e4, 1.6e12])
     for power in BUDGETS:
         line = {"color": theme.GRID, "width": 1}
         y = 10.0**power / 6 / x
-        drawn.add_scatter(
+        figure.add_scatter(
             x=x,
             y=y,
             mode="lines",
@@ -108,7 +108,7 @@ def _budgets(drawn: go.Figure) -> None:
             showlegend=power == BUDGETS[0],
         )
         at = min(1e12, max(1.2e4, 10.0**power / 6 / 1e14))
-        drawn.add_annotation(
+        figure.add_annotation(
             x=math.log10(at), y=math.log10(10.0**power / 6 / at), text=f"10<sup>{power}</sup>",
             showarrow=False, font={"size": 10, "color": theme.MUTED}, bgcolor=theme.PAPER,
             xanchor="left", yanchor="top",
@@ -116,42 +116,42 @@ def _budgets(drawn: go.Figure) -> None:
 
 
 def _law(result: "ScalingLaw") -> go.Figure:
-    drawn = make_subplots(cols=2, shared_yaxes=True, horizontal_spacing=0.05)
-    theme.style(drawn, height=440)
+    figure = make_subplots(cols=2, shared_yaxes=True, horizontal_spacing=0.05)
+    theme.style(figure, height=440)
     if not result.run_names:
-        return _note(drawn, result)
+        return _note(figure, result)
     data = torch.stack([result.run_parameters, result.run_tokens], 1).double().numpy()
     for column in (0, 1):
         other = data[:, 1 - column]
         for number, level in enumerate(sorted(set(other.tolist()))):
-            told = f"{_count(level)} {'tokens' if column == 0 else 'parameters'}"
+            name = f"{_count(level)} {'tokens' if column == 0 else 'parameters'}"
             mine = other == level
-            _runs(drawn, result, data[mine, column], mine, told, number, column)
+            _runs(figure, result, data[mine, column], mine, name, number, column)
             if result.law:
                 last = level == other.max()
-                _curve(drawn, result, data, column, level, number, band=last)
-        drawn.update_xaxes(
+                _curve(figure, result, data, column, level, number, band=last)
+        figure.update_xaxes(
             title_text=AXES[column], type="log", exponentformat="power", row=1, col=column + 1
         )
         if not math.isnan(result.floor):
-            _floor(drawn, result, data[:, column], column)
-    drawn.update_yaxes(type="log", tickvals=LOSSES, ticktext=[f"{loss:g}" for loss in LOSSES])
-    drawn.update_yaxes(title_text="held-out loss (nats a token)", row=1, col=1)
-    drawn.update_layout(legend={"orientation": "v", "x": 1.02, "y": 1, "yanchor": "top"})
-    return _note(drawn, result)
+            _floor(figure, result, data[:, column], column)
+    figure.update_yaxes(type="log", tickvals=LOSSES, ticktext=[f"{loss:g}" for loss in LOSSES])
+    figure.update_yaxes(title_text="held-out loss (nats a token)", row=1, col=1)
+    figure.update_layout(legend={"orientation": "v", "x": 1.02, "y": 1, "yanchor": "top"})
+    return _note(figure, result)
 
 
 def _runs(
-    drawn: go.Figure, result: "ScalingLaw", x: np.ndarray, mine: np.ndarray, told: str, number: int,
+    figure: go.Figure, result: "ScalingLaw", x: np.ndarray, own: np.ndarray, name: str, number: int,
     column: int,
 ) -> None:  # fmt: skip
-    names = [name for name, here in zip(result.run_names, mine, strict=True) if here]
-    drawn.add_scatter(
+    names = [name for name, here in zip(result.run_names, own, strict=True) if here]
+    figure.add_scatter(
         x=x,
-        y=result.run_loss.numpy()[mine],
+        y=result.run_loss.numpy()[own],
         mode="markers",
         marker={"color": _paint(number), "symbol": theme.SYMBOLS[number % 7], "size": 7},
-        name=told,
+        name=name,
         text=[theme.label(name, 60) for name in names],
         hovertemplate="%{text}<br>loss %{y:.4f} nats a token<extra></extra>",
         row=1,
@@ -160,7 +160,7 @@ def _runs(
 
 
 def _curve(
-    drawn: go.Figure,
+    figure: go.Figure,
     result: "ScalingLaw",
     data: np.ndarray,
     column: int,
@@ -180,15 +180,15 @@ def _curve(
     where = {"row": 1, "col": column + 1}
     if band:
         low, high = np.quantile(loss[1:], (0.025, 0.975), axis=0)
-        theme.add_band(drawn, x, low, high, color=_paint(number), **where)
+        theme.add_band(figure, x, low, high, color=_paint(number), **where)
     line = {"color": _paint(number), "width": 1.5}
-    drawn.add_scatter(x=x, y=loss[0], mode="lines", line=line, showlegend=False, hoverinfo="skip",
+    figure.add_scatter(x=x, y=loss[0], mode="lines", line=line, showlegend=False, hoverinfo="skip",
                       **where)  # fmt: skip
 
 
-def _floor(drawn: go.Figure, result: "ScalingLaw", x: np.ndarray, column: int) -> None:
+def _floor(figure: go.Figure, result: "ScalingLaw", x: np.ndarray, column: int) -> None:
     """A level as a line of its own: a level of plotly's is misplaced on an axis of logarithms."""
-    drawn.add_scatter(
+    figure.add_scatter(
         x=[x.min(), x.max() * BEYOND],
         y=[result.floor] * 2,
         mode="lines",
@@ -200,13 +200,13 @@ def _floor(drawn: go.Figure, result: "ScalingLaw", x: np.ndarray, column: int) -
     )
 
 
-def _note(drawn: go.Figure, result: "ScalingLaw") -> go.Figure:
+def _note(figure: go.Figure, result: "ScalingLaw") -> go.Figure:
     if result.no_law:
-        drawn.add_annotation(
+        figure.add_annotation(
             text=theme.label(result.no_law, 200), x=0.5, y=1.08, xref="paper", yref="paper",
             showarrow=False, font={"color": theme.MUTED, "size": 12},
         )  # fmt: skip
-    return drawn
+    return figure
 
 
 def _paint(number: int) -> str:
