@@ -70,7 +70,9 @@ def load_bridge(
             bridge = _wrapped(hf_model, str(name), tokenizer)
     except OSError as error:
         first = str(error).splitlines()[0]
-        raise CheckpointError(f"A model named {name!r} was needed: {first}") from error
+        raise CheckpointError(
+            f"TransformerLens cannot open a model named {name!r}: {first}"
+        ) from error
     except (ValueError, NotImplementedError) as error:
         raise ConfigError(f"TransformerLens cannot boot {name!r}: {error}") from error
     return BridgeModel(bridge, str(name))
@@ -283,11 +285,12 @@ class BridgeModel:
         places = [self.bridge]
         if layer is not None:
             block = self.bridge.blocks[layer]
-            places = [found for part in ("attn", "mlp") for found in _has(block, part)] + [block]
+            parts = [part for name in ("attn", "mlp") for part in _has(block, name)]
+            places = [*parts, block]
         for place in places:
-            found = _at(place, short)
-            if found is not None:
-                return found.detach()
+            weight = _at(place, short)
+            if weight is not None:
+                return weight.detach()
         if short.startswith("b_") and short != "b_U":
             return _no_bias(short, self.weight(("W" + short[1:], layer)))
         raise HookNameError(f"{self.cfg.architecture} has no weight {name!r}.")
@@ -298,17 +301,17 @@ class BridgeModel:
         Raises:
             ConfigError: the bridge does not hold a model of `transformers`.
         """
-        held = self.bridge.original_model
-        if not hasattr(held, "config") or not hasattr(held, "init_weights"):
+        original = self.bridge.original_model
+        if not hasattr(original, "config") or not hasattr(original, "init_weights"):
             raise ConfigError(
                 f"Fresh weights need a model of `transformers`; {self.name} is a "
-                f"{type(held).__name__}. Leave this control out."
+                f"{type(original).__name__}. Leave this control out."
             )
         name = f"{self.name} (untrained)"
         with torch.random.fork_rng(devices=[]):  # Wrapping a model draws random numbers, too.
             torch.manual_seed(seed)
-            fresh = type(held)(copy.deepcopy(held.config))
-            fresh = fresh.to(self.device, next(held.parameters()).dtype)
+            fresh = type(original)(copy.deepcopy(original.config))
+            fresh = fresh.to(self.device, next(original.parameters()).dtype)
             twin = load_bridge(name, hf_model=fresh, tokenizer=self.bridge.tokenizer)
         twin.tokenizer = self.tokenizer
         return twin
@@ -357,15 +360,15 @@ class BridgeModel:
                 self.bridge(tokens)
             aliases = _aliases(build_alias_to_canonical_map(points))
         length, swapped = tokens.shape[1], []
-        found = []
+        names = []
         for canonical, shape in seen.items():
             name = aliases.get(canonical, canonical)
             if not _is_point(name, canonical, shape, length):
                 continue
-            found.append(name)
+            names.append(name)
             if len(shape) == 4 and shape[1] != length and not name.endswith(KEYED):
                 swapped.append(name)
-        self.hook_names, self._swapped = tuple(found), frozenset(swapped)
+        self.hook_names, self._swapped = tuple(names), frozenset(swapped)
 
     def _all_gates_open(self) -> Any:
         names = [SHORT[short].format(0) for short in GATES]
@@ -462,10 +465,10 @@ def _split(name: Name) -> tuple[str, int | None]:
 def _at(place: Any, path: str) -> Tensor | None:
     """The tensor at a dotted path; `w` and `b` of a norm are its weight and bias."""
     for step in path.split("."):
-        found = _has(place, {"w": "weight", "b": "bias"}.get(step, step))
-        if not found:
+        attributes = _has(place, {"w": "weight", "b": "bias"}.get(step, step))
+        if not attributes:
             return None
-        (place,) = found
+        (place,) = attributes
     return place if isinstance(place, Tensor) else None
 
 
@@ -478,7 +481,7 @@ def _no_bias(short: str, weight: Tensor) -> Tensor:
 def _has(place: Any, name: str) -> list[Any]:
     """The attribute, in a list, if it is there and can be had in TransformerLens' form."""
     try:
-        found = getattr(place, name)
+        attribute = getattr(place, name)
     except (AttributeError, NotImplementedError, ValueError):
         return []
-    return [] if found is None else [found]
+    return [] if attribute is None else [attribute]

@@ -101,12 +101,12 @@ def named(model: Named, name: Name) -> Tensor:
         HookNameError: no such weight.
     """
     short, layer = _split(name)
-    found = _outer(model, short) if layer is None else None
+    weight = _outer(model, short) if layer is None else None
     if layer is not None and -len(model.blocks) <= layer < len(model.blocks):
-        found = _inner(model.blocks[layer], short)
-    if found is None:
+        weight = _inner(model.blocks[layer], short)
+    if weight is None:
         raise HookNameError(_unknown(model, name, short, layer))
-    return found.detach()
+    return weight.detach()
 
 
 _OUTER = ("W_E", "W_pos", "W_U", "b_U", "ln_final.w", "ln_final.b")
