@@ -209,17 +209,6 @@ def sweep(
     return runs
 
 
-def runs_of(folder: str | Path) -> list[Path]:
-    """The finished runs of a sweep, for `interp.scaling_law(model, runs=...)`.
-
-    Raises:
-        CheckpointError: there is no sweep.
-    """
-    folder = Path(folder)
-    read_object(folder / RECORD)
-    return sorted(place.parent for place in folder.glob("*/run.json") if _is_finished(place.parent))
-
-
 def _begin(folder: Path, grid: Grid, recipe: SweepRecipe, corpus: Corpus) -> None:
     """Keep what decides the runs; refuse a folder where it was something else."""
     path = folder / RECORD
