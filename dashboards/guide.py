@@ -1,29 +1,29 @@
-"""What to do first: five steps from an untrained model to a report, each a link to its pages."""
+"""What to do first: five steps from an untrained model to a report, with links to the pages."""
 
 import streamlit as st
 
 from dashboards.page import navigation
 
 STEPS = (
-    ("Train", "Let a small model learn a world whose truth is known.", ("train",)),
+    ("Train", "Train a small model on a simulated world, where the truth is known.", ("train",)),
     (
         "Watch",
-        "See what it learns, when, and which parameters a step moves.",
+        "See what it learns, when, and what a gradient step changes.",
         ("checkpoint_metrics", "emergence", "blame", "gradient_step", "curriculum"),
     ),
     (
         "Look inside",
-        "See it write; find where it looks, what it knows, and at which layer.",
+        "Follow a prediction; see what heads attend to and what layers encode.",
         ("prediction", "surprise", "logit_lens", "attention", "probe", "fidelity"),
     ),
     (
         "Steer",
-        "Add a concept, or turn a dial, and see what changes.",
+        "Add a concept, or scale a component, and see what changes.",
         ("steering", "component_scaling"),
     ),
-    ("Report", "Take the figures home in one file that opens anywhere.", ("report",)),
+    ("Report", "Export your figures as one file that opens anywhere.", ("report",)),
 )
-"""Name, what it is for, and its pages; a page that is not there is not linked to."""
+"""Name, purpose, and pages; a page that does not exist is not linked."""
 
 WIDTH = 180
 """Pixels: five cards stand in a row of a wide window, fewer in a narrower one."""

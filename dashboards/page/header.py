@@ -187,12 +187,17 @@ def tokens_of(model: LanguageModel, text: str) -> None:
     """Say how many tokens a text is, and show them.
 
     Raises:
-        TokenError: see `prompt_box`.
+        TokenError: see `prompt_input`.
     """
     if not text.strip():
         raise TokenError("The model needs a text; got none. Enter one, or take an example.")
     tokens, _ = model.to_tokens(text)
     ids = tokens[0].tolist()
+    if len(ids) > model.cfg.n_ctx:
+        raise TokenError(
+            f"The model's context is {model.cfg.n_ctx} tokens; got a text of {len(ids)}. "
+            "Give a shorter one."
+        )
     with st.expander(f"{len(ids)} of {model.cfg.n_ctx} tokens", icon=":material/notes:"):
         st.code("│".join(model.tokenizer.display(ids)), language=None, wrap_lines=True)
 

@@ -19,7 +19,7 @@ from dashboards.pickers.signature_form import title_of
 from interp.results.registry import FORMER_NAMES, instruments
 
 MORE = "More instruments"
-GROUPS = ("Start", "Learn", "Look inside", "Change it", "Tell", MORE)
+GROUPS = ("Start", "Training", "Look inside", "Intervene", "Share", MORE)
 FIRST = "home"
 LAST = 99
 

@@ -6,7 +6,7 @@ and the parameter's.
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,12 +22,21 @@ from interp.core.errors import ConfigError, InterpError
 from interp.core.hooks import layer_of, short_name
 from interp.core.protocols import LanguageModel
 from interp.results.signature import REQUIRED, Parameter, read_hook, read_mapping
+from interp.worlds.world import World
 
 COLUMNS = 3
 READ_BY_THE_MODEL = ("prompt", "text")
 """Names of texts that the model reads: they get a row of their own."""
 LARGEST = 2**53 - 1
 SHORTEST_AREA = 68
+OF_THE_WORLD: dict[str, Callable[[World], Iterable[str]]] = {
+    "level": lambda world: world.levels,
+    "levels": lambda world: world.levels,
+    "variable": lambda world: world.variables,
+    "variables": lambda world: world.variables,
+    "concepts": lambda world: [word for group in world.concepts.values() for word in group],
+}
+"""Parameters that every instrument calls by one name, whose values the world knows."""
 NOT_GIVEN = REQUIRED
 """What a widget gives that says nothing: the function's own default holds."""
 
@@ -194,11 +203,21 @@ def _number(parameter: Parameter, key: str, opened: OpenedModel) -> Any:
 
 
 def _text(parameter: Parameter, key: str, opened: OpenedModel) -> Any:
+    if options := _words_of_world(parameter, opened):
+        return _picked(parameter, key, options)
     if parameter.kind.is_sequence:
         return _lines(parameter, key, opened)
     usual = str(_first(parameter, ""))
     text = st.text_input(value=usual, max_chars=header.LONGEST_PROMPT, **_shared(parameter, key))
     return _given(parameter, text or None)
+
+
+def _words_of_world(parameter: Parameter, opened: OpenedModel) -> dict[str, str]:
+    """What the model's world offers for this parameter; nothing where it has no say."""
+    world, name = header.world_of(opened.entry), parameter.name
+    if world is None or name not in OF_THE_WORLD:
+        return {}
+    return {word: word for word in OF_THE_WORLD[name](world)}
 
 
 def _text_area(parameter: Parameter, key: str, **options: Any) -> Any:

@@ -249,7 +249,7 @@ def _odds(result: Prediction, text: str) -> Data:
         )
         return [_cell(float(of[i]), percent(float(of[i])), kind) for of, kind in columns]
 
-    columns = ["at temperature 1", f"at {result.temperature:g}", "after top-k, top-p"]
+    columns = ["at temperature 1", f"at temperature {result.temperature:g}", "after top-k, top-p"]
     rows = _rows(result, "token", columns, cells)
     for row, i in zip(rows["rows"], _shown_candidates(result), strict=True):
         row["cut"] = float(result.sampling_probabilities[i]) == 0

@@ -87,7 +87,7 @@ def branch_tree(model: LanguageModel, here: Walk) -> None:
     """The tree of all branches; a click goes to the end of one."""
     if not here.log_probs:
         st.caption(
-            "Append a token, or choose another one than the sampled: the tree of branches is drawn "
+            "Append a token, or choose one other than the sampled; the branches are then drawn "
             "here."
         )
         return

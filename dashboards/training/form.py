@@ -136,10 +136,10 @@ def _costs(plan: TrainingPlan, cost: Estimate) -> None:
     vocabulary = "exact" if plan.world else "for the largest vocabulary that the text may need"
     st.caption(
         f"Parameters: {vocabulary}. Memory: weights, gradients, optimizer and activations, "
-        f"computed. Time: {duration(generating)} for telling the text and {duration(cost.seconds)} "
-        f"for training, by a trial on {_threads()} of this machine's cores a moment ago "
-        f"({speed.flops / 1e9:.0f} billion operations a second); half or twice of it is common. "
-        "To begin takes some seconds more."
+        f"computed. Time: {duration(generating)} to generate the text and {duration(cost.seconds)} "
+        f"to train, from a trial just now on {_threads()} of this machine's cores "
+        f"({speed.flops / 1e9:.0f} billion operations per second); half or twice as long is "
+        "common. Starting takes a few seconds more."
     )
 
 

@@ -18,7 +18,7 @@ from interp.report import Report
 from interp.report.chromium import find_chromium, no_chromium
 from interp.report.parts import FigurePart, Part, TablePart, TextPart
 
-TITLE, ICON, GROUP = "Report", ":material/description:", "Tell"
+TITLE, ICON, GROUP = "Report", ":material/description:", "Share"
 FIRST_STEPS = ("logit_lens", "attention", "surprise")
 MOST_SHOWN = 12
 MEGABYTES = 50

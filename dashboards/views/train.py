@@ -10,7 +10,7 @@ from dashboards.page.model_list import entries, import_folder
 from dashboards.training.form import form
 from dashboards.training.runs import watch
 
-TITLE, ICON, GROUP, PLACE = "Train", ":material/school:", "Learn", 0
+TITLE, ICON, GROUP, PLACE = "Train", ":material/school:", "Training", 0
 
 
 def render() -> None:

@@ -12,7 +12,7 @@ from dashboards.pickers.question import question_inputs
 from interp.analyses.attribution.influence import Influence
 from interp.core.protocols import LanguageModel
 
-TITLE, ICON, GROUP, PLACE = "Attribution", ":material/account_tree:", "Learn", 30
+TITLE, ICON, GROUP, PLACE = "Attribution", ":material/account_tree:", "Training", 30
 ABOUT = {"mistake": "One mistake", "loss": "The loss", "texts": "Training texts"}
 MEASURES = {
     "gradient": "Gradient",

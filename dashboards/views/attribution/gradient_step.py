@@ -9,7 +9,7 @@ from dashboards.stories.gradient_step import story
 from interp.analyses.attribution.gradient_step import GradientStep
 from interp.core.protocols import LanguageModel
 
-TITLE, ICON, GROUP = "One gradient step", ":material/downhill_skiing:", "Learn"
+TITLE, ICON, GROUP = "One gradient step", ":material/downhill_skiing:", "Training"
 PLACE = 40
 SIZES = [10.0**power * digit for power in range(-5, 0) for digit in (1, 2, 5)] + [1.0]
 SIZES = [float(f"{size:.0e}") for size in SIZES]

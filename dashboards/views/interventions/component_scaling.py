@@ -9,7 +9,7 @@ from dashboards.page.markdown import plain
 from interp.analyses.interventions.component_scaling import MOST_DIALS, ComponentScaling
 from interp.core.protocols import LanguageModel
 
-TITLE, ICON, GROUP = "Component scaling", ":material/instant_mix:", "Change it"
+TITLE, ICON, GROUP = "Component scaling", ":material/instant_mix:", "Intervene"
 PLACE = 100
 PICKED, TICKS = "dials", 200
 HELP = (

@@ -17,7 +17,7 @@ from interp.core.errors import InterpError
 from interp.core.protocols import LanguageModel
 from interp.worlds.world import World
 
-TITLE, ICON, GROUP = "Steering", ":material/tune:", "Change it"
+TITLE, ICON, GROUP = "Steering", ":material/tune:", "Intervene"
 GAUGED = {"n_texts": 8, "n_random": 8, "n_stories": 2}
 
 

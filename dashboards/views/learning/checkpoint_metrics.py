@@ -14,7 +14,7 @@ from interp.methods.measures import get_measure, measure_names
 from interp.runs.checkpoints import thinned
 from interp.worlds.world import World
 
-TITLE, ICON, GROUP, PLACE = "Watch it learn", ":material/timeline:", "Learn", 10
+TITLE, ICON, GROUP, PLACE = "Watch it learn", ":material/timeline:", "Training", 10
 MOST_STEPS = 50
 QUICK = ("loss", "accuracy", "log_prob", "induction", "previous_token", "in_context")
 OF_WEIGHTS = ("induction", "previous_token", "distance", "rank")

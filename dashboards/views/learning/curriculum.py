@@ -10,7 +10,7 @@ from interp.core.protocols import LanguageModel
 from interp.runs.curriculum import group_of
 from interp.worlds.world import World
 
-TITLE, ICON, GROUP, PLACE = "Curriculum", ":material/stairs:", "Learn", 50
+TITLE, ICON, GROUP, PLACE = "Curriculum", ":material/layers:", "Training", 50
 VIEWS = {
     "loss": "Loss by level",
     "answers": "Answers",

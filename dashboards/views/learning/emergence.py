@@ -8,7 +8,7 @@ from interp.analyses.learning.emergence import METRIC_WORDS, Emergence
 from interp.core.protocols import LanguageModel
 from interp.methods.checkpoints.change_points import FEWEST
 
-TITLE, ICON, GROUP, PLACE = "Emergence", ":material/trending_up:", "Learn", 20
+TITLE, ICON, GROUP, PLACE = "Emergence", ":material/trending_up:", "Training", 20
 VIEWS = {"when": "Change points", "answers": "Accuracy and log-probability", "curves": "All curves"}
 MOST_RUNS = 5
 

@@ -6,7 +6,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboards.page import header, measurements, result_card
 from dashboards.page.model_list import Entry, sweeps
 
-TITLE, ICON, GROUP, PLACE = "Scaling", ":material/straighten:", "Learn", 90
+TITLE, ICON, GROUP, PLACE = "Scaling", ":material/straighten:", "Training", 90
 VIEWS = {"models": "Compared with published models", "law": "Scaling law"}
 TITLES = {
     "models": "Data and compute, compared with published models",
