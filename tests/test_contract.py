@@ -44,9 +44,9 @@ def test_its_docstring_is_whole(name):
     text = inspect.getdoc(get_instrument(name).function) or ""
     assert text.split("\n")[0].endswith(".")
     assert [section for section in SECTIONS if section not in text] == []
-    told = text.partition("Args:")[2].partition("Returns:")[0]
+    entries = text.partition("Args:")[2].partition("Returns:")[0]
     names = inspect.signature(get_instrument(name).function).parameters
-    assert [n for n in names if not re.search(rf"\b{n}\b[^\n]*:", told)] == []
+    assert [n for n in names if not re.search(rf"\b{n}\b[^\n]*:", entries)] == []
 
 
 @every_instrument

@@ -146,14 +146,14 @@ def test_every_module_and_name_that_is_written_with_dots_exists(page):
 def is_known(name: str) -> bool:
     """Whether a dotted name is a module, or something in one."""
     module, *rest = name.split(".")
-    found = import_module(module)
+    owner = import_module(module)
     for part in rest:
         with suppress(ModuleNotFoundError):
             import_module(f"{module}.{part}")
         module = f"{module}.{part}"
-        if not hasattr(found, part):
+        if not hasattr(owner, part):
             return False
-        found = getattr(found, part)
+        owner = getattr(owner, part)
     return True
 
 
@@ -173,11 +173,11 @@ def shipped():
 def test_every_command_that_is_shown_can_be_typed(command):
     group, *arguments = command
     context = click.Context(cli)
-    found = cli.get_command(context, group)
-    while isinstance(found, click.Group):
-        found = found.get_command(click.Context(found), arguments.pop(0))
-    given, _, _ = found.make_parser(click.Context(found)).parse_args(list(arguments))
-    assert found.params is not None and isinstance(given, dict)
+    part = cli.get_command(context, group)
+    while isinstance(part, click.Group):
+        part = part.get_command(click.Context(part), arguments.pop(0))
+    options, _, _ = part.make_parser(click.Context(part)).parse_args(arguments)
+    assert set(options) <= {parameter.name for parameter in part.params}
 
 
 @pytest.mark.parametrize("command", PROMPTED, ids=lambda command: command[1])

@@ -37,7 +37,7 @@ def procrustes(
     Example:
         >>> square = torch.tensor([[1.0, 0], [0, 1], [-1, 0], [0, -1.5]])
         >>> quarter = torch.tensor([[0.0, 1], [-1, 0]])
-        >>> torch.allclose(turned(square @ quarter, square), square.double(), atol=1e-6)
+        >>> torch.allclose(procrustes(square @ quarter, square), square.double(), atol=1e-6)
         True
     """
     # |points @ R - like|^2 = const - 2 tr(R' points' like). With points' like = U S V' the trace is

@@ -84,7 +84,7 @@ def duration(days: float) -> str:
     """A time in words: the largest unit of which there are two or more.
 
     Example:
-        >>> told_span(3.2), told_span(0.5), told_span(4000)
+        >>> duration(3.2), duration(0.5), duration(4000)
         ('3.2 days', '12 hours', '11 years')
     """
     for length, name in SPANS:
