@@ -41,7 +41,7 @@ def last_token(spans: Sequence[Span], span: Span) -> int:
     return token_range(spans, span)[1]
 
 
-def nats_per_token(
+def choice_nats_per_token(
     text: str, spans: Sequence[Span], choices: Iterable[tuple[int, int, float]]
 ) -> list[float]:
     """Each token's share of what the text's choices cost; the sum over tokens is exact.

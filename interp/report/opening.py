@@ -17,7 +17,7 @@ from interp.core.untrusted_archive import Contents, Piece, pieces_of, read, refu
 from interp.report.archive import ABOUT, MANIFEST, RESULTS
 from interp.report.notebook import figure_call
 from interp.report.parts import FigurePart, Part
-from interp.report.record import FORMAT, from_record, text_of
+from interp.report.record import FORMAT, from_record, text_entry
 from interp.report.script import is_plain
 from interp.results.result import load_result
 
@@ -58,8 +58,8 @@ def opened(source: str | Path | BinaryIO) -> tuple[dict[str, Any], list[Part]]:
     try:
         _check_manifest(files)
         about = _object(files, ABOUT)
-        head = {name: text_of(about, name, (str, type(None))) for name in ("author", "date")}
-        head["title"] = text_of(about, "title")
+        head = {name: text_entry(about, name, (str, type(None))) for name in ("author", "date")}
+        head["title"] = text_entry(about, "title")
         return head, _parts(about["parts"], files)
     except CheckpointError:
         raise

@@ -56,7 +56,7 @@ def from_record(record: Any, load: Callable[[str], Result]) -> Part:
         ) from error
 
 
-def text_of(record: Mapping[str, Any], name: str, kinds: tuple[type, ...] = (str,)) -> Any:
+def text_entry(record: Mapping[str, Any], name: str, kinds: tuple[type, ...] = (str,)) -> Any:
     """A text of a record.
 
     Args:
@@ -72,16 +72,16 @@ def text_of(record: Mapping[str, Any], name: str, kinds: tuple[type, ...] = (str
 
 
 def _part(record: Mapping[str, Any], load: Callable[[str], Result]) -> Part:
-    title = text_of(record, "title")
+    title = text_entry(record, "title")
     if record["kind"] == "figure":
-        options, comment = values.decode(record["options"], {}), text_of(record, "comment")
-        result = load(text_of(record, "result"))
+        options, comment = values.decode(record["options"], {}), text_entry(record, "comment")
+        result = load(text_entry(record, "result"))
         return FigurePart(result=result, title=title, comment=comment, options=options)
     if record["kind"] == "table":
         frame = _frame(record["columns"])
-        return TablePart(frame=frame, title=title, comment=text_of(record, "comment"))
+        return TablePart(frame=frame, title=title, comment=text_entry(record, "comment"))
     if record["kind"] == "text":
-        return TextPart(title=title, text=text_of(record, "text"))
+        return TextPart(title=title, text=text_entry(record, "text"))
     raise ValueError(f"no kind {record['kind']!r} of part")
 
 
@@ -111,4 +111,4 @@ def _frame(columns: list[Mapping[str, Any]]) -> "pd.DataFrame":
         for column in columns
     ]
     frame = pd.concat(made, axis=1) if made else pd.DataFrame()
-    return frame.set_axis([text_of(column, "name") for column in columns], axis=1)
+    return frame.set_axis([text_entry(column, "name") for column in columns], axis=1)

@@ -7,7 +7,7 @@ from typing import Any
 from interp.report.figures import compact
 from interp.report.parts import FigurePart, Part, TablePart, TextPart
 from interp.report.prose import paragraphs
-from interp.report.tables import Table, table
+from interp.report.tables import Table, text_table
 from interp.results.provenance import Provenance
 
 ROWS_SHOWN = 40
@@ -94,7 +94,7 @@ def _of_figure(part: FigurePart, number: int) -> Section:
         finding=str(result),
         caption=_without(result.caption(), str(result)),
         figure=compact(part.figure)[0],
-        table=table(result.frame(), ROWS_SHOWN),
+        table=text_table(result.frame(), ROWS_SHOWN),
         code=result.code(),
         provenance=provenance_rows(origin),
         line=model_line(origin),
@@ -102,7 +102,7 @@ def _of_figure(part: FigurePart, number: int) -> Section:
 
 
 def _of_table(part: TablePart) -> Section:
-    rows = table(part.frame, 5 * ROWS_SHOWN)
+    rows = text_table(part.frame, 5 * ROWS_SHOWN)
     return Section(title=part.title, text=paragraphs(part.comment), table=rows, open_table=True)
 
 

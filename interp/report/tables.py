@@ -27,7 +27,7 @@ class Table:
     total: int
 
 
-def table(frame: "pd.DataFrame", most: int) -> Table:
+def text_table(frame: "pd.DataFrame", most: int) -> Table:
     """The first `most` rows of a frame as text."""
     rows = frame.head(most)
     return Table(

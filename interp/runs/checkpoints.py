@@ -44,7 +44,7 @@ def chosen_steps(model: LanguageModel, steps: Sequence[int] = (), most: int = 0)
             f"{', '.join(map(str, foreign))}. Choose among them."
         )
     wanted = tuple(sorted(set(steps))) or there
-    return thinned(wanted, most) if most and len(wanted) > most else wanted
+    return thinned_steps(wanted, most) if most and len(wanted) > most else wanted
 
 
 def checkpoints(models: Sequence[LanguageModel], steps: Sequence[int], most: int) -> list[Opener]:
@@ -82,7 +82,7 @@ def _openers(
         yield step, lambda step=step: history[step]
 
 
-def thinned(steps: Sequence[int], most: int) -> tuple[int, ...]:
+def thinned_steps(steps: Sequence[int], most: int) -> tuple[int, ...]:
     """At most `most` of the steps (two or more), spread evenly over log(1 + step).
 
     Args:
@@ -90,7 +90,7 @@ def thinned(steps: Sequence[int], most: int) -> tuple[int, ...]:
         most: how many at most; the first and the last always stay.
 
     Example:
-        >>> thinned((0, 1, 2, 4, 8, 16, 32, 64), 4)
+        >>> thinned_steps((0, 1, 2, 4, 8, 16, 32, 64), 4)
         (0, 4, 16, 64)
     """
     low, high = math.log1p(steps[0]), math.log1p(steps[-1])

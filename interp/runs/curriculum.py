@@ -8,7 +8,7 @@ from typing import Any
 from interp.core.errors import ConfigError, NotEnoughDataError
 from interp.core.files import read_object
 from interp.core.protocols import LanguageModel
-from interp.runs.checkpoints import history_of, thinned
+from interp.runs.checkpoints import history_of, thinned_steps
 
 _SEED = re.compile(r"[-_ .]?(?:seed)?[-_ .]?\d+$")
 
@@ -119,4 +119,4 @@ def _even(steps: Sequence[int], most: int) -> tuple[int, ...]:
     """Spread over the steps themselves where that can be, else over their logarithms."""
     goals = [steps[0] + (steps[-1] - steps[0]) * i / (most - 1) for i in range(most)]
     kept = {min(steps, key=lambda step: abs(step - goal)) for goal in goals}
-    return tuple(sorted(kept)) if len(kept) > most // 2 else thinned(steps, most)
+    return tuple(sorted(kept)) if len(kept) > most // 2 else thinned_steps(steps, most)

@@ -60,7 +60,7 @@ def record_of(folder: str | Path) -> Mapping[str, Any]:
     return read_object(path) if path.exists() else {}
 
 
-def text_of(record: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+def corpus_of(record: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     """Hash of a run's corpus, and where its text came from; empty where the record does not say."""
     corpus = record.get("corpus")
     corpus = corpus if _is_dict(corpus) else {}
@@ -99,7 +99,7 @@ def _read(folder: Path) -> RunRecord:
         tokens=tokens * step,
         loss=_number(last.get("loss_nats_per_token")),
         floor=_number(last.get("floor_nats_per_token")),
-        corpus=text_of(record)[0],
+        corpus=corpus_of(record)[0],
     )
 
 

@@ -114,7 +114,7 @@ class Homes:
         attempt = 0
         while True:
             telling = Round(Storyteller(f"{split}/{level}/{seed}/{attempt}"), level)
-            if held_out(telling) == (split == "held_out"):
+            if _is_held_out(telling) == (split == "held_out"):
                 return _story(telling, level, seed)
             attempt += 1
 
@@ -146,7 +146,7 @@ class Homes:
             raise ConfigError(f"The homes world has no level {level!r}.{hint}")
 
 
-def held_out(telling: Round) -> bool:
+def _is_held_out(telling: Round) -> bool:
     """Whether documents that begin so are held out, at every level; one in ten is."""
     beginning = " ".join(f"{name} {place}" for name, place in list(telling.place.items())[:2])
     return blake2b(beginning.encode(), digest_size=4).digest()[0] % 10 == 0

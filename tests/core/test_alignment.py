@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interp.core.alignment import last_token, nats_per_token, token_range
+from interp.core.alignment import choice_nats_per_token, last_token, token_range
 from interp.core.errors import TokenError
 from interp.models.tokenizer import Tokenizer
 
@@ -38,7 +38,7 @@ def test_the_range_holds_the_span_and_no_token_more(tokenizer, cut):
 def test_no_cost_is_lost(tokenizer):
     _, spans = tokenizer.encode_with_spans(TEXT)
     choices = [(0, 4, 0.5), (14, 21, 1.25), (22, 29, 2.0), (38, 40, 0.25), (47, 47, 9.0)]
-    nats = nats_per_token(TEXT, spans, choices)
+    nats = choice_nats_per_token(TEXT, spans, choices)
     assert sum(nats) == 4.0
     assert nats[token_range(spans, (15, 16))[0]] == 1.25, "not at the space before it"
     assert nats[0] == 0.0

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from interp.report import Report
 from interp.report.figures import compact, round_bits
 from interp.report.prose import paragraphs
-from interp.report.tables import cell, table
+from interp.report.tables import cell, text_table
 from tests.toy import Toy, make_toy, provenance_of_toy
 
 HOSTILE = (
@@ -184,7 +184,7 @@ def test_prose_knows_its_few_marks():
 
 def test_cells_are_readable():
     values = [1.0, 0.000123456, np.float32(0.1), np.int64(7), True, None, float("nan"), "a" * 500]
-    shown = [cell(value) for value in values]
-    assert shown[:7] == ["1", "0.0001235", "0.1", "7", "yes", "", ""] and len(shown[7]) == 240
-    held = table(pd.DataFrame({"a": ["x"], "b": [1.5]}), 5)
-    assert held.numeric == (False, True) and held.rows == (("x", "1.5"),)
+    cells = [cell(value) for value in values]
+    assert cells[:7] == ["1", "0.0001235", "0.1", "7", "yes", "", ""] and len(cells[7]) == 240
+    table = text_table(pd.DataFrame({"a": ["x"], "b": [1.5]}), 5)
+    assert table.numeric == (False, True) and table.rows == (("x", "1.5"),)

@@ -148,6 +148,6 @@ def test_what_cannot_be_asked_for(text, tmp_path):
     both = CliRunner().invoke(command, ["--data", str(text), "--world", "stories"])
     assert isinstance(both.exception, ConfigError) and "got both" in str(both.exception)
     words = CliRunner().invoke(command, ["--sizes", "8,<b>"])
-    assert words.exit_code == 2 and "Whole numbers" in words.output
+    assert words.exit_code == 2 and "whole numbers" in words.output
     none = CliRunner().invoke(command, ["--sizes", ",", "--out", str(tmp_path / "x")])
     assert isinstance(none.exception, ConfigError)

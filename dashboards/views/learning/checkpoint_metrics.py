@@ -11,7 +11,7 @@ from interp.analyses.learning.checkpoint_metrics import CheckpointMetrics
 from interp.analyses.learning.checkpoint_viewer import CheckpointViewer
 from interp.core.protocols import LanguageModel
 from interp.methods.measures import get_measure, measure_names
-from interp.runs.checkpoints import thinned
+from interp.runs.checkpoints import thinned_steps
 from interp.worlds.world import World
 
 TITLE, ICON, GROUP, PLACE = "Watch it learn", ":material/timeline:", "Training", 10
@@ -82,7 +82,7 @@ def _viewer_settings(
     layers, heads = range(model.cfg.n_layers), range(model.cfg.n_heads)
     return {
         "prompt": prompt,
-        "steps": thinned(steps, MOST_STEPS) if len(steps) > MOST_STEPS else steps,
+        "steps": thinned_steps(steps, MOST_STEPS) if len(steps) > MOST_STEPS else steps,
         "layer": layer.selectbox("Layer", layers, key="layer", **header.LINK),
         "head": head.selectbox("Head", heads, key="head", **header.LINK),
     }

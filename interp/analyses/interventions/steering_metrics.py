@@ -42,7 +42,7 @@ from interp.analyses.interventions._text_counts import (
     word_counts,
     world_counts,
 )
-from interp.core.alignment import nats_per_token
+from interp.core.alignment import choice_nats_per_token
 from interp.core.errors import ConfigError, NotEnoughDataError, TokenError
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval
@@ -232,7 +232,7 @@ def _regret(model: LanguageModel, arms: Arms, world: World, n: int, level: str, 
         ids, spans = model.tokenizer.encode_with_spans(story.text)
         costs = [(*choice.span, choice.surprisal_nats) for choice in story.choices]
         texts.append(ids[: model.cfg.n_ctx])
-        floors.append(sum(nats_per_token(story.text, spans, costs)[1 : model.cfg.n_ctx]))
+        floors.append(sum(choice_nats_per_token(story.text, spans, costs)[1 : model.cfg.n_ctx]))
     losses = reading_loss(model, arms, texts).double()
     lengths = torch.tensor([len(ids) - 1 for ids in texts]).double()
     excess = losses - torch.tensor(floors).double()

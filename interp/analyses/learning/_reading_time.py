@@ -8,7 +8,7 @@ from typing import Any
 from interp.core.errors import CheckpointError, NotEnoughDataError
 from interp.core.files import read_object
 from interp.core.protocols import LanguageModel
-from interp.runs.record import text_of
+from interp.runs.record import corpus_of
 from interp.worlds.world import World
 
 HOURS = {"24 h a day": 24.0, "2 h a day": 2.0}
@@ -35,7 +35,7 @@ def corpus_size(
     Raises:
         NotEnoughDataError: there is neither a world nor a corpus to measure.
     """
-    digest, source = text_of(record)
+    digest, source = corpus_of(record)
     documents = source.get("documents")
     if world is None or not isinstance(documents, Mapping) or source.get("world") != world.name:
         raise NotEnoughDataError(

@@ -47,7 +47,7 @@ from interp.core.statistics.intervals import Interval
 from interp.methods.checkpoints.scaling_law import Law, fit_law, why_not
 from interp.results.provenance import provenance
 from interp.results.result import Result
-from interp.runs.record import RunRecord, read_runs, record_of, text_of, tokens_a_step
+from interp.runs.record import RunRecord, corpus_of, read_runs, record_of, tokens_a_step
 from interp.worlds import load_world, world_names
 from interp.worlds.world import World
 
@@ -176,8 +176,8 @@ class ScalingLaw(Result):
                    self.run_loss.tolist(), strict=True)  # fmt: skip
         sizes += [("run", name, n, d, loss, "") for name, n, d, loss in runs]
         table = [self._row(*entry) for entry in sizes]
-        for name, found in self.law.items():
-            ends = {"value": found.value, "low": found.low, "high": found.high}
+        for name, fit in self.law.items():
+            ends = {"value": fit.value, "low": fit.low, "high": fit.high}
             table.append({"kind": "law", "name": name} | ends)
         return pd.DataFrame(table)
 
@@ -250,14 +250,14 @@ def scaling_law(
 
     Args:
         model: opened from a run, or any model with `tokens` and `words`.
-        world: that told its text; None = the one on record.
+        world: the world that told the training text; None = the one on record.
         runs: folders of runs, or of a whole sweep (`interp sweep`), on one text.
         tokens: predicted in training, where no record tells.
-        words: of the corpus, where they cannot be measured.
-        words_per_minute: of a reader; 238 is the mean of adults who read English in silence.
+        words: how many words the corpus has, where they cannot be measured.
+        words_per_minute: reading speed; 238 is the mean of adults who read English in silence.
         n_documents: documents of each level whose words are counted.
         n_boot: resamples for the intervals of the law.
-        seed: of the resamples.
+        seed: the seed of the resamples.
     Returns:
         ScalingLaw: the counts, published models beside them, and the law or why there is none.
     Raises:
@@ -265,8 +265,8 @@ def scaling_law(
         ConfigError: a number that must be above 0 is not, or the runs read different text.
         CheckpointError: a run's folder is no run, or damaged.
     Example:
-        >>> found = scaling_law(model, world=world, runs=["runs/stories-sweep"])  # doctest: +SKIP
-        >>> found.law["E"], found.floor  # doctest: +SKIP
+        >>> result = scaling_law(model, world=world, runs=["runs/stories-sweep"])  # doctest: +SKIP
+        >>> result.law["E"], result.floor  # doctest: +SKIP
     Source:
         Hoffmann et al. 2022, "Training Compute-Optimal Large Language Models" (the law, approach
         3); Kaplan et al. 2020, "Scaling Laws for Neural Language Models" (6 N D); Brysbaert 2019,
@@ -339,7 +339,7 @@ def _trained(model: LanguageModel, record: dict, tokens: int | None) -> int:
 def _corpus(
     model: LanguageModel, record: dict, folder: Path | None, world: World | None, n: int
 ) -> tuple[int, int]:
-    name = text_of(record)[1].get("world")
+    name = corpus_of(record)[1].get("world")
     if world is None and name in world_names():
         world = load_world(name)
     return corpus_size(model, record, folder, world, n)

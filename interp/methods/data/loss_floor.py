@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.core.alignment import Span, first_shown, nats_per_token, token_range
+from interp.core.alignment import Span, choice_nats_per_token, first_shown, token_range
 from interp.worlds.world import Choice, Story
 
 DETERMINED = "determined"
@@ -59,5 +59,5 @@ def floor_by_token(
         for token in range(first, last + 1):
             if choice.surprisal_nats > highest[token]:
                 kinds[token], highest[token] = choice.kind, choice.surprisal_nats
-    nats = torch.tensor(nats_per_token(text, spans, costs), dtype=torch.float64)
+    nats = torch.tensor(choice_nats_per_token(text, spans, costs), dtype=torch.float64)
     return nats[1:], tuple(kinds[1:])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interp.core.alignment import nats_per_token
+from interp.core.alignment import choice_nats_per_token
 from interp.core.errors import CheckpointError, ConfigError, NotEnoughDataError, TokenError
 from interp.models.tokenizer import Tokenizer
 from interp.training.data import text_files
@@ -46,7 +46,7 @@ def test_packing_agrees_with_the_slow_way(docs, tmp_path_factory):
         ids, spans = BPE.encode_with_spans(document.text)
         assert part.document(i).tolist() == ids
         at = np.array([int(part.starts[i])])
-        expected = nats_per_token(document.text, spans, document.floor)
+        expected = choice_nats_per_token(document.text, spans, document.floor)
         np.testing.assert_allclose(part.floor(at, len(ids))[0], expected, rtol=1e-6)
         weights = np.ones(len(ids))
         for start, end, weight in document.weights:
