@@ -47,9 +47,9 @@ def parameters_of(
     Raises:
         ConfigError: the model is not one of ours, so that its parts cannot be told apart.
     """
-    found = {name: p.detach() for name, p in _module(model).named_parameters()}
-    held = {name: p.to(dtype or p.dtype, copy=not shared) for name, p in found.items()}
-    return {name: p.requires_grad_() for name, p in held.items()}
+    detached = {name: p.detach() for name, p in _module(model).named_parameters()}
+    weights = {name: p.to(dtype or p.dtype, copy=not shared) for name, p in detached.items()}
+    return {name: p.requires_grad_() for name, p in weights.items()}
 
 
 def shell_of(model: LanguageModel) -> nn.Module:
@@ -134,14 +134,14 @@ def slices(model: LanguageModel) -> Iterator[Slice]:
     yield from _rows("W_E", "token", "embed.weight", model.cfg.d_vocab)
     if module.pos_embed is not None:
         yield from _rows("W_pos", "position", "pos_embed.weight", model.cfg.n_ctx)
-    held = dict(module.named_parameters())
+    parameters = dict(module.named_parameters())
     for layer in range(model.cfg.n_layers):
         at = f"blocks.{layer}"
-        yield from _norms(held, f"{at}.ln1", "ln1", layer)
-        yield from _heads(model, held, layer)
-        yield from _norms(held, f"{at}.ln2", "ln2", layer)
-        yield from _neurons(model, held, layer)
-    yield from _norms(held, "ln_final", "ln_final", None)
+        yield from _norms(parameters, f"{at}.ln1", "ln1", layer)
+        yield from _heads(model, parameters, layer)
+        yield from _norms(parameters, f"{at}.ln2", "ln2", layer)
+        yield from _neurons(model, parameters, layer)
+    yield from _norms(parameters, "ln_final", "ln_final", None)
     if module.head is not None:
         yield from _columns("W_U", "token", "head.weight", model.cfg.d_vocab)
 
@@ -158,9 +158,9 @@ def _columns(name: str, kind: Kind, tensor: str, count: int) -> Iterator[Slice]:
         yield Slice(label=f"{name}[:, {i}]", kind=kind, **at)
 
 
-def _norms(held: Mapping, at: str, name: str, layer: int | None) -> Iterator[Slice]:
+def _norms(parameters: Mapping, at: str, name: str, layer: int | None) -> Iterator[Slice]:
     for tensor, letter in ((f"{at}.weight", "w"), (f"{at}.bias", "b")):
-        if tensor in held:
+        if tensor in parameters:
             yield _whole(tensor, f"{name}.{letter}", "norm", layer)
 
 
@@ -169,24 +169,24 @@ def _whole(tensor: str, name: str, kind: Kind, layer: int | None) -> Slice:
     return Slice(label=label, kind=kind, tensor=tensor, index=(), matrix=label, layer=layer)
 
 
-def _heads(model: LanguageModel, held: Mapping, layer: int) -> Iterator[Slice]:
+def _heads(model: LanguageModel, parameters: Mapping, layer: int) -> Iterator[Slice]:
     cfg, at = model.cfg, f"blocks.{layer}.attn"
     groups = getattr(cfg, "n_key_value_heads", cfg.n_heads)
     shared: Kind = "head" if groups == cfg.n_heads else "kv_head"
     for end, letter in (("weight", "W"), ("bias", "b")):
         start = 0
         for part, heads in (("Q", cfg.n_heads), ("K", groups), ("V", groups)):
-            for head in range(heads if f"{at}.qkv.{end}" in held else 0):
+            for head in range(heads if f"{at}.qkv.{end}" in parameters else 0):
                 place = slice(start, start + cfg.d_head)
                 kind: Kind = "head" if part == "Q" else shared
                 yield _head(f"{letter}_{part}", kind, f"{at}.qkv.{end}", (place,), layer, head)
                 start += cfg.d_head
     for norm in ("q_norm", "k_norm"):
-        yield from _norms(held, f"{at}.{norm}", norm, layer)
+        yield from _norms(parameters, f"{at}.{norm}", norm, layer)
     for head in range(cfg.n_heads):
         place = (slice(None), slice(head * cfg.d_head, (head + 1) * cfg.d_head))
         yield _head("W_O", "head", f"{at}.out.weight", place, layer, head)
-    if f"{at}.out.bias" in held:
+    if f"{at}.out.bias" in parameters:
         yield _whole(f"{at}.out.bias", "b_O", "bias", layer)
 
 
@@ -196,14 +196,14 @@ def _head(name: str, kind: Kind, tensor: str, index: Index, layer: int, head: in
     return Slice(label=label, kind=kind, tensor=tensor, index=index, **about)
 
 
-def _neurons(model: LanguageModel, held: Mapping, layer: int) -> Iterator[Slice]:
+def _neurons(model: LanguageModel, parameters: Mapping, layer: int) -> Iterator[Slice]:
     at = f"blocks.{layer}.mlp"
     for part, name in (("gate", "gate"), ("up", "in"), ("down", "out")):
         for end, letter in (("weight", "W"), ("bias", "b")):
             tensor, matrix = f"{at}.{part}.{end}", f"{letter}_{name}[{layer}]"
-            if tensor in held and part == "down" and letter == "b":
+            if tensor in parameters and part == "down" and letter == "b":
                 yield _whole(tensor, "b_out", "bias", layer)
-            elif tensor in held:
+            elif tensor in parameters:
                 for n in range(model.cfg.d_mlp):
                     yield _neuron(tensor, matrix, layer, n)
 

@@ -92,8 +92,8 @@ class Result:
         return hash((type(self), self.provenance.instrument, self.provenance.model_hash))
 
     def __repr__(self) -> str:
-        shown = (f"{name}={show(getattr(self, name))}" for name in self._own_fields())
-        return f"{type(self).__name__}({', '.join(shown)})"
+        entries = (f"{name}={show(getattr(self, name))}" for name in self._own_fields())
+        return f"{type(self).__name__}({', '.join(entries)})"
 
     def __str__(self) -> str:
         return self.finding()
@@ -130,7 +130,7 @@ class Result:
             The folder.
         """
         tensors: dict[str, torch.Tensor] = {}
-        held = {
+        encoded = {
             name: values.encode(getattr(self, name), name, tensors) for name in self._own_fields()
         }
         folder = Path(folder)
@@ -140,7 +140,7 @@ class Result:
             "class": type(self).__name__,
             "provenance": provenance_to_json(self.provenance),
             "tensors_sha256": sha256_file(folder / TENSORS_NAME),
-            "fields": held,
+            "fields": encoded,
         }
         about["sha256"] = _digest(about)
         write_text(folder / JSON_NAME, json.dumps(about, indent=1, allow_nan=False) + "\n")

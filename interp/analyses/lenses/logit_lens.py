@@ -218,5 +218,5 @@ def _display_top(
     model: LanguageModel, ids: Int[Tensor, "layer pos k"]
 ) -> tuple[tuple[tuple[str, ...], ...], ...]:
     known = torch.unique(ids).tolist()
-    shown = dict(zip(known, displayed(model.tokenizer, known), strict=True))
-    return tuple(tuple(tuple(shown[i] for i in best) for best in row) for row in ids.tolist())
+    strings = dict(zip(known, displayed(model.tokenizer, known), strict=True))
+    return tuple(tuple(tuple(strings[i] for i in best) for best in row) for row in ids.tolist())
