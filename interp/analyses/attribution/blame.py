@@ -184,14 +184,14 @@ def blame(
         prompt: what the model goes on from wrongly; empty = the worst answered of `world`'s
             held-out questions.
         answer: the right one, with the space before it; empty = the model's own second choice.
-        world: that asks, where no prompt is given.
+        world: the world that asks, where no prompt is given.
         path: whether to walk from the first weights to these, which takes longest.
         tolerance: how near the path's shares must add up to the true change, as a share of it (or
             of the loss, where that is larger).
         most_points: gradients along the path at most, 4 or more; the result says what is missed.
         k: how many single weights and tokens to name.
         untrained: untrained models of the same config to compare with, where they can be made.
-        seed: of the untrained models and the questions.
+        seed: the seed of the untrained models and the questions.
     Returns:
         Blame: three measures by tensor, layer, head, neuron, token and single weight.
     Raises:

@@ -247,10 +247,10 @@ def gradient_step(
         steps: how many, one after the other; 0 = only say what the first would do.
         untouched: prompts that the steps are not for; none = five held-out questions of the world.
         untouched_answers: their right answers, one each; none = what the model says before.
-        world: whose questions are taken.
+        world: the world whose questions are taken.
         k: best tokens that are followed.
         n_random: random directions to compare with.
-        seed: of the questions and of the random directions.
+        seed: the seed of the questions and of the random directions.
     Returns:
         GradientStep: probabilities and losses before and after, predictions, parts, other prompts.
     Raises:

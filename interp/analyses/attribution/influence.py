@@ -153,12 +153,12 @@ def influence(
 
     Args:
         model: opened from a run, or any model: then its weights as they are count once.
-        texts: that it may have been trained on; none = `world`'s first training stories.
+        texts: texts that may have been trained on; none = `world`'s first training stories.
         prompt: what the model goes on from wrongly; empty = the worst answered of `world`'s
             held-out questions.
         answer: the right one, with the space before it; empty = the model's own second choice.
-        world: that asks where no prompt is given, and tells where no texts are.
-        n_stories: how many it tells.
+        world: the world that asks where no prompt is given, and tells where no texts are.
+        n_stories: how many training stories the world tells.
         steps: checkpoints to sum over; none = all but the first weights, thinned to `most_steps`.
         most_steps: how many checkpoints at most, log-spaced.
         rates: a learning rate a checkpoint; none = 1 each.
@@ -166,7 +166,7 @@ def influence(
             first gradients of a run are so large that they would decide alone.
         k: how many texts to show on either side.
         untrained: untrained models of the same config to compare with, where they can be made.
-        seed: of the untrained models, of the random orders, and of the questions.
+        seed: the seed of the untrained models, of the random orders, and of the questions.
     Returns:
         Influence: a score a text, and for the strongest a score a token.
     Raises:

@@ -181,9 +181,9 @@ def loss_change_allocation(
 
     Args:
         model: opened from a run with checkpoints.
-        texts: that the loss is taken on, the same for all stretches.
-        world: whose held-out stories are taken where no texts are given.
-        n_stories: how many of them.
+        texts: texts that the loss is taken on, the same for all stretches.
+        world: the world whose held-out stories are taken where no texts are given.
+        n_stories: how many held-out stories.
         steps: checkpoints to use; none = all, thinned to `most_steps`.
         most_steps: how many checkpoints at most, log-spaced.
         tolerance: how near the shares must add up to the true change, as a share of it.

@@ -28,7 +28,7 @@ def openings(world: World, stories: Sequence[Story], n: int) -> list[tuple[str, 
     if n and not parts:
         raise NotEnoughDataError(
             f"Continuations need stories of more than {OPENING} sentences; world {world.name!r} "
-            "told none. Ask for n_generated=0."
+            "gave none. Ask for n_generated=0."
         )
     return [parts[i % len(parts)] for i in range(n)]
 

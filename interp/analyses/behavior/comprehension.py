@@ -180,7 +180,7 @@ class Comprehension(Result):
             f"{self.finding()} Share of questions whose whole answer is the model's first choice "
             "at every token, given the true text before; never_said: balanced accuracy of saying "
             "that nobody knows. Controls: shortcuts on the same questions, fitted on "
-            f"{self.n_fitted} training stories, told whether the answer is known and, in "
+            f"{self.n_fitted} training stories, given whether the answer is known and, in "
             f"never_said, set to the best threshold. In a split with questions that are new there, "
             f"a row keeps only these. {self._written()}n = {self.n_stories} stories "
             f"a split, 95 % bootstrap intervals over stories.{left_out} {self._verdict()}"
@@ -225,15 +225,15 @@ def comprehension(
 
     Args:
         model: any language model that can encode the world's text.
-        world: whose stories ask questions, and which can read text back.
+        world: a world whose stories ask questions, and which can read text back.
         n_stories: stories to read in each split.
         n_fitted: training stories to fit the shortcuts on.
         n_generated: continuations to write at temperature 1 from the first two sentences of
             held-out stories; 0 leaves this out.
-        level: of the world's difficulty.
-        splits: of stories, reported apart. In a split whose questions bear its name as a tag
-            (`composition`), only these count where there are any.
-        seed: of stories, shortcuts, continuations, the untrained model and the resampling.
+        level: the world's level of difficulty.
+        splits: splits of the stories, reported apart. In a split whose questions bear its name as a
+            tag (`composition`), only these count where there are any.
+        seed: the seed of stories, shortcuts, continuations, the untrained model and the resampling.
     Returns:
         Comprehension: accuracies in [0, 1] by split and kind, regret in nats per token.
     Raises:

@@ -182,7 +182,8 @@ class Fidelity(Result):
             f"at {max(losses):.2f} nats/token, {accuracy[self.best].value:.2f} at "
             f"{min(losses):.2f} (untrained {self.untrained[clearest].value:.2f}); rank correlation "
             f"{_number(correlation[clearest])} with the loss, {_number(clock)} with the step "
-            f"alone; n = {len(losses)} checkpoints of {len(self.runs)} run{'s' * (len(self.runs) > 1)}"
+            f"alone; n = {len(losses)} checkpoints of {len(self.runs)} "
+            f"run{'s' * (len(self.runs) > 1)}"
         )
 
     @property
@@ -244,17 +245,17 @@ def fidelity(
 
     Args:
         model: opened from a run, all of whose checkpoints are looked at; or with `models`, any.
-        world: whose stories and truth are used.
-        variables: that hold on (`place`, `mood`, `holder`, `object_place`); none = all.
+        world: the world whose stories and truth are used.
+        variables: variables that hold on (`place`, `mood`, `holder`, `object_place`); none = all.
         models: others to compare with: seeds, sizes. Of a run, all checkpoints count too.
-        steps: of each run; none = all.
+        steps: training steps of each run's checkpoints; none = all.
         most: at most so many checkpoints a run, spread evenly over the logarithm of the step.
-        n_stories: to fit the probes on, of the `train` split; a quarter chooses the layer.
+        n_stories: stories of the `train` split to fit the probes on; a quarter chooses the layer.
         n_test: held-out stories that accuracy and loss are counted on.
         max_examples: training tokens of a variable and kind of token.
-        level: of the world's difficulty.
+        level: the world's level of difficulty.
         l2: penalty of the probes, on standardised activations.
-        seed: of stories, shuffles, resamples and the untrained model.
+        seed: the seed of stories, shuffles, resamples and the untrained model.
     Returns:
         Fidelity: accuracies in [0, 1], losses in nats per token, rank correlations.
     Raises:

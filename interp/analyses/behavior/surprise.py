@@ -176,7 +176,7 @@ def surprise(
         k: candidates a token.
         edits: interventions during the run.
         untrained: read an untrained model of the same config beside it, where one can be made.
-        seed: of the shuffles, the untrained model and the resampling.
+        seed: the seed of the shuffles, the untrained model and the resampling.
     Returns:
         Surprise: nats a token: loss, floor, regret.
     Raises:

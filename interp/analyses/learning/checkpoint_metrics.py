@@ -150,18 +150,18 @@ def checkpoint_metrics(
 
     Args:
         model: opened from a run, or from a folder with checkpoints.
-        world: whose stories are read and whose truth is known; without one, and without texts, only
-            the heads and the weights are measured.
+        world: the world whose stories are read and whose truth is known; without one, and without
+            texts, only the heads and the weights are measured.
         measures: by name: `loss`, `regret`, `accuracy`, `log_prob`, `induction`, `previous_token`,
             `in_context`, `probe_accuracy`, `distance`, `rank`; none = all that can be had.
-        texts: to read in place of the world's stories; two or more.
-        steps: of the checkpoints; none = all.
+        texts: texts to read in place of the world's stories; two or more.
+        steps: training steps of the checkpoints; none = all.
         most: checkpoints at most, spread evenly over log step; 0 = no bound.
         n_stories: held-out stories to read.
         n_probed: other held-out stories that probes are fitted and tested on; 0 = no probes.
         n_sequences: random tokens said twice, for the heads.
-        level: of the world's difficulty.
-        seed: of stories, sequences, probes, the fresh model and the resampling.
+        level: the world's level of difficulty.
+        seed: the seed of stories, sequences, probes, the fresh model and the resampling.
     Returns:
         CheckpointMetrics: values "curve step bound" with their controls.
     Raises:

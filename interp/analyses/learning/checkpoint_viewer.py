@@ -146,16 +146,18 @@ def checkpoint_viewer(
 
     Args:
         model: opened from a run.
-        prompt: to go on from and to look at; empty = the first sentences of a held-out story.
-        world: whose words are shown and whose story begins; without one give a prompt.
-        steps: of the checkpoints; none = all.
+        prompt: the text to go on from and to look at; empty = the first sentences of a held-out
+            story.
+        world: the world whose words are compared and whose story begins; without one give a
+            prompt.
+        steps: training steps of the checkpoints; none = all.
         most: checkpoints at most, spread evenly over log step.
-        words: to show instead of the world's; those that are single tokens, 60 at most.
-        layer: of the head whose attention is shown.
-        head: its number.
-        n_tokens: to write at each checkpoint.
-        temperature: of the writing; 0 = always the best token.
-        seed: of the writing; the same random numbers at each checkpoint.
+        words: words to compare instead of the world's; those that are single tokens, 60 at most.
+        layer: layer of the head whose attention is kept.
+        head: number of the head whose attention is kept.
+        n_tokens: how many tokens each checkpoint writes.
+        temperature: temperature of the writing; 0 = always the best token.
+        seed: the seed of the writing; the same random numbers at each checkpoint.
     Returns:
         CheckpointViewer: texts, points "step word dimension=2", attention and lens by step.
     Raises:

@@ -247,15 +247,15 @@ def curriculum(
     Args:
         model: opened from a run's folder; its group is the baseline unless another is named.
         runs: other runs, opened from their folders, of any number of groups and seeds.
-        world: whose levels the runs were trained on.
+        world: the world whose levels the runs were trained on.
         labels: the group of each run, that of `model` first; none = its name without the seed's
             number at the end (`anti-seed-2` is of `anti`).
         baseline: the group to compare with.
-        levels: of the world, easiest first; none = all of them.
+        levels: the world's levels, easiest first; none = all of them.
         n_stories: held-out stories of each level.
         checkpoints: at most so many, of those that all runs have.
         threshold: share of right answers, or of the way to the floor, that counts as learned.
-        seed: of the stories.
+        seed: the seed of the stories.
     Returns:
         Curriculum: losses in nats per token, shares of right answers in [0, 1].
     Raises:
@@ -263,8 +263,8 @@ def curriculum(
             baseline that is no group.
         NotEnoughDataError: fewer than two checkpoints in common, or no record of a run.
     Example:
-        >>> found = curriculum(runs[0], runs[1:], world=world)  # doctest: +SKIP
-        >>> found.verdict("anti")  # doctest: +SKIP
+        >>> result = curriculum(runs[0], runs[1:], world=world)  # doctest: +SKIP
+        >>> result.verdict("anti")  # doctest: +SKIP
         'worse'
     Source:
         Bengio et al. 2009, "Curriculum Learning"; Wu et al. 2021, "When Do Curricula Work?" (the

@@ -191,20 +191,20 @@ def emergence(
 
     Args:
         model: opened from a run.
-        world: whose stories are read; see `checkpoint_metrics`.
-        runs: of other seeds, each opened from its run; measured on the same stories, at the steps
-            that all have.
+        world: the world whose stories are read; see `checkpoint_metrics`.
+        runs: runs of other seeds, each opened from its folder; measured on the same stories, at the
+            steps that all have.
         measures: as `checkpoint_metrics` takes them, those with a better and a worse side; none =
             accuracy, log_prob, induction, previous_token, in_context, probe_accuracy, where they
             can be had.
-        texts: to read in place of the world's stories.
-        steps: of the checkpoints, five or more; none = all that the runs share.
+        texts: texts to read in place of the world's stories.
+        steps: training steps of the checkpoints, five or more; none = all that the runs share.
         n_stories: held-out stories to read.
         n_probed: other stories that probes are fitted and tested on; 0 = no probes.
         n_sequences: random tokens said twice, for the heads.
-        level: of the world's difficulty.
+        level: the world's level of difficulty.
         n_boot: draws of stories and residuals behind an interval.
-        seed: of everything that is sampled.
+        seed: the seed of everything that is sampled.
     Returns:
         Emergence: steps with intervals and verdicts, a run and curve each.
     Raises:
