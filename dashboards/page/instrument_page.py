@@ -1,5 +1,6 @@
 """The page of an instrument that has none of its own: a form from its signature, and its result."""
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -106,11 +107,14 @@ def _figure_options(instrument: Instrument, opened: OpenedModel) -> dict[str, An
 
 
 def _method(instrument: Instrument) -> None:
-    """How it measures and whose method that is, as its docstring says."""
-    sections = docstring_sections(instrument.function.__doc__ or "")
+    """What its file says of control, units and how to read it, and whose method it is."""
+    paragraphs = (inspect.getdoc(inspect.getmodule(instrument.function)) or "").split("\n\n")
     with st.expander("Method and source", icon=":material/menu_book:"):
-        for heading, name in (("", ""), ("Returns", "Result"), ("Source", "Source")):
-            if text := sections.get(heading):
-                st.markdown(f"**{name}**" if name else plain(text.partition("\n")[0]))
-                rest = text if name else text.partition("\n")[2]
-                st.caption(plain(" ".join(rest.split())))
+        for paragraph in paragraphs[1:]:
+            if paragraph.startswith("    "):
+                st.code(inspect.cleandoc(paragraph), language="bash")
+            else:
+                st.markdown(paragraph)
+        sections = docstring_sections(instrument.function.__doc__ or "")
+        if source := sections.get("Source"):
+            st.markdown(f"**Source**: {plain(' '.join(source.split()))}")

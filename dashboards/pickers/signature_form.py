@@ -204,7 +204,8 @@ def _number(parameter: Parameter, key: str, opened: OpenedModel) -> Any:
 
 def _text(parameter: Parameter, key: str, opened: OpenedModel) -> Any:
     if options := _words_of_world(parameter, opened):
-        return _picked(parameter, key, options)
+        # A world without the default: its last level is the hardest, as 'full' is elsewhere.
+        return _picked(parameter, key, options, otherwise=len(options) - 1)
     if parameter.kind.is_sequence:
         return _lines(parameter, key, opened)
     usual = str(_first(parameter, ""))
@@ -283,8 +284,17 @@ def _model(parameter: Parameter, key: str, opened: OpenedModel) -> Any:
     return tuple(model_cache.opened(each, None) for each in picked)
 
 
-def _picked(parameter: Parameter, key: str, options: dict[str, Any]) -> Any:
-    """One or several of the options; nothing where nothing is picked."""
+def _picked(
+    parameter: Parameter, key: str, options: dict[str, Any], otherwise: int | None = None
+) -> Any:
+    """One or several of the options; nothing where nothing is picked.
+
+    Args:
+        parameter: that is given.
+        key: of the widget.
+        options: values by what is read.
+        otherwise: number of the first one picked where the default is none of them.
+    """
     kind, usual = parameter.kind, _first(parameter, None)
     _forget_what_is_gone(key, options)
     if kind.is_sequence:
@@ -292,7 +302,8 @@ def _picked(parameter: Parameter, key: str, options: dict[str, Any]) -> Any:
         picked = st.multiselect(options=list(options), default=chosen, **_shared(parameter, key))
         return tuple(options[name] for name in picked) or NOT_GIVEN
     values = list(options.values())
-    index = values.index(usual) if usual in values else 0 if parameter.is_required else None
+    first = 0 if parameter.is_required else otherwise if usual is not None else None
+    index = values.index(usual) if usual in values else first
     name = st.selectbox(
         options=list(options), index=index if options else None, placeholder="not set",
         **_shared(parameter, key),

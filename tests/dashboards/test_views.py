@@ -2,11 +2,14 @@
 
 import json
 import re
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
 
 import pytest
 
+from dashboards.page import navigation
 from dashboards.page.navigation import MORE, entry, stems
-from interp.results.registry import FORMER_NAMES, instruments
+from interp.results.registry import FORMER_NAMES, Instrument, instruments
 from tests.dashboards.model_folders import make_model
 
 HOSTILE = {
@@ -245,6 +248,56 @@ def test_any_number_gives_an_answer_or_a_sentence(application, stem, number):
     sizes = SMALL.get(stem, {}) | counts
     test = application(stem, **{f"{stem}_{name}": value for name, value in sizes.items()})
     assert problems(test) == []
+
+
+NEEDS_CODE = '''"""Judge a text by code."""
+from collections.abc import Callable
+from pathlib import Path
+from interp.core.protocols import LanguageModel
+
+def judged(model: LanguageModel, judge: Callable[[str], float], *, k: int = 1) -> None:
+    """Judge.
+
+    Args:
+        judge: of texts.
+    Example:
+        >>> judged(model, len)  # doctest: +SKIP
+    """
+'''
+OF_PATHS = NEEDS_CODE.replace("model: LanguageModel", "model: Path")
+
+
+def put(monkeypatch, folder, code: str) -> None:
+    """An instrument `judged` beside those that are there."""
+    path = folder / "judged.py"
+    path.write_text(code)
+    new = Instrument(name="judged", family="behavior", path=path)
+    spec = spec_from_file_location(new.module, path)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setitem(sys.modules, new.module, module)
+    monkeypatch.setattr(navigation, "instruments", lambda: {**instruments(), "judged": new})
+
+
+def test_an_instrument_that_needs_code_says_so_with_the_python(application, monkeypatch, tmp_path):
+    put(monkeypatch, tmp_path, NEEDS_CODE)
+    test = application("judged")
+    assert problems(test) == [] and not test.error
+    assert any("`judge`" in info.value for info in test.info)
+    assert any(
+        "load_model(" in code.value and "judged(model, len)" in code.value for code in test.code
+    )
+    assert "run" not in [button.key for button in test.button]
+
+
+def test_an_instrument_is_not_offered_for_a_model_of_another_kind(
+    application, monkeypatch, tmp_path
+):
+    put(monkeypatch, tmp_path, OF_PATHS)
+    test = application("judged")
+    assert problems(test) == [] and not test.error
+    assert ["Judged needs a Path" in info.value for info in test.info] == [True]
+    assert "run" not in [button.key for button in test.button]
 
 
 @pytest.mark.parametrize("former", FORMER_NAMES)
