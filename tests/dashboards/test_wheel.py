@@ -51,10 +51,10 @@ def installed(wheel, tmp_path_factory) -> Path:
 
 def test_every_file_of_the_package_and_every_shipped_model_is_inside(wheel):
     inside = set(zipfile.ZipFile(wheel).namelist())
-    assert [name for name in tracked("interp") if name not in inside] == []
+    assert [name for name in tracked("interp", "dashboards") if name not in inside] == []
     assert [n for n in tracked("trained_models") if f"interp/{n}" not in inside] == []
     tops = {name.partition("/")[0] for name in inside}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"interp"}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"interp", "dashboards"}
 
 
 def test_the_installed_dashboard_shows_the_shipped_model(page, installed, tmp_path):
