@@ -112,8 +112,8 @@ def test_layers_run_down_and_the_numbers_are_the_result_s(results):
     assert figure.layout.yaxis.autorange == "reversed"
     torch.testing.assert_close(torch.tensor(figure.data[0].z), lens.entropy_bits)
     table = results["heads"]
-    shown = table.figure(score="first_token").data[0]
-    torch.testing.assert_close(torch.tensor(shown.z), table.scores[3, :, :, 0])
+    heatmap = table.figure(score="first_token").data[0]
+    torch.testing.assert_close(torch.tensor(heatmap.z), table.scores[3, :, :, 0])
 
 
 def test_the_future_is_blank(results):

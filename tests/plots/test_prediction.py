@@ -34,10 +34,10 @@ def test_axes_are_named_markup_stays_text_and_the_same_is_drawn_twice(result, vi
 
 
 def test_bars_are_the_numbers_of_the_result(result):
-    drawn, plain = result.figure(view="candidates").data
-    torch.testing.assert_close(torch.tensor(drawn.x), result.sampling_probabilities)
+    sampling, plain = result.figure(view="candidates").data
+    torch.testing.assert_close(torch.tensor(sampling.x), result.sampling_probabilities)
     torch.testing.assert_close(torch.tensor(plain.x), result.probabilities)
-    assert drawn.marker.color[result.chosen] not in drawn.marker.color[: result.chosen]
+    assert sampling.marker.color[result.chosen] not in sampling.marker.color[: result.chosen]
 
 
 def test_a_waterfall_ends_at_the_score(result):

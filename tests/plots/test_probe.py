@@ -22,22 +22,22 @@ def model() -> GPT:
 
 
 @pytest.fixture(scope="module")
-def found(model: GPT) -> Probe:
+def result(model: GPT) -> Probe:
     return probe(model, WORLD, "place", at="stated", n_stories=120, n_untrained=1)
 
 
-def test_every_control_is_in_the_picture(found: Probe) -> None:
-    drawn = found.figure()
-    named = " ".join(trace.name or "" for trace in drawn.data)
+def test_every_control_is_in_the_picture(result: Probe) -> None:
+    figure = result.figure()
+    named = " ".join(trace.name or "" for trace in figure.data)
     for control in ("linear probe", "shuffled labels", "control task", "untrained model"):
         assert control in named
-    assert drawn.layout.annotations[0].text == "majority"
-    assert drawn.layout.xaxis.ticktext == found.sites
-    assert "accuracy" in drawn.layout.yaxis.title.text
+    assert figure.layout.annotations[0].text == "majority"
+    assert figure.layout.xaxis.ticktext == result.sites
+    assert "accuracy" in figure.layout.yaxis.title.text
 
 
-def test_the_confusion_view_has_a_cell_for_each_pair(found: Probe) -> None:
-    grid = found.figure(view="confusion").data[0]
+def test_the_confusion_view_has_a_cell_for_each_pair(result: Probe) -> None:
+    grid = result.figure(view="confusion").data[0]
     assert grid.z.shape == (4, 4) and "share" in grid.colorbar.title.text
 
 
@@ -52,6 +52,6 @@ def test_markup_in_labels_is_shown_and_not_obeyed(model: GPT, tmp_path: Path) ->
 
 def test_a_concept_is_drawn_as_two_histograms(model: GPT) -> None:
     glad = concept(model, "glad", world=WORLD, at="stated", site=("resid_post", 0))
-    drawn = glad.figure()
-    assert [trace.name for trace in drawn.data] == ["others", "glad"]
-    assert "median norm" in drawn.layout.xaxis.title.text
+    figure = glad.figure()
+    assert [trace.name for trace in figure.data] == ["others", "glad"]
+    assert "median norm" in figure.layout.xaxis.title.text

@@ -29,7 +29,7 @@ def model():
     return words_model()
 
 
-def shown(model, result, logits):
+def candidate_probabilities(model, result, logits):
     """The probabilities of the result's candidates in these logits."""
     names = model.tokenizer.display(range(model.cfg.d_vocab))
     ids = [names.index(name) for name in result.candidates]
@@ -65,7 +65,7 @@ WEIGHTS = ("W_E[3, 5]", "W_Q[1, 2][7, 3]", "W_V[0, 1][2, 0]", "W_O[0, 3][1, 4]",
 def test_a_weight_is_the_one_of_that_name(family, name):
     model = words_model(family)
     result = component_scaling(model, PROMPT, turns=[f"{name} = 2.5"], n_random=0)
-    expected = shown(model, result, with_weight(model, name, 2.5))
+    expected = candidate_probabilities(model, result, with_weight(model, name, 2.5))
     torch.testing.assert_close(result.after, expected, atol=1e-5, rtol=1e-4)
     assert not torch.allclose(result.after, result.before, atol=1e-6)
 
@@ -78,7 +78,7 @@ def test_heads_and_neurons_are_turned_as_by_edits_and_together(family):
         turns.append("neuron 0.3 * 4")
         edits.append(Scale(hook=("post", 0), neurons=(3,), factor=4.0))
     result = component_scaling(model, PROMPT, turns=turns)
-    expected = shown(model, result, model.run(PROMPT, edits=edits).logits)
+    expected = candidate_probabilities(model, result, model.run(PROMPT, edits=edits).logits)
     torch.testing.assert_close(result.after, expected, atol=1e-6, rtol=1e-5)
     assert len(result.random_kl) == 8 and result.kl_nats > 0
 

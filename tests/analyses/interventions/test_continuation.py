@@ -31,10 +31,10 @@ def pair(model, edit):
 def test_without_a_dose_both_texts_are_the_same_tokens(model, edit):
     still = Add(hook=edit.hook, vector=edit.vector, scale=0.0)
     for edits in ([], [still]):
-        found = continuation(model, PROMPT, edits, **OPTIONS)
-        assert found.same and found.base_text == found.steered_text
-        assert found.base_tokens == found.steered_tokens and found.before == found.after
-        assert float(found.kl_nats.abs().max()) == 0.0 == found.cost_nats
+        result = continuation(model, PROMPT, edits, **OPTIONS)
+        assert result.same and result.base_text == result.steered_text
+        assert result.base_tokens == result.steered_tokens and result.before == result.after
+        assert float(result.kl_nats.abs().max()) == 0.0 == result.cost_nats
 
 
 def test_the_texts_are_those_of_the_model_itself(model, edit, pair):
@@ -56,8 +56,8 @@ def test_kl_and_log_probabilities_are_those_of_the_steered_text(model, edit, pai
         kl = (edited[place].exp() * (edited[place] - plain[place])).sum()
         assert float(pair.kl_nats[i]) == pytest.approx(float(kl), abs=1e-5)
         assert float(pair.log_prob_nats[i]) == pytest.approx(float(plain[place, token]), abs=1e-5)
-        drawn = made.steps[0][i].log_prob_nats
-        assert float(pair.steered_log_prob_nats[i]) == pytest.approx(drawn, abs=1e-4)
+        figure = made.steps[0][i].log_prob_nats
+        assert float(pair.steered_log_prob_nats[i]) == pytest.approx(figure, abs=1e-4)
         word, chance = pair.after[i][0]
         assert word == model.tokenizer.display([int(edited[place].argmax())])[0]
         assert chance == pytest.approx(float(edited[place].exp().max()), abs=1e-5)
@@ -65,10 +65,10 @@ def test_kl_and_log_probabilities_are_those_of_the_steered_text(model, edit, pai
 
 def test_an_edit_of_generated_positions_counts_them_from_the_prompt(model, edit):
     late = Add(hook=edit.hook, vector=edit.vector, scale=2.0, where=Where(span="generated"))
-    found = continuation(model, PROMPT, [late], **OPTIONS)
+    result = continuation(model, PROMPT, [late], **OPTIONS)
     made = model.generate(PROMPT, edits=[late], **OPTIONS)
-    drawn = [step.log_prob_nats for step in made.steps[0]]
-    assert found.steered_log_prob_nats.tolist() == pytest.approx(drawn, abs=1e-4)
+    figure = [step.log_prob_nats for step in made.steps[0]]
+    assert result.steered_log_prob_nats.tolist() == pytest.approx(figure, abs=1e-4)
 
 
 def test_its_code_gives_the_same_texts(model, edit, pair):
@@ -85,10 +85,10 @@ def test_it_saves_draws_and_tells(pair, tmp_path):
     rows = pair.frame()["quantity"].value_counts()
     assert rows["base_kl_nats"] == len(pair.base_tokens)
     assert rows["kl_nats"] == len(pair.steered_tokens)
-    drawn = pair.figure()
-    assert list(drawn.data[0].y) == pair.kl_nats.tolist()
+    figure = pair.figure()
+    assert list(figure.data[0].y) == pair.kl_nats.tolist()
     assert "nats" in pair.caption() and "part at token" in str(pair)
-    assert all(len(each.text) == len(pair.steered_tokens) for each in drawn.data[1:])
+    assert all(len(each.text) == len(pair.steered_tokens) for each in figure.data[1:])
 
 
 def test_a_prompt_that_fills_the_context_is_refused(model):

@@ -26,7 +26,7 @@ def model() -> GPT:
 
 
 @pytest.fixture(scope="module")
-def found(model: GPT) -> StateEdit:
+def shipped_result(model: GPT) -> StateEdit:
     return state_edit(model, WORLD, "place", **SMALL)
 
 
@@ -90,42 +90,45 @@ def test_perfect_information_is_changed_without_error(model: GPT) -> None:
 
 
 @pytest.mark.slow
-def test_the_shipped_model_answers_as_the_edited_world_has_it(found: StateEdit) -> None:
-    assert found.success.value > 0.8 and found.known.value > 0.95
-    assert found.beats_controls and "WARNING" not in found.caption()
+def test_the_shipped_model_answers_as_the_edited_world_has_it(shipped_result: StateEdit) -> None:
+    assert shipped_result.success.value > 0.8 and shipped_result.known.value > 0.95
+    assert shipped_result.beats_controls and "WARNING" not in shipped_result.caption()
     assert {"random", "other_variable", "other_entity", "untrained", "unedited"} == set(
-        found.controls
+        shipped_result.controls
     )
-    assert all(each.value < 0.1 for each in found.controls.values())
-    assert found.later.value > found.later_unedited.value - 0.05
-    assert found.other == "mood" and found.position == "named"
+    assert all(each.value < 0.1 for each in shipped_result.controls.values())
+    assert shipped_result.later.value > shipped_result.later_unedited.value - 0.05
+    assert shipped_result.other == "mood" and shipped_result.position == "named"
 
 
 @pytest.mark.slow
-def test_the_state_moves_from_the_word_to_the_name_to_the_answer(found: StateEdit) -> None:
+def test_the_state_moves_from_the_word_to_the_name_to_the_answer(shipped_result: StateEdit) -> None:
     """Later tokens can only be edited after later layers."""
-    best = {name: int(found.grid[:, i].argmax()) for i, name in enumerate(found.positions)}
+    best = {
+        name: int(shipped_result.grid[:, i].argmax())
+        for i, name in enumerate(shipped_result.positions)
+    }
     assert best["told"] < best["named"] <= best["asked"]
-    assert found.grid[0].tolist()[1:] == [0.0, 0.0]
+    assert shipped_result.grid[0].tolist()[1:] == [0.0, 0.0]
 
 
 @pytest.mark.slow
-def test_a_dose_of_nothing_changes_nothing(model: GPT, found: StateEdit) -> None:
+def test_a_dose_of_nothing_changes_nothing(model: GPT, shipped_result: StateEdit) -> None:
     result = state_edit(model, WORLD, "place", **(FEW | {"doses": (0.0,)}))
     assert result.success == result.controls["unedited"] and result.success.value == 0.0
     assert result.later == result.later_unedited
     tokens = model.to_tokens(WORLD.sample(1, split="held_out").text)[0]
-    edit = found.edit("park", "garden", at=5, dose=0.0)
+    edit = shipped_result.edit("park", "garden", at=5, dose=0.0)
     assert torch.equal(model.run(tokens).logits, model.run(tokens, edits=[edit]).logits)
 
 
 @pytest.mark.slow
-def test_an_edit_acts_at_its_token_and_later_only(model: GPT, found: StateEdit) -> None:
+def test_an_edit_acts_at_its_token_and_later_only(model: GPT, shipped_result: StateEdit) -> None:
     questions = find_questions(model.tokenizer, [WORLD.sample(i) for i in range(40)], "place", 256)
     tokens = torch.tensor([questions[0].tokens])
     at = questions[0].positions["named"]
     plain = model.run(tokens).logits
-    edit = found.edit(questions[0].value, _another(questions[0].value), at)
+    edit = shipped_result.edit(questions[0].value, _another(questions[0].value), at)
     changed = model.run(tokens, edits=[edit]).logits
     assert torch.equal(plain[:, :at], changed[:, :at])
     assert not torch.equal(plain[:, at:], changed[:, at:])
@@ -152,16 +155,16 @@ def test_questions_are_found_where_they_stand(model: GPT) -> None:
 
 
 @pytest.mark.slow
-def test_it_saves_tells_and_draws(found: StateEdit, tmp_path: Path) -> None:
-    assert StateEdit.load(found.save(tmp_path / "edit")) == found
-    frame = found.frame()
-    assert (frame["quantity"] == "success_tuning").sum() == found.grid.numel()
-    assert set(frame["control"].dropna()) == set(found.controls)
-    (grid,) = found.figure().data
-    assert grid.z.shape == tuple(found.grid.shape)
-    assert len(found.figure(view="rates").data) == 1 + len(found.controls)
+def test_it_saves_tells_and_draws(shipped_result: StateEdit, tmp_path: Path) -> None:
+    assert StateEdit.load(shipped_result.save(tmp_path / "edit")) == shipped_result
+    frame = shipped_result.frame()
+    assert (frame["quantity"] == "success_tuning").sum() == shipped_result.grid.numel()
+    assert set(frame["control"].dropna()) == set(shipped_result.controls)
+    (grid,) = shipped_result.figure().data
+    assert grid.z.shape == tuple(shipped_result.grid.shape)
+    assert len(shipped_result.figure(view="rates").data) == 1 + len(shipped_result.controls)
     with pytest.raises(ConfigError, match="No value 'moon'"):
-        found.edit("moon", "park", 3)
+        shipped_result.edit("moon", "park", 3)
 
 
 def test_what_cannot_be_edited_is_refused(model: GPT) -> None:

@@ -32,7 +32,7 @@ def writes_glad(model):
 
 
 @pytest.fixture(scope="module")
-def found(model, writes_glad):
+def metrics(model, writes_glad):
     return steering_metrics(model, PROMPT, [writes_glad], world=WORLD, concepts=["glad"], **QUICK)
 
 
@@ -42,36 +42,36 @@ def at_dose(edit, dose):
 
 def test_at_no_dose_every_arm_is_the_unedited_model(model, writes_glad):
     still = at_dose(writes_glad, 0.0)
-    found = steering_metrics(model, PROMPT, [still], world=WORLD, concepts=["glad"], **QUICK)
-    for name, interval in found.steered.items():
-        assert interval.value == pytest.approx(found.base[name].value, abs=1e-6, nan_ok=True)
-        drawn = torch.full((4,), interval.value)
-        assert torch.allclose(found.random[name], drawn, atol=1e-6, equal_nan=True), name
-    assert found.steered["kl_nats_per_token"].value == 0.0
+    metrics = steering_metrics(model, PROMPT, [still], world=WORLD, concepts=["glad"], **QUICK)
+    for name, interval in metrics.steered.items():
+        assert interval.value == pytest.approx(metrics.base[name].value, abs=1e-6, nan_ok=True)
+        figure = torch.full((4,), interval.value)
+        assert torch.allclose(metrics.random[name], figure, atol=1e-6, equal_nan=True), name
+    assert metrics.steered["kl_nats_per_token"].value == 0.0
 
 
-def test_a_direction_that_writes_the_word_raises_its_rate(found):
+def test_a_direction_that_writes_the_word_raises_its_rate(metrics):
     name = "rate of glad"
-    assert found.steered[name].value > found.base[name].value
-    alike = replace(found, random={**found.random, name: torch.tensor([0.0, 0.2])})
+    assert metrics.steered[name].value > metrics.base[name].value
+    alike = replace(metrics, random={**metrics.random, name: torch.tensor([0.0, 0.2])})
     assert alike.band(name) == pytest.approx((0.0, 0.2)) and alike.outside(name)
-    assert found.steered["kl_nats_per_token"].value > 0 == found.base["kl_nats_per_token"].value
-    regret = found.steered["regret_nats_per_token"]
-    assert regret.value > found.base["regret_nats_per_token"].value and regret.n == 3
+    assert metrics.steered["kl_nats_per_token"].value > 0 == metrics.base["kl_nats_per_token"].value
+    regret = metrics.steered["regret_nats_per_token"]
+    assert regret.value > metrics.base["regret_nats_per_token"].value and regret.n == 3
     assert "above the random band" in str(alike)
-    wide = replace(found, random={**found.random, name: torch.tensor([0.0, 1.0])})
+    wide = replace(metrics, random={**metrics.random, name: torch.tensor([0.0, 1.0])})
     assert not wide.outside(name) and "inside the random band 0.00 to 1.00" in str(wide)
 
 
-def test_the_unedited_texts_do_not_depend_on_the_edit(model, writes_glad, found):
+def test_the_unedited_texts_do_not_depend_on_the_edit(model, writes_glad, metrics):
     other = steering_metrics(
         model, PROMPT, [at_dose(writes_glad, -0.6)], world=WORLD, concepts=["glad"], **QUICK
     )
-    assert other.base == found.base
-    assert other.steered["rate of glad"].value < found.steered["rate of glad"].value
+    assert other.base == metrics.base
+    assert other.steered["rate of glad"].value < metrics.steered["rate of glad"].value
 
 
-def test_counts_are_those_of_texts_written_one_by_one(model, writes_glad, found):
+def test_counts_are_those_of_texts_written_one_by_one(model, writes_glad, metrics):
     hits, mentions, well = 0, 0, []
     for i in range(8):
         text = model.generate(PROMPT, edits=[writes_glad], max_new_tokens=24, seed=[i]).text
@@ -79,26 +79,28 @@ def test_counts_are_those_of_texts_written_one_by_one(model, writes_glad, found)
         said = [word for sentence in new for word in sentence.concepts if word in MOODS]
         hits, mentions = hits + said.count("glad"), mentions + len(said)
         well += [sentence.well_formed for sentence in new]
-    assert found.steered["rate of glad"].value == pytest.approx(hits / mentions)
-    assert found.steered["well_formed"].value == pytest.approx(sum(well) / len(well))
+    assert metrics.steered["rate of glad"].value == pytest.approx(hits / mentions)
+    assert metrics.steered["well_formed"].value == pytest.approx(sum(well) / len(well))
 
 
 def test_several_edits_and_plain_words_without_a_world(model, writes_glad):
     second = Add(hook=("resid_post", 0), vector=torch.ones(32), scale=0.5)
-    found = steering_metrics(model, PROMPT, [writes_glad, second], words=["glad", "grim"], **QUICK)
-    assert set(found.steered) == {
+    metrics = steering_metrics(
+        model, PROMPT, [writes_glad, second], words=["glad", "grim"], **QUICK
+    )
+    assert set(metrics.steered) == {
         "rate of glad / grim", "repetition", "loss_nats_per_token", "kl_nats_per_token",
     }  # fmt: skip
-    assert 0 < found.steered["rate of glad / grim"].value < 1
+    assert 0 < metrics.steered["rate of glad / grim"].value < 1
 
 
-def test_it_saves_draws_and_tells(found, tmp_path):
-    assert SteeringMetrics.load(found.save(tmp_path / "gauges")) == found
-    assert list(found.frame()["measure"]) == list(found.steered)
-    drawn = found.figure()
-    assert len([trace for trace in drawn.data if trace.name == "steered"]) == len(found.steered)
-    assert "4 random directions" in found.caption() and "8 texts" in found.caption()
-    assert "from_json(" in found.code() and "concepts=" in found.code()
+def test_it_saves_draws_and_tells(metrics, tmp_path):
+    assert SteeringMetrics.load(metrics.save(tmp_path / "gauges")) == metrics
+    assert list(metrics.frame()["measure"]) == list(metrics.steered)
+    figure = metrics.figure()
+    assert len([trace for trace in figure.data if trace.name == "steered"]) == len(metrics.steered)
+    assert "4 random directions" in metrics.caption() and "8 texts" in metrics.caption()
+    assert "from_json(" in metrics.code() and "concepts=" in metrics.code()
 
 
 def test_what_cannot_be_measured_is_refused(model, writes_glad):

@@ -37,12 +37,12 @@ def test_it_is_the_first_step_of_generate(family, how):
         step.probability, abs=1e-6
     )
     assert result.drawn_entropy_bits == pytest.approx(step.entropy_bits, abs=1e-5)
-    shown = zip(
+    candidates = zip(
         result.candidate_ids, result.probabilities, result.sampling_probabilities, strict=True
     )
-    for own, (token, plain, drawn) in zip(shown, step.top, strict=False):
+    for own, (token, plain, sampling) in zip(candidates, step.top, strict=False):
         assert own[0] == token and own[1].item() == pytest.approx(plain, abs=1e-6)
-        assert own[2].item() == pytest.approx(drawn, abs=1e-6)
+        assert own[2].item() == pytest.approx(sampling, abs=1e-6)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -106,6 +106,6 @@ def test_documents_are_split_and_never_shared():
     train, test = split(rows, [], seed=1)
     assert len(train) == 16 and len(test) == 4 and sorted(train + test) == rows
     assert split(rows, [[99], [98]], seed=1) == (rows, [[99], [98]])
-    for few, held in (([[1]] * 4, []), (rows, [[1]])):
+    for few, held_out in (([[1]] * 4, []), (rows, [[1]])):
         with pytest.raises(NotEnoughDataError):
-            split(few, held, seed=0)
+            split(few, held_out, seed=0)

@@ -33,9 +33,9 @@ def test_a_planted_direction_is_found_by_every_method(method: str) -> None:
     planted = torch.nn.functional.normalize(torch.randn(20, generator=generator), dim=0)
     flags = torch.rand(400, generator=generator) < 0.3
     x = torch.randn(400, 20, generator=generator) + 6 * planted * flags[:, None]
-    found = fit_directions(x, flags[None], method)[0]
-    assert found.norm() == pytest.approx(1.0, abs=1e-5)
-    assert found @ planted > 0.9, "the sign is that of the positive examples"
+    direction = fit_directions(x, flags[None], method)[0]
+    assert direction.norm() == pytest.approx(1.0, abs=1e-5)
+    assert direction @ planted > 0.9, "the sign is that of the positive examples"
 
 
 def test_controls_are_at_chance_when_nothing_is_there() -> None:
@@ -45,12 +45,12 @@ def test_controls_are_at_chance_when_nothing_is_there() -> None:
     tokens = torch.randint(0, 9, (300, 6), generator=generator).tolist()
     rows = [Example(tokens=tuple(t), label="", story=i, kind="") for i, t in enumerate(tokens)]
     numbers = torch.arange(300)
-    found = direction_controls(
+    controls = direction_controls(
         x, flags, rows, numbers, numbers[:200], numbers[200:], "mean_difference", 0
     )
-    for interval in found.values():
+    for interval in controls.values():
         assert interval.low < 0.5 < interval.high
-    assert set(found) == {"random", "shuffled", "bag_of_words"}
+    assert set(controls) == {"random", "shuffled", "bag_of_words"}
 
 
 def test_a_word_is_told_from_its_group(glad: Concept) -> None:
@@ -74,9 +74,12 @@ def test_the_dose_is_a_share_of_the_median_norm(model: GPT, glad: Concept) -> No
 def test_project_and_clamp_set_the_reading(model: GPT, glad: Concept) -> None:
     tokens = model.tokenizer.encode(WORLD.sample(3).text)
     for edit, wanted in ((glad.project(), 0.0), (glad.clamp(-0.7), -0.7 * glad.median_norm)):
-        held = model.run(tokens, cache=[glad.site], edits=[edit])[glad.site][0, 1:]
+        activations = model.run(tokens, cache=[glad.site], edits=[edit])[glad.site][0, 1:]
         torch.testing.assert_close(
-            held @ glad.direction, torch.full((len(held),), wanted), atol=1e-3, rtol=1e-4
+            activations @ glad.direction,
+            torch.full((len(activations),), wanted),
+            atol=1e-3,
+            rtol=1e-4,
         )
 
 
@@ -86,8 +89,8 @@ def test_the_edit_goes_where_it_is_told(glad: Concept) -> None:
 
 
 def test_where_written_is_before_the_words_of_the_group(model: GPT, glad: Concept) -> None:
-    shown = model.tokenizer.display(glad.slots)
-    assert set(shown) == {"·feels", "·Feeling"}
+    words = model.tokenizer.display(glad.slots)
+    assert set(words) == {"·feels", "·Feeling"}
     tokens = model.tokenizer.encode(WORLD.sample(3).text)
     plain = model.run(tokens).logits[0]
     steered = model.run(tokens, edits=[glad.add(0.5, where=glad.where_written)]).logits[0]
@@ -97,8 +100,8 @@ def test_where_written_is_before_the_words_of_the_group(model: GPT, glad: Concep
 
 
 def test_a_gradient_raises_the_odds_of_its_word(model: GPT) -> None:
-    found = concept(model, "glad", world=WORLD, site=("resid_post", 0), method="gradient")
-    assert "shuffled" not in found.controls
+    result = concept(model, "glad", world=WORLD, site=("resid_post", 0), method="gradient")
+    assert "shuffled" not in result.controls
     names = ("glad", "grim", "meek")
     ids = [model.tokenizer.encode(f" {mood}", bos=False)[0] for mood in names]
 
@@ -106,7 +109,7 @@ def test_a_gradient_raises_the_odds_of_its_word(model: GPT) -> None:
         total = 0.0
         for seed in range(20):
             text = WORLD.sample(seed, split="held_out").text.split(" feels")[0] + " feels"
-            last = model.run(model.tokenizer.encode(text), edits=[found.add(dose)]).logits[0, -1]
+            last = model.run(model.tokenizer.encode(text), edits=[result.add(dose)]).logits[0, -1]
             total += float(last[ids[0]] - last[ids[1:]].logsumexp(0))
         return total / 20
 
@@ -125,9 +128,9 @@ def test_texts_of_two_kinds_work_without_a_world(model: GPT) -> None:
     early = [t for t, name in zip(texts, asked, strict=True) if name < "Dan"]
     late = [t for t, name in zip(texts, asked, strict=True) if name >= "Dan"]
     for at in ("mean", "last"):
-        found = concept(model, early, late, at=at, site=("resid_post", -1))
-        assert found.among == () and found.site == ("resid_post", 1)
-        assert 0 <= found.auroc.value <= 1 and found.auroc.n >= 20
+        result = concept(model, early, late, at=at, site=("resid_post", -1))
+        assert result.among == () and result.site == ("resid_post", 1)
+        assert 0 <= result.auroc.value <= 1 and result.auroc.n >= 20
 
 
 def test_it_saves_and_repeats(model: GPT, glad: Concept, tmp_path: Path) -> None:

@@ -48,10 +48,12 @@ def test_an_untrained_model_does_not_beat_itself(stated: Probe) -> None:
 
 
 def test_shuffled_labels_stay_at_chance(model: GPT) -> None:
-    found = probe(model, WORLD, "place", at="state", n_stories=300)
-    shuffled = found.controls["shuffled"]
+    result = probe(model, WORLD, "place", at="state", n_stories=300)
+    shuffled = result.controls["shuffled"]
     for interval in shuffled:
-        by_chance = clopper_pearson(round(interval.value * found.n_test), found.n_test, level=0.999)
+        by_chance = clopper_pearson(
+            round(interval.value * result.n_test), result.n_test, level=0.999
+        )
         assert 0.25 in by_chance
 
 
@@ -60,23 +62,23 @@ def test_the_variable_that_the_position_cannot_know_is_not_found(model: GPT) -> 
     stories = [WORLD.sample(seed, split="held_out") for seed in range(400)]
     rows = [{"text": s.text[: s.facts[2].span[0] - 1], "label": s.facts[2].value} for s in stories]
     assert len({row["label"] for row in rows}) == 3
-    found = _from_rows(model, rows)
-    assert found.accuracy[found.best].low <= 1 / 3 <= found.accuracy[found.best].high + 0.05
+    result = _from_rows(model, rows)
+    assert result.accuracy[result.best].low <= 1 / 3 <= result.accuracy[result.best].high + 0.05
 
 
 def test_a_shared_beginning_never_stands_on_both_sides(model: GPT) -> None:
     """In this world few sentences can begin a story, so a split by story alone would leak."""
     stories = [WORLD.sample(seed) for seed in range(300)]
-    found = world_examples(model.tokenizer, stories, "place", at="stated", max_tokens=48)
-    parts = split(groups(found), (0.25, 0.15), seed=0)
-    prefixes = [{found[i].tokens for i in part.tolist()} for part in parts]
-    texts = [{found[i].story for i in part.tolist()} for part in parts]
+    examples = world_examples(model.tokenizer, stories, "place", at="stated", max_tokens=48)
+    parts = split(groups(examples), (0.25, 0.15), seed=0)
+    prefixes = [{examples[i].tokens for i in part.tolist()} for part in parts]
+    texts = [{examples[i].story for i in part.tolist()} for part in parts]
     for one in range(3):
         for other in range(one):
             assert not prefixes[one] & prefixes[other]
             assert not texts[one] & texts[other]
-    by_story = split(torch.tensor([e.story for e in found]), (0.25, 0.15), seed=0)
-    naive = [{found[i].tokens for i in part.tolist()} for part in by_story]
+    by_story = split(torch.tensor([e.story for e in examples]), (0.25, 0.15), seed=0)
+    naive = [{examples[i].tokens for i in part.tolist()} for part in by_story]
     assert naive[0] & naive[2], "without the rule the same rows would be trained and tested on"
 
 
@@ -86,15 +88,15 @@ def test_a_leak_would_have_shown(model: GPT) -> None:
     draws = torch.randint(0, 2, (60,), generator=generator).tolist()
     texts = [WORLD.sample(seed).text for seed in range(60)]
     rows = [{"text": t, "label": "ab"[d]} for t, d in zip(texts, draws, strict=True)] * 5
-    found = _from_rows(model, rows)
-    assert max(interval.value for interval in found.accuracy) < 0.85
-    assert found.majority.n <= 15
+    result = _from_rows(model, rows)
+    assert max(interval.value for interval in result.accuracy) < 0.85
+    assert result.majority.n <= 15
 
 
 def test_the_mlp_and_other_sites_run_too(model: GPT) -> None:
-    found = probe(model, WORLD, "place", at="stated", sites="mlp_out", kind="mlp", n_stories=150)
-    assert found.sites == ("mlp_out 0", "mlp_out 1")
-    assert found.accuracy[0].value > 0.95 and found.directions.numel() == 0
+    result = probe(model, WORLD, "place", at="stated", sites="mlp_out", kind="mlp", n_stories=150)
+    assert result.sites == ("mlp_out 0", "mlp_out 1")
+    assert result.accuracy[0].value > 0.95 and result.directions.numel() == 0
 
 
 def test_directions_are_unit_and_read_their_class(model: GPT, stated: Probe) -> None:

@@ -62,9 +62,9 @@ class Knowing:
 
     def run(self, tokens: torch.Tensor, **options: object) -> object:
         run = self.inner.run(tokens, **options)
-        held = torch.stack([self._state(row.tolist()) for row in tokens])
+        states = torch.stack([self._state(row.tolist()) for row in tokens])
         for name in run.cache:
-            run.cache[name] = held
+            run.cache[name] = states
         return run
 
     def _state(self, ids: list[int]) -> torch.Tensor:
@@ -87,13 +87,13 @@ class Knowing:
 
 def test_perfect_information_is_read_without_error_wherever_it_stands(model: GPT) -> None:
     # 16 numbers a token would not hold it: the sizes of what is cached are the model's own affair.
-    found = state_decoding(
+    result = state_decoding(
         Knowing(model), WORLD, "place", story=3, n_untrained=0, n_stories=150, n_test=25
     )
-    assert {"named", "told", "elsewhere"} <= set(found.accuracy)
+    assert {"named", "told", "elsewhere"} <= set(result.accuracy)
     for place in ("named", "told", "elsewhere"):
-        assert found.accuracy[place].value > 0.97, place
-    assert not found.wrong[found.where != PLACES.index("after")].any()
+        assert result.accuracy[place].value > 0.97, place
+    assert not result.wrong[result.where != PLACES.index("after")].any()
 
 
 def test_an_untrained_model_reads_no_more_than_its_control(read: StateDecoding) -> None:
@@ -113,26 +113,26 @@ def test_the_truth_is_that_of_the_worlds_own_replay(model: GPT, variable: str) -
     for seed in range(15):
         story = WORLD.sample(seed, split="held_out")
         spans = [sentence.span for sentence in WORLD.parse(story.text).sentences]
-        found = track(model.tokenizer, story.text, story.facts, spans, variable, classes)
+        tracked = track(model.tokenizer, story.text, story.facts, spans, variable, classes)
         _, ends = model.tokenizer.encode_with_spans(story.text)
         for (_, end), state in zip(spans, _states(story.text), strict=True):
             pos = next(i for i, (_, high) in enumerate(ends) if high == end)
-            held = {
+            followed = {
                 who: classes[value]
-                for who, value in zip(found.about, found.truth[:, pos].tolist(), strict=True)
+                for who, value in zip(tracked.about, tracked.truth[:, pos].tolist(), strict=True)
                 if value != UNKNOWN
             }
-            assert held == _of(state, variable), (story.text[:end], variable)
+            assert followed == _of(state, variable), (story.text[:end], variable)
 
 
 def _states(text: str) -> list[State]:
     """The state after each sentence, each played from the beginning."""
     from interp.worlds.replay import sentences
 
-    played, found = [], list(sentences(text))
-    for upto in range(1, len(found) + 1):
+    played, story_sentences = [], list(sentences(text))
+    for upto in range(1, len(story_sentences) + 1):
         state = State()
-        for said in found[:upto]:
+        for said in story_sentences[:upto]:
             state.apply(said.form, said.slots)
         played.append(state)
     return played
@@ -147,14 +147,14 @@ def _of(state: State, variable: str) -> dict[str, str]:
 
 
 def test_the_truth_changes_at_the_word_that_determines_it(model: GPT) -> None:
-    found = state_decoding(model, WORLD, "place", text=STORY, **SMALL)
-    tokens = [token.strip("·") for token in found.tokens]
-    row = found.about.index("Anna")
+    result = state_decoding(model, WORLD, "place", text=STORY, **SMALL)
+    tokens = [token.strip("·") for token in result.tokens]
+    row = result.about.index("Anna")
     first, moved = tokens.index("garden"), tokens.index("park", tokens.index("goes"))
-    assert set(found.truth[row, :first].tolist()) == {UNKNOWN}
-    assert set(found.truth[row, first:moved].tolist()) == {found.classes.index("garden")}
-    assert set(found.truth[row, moved:].tolist()) == {found.classes.index("park")}
-    asked = [p for p in range(len(tokens)) if found.where[row, p] == PLACES.index("asked")]
+    assert set(result.truth[row, :first].tolist()) == {UNKNOWN}
+    assert set(result.truth[row, first:moved].tolist()) == {result.classes.index("garden")}
+    assert set(result.truth[row, moved:].tolist()) == {result.classes.index("park")}
+    asked = [p for p in range(len(tokens)) if result.where[row, p] == PLACES.index("asked")]
     assert [tokens[p : p + 2] for p in asked] == [["?", "Park"]]
 
 
@@ -217,13 +217,13 @@ def test_it_saves_and_draws(read: StateDecoding, tmp_path: Path) -> None:
 def test_it_tells_how_far_it_is_and_no_result_depends_on_it(
     model: GPT, read: StateDecoding
 ) -> None:
-    told: list[Progress] = []
-    with listening(told.append):
+    reports: list[Progress] = []
+    with listening(reports.append):
         again = state_decoding(model, WORLD, "place", **SMALL)
     assert again == read
-    shares = [each.share for each in told]
+    shares = [each.share for each in reports]
     assert shares == sorted(shares) and shares[-1] == 1.0 and len(set(shares)) > 8
-    assert any("untrained" in each.stage for each in told)
+    assert any("untrained" in each.stage for each in reports)
 
 
 def test_what_cannot_be_read_is_refused_in_words(model: GPT) -> None:
