@@ -7,7 +7,7 @@ from interp import GPT, GPTConfig, load_world, surprise
 from interp.methods.data.answers import predict_stories, regrets
 from interp.methods.data.loss_floor import has_floor, story_floor
 from interp.models.tokenizer import Tokenizer
-from interp.worlds.world import Story
+from interp.worlds.world import Choice, Story
 
 WORLD = load_world("modular")
 
@@ -45,3 +45,14 @@ def test_a_story_beyond_the_context_pays_for_what_is_read_only():
 def test_a_text_of_ones_own_has_no_floor():
     assert has_floor([WORLD.sample(0)])
     assert not has_floor([Story(text="Anna is in the garden.", facts=(), choices=())])
+
+
+def test_a_choice_whose_word_lies_beyond_the_cut_is_not_paid_though_its_space_is_read():
+    letters = [(i, i + 1) for i in range(len("Anna sits"))]
+    choices = (
+        Choice(span=(0, 4), kind="name", surprisal_nats=1.0, entropy_nats=1.0),
+        Choice(span=(4, 9), kind="verb", surprisal_nats=2.0, entropy_nats=1.0),
+    )
+    story = Story(text="Anna sits", facts=(), choices=choices)
+    assert story_floor(story, letters)[0].sum() == 2.0
+    assert story_floor(story, letters[:5])[0].sum() == 0.0

@@ -42,11 +42,11 @@ from interp.analyses.interventions._text_counts import (
     word_counts,
     world_counts,
 )
-from interp.core.alignment import choice_nats_per_token
 from interp.core.errors import ConfigError, NotEnoughDataError, TokenError
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval
 from interp.methods.data.contrast_pairs import concept_group
+from interp.methods.data.loss_floor import story_floor
 from interp.methods.prompts import one_row
 from interp.results.provenance import provenance
 from interp.results.result import Result
@@ -230,9 +230,8 @@ def _regret(model: LanguageModel, arms: Arms, world: World, n: int, level: str, 
     for i in range(n):
         story = world.sample(seed * 1_000_003 + i, level=level, split="held_out")
         ids, spans = model.tokenizer.encode_with_spans(story.text)
-        costs = [(*choice.span, choice.surprisal_nats) for choice in story.choices]
         texts.append(ids[: model.cfg.n_ctx])
-        floors.append(sum(choice_nats_per_token(story.text, spans, costs)[1 : model.cfg.n_ctx]))
+        floors.append(float(story_floor(story, spans[: model.cfg.n_ctx])[0].sum()))
     losses = reading_loss(model, arms, texts).double()
     lengths = torch.tensor([len(ids) - 1 for ids in texts]).double()
     excess = losses - torch.tensor(floors).double()

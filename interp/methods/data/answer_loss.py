@@ -31,7 +31,9 @@ class PromptAnswer:
     answer: tuple[int, ...]
 
     @classmethod
-    def of(cls, model: LanguageModel, prompt: Prompt, answer: str, *, rank: int = 0) -> "Lesson":
+    def of(
+        cls, model: LanguageModel, prompt: Prompt, answer: str, *, rank: int = 0
+    ) -> "PromptAnswer":
         """Read a prompt and its answer.
 
         Args:

@@ -31,7 +31,10 @@ def story_floor(
         story: the story as the world told it.
         spans: the characters of the tokens that are read.
     """
-    inside = [choice for choice in story.choices if choice.span[0] < spans[-1][1]]
+    # A choice is charged where its first character that is no space is read, which may lie beyond
+    # the cut though its space does not.
+    end = spans[-1][1]
+    inside = [c for c in story.choices if first_shown(story.text, *c.span) < end]
     return floor_by_token(story.text, spans, inside)
 
 
