@@ -43,11 +43,11 @@ class Ingredient:
     """One concept of a recipe.
 
     Attributes:
-        name: of the concept.
-        dose: in shares of the site's median norm.
+        name: name of the concept.
+        dose: strength, in shares of the site's median norm.
         edit: the addition of a dose of 1, or what stands for it.
         how: the arguments of `interp.concept` that found it (`world` by its name); may be empty.
-        words: that are counted in the text where no world names the concept.
+        words: words that are counted in the text where no world names the concept.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Ingredient:
 
         Args:
             concept: from `interp.concept`.
-            dose: in shares of the site's median norm.
+            dose: strength, in shares of the site's median norm.
             where: positions that are steered; None = the concept's own choice.
             options: `name`, another one than the concept's; `words` to count.
         """
@@ -104,7 +104,7 @@ class SteeringRecipe:
         """A recipe for this model.
 
         Args:
-            model: that the concepts were found in.
+            model: the model that the concepts were found in.
             concepts: one to six, each at its dose.
             prompt: the text to continue; may be empty.
             sampling: options of `model.generate`: `max_new_tokens`, `temperature`, `top_k`, `seed`.

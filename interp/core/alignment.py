@@ -36,7 +36,7 @@ def last_token(spans: Sequence[Span], span: Span) -> int:
     """The token that ends `span`: the first position at which a reader can know all of it.
 
     Raises:
-        TokenError: as `token_range`.
+        TokenError: the span is empty, or no token holds any of it.
     """
     return token_range(spans, span)[1]
 

@@ -17,7 +17,7 @@ class ByteBoundedCache:
     Values are shared, so nobody may change one. A value larger than the bound is not remembered.
 
     Args:
-        most_bytes: of all values together, as `size_bytes` counts them.
+        most_bytes: how much all values may fill, as `size_bytes` counts it.
     Example:
         >>> cache = ByteBoundedCache(2**20)
         >>> cache.get_or_make("a", lambda: 1), cache.get_or_make("a", lambda: 2)

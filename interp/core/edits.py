@@ -50,7 +50,7 @@ class Edit:
 
     Attributes:
         hook: a full name, a short name (every layer) or (short name, layer).
-        where: at which positions; for scores and patterns these are the queries.
+        where: the positions that are changed; for scores and patterns these are the queries.
         heads: only these heads (sites with a head axis).
         neurons: only these neurons (`pre`, `pre_linear`, `post`).
     """
@@ -176,7 +176,7 @@ class Project(Edit):
     """Take directions out: what is left is orthogonal to all of them.
 
     Attributes:
-        directions: of any length, dependent or not.
+        directions: vectors of any length, linearly dependent or not.
     """
 
     tensors: ClassVar[tuple[str, ...]] = ("directions",)

@@ -148,7 +148,7 @@ def read_object(path: str | Path) -> dict[str, Any]:
     """The value of a JSON file that must be an object.
 
     Raises:
-        CheckpointError: as `read_json`, or the value is not an object.
+        CheckpointError: the file is missing, damaged or not JSON, or its value is not an object.
     """
     value = read_json(path)
     if not isinstance(value, dict):
@@ -182,8 +182,8 @@ def as_dtype(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Ten
     """The tensors with every floating-point one in `dtype`.
 
     Args:
-        tensors: by name.
-        dtype: of the floating-point ones; whole numbers and flags stay as they are.
+        tensors: tensors by name.
+        dtype: precision of the floating-point ones; whole numbers and flags stay as they are.
     """
     return {
         name: tensor.to(dtype) if tensor.is_floating_point() else tensor

@@ -12,7 +12,7 @@ def surprisal(
     """Negative log-probability of each target in nats, in single precision or better.
 
     Args:
-        logits: of the next token at each position.
+        logits: logits of the next token at each position.
         targets: the token that came next.
 
     Example:

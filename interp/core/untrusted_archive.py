@@ -38,13 +38,13 @@ class Contents:
     Attributes:
         what: such an archive in a sentence: `a model`.
         needed: name of a file that every one holds, at whatever depth.
-        suffixes: of the files it may hold, in small letters.
-        kinds: the same in words, for a sentence.
-        plain_names: of files it may hold whatever their suffix, in small letters.
+        suffixes: suffixes of the files it may hold, in small letters.
+        kinds: the files it may hold, in the words of a sentence.
+        plain_names: names of files it may hold whatever their suffix, in small letters.
         left_out: a pattern of names that are passed over; None = no name is.
         folders: whether it may be a folder, or a zip that names its folders.
-        most_files: that it holds at most.
-        most_bytes: of all its files together, unpacked.
+        most_files: how many files it holds at most.
+        most_bytes: bytes of all its files together, unpacked.
         most_packed: bytes of the zip itself; None = as many as there are.
         advice: a sentence for one that is damaged or of another kind.
         if_too_large: a sentence for one that is over a bound.
@@ -69,7 +69,7 @@ class Piece:
     """One file of an archive.
 
     Attributes:
-        name: its path in the archive, joined by `/`.
+        name: path in the archive, joined by `/`.
         size: bytes, as the archive says.
         open: gives its bytes.
     """
@@ -110,7 +110,7 @@ def write(pieces: Sequence[Piece], folder: Path, contents: Contents) -> None:
 
     Args:
         pieces: from `pieces_of`.
-        folder: that gets them.
+        folder: the folder that gets them.
         contents: what the archive may hold.
     Raises:
         CheckpointError: one is damaged, a pickle or a zip, or they are more bytes than allowed.

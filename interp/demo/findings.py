@@ -59,7 +59,7 @@ class Finding:
         title: the question that it answers.
         comment: what to look at.
         instrument: name of the instrument that answers it, and of its folder below `results/`.
-        arguments: of the instrument, by name; the model is given to it by the job.
+        arguments: the instrument's arguments by name, without the model.
     """
 
     title: str
@@ -72,7 +72,7 @@ def findings(world: World, size: Size) -> list[Finding]:
     """Every section, in the order of the report; nothing is computed yet.
 
     Args:
-        world: that the model was trained on.
+        world: the world that the model was trained on.
         size: how much is computed.
     """
     story, question = first_telling_question(world)

@@ -55,7 +55,7 @@ def run_demo(
     Args:
         folder: new, or that of a demo that was stopped.
         size: how much is computed.
-        seed: of the corpus and the weights.
+        seed: seed of the corpus and the weights.
         display: shows what happens; nothing does when None.
     Returns:
         Where everything is.
@@ -90,9 +90,9 @@ def write_report(model: GPT, made: list[tuple[Finding, Result]], path: Path) -> 
     """The page of all findings; the same results give the same bytes.
 
     Args:
-        model: that was measured.
+        model: the model that was measured.
         made: each finding with its result, in the order of the page.
-        path: of the HTML file.
+        path: path of the HTML file.
     """
     report = Report(TITLE)
     report.add_text(

@@ -22,7 +22,7 @@ def train_demo(
     Args:
         run: the run's folder; the corpus is in it.
         size: may cut the recipe's steps and documents.
-        seed: of the corpus and the weights.
+        seed: seed of the corpus and the weights.
         ledger: is told the seconds of both stages.
         display: shows what happens.
     Raises:

@@ -29,7 +29,7 @@ def archive(report: Document, *, pictures: bool = True) -> bytes:
     """The bytes of the ZIP.
 
     Args:
-        report: to be written.
+        report: the report to be written.
         pictures: draw each figure as SVG and PNG too, if a Chromium is here.
     """
     files = {"report.html": report.html().encode(), "report.ipynb": notebook(report).encode()}

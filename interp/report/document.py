@@ -18,8 +18,8 @@ class Document:
     Args:
         title: what the report is about.
         author: who answers for it.
-        date: as it should be printed; none by default, so that equal results give equal bytes.
-        parts: to begin with, in order.
+        date: date in the words to print; none by default, so that equal results give equal bytes.
+        parts: parts to begin with, in order.
     """
 
     def __init__(

@@ -36,9 +36,9 @@ class FigurePart(Part):
     """A result and how it is drawn.
 
     Attributes:
-        result: of an instrument.
+        result: what an instrument found.
         comment: paragraphs before the figure.
-        options: of `result.figure`: text, numbers, lists and dicts of these.
+        options: options of `result.figure`: text, numbers, lists and dicts of these.
     """
 
     result: Result

@@ -25,7 +25,7 @@ def picture(figure: "go.Figure", kind: Kind) -> bytes:
     """A figure as it is in print.
 
     Args:
-        figure: of the house style.
+        figure: any figure of the house style.
         kind: `svg` (scales to any size) or `png` (two pixels a point).
     Raises:
         ConfigError: there is no Chromium, or it cannot draw.

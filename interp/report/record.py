@@ -19,7 +19,7 @@ def to_record(part: Part, result: str = "") -> dict[str, Any]:
     """One part as JSON.
 
     Args:
-        part: of a report.
+        part: one part of a report.
         result: name of the folder that a figure's result is in.
     """
     heading: dict[str, Any] = {"title": part.title}
@@ -42,7 +42,7 @@ def from_record(record: Any, load: Callable[[str], Result]) -> Part:
     """The part that `to_record` wrote down.
 
     Args:
-        record: of one part.
+        record: what `to_record` gave for one part.
         load: gives the result in the folder of a name.
     Raises:
         CheckpointError: not written by `to_record`.
@@ -60,9 +60,9 @@ def text_entry(record: Mapping[str, Any], name: str, kinds: tuple[type, ...] = (
     """A text of a record.
 
     Args:
-        record: of a part, or of a report.
-        name: of the entry.
-        kinds: of value that are allowed.
+        record: what a file says of a part or of a report.
+        name: name of the entry.
+        kinds: kinds of value that are allowed.
     Raises:
         TypeError: another kind of value.
     """

@@ -34,8 +34,8 @@ class Report(Document):
     Args:
         title: what the report is about.
         author: who answers for it.
-        date: as it should be printed; none by default, so that equal results give equal bytes.
-        parts: to begin with, in order.
+        date: date in the words to print; none by default, so that equal results give equal bytes.
+        parts: parts to begin with, in order.
 
     Example:
         >>> report = Report("What does it know of banks?", author="A. Reader")

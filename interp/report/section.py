@@ -19,7 +19,7 @@ class Section:
 
     Attributes:
         title: heading.
-        number: of the figure, counted from 1; None where there is no figure.
+        number: number of the figure, counted from 1; None where there is no figure.
         text: paragraphs as HTML.
         finding: the result in one line.
         caption: below the figure, without the finding.

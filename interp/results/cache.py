@@ -25,7 +25,7 @@ class ResultCache:
     Models and results are never changed once they are made, so threads can share them.
 
     Args:
-        most_bytes: of everything in memory; the least recently used goes first.
+        most_bytes: how much memory it may fill; the least recently used goes first.
     """
 
     def __init__(self, most_bytes: int) -> None:
@@ -35,9 +35,9 @@ class ResultCache:
         """What an instrument finds: from memory, or measured now.
 
         Args:
-            instrument: by its name.
-            model: to measure.
-            arguments: of the instrument, by name.
+            instrument: name of the instrument.
+            model: the model to measure.
+            arguments: the instrument's arguments by name.
         """
         function = get_instrument(instrument).function
         return self.memory.get_or_make(
@@ -48,9 +48,9 @@ class ResultCache:
         """The text that follows a prompt: from memory, or generated now.
 
         Args:
-            model: that writes.
-            prompt: to go on from.
-            options: of `model.generate`, by name.
+            model: the model that writes.
+            prompt: the text to go on from.
+            options: options of `model.generate` by name.
         """
         return self.memory.get_or_make(
             _key("generate", model, {"prompt": prompt, **options}),
@@ -68,9 +68,9 @@ class ResultCache:
 
         Args:
             folder: where each result is a folder.
-            instrument: by its name.
-            model: whose weights it must be of.
-            arguments: of the instrument, by name.
+            instrument: name of the instrument.
+            model: the model whose weights the result must be of.
+            arguments: the instrument's arguments by name.
         """
         # What is on disk is read once, and again when a result is added, replaced or removed.
         files = [(path.name, path.stat().st_mtime_ns) for path in _places(folder)]
@@ -108,9 +108,9 @@ def result_of_call(
     """The first of the results that this very call would give again; None if none would.
 
     Args:
-        results: of one model's weights.
-        instrument: by its name.
-        arguments: of the instrument, by name.
+        results: results of one model's weights.
+        instrument: name of the instrument.
+        arguments: the instrument's arguments by name.
     """
     call = _whole_call(instrument, arguments)
     for result in results:

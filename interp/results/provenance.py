@@ -99,7 +99,7 @@ class Provenance:
     Attributes:
         instrument: file name (stem) of the analysis.
         model: the model's name.
-        model_hash: of the weights that were looked at.
+        model_hash: hash of the weights that were measured.
         source: what `load_model` was given; empty for a model that was never saved.
         step: training step of the checkpoint; None for a model without one.
         code_version: `interp.__version__`.
@@ -107,8 +107,8 @@ class Provenance:
         prompt: the text or texts that were read; None where a world or data set gave them.
         hooks: hook points that were read.
         edits: interventions as JSON text; empty when there were none.
-        seed: of everything that was drawn.
-        dtype: of the weights.
+        seed: seed of everything that was drawn.
+        dtype: precision of the weights.
         device: where the model ran.
         world: the world's name; empty when none was used.
     """
@@ -145,11 +145,11 @@ def provenance(
 
     Args:
         instrument: the instrument's function (its name is the file's).
-        call: its arguments by name, `model` among them; `prompt`, `edits`, `world` and `seed` are
-            found there.
+        call: the instrument's arguments by name, `model` among them; `prompt`, `edits`, `world` and
+            `seed` are taken from there.
         hooks: hook points that were read.
         prompt: the text that was read, where it is not an argument.
-        seed: of the draws, where it is not an argument.
+        seed: seed of the draws, where it is not an argument.
     """
     model = call["model"]
     arguments = {name: record(value) for name, value in call.items() if name != "model"}

@@ -38,7 +38,7 @@ class Instrument:
     Attributes:
         name: file name (stem), unique among all families.
         family: the folder below `analyses/`.
-        path: its source file.
+        path: the source file.
     """
 
     name: str

@@ -31,7 +31,7 @@ def chosen_steps(model: LanguageModel, steps: Sequence[int] = (), most: int = 0)
 
     Args:
         model: opened from a run.
-        steps: that must have a checkpoint each; none = all.
+        steps: steps that must have a checkpoint each; none = all.
         most: how many at most; 0 = no bound.
     Raises:
         NotEnoughDataError: see `history_of`.
@@ -52,7 +52,7 @@ def checkpoints(models: Sequence[LanguageModel], steps: Sequence[int], most: int
 
     Args:
         models: each opened from a run; a model without one counts as a checkpoint of its own.
-        steps: of each run; none = all.
+        steps: steps of each run; none = all.
         most: checkpoints of each run at most, spread evenly over log step; 0 = no bound.
     Raises:
         NotEnoughDataError: fewer than three in all.
@@ -86,7 +86,7 @@ def thinned_steps(steps: Sequence[int], most: int) -> tuple[int, ...]:
     """At most `most` of the steps (two or more), spread evenly over log(1 + step).
 
     Args:
-        steps: in order.
+        steps: training steps in order.
         most: how many at most; the first and the last always stay.
 
     Example:

@@ -23,11 +23,11 @@ class TrainingCurves:
 
     Attributes:
         updates: steps whose training loss is here; a long run is thinned.
-        training_loss: of the update's own batch, before the update, nats a token.
-        learning_rate: of the hidden matrices under Muon, of all weights under AdamW.
+        training_loss: loss of each update's own batch, before the update, nats a token.
+        learning_rate: rate of the hidden matrices under Muon, of all weights under AdamW.
         gradient_norm: before clipping.
         evaluations: steps at which the held-out loss was measured.
-        held_out_loss: at each evaluation, always on the same text, nats a token.
+        held_out_loss: loss at each evaluation, always on the same text, nats a token.
         floor: the world's exact entropy on that text, nats a token.
         timings: steps at which the speed was taken.
         tokens_per_second: speed in predicted tokens since the session began.
@@ -89,8 +89,8 @@ def curves_of(
     """The curves of a run's records.
 
     Args:
-        records: of `metrics.jsonl`, all kinds.
-        recipe: as `run.json` has it.
+        records: lines of `metrics.jsonl`, of all kinds.
+        recipe: the run's recipe, as `run.json` has it.
         baselines: losses of guessing by name, nats a token.
         points: how many steps a curve has at most.
     """
@@ -131,7 +131,7 @@ def points_to_keep(series: Sequence[np.ndarray], points: int) -> np.ndarray:
     logarithmic one; of each stretch stays where a curve is lowest and highest, and both ends do.
 
     Args:
-        series: of equal length; nan where nothing is known.
+        series: curves of equal length; nan where nothing is known.
         points: how many may stay.
 
     Example:

@@ -88,8 +88,8 @@ class Modular(SequenceWorld):
     operands are random and have weight 0 in training; only what follows them can be learnt.
 
     Args:
-        modulus: of the sums.
-        train_share: of the pairs.
+        modulus: the prime that sums are taken by.
+        train_share: share of the pairs that training may show.
     Source:
         Power et al. 2022, "Grokking"; Nanda et al. 2023, "Progress measures for grokking".
     """

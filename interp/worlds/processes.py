@@ -14,7 +14,7 @@ class HiddenMarkov(SequenceWorld):
     """A hidden state moves and emits a symbol at every step; documents begin in stationarity.
 
     Args:
-        name: of the world.
+        name: the world's name.
         symbols: one a matrix.
         matrices: `matrices[x, i, j]` = probability to emit x and go to state j, from state i.
         length: symbols in a document.

@@ -28,8 +28,8 @@ class Heard:
     """One sentence as it was understood, before it becomes true.
 
     Attributes:
-        span: its characters.
-        form: of the grammar; empty when it is none of its sentences.
+        span: characters of the sentence.
+        form: name of its form in the grammar; empty when it has none.
         slots: the value of each slot of the form, by its name.
         spans: the characters that each slot's value fills.
     """
@@ -78,7 +78,7 @@ def noted(
 
     Args:
         state: after the sentence.
-        form: of the sentence.
+        form: name of the sentence's form.
         slots: the value of each slot of the form, by its name.
         spans: the characters that each slot's value fills.
         end: one after the sentence's last character.
@@ -123,7 +123,7 @@ def judged(state: State, heard: Heard, text: str) -> Sentence:
     Args:
         state: before the sentence; changed by it.
         heard: the sentence.
-        text: that it stands in.
+        text: the text that it stands in.
     """
     if not heard.form:
         why = f"no sentence of this world reads {text[slice(*heard.span)]!r}"

@@ -24,8 +24,8 @@ class SequenceWorld(ABC):
     """Symbols one after the other; a world says how they are drawn and what each one costs.
 
     Attributes:
-        name: of the world.
-        symbols: its words, without the space before each.
+        name: the world's name.
+        symbols: the world's words, without the space before each.
         length: symbols in a document.
         prefix_length: how many first symbols decide the split.
         held_out_share: share of the prefixes whose documents are held out.

@@ -153,9 +153,9 @@ class State:
 
     Attributes:
         cast: people in the order in which they came in.
-        place: of each person who has one.
-        mood: of each person who has one.
-        holder: of each thing that was ever taken; None while it lies somewhere.
+        place: place of each person who has one.
+        mood: mood of each person who has one.
+        holder: who has each thing that was ever taken; None while it lies somewhere.
         ground: place of each thing that was dropped.
         taken_at: place where each thing was taken last.
         likes: food of each person of whom the story says it.

@@ -73,11 +73,11 @@ class Story:
     """A sampled document with its whole truth.
 
     Attributes:
-        text: of the document.
+        text: the document.
         facts: what is true at each place of the text.
         choices: what the simulator chose, with the exact cost; in the order of the text.
-        questions: that the text asks, with their answers and shortcuts.
-        level: of difficulty.
+        questions: questions that the text asks, with their answers and shortcuts.
+        level: level of difficulty.
         seed: number of the document; None for a text that was only read.
     """
 
@@ -94,7 +94,7 @@ class Sentence:
     """A sentence of any text, read back.
 
     Attributes:
-        span: its characters.
+        span: characters of the sentence.
         well_formed: whether it is a sentence of the world's grammar.
         consistent: whether it is true of the story so far; None when it is not well formed.
         kind: `place`, `move`, `mood`, `question` … or `unknown`.

@@ -30,8 +30,8 @@ def test_a_clause_chooses_what_it_says(name: str) -> None:
     where, *wanted = WHERES[name]
     chosen = where.chosen(EditContext.of(TOKENS, MASK, LENGTHS))
     pads = [2, 0]
-    found = [{int(i) - pads[r] for i in chosen[r].nonzero()} for r in range(2)]
-    assert found == wanted
+    positions = [{int(i) - pads[r] for i in chosen[r].nonzero()} for r in range(2)]
+    assert positions == wanted
 
 
 @pytest.mark.parametrize("name", WHERES)

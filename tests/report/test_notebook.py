@@ -19,10 +19,10 @@ PROMPT = "It is a rainy afternoon. Anna is in the garden."
 
 
 def cells(report: Report, kind: str) -> list[str]:
-    told = json.loads(report.notebook())
-    assert (told["nbformat"], told["nbformat_minor"]) == (4, 5)
-    assert len({cell["id"] for cell in told["cells"]}) == len(told["cells"])
-    return ["".join(c["source"]) for c in told["cells"] if c["cell_type"] == kind]
+    document = json.loads(report.notebook())
+    assert (document["nbformat"], document["nbformat_minor"]) == (4, 5)
+    assert len({cell["id"] for cell in document["cells"]}) == len(document["cells"])
+    return ["".join(c["source"]) for c in document["cells"] if c["cell_type"] == kind]
 
 
 def executed(source: str, names: dict):
@@ -40,9 +40,9 @@ def test_it_runs_on_the_shipped_model_and_gives_the_same_figures():
     report.add(interp.surprise(model, PROMPT), title="Again", view="loss")
     names: dict = {}
     for part, source in zip(report.figures, cells(report, "code"), strict=True):
-        drawn = executed(source, names)
+        figure = executed(source, names)
         assert names["result"] == part.result
-        assert drawn.to_json() == part.figure.to_json()
+        assert figure.to_json() == part.figure.to_json()
 
 
 def test_tables_come_as_frames():
@@ -77,17 +77,17 @@ def test_words_of_others_are_no_markup():
 @given(st.text())
 @settings(max_examples=100, deadline=None)
 def test_a_heading_is_one_line_without_signs(text):
-    shown = as_markdown(text)
-    assert len(shown.splitlines()) <= 1
-    bare = shown.replace("&#36;", "")
+    markdown = as_markdown(text)
+    assert len(markdown.splitlines()) <= 1
+    bare = markdown.replace("&#36;", "")
     for sign in "<>*_`[]#!$":
         assert bare.count(sign) == bare.count(f"\\{sign}")
 
 
 def test_what_was_typed_stands_in_it_letter_by_letter():
-    told = json.loads(first().notebook())
+    document = json.loads(first().notebook())
     typed = [
-        cell["metadata"]["interp"] for cell in told["cells"] if cell["cell_type"] == "markdown"
+        cell["metadata"]["interp"] for cell in document["cells"] if cell["cell_type"] == "markdown"
     ]
     assert typed[0] == {"title": first().title, "author": "A. Reader", "date": "2026-01-01"}
     assert typed[1] == {"title": "By layer", "comment": "As **seen**."}

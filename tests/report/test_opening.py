@@ -105,11 +105,11 @@ def test_python_that_does_more_than_the_figure_is_refused(saved):
     about = json.loads(files["report.json"])
     about["parts"][0]["options"] = {"metric='kl'); import os; os.mkdir('x'); f(a": 1}
     refused(forged(files | {"report.json": _json(about)}), "cannot be drawn")
-    held = json.loads(files["results/1/result.json"])
-    held["provenance"]["model_hash"] = "0\nimport os"
-    del held["sha256"]
-    held["sha256"] = sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()
-    refused(forged(files | {"results/1/result.json": _json(held)}), "Do not trust")
+    result = json.loads(files["results/1/result.json"])
+    result["provenance"]["model_hash"] = "0\nimport os"
+    del result["sha256"]
+    result["sha256"] = sha256(json.dumps(result, sort_keys=True).encode()).hexdigest()
+    refused(forged(files | {"results/1/result.json": _json(result)}), "Do not trust")
 
 
 @pytest.mark.parametrize(

@@ -29,12 +29,12 @@ def printed(tmp_path_factory):
 
 def test_pictures_are_the_figure_and_the_same_twice():
     figure = first().figures[0].figure
-    drawn = picture(figure, "svg")
-    root = ElementTree.fromstring(drawn)
+    content = picture(figure, "svg")
+    root = ElementTree.fromstring(content)
     said = " ".join(root.itertext())
     assert "entropy" in said and "garden" in said
     assert root.attrib["height"] == str(figure.layout.height)
-    assert picture(figure, "svg") == drawn
+    assert picture(figure, "svg") == content
     dots = picture(figure, "png")
     width, height = int.from_bytes(dots[16:20]), int.from_bytes(dots[20:24])
     assert dots[:4] == b"\x89PNG" and (width, height) == (1920, 2 * figure.layout.height)
@@ -47,7 +47,7 @@ def test_the_zip_has_both_kinds_of_every_figure_and_opens_again():
     kinds = [name.rsplit(".", 1)[1] for name in names if name.startswith("figures/")]
     assert sorted(kinds) == ["png", "png", "svg", "svg"]
     again = unpacked(report.zip())
-    assert [name for name, held in unpacked(content).items() if again.get(name) != held] == []
+    assert [name for name, data in unpacked(content).items() if again.get(name) != data] == []
     assert Report.load(io.BytesIO(content)) == report
 
 

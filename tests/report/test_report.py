@@ -40,12 +40,14 @@ class Page(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
-        told = dict(attrs)
+        attributes = dict(attrs)
         self.tags.append(tag)
         self.loads += [v or "" for k, v in attrs if k in ("src", "srcset", "data", "action")]
-        self.loads += [told["href"]] if "href" in told and tag in ("a", "link", "base") else []
-        self.handlers += [name for name in told if name.startswith("on")]
-        self._open = told.get("id") if tag == "script" else None
+        self.loads += (
+            [attributes["href"]] if "href" in attributes and tag in ("a", "link", "base") else []
+        )
+        self.handlers += [name for name in attributes if name.startswith("on")]
+        self._open = attributes.get("id") if tag == "script" else None
 
     def handle_data(self, data):
         if self._open:
@@ -62,8 +64,8 @@ def figures_of(page: str) -> dict:
 
 
 def hostile_report() -> Report:
-    told = provenance_of_toy(prompt=HOSTILE[0], model=HOSTILE[1], call={"prompt": HOSTILE[1]})
-    toy = make_toy(tokens=HOSTILE, provenance=told, note=HOSTILE[0])
+    origin = provenance_of_toy(prompt=HOSTILE[0], model=HOSTILE[1], call={"prompt": HOSTILE[1]})
+    toy = make_toy(tokens=HOSTILE, provenance=origin, note=HOSTILE[0])
     report = Report(HOSTILE[0], author=HOSTILE[1], date=HOSTILE[2] + "\ud800")
     report.add_text("\n\n".join(HOSTILE), title=HOSTILE[1])
     report.add_table(pd.DataFrame({HOSTILE[0]: HOSTILE}), HOSTILE[1], comment=HOSTILE[0])
@@ -110,8 +112,8 @@ def test_text_of_others_is_never_markup():
     assert page.handlers == [] and "img" not in page.tags
     assert "49" not in Page(text).loads and "{{ 7*7 }}" in text
     (figure,) = figures_of(text).values()
-    drawn = json.dumps(figure).replace("<br>", "").replace("<extra></extra>", "")
-    assert "<" not in drawn
+    text = json.dumps(figure).replace("<br>", "").replace("<extra></extra>", "")
+    assert "<" not in text
 
 
 def test_every_figure_has_what_a_reader_needs():
@@ -164,8 +166,8 @@ def test_rounding_is_close_and_keeps_what_is_special(numbers):
 def test_whole_numbers_stay_exact(numbers):
     packed = compact(go.Figure(go.Scatter(x=numbers, y=numbers)))[0]["data"][0]["x"]
     kind = {"i1": np.int8, "i2": np.int16, "i4": np.int32, "f8": np.float64}[packed["dtype"]]
-    held = np.frombuffer(base64.b64decode(packed["bdata"]), dtype=kind)
-    np.testing.assert_array_equal(held, numbers)
+    unpacked = np.frombuffer(base64.b64decode(packed["bdata"]), dtype=kind)
+    np.testing.assert_array_equal(unpacked, numbers)
 
 
 @given(st.text())

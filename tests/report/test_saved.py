@@ -75,15 +75,15 @@ def test_the_manifest_tells_size_and_hash_of_every_file():
     content = first().zip(pictures=False)
     with zipfile.ZipFile(io.BytesIO(content)) as packed:
         manifest = json.loads(packed.read("manifest.json"))
-        told = manifest["files"]
-        assert sorted(told) == sorted(set(packed.namelist()) - {"manifest.json"})
-        for name, about in told.items():
-            held = packed.read(name)
-            assert about == {"sha256": sha256(held).hexdigest(), "bytes": len(held)}
+        listed = manifest["files"]
+        assert sorted(listed) == sorted(set(packed.namelist()) - {"manifest.json"})
+        for name, about in listed.items():
+            content = packed.read(name)
+            assert about == {"sha256": sha256(content).hexdigest(), "bytes": len(content)}
         table = pd.read_csv(io.BytesIO(packed.read("data/01-by-layer.csv")))
     assert list(table.columns) == list(lens().frame().columns)
     assert len(table) == len(lens().frame())
-    assert {"report.html", "report.ipynb", "report.json", "results/2/result.json"} <= set(told)
+    assert {"report.html", "report.ipynb", "report.json", "results/2/result.json"} <= set(listed)
 
 
 def test_without_a_chromium_there_is_a_sentence_with_the_command(monkeypatch, tmp_path):

@@ -55,7 +55,9 @@ def test_a_saved_result_is_of_the_very_same_call_and_weights(folder, model, cach
     assert saved.provenance.seed == 0 and saved == cache.measured("attention", model, **ASK, seed=0)
     assert cache.saved(folder, "attention", model, **ASK, seed=1).provenance.seed == 1
     assert cache.saved(folder, "attention", model, **ASK, seed=2) is None
-    assert cache.saved(folder, "attention", model, prompt=TEXT[: len(TEXT) // 2], untrained=1) is None
+    assert (
+        cache.saved(folder, "attention", model, prompt=TEXT[: len(TEXT) // 2], untrained=1) is None
+    )
     assert cache.saved(folder, "logit_lens", model, prompt=TEXT) is None
     assert cache.saved(folder, "attention", model.untrained(), **ASK) is None
     assert cache.saved(folder / "nowhere", "attention", model, **ASK) is None

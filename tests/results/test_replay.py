@@ -84,8 +84,8 @@ def test_every_kind_of_argument_comes_back():
         calls.append(given)
         return "result"
 
-    told = provenance_of_toy(call={name: record(value) for name, value in HARD.items()})
-    text = code(told).replace("interp.toy(", "spy(").replace("interp.load_model", "str")
+    origin = provenance_of_toy(call={name: record(value) for name, value in HARD.items()})
+    text = code(origin).replace("interp.toy(", "spy(").replace("interp.load_model", "str")
     text = text.replace(", step=512", "")
     exec(text, {"spy": spy})
     (given,) = calls
@@ -115,8 +115,8 @@ def test_what_cannot_be_written_down_is_asked_for(value, words):
 
 
 def test_a_model_that_was_never_saved_is_said_to_be():
-    told = Provenance(instrument="toy", model="gpt", model_hash="00")
-    assert "never saved" in code(told)
+    origin = Provenance(instrument="toy", model="gpt", model_hash="00")
+    assert "never saved" in code(origin)
 
 
 def test_precision_and_step_are_asked_for():

@@ -122,9 +122,9 @@ def test_a_result_of_no_known_instrument_is_refused(tmp_path):
 
 
 def test_provenance_is_told_whole():
-    told = provenance_of_toy(hooks=["blocks.0.hook_resid_post"])
-    assert told == provenance_of_toy(hooks=("blocks.0.hook_resid_post",))
-    assert isinstance(told, Provenance) and told.hooks == ("blocks.0.hook_resid_post",)
+    origin = provenance_of_toy(hooks=["blocks.0.hook_resid_post"])
+    assert origin == provenance_of_toy(hooks=("blocks.0.hook_resid_post",))
+    assert isinstance(origin, Provenance) and origin.hooks == ("blocks.0.hook_resid_post",)
 
 
 def test_the_size_of_a_result_is_that_of_what_it_holds():

@@ -46,10 +46,10 @@ def test_what_is_no_file_is_a_sentence(tmp_path):
 
 def test_losses_of_guessing_come_by_name(tmp_path):
     assert read_baselines(tmp_path) == {}
-    told = {"corpus": "c0", "uniform_nats_per_token": 5, "unigram_nats_per_token": 3.5}
-    (tmp_path / BASELINES).write_text(json.dumps(told))
+    record = {"corpus": "c0", "uniform_nats_per_token": 5, "unigram_nats_per_token": 3.5}
+    (tmp_path / BASELINES).write_text(json.dumps(record))
     assert read_baselines(tmp_path) == {"uniform": 5.0, "unigram": 3.5}
     for wrong in ("x", None, [], True):
-        (tmp_path / BASELINES).write_text(json.dumps(told | {"uniform_nats_per_token": wrong}))
+        (tmp_path / BASELINES).write_text(json.dumps(record | {"uniform_nats_per_token": wrong}))
         with pytest.raises(CheckpointError, match="uniform"):
             read_baselines(tmp_path)

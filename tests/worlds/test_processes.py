@@ -40,8 +40,8 @@ def test_worlds_keep_the_protocol(name):
         for fact in story.facts:
             assert fact.value in world.variables[fact.variable]
             assert 0 <= fact.span[0] < fact.span[1] <= len(story.text)
-        shown = [story.text[slice(*choice.span)] for choice in story.choices]
-        assert " " + " ".join(shown) == story.text
+        words = [story.text[slice(*choice.span)] for choice in story.choices]
+        assert " " + " ".join(words) == story.text
     tokenizer = Tokenizer.words(world.vocabulary)
     assert len(tokenizer.encode(story.text, bos=False)) == len(story.choices), "one token a symbol"
 
@@ -132,11 +132,11 @@ def test_surprisal_of_repeats_by_brute_force():
     world = Repeats(n_symbols=2, length=6, periods=(2, 4))
     chances = {}
     for sequence in itertools.product(range(2), repeat=6):
-        told = [
+        choices = [
             all(sequence[i] == sequence[i - period] for i in range(period, 6)) * 0.5**period
             for period in (2, 3, 4)
         ]
-        chances[sequence] = sum(told) / 3
+        chances[sequence] = sum(choices) / 3
         if chances[sequence]:
             cost = total(world.surprisal(text_of(world, sequence)))
             assert math.isclose(cost, -math.log(chances[sequence]), abs_tol=1e-12)
@@ -188,8 +188,8 @@ FOREIGN = ["A B", " A  B", " Z", " A B\n", "Anna is in the garden.", " A B ", " 
 @pytest.mark.parametrize("text", FOREIGN)
 def test_foreign_text_is_refused(name, text):
     world = load_world(name)
-    told = name == "modular" and text == " 3 + 5"
-    if not told:
+    unfinished = name == "modular" and text == " 3 + 5"
+    if not unfinished:
         with pytest.raises(WorldError, match="character"):
             world.surprisal(text)
         assert not any(s.well_formed for s in world.parse(text).sentences)

@@ -53,8 +53,8 @@ def beginning(story: Story, split: str) -> str:
 
 def test_the_world_keeps_the_protocol_and_is_found_by_its_name():
     assert isinstance(load_world("stories"), World) and "stories" in world_names()
-    for group, shown in WORLD.concepts.items():
-        assert set(shown) <= set(WORLD.variables[group])
+    for group, concepts in WORLD.concepts.items():
+        assert set(concepts) <= set(WORLD.variables[group])
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -112,11 +112,11 @@ def test_a_wrong_word_is_seen_by_the_parser_or_refused_by_the_price(seed, data):
     said = [(start, end) for start, end in answers if story.text[start:end] != "."]
     place = data.draw(st.sampled_from(said))
     other = data.draw(st.sampled_from([" Garden", " Happy", " Anna", " Soup", " Nobody"]))
-    told = story.text[: place[0]] + other + story.text[place[1] :]
-    if told != story.text:
-        assert not all(s.consistent for s in WORLD.parse(told).sentences)
+    changed = story.text[: place[0]] + other + story.text[place[1] :]
+    if changed != story.text:
+        assert not all(s.consistent for s in WORLD.parse(changed).sentences)
         with pytest.raises(WorldError):
-            WORLD.surprisal(told)
+            WORLD.surprisal(changed)
 
 
 # -- the floor ------------------------------------------------------------------------------
@@ -196,16 +196,16 @@ def test_some_people_and_places_meet_only_in_compositions(level):
 
 @pytest.mark.slow
 def test_some_likes_are_never_told_and_some_never_asked(stories):
-    held = [WORLD.sample(seed, split="held_out") for seed in range(300)]
+    unseen = [WORLD.sample(seed, split="held_out") for seed in range(300)]
     composed = [WORLD.sample(seed, split="composition") for seed in range(300)]
-    for story in (*stories, *held, *composed):
+    for story in (*stories, *unseen, *composed):
         for person in NEVER_TOLD:
             assert f"{person} likes" not in story.text
-    for story in (*stories, *held):
+    for story in (*stories, *unseen):
         for person in NEVER_ASKED:
             assert f"What does {person} like?" not in story.text
-    told = " ".join(story.text for story in stories)
-    assert all(f"{person} likes {LIKES[person]}." in told for person in NEVER_ASKED)
+    text = " ".join(story.text for story in stories)
+    assert all(f"{person} likes {LIKES[person]}." in text for person in NEVER_ASKED)
     asked = [q for story in (*stories, *composed) for q in story.questions if q.kind == "likes"]
     assert {q.about for q in asked} >= {*NEVER_TOLD, *NEVER_ASKED}
     assert all((q.answer == UNKNOWN) == (q.about in NEVER_TOLD) for q in asked)
@@ -232,8 +232,8 @@ class Simulation:
     def hear(self, said: str) -> tuple[str, str, str, set[str]] | None:
         """A question's kind, whom it is about, its answer and tags; None for a statement."""
         for pattern, do in self._meanings():
-            if found := re.fullmatch(pattern, said):
-                return do(*found.groups())
+            if match := re.fullmatch(pattern, said):
+                return do(*match.groups())
         return None
 
     def _meanings(self):
@@ -347,20 +347,20 @@ def test_spans_of_facts_hold_their_values_or_end_before_the_answer(level):
 
 @pytest.mark.parametrize("kind", ["words", "bpe"])
 def test_facts_align_with_the_tokens_of_any_tokenizer(kind):
-    told = [WORLD.sample(seed, split=SPLITS[seed % 3]) for seed in range(40)]
+    stories = [WORLD.sample(seed, split=SPLITS[seed % 3]) for seed in range(40)]
     if kind == "words":
         tokenizer = Tokenizer.words(WORLD.vocabulary)
     else:
-        tokenizer = Tokenizer.bytes_bpe([story.text for story in told], 400)
-    for story in told:
+        tokenizer = Tokenizer.bytes_bpe([story.text for story in stories], 400)
+    for story in stories:
         ids, spans = tokenizer.encode_with_spans(story.text)
         assert len(ids) == len(spans)
         for fact in story.facts:
             first, last = token_range(spans, fact.span)
-            held = story.text[spans[first][0] : spans[last][1]]
-            assert story.text[slice(*fact.span)] in held
+            words = story.text[spans[first][0] : spans[last][1]]
+            assert story.text[slice(*fact.span)] in words
             if kind == "words" and fact.role == "stated":
-                assert held.strip() == story.text[slice(*fact.span)]
+                assert words.strip() == story.text[slice(*fact.span)]
             if fact.role == "asked":
                 after = story.text[spans[last_token(spans, fact.span)][1] :]
                 assert after.strip().startswith((fact.value, fact.value.capitalize()))

@@ -63,12 +63,12 @@ class EveryPath:
 
 def every_telling() -> list[tuple[float, Tiny]]:
     """Each path's probability and its telling."""
-    guide, told = EveryPath(), []
+    guide, tellings = EveryPath(), []
     while True:
         tiny = Tiny(guide).tell()
-        told.append((guide.probability, tiny))
+        tellings.append((guide.probability, tiny))
         if not guide.next():
-            return told
+            return tellings
 
 
 def nats(telling: Telling) -> float:
@@ -77,26 +77,26 @@ def nats(telling: Telling) -> float:
 
 
 def test_every_path_costs_the_logarithm_of_its_probability():
-    told = every_telling()
-    assert len(told) == len({tiny.text for _, tiny in told}) == 16
-    assert math.isclose(sum(p for p, _ in told), 1)
-    for p, tiny in told:
+    tellings = every_telling()
+    assert len(tellings) == len({tiny.text for _, tiny in tellings}) == 16
+    assert math.isclose(sum(p for p, _ in tellings), 1)
+    for p, tiny in tellings:
         assert math.isclose(nats(tiny), -math.log(p)), tiny.text
         assert Tiny(Reader(tiny.text)).tell().choices == tiny.choices
 
 
 def test_mean_surprisal_is_the_mean_of_the_entropies_and_the_entropy_of_the_texts():
-    told = every_telling()
-    entropy = -sum(p * math.log(p) for p, _ in told)
-    assert math.isclose(sum(p * nats(tiny) for p, tiny in told), entropy)
-    means = sum(p * sum(c.entropy_nats for c in tiny.choices) for p, tiny in told)
+    tellings = every_telling()
+    entropy = -sum(p * math.log(p) for p, _ in tellings)
+    assert math.isclose(sum(p * nats(tiny) for p, tiny in tellings), entropy)
+    means = sum(p * sum(c.entropy_nats for c in tiny.choices) for p, tiny in tellings)
     assert math.isclose(means, entropy)
 
 
 def test_words_that_phrases_share_are_priced_once_and_branch_where_they_part():
     tiny = Tiny(Reader("The red hen runs home. red hen!")).tell()
-    shown = [(tiny.text[slice(*c.span)], c.kind, c.weight) for c in tiny.choices]
-    assert shown == [
+    choices = [(tiny.text[slice(*c.span)], c.kind, c.weight) for c in tiny.choices]
+    assert choices == [
         (" red", "animal", 1.0),
         (" hen", "animal", 1.0),
         (" runs", "deed", 1.0),
@@ -113,9 +113,9 @@ def test_words_that_phrases_share_are_priced_once_and_branch_where_they_part():
 def test_a_sampler_draws_by_weight_and_again_the_same():
     counts = {" owl": 0, " red fox": 0, " red hen": 0}
     for seed in range(2_000):
-        told = Tiny(Storyteller(f"{seed}")).tell()
-        assert told.text == Tiny(Storyteller(f"{seed}")).tell().text
-        counts[next(animal for animal in counts if animal in told.text)] += 1
+        tiny = Tiny(Storyteller(f"{seed}")).tell()
+        assert tiny.text == Tiny(Storyteller(f"{seed}")).tell().text
+        counts[next(animal for animal in counts if animal in tiny.text)] += 1
     for animal, p in {" owl": 5 / 8, " red fox": 1 / 8, " red hen": 2 / 8}.items():
         assert abs(counts[animal] - 2_000 * p) < 4 * math.sqrt(2_000 * p * (1 - p))
 

@@ -24,7 +24,7 @@ def spearman(
         x: a number an example.
         y: a number for the same examples.
         groups: the story of each example.
-        seed: of the resampling.
+        seed: seed of the resampling.
         options: `n_boot`, `level`.
     Raises:
         ShapeError: different lengths.
@@ -57,7 +57,7 @@ def auroc(
         scores: a number an example.
         positive: true or false an example.
         groups: the story of each example.
-        seed: of the resampling.
+        seed: seed of the resampling.
         options: `n_boot`, `level`.
     Raises:
         NotEnoughDataError: only one of the two classes is there.

@@ -61,7 +61,7 @@ def plain(interval: Interval, digits: int = 2) -> str:
     """The interval in words without n: `0.93 [0.90, 0.95]`; the value alone without ends.
 
     Args:
-        interval: to be written.
+        interval: what is written.
         digits: after the point.
     Example:
         >>> plain(Interval(value=0.9, low=0.85, high=0.94, n=200))
@@ -89,9 +89,9 @@ def bootstrap(
             Values that are nan (a resample without any positive, say) are left out.
         n: examples.
         groups: the story of each example; None: each example stands alone.
-        seed: of the resampling.
+        seed: seed of the resampling.
         n_boot: resamples.
-        level: of the interval.
+        level: level of the interval.
         chunk: most weights held at once.
     Returns:
         Interval: its `n` counts groups.
@@ -125,9 +125,9 @@ def bootstrap_mean(
     Args:
         values: a number an example.
         groups: the story of each example.
-        seed: of the resampling.
+        seed: seed of the resampling.
         n_boot: resamples.
-        level: of the interval.
+        level: level of the interval.
     Returns:
         Interval: nan throughout when every value is nan.
     Raises:
@@ -151,7 +151,7 @@ def mean_interval(
     Args:
         values: a number an example.
         groups: the story of each example.
-        seed: of the resampling.
+        seed: seed of the resampling.
         options: `n_boot`, `level`.
     Returns:
         Interval: its ends are nan with fewer than two groups.
@@ -175,7 +175,7 @@ def bootstrap_ratio(
         part: a number an example.
         whole: what it is a part of, for the same examples; 0 where an example has nothing.
         groups: the story of each example.
-        seed: of the resampling.
+        seed: seed of the resampling.
         options: `n_boot`, `level`.
     Returns:
         Interval: nan when `whole` is 0 throughout.
@@ -204,9 +204,9 @@ def rate(
     Args:
         flags: true or false an example.
         groups: the story of each example.
-        seed: of the resampling.
+        seed: seed of the resampling.
         n_boot: resamples.
-        level: of the interval.
+        level: level of the interval.
     Returns:
         Interval: inside [0, 1].
     Raises:
@@ -230,7 +230,7 @@ def pooled_rate(hits: Values, tries: Values, *, seed: int = 0) -> Interval:
     Args:
         hits: how many hits each group has.
         tries: how many tries each group has.
-        seed: of the resampling.
+        seed: seed of the resampling.
     Returns:
         Interval: inside [0, 1]; nan when there is no try, without ends for a single group.
     Example:
@@ -253,7 +253,7 @@ def clopper_pearson(successes: int, n: int, *, level: float = 0.95) -> Interval:
     Args:
         successes: how many of `n` independent trials came true.
         n: trials.
-        level: of the interval, which holds at least this share.
+        level: level of the interval, which holds at least this share.
     Raises:
         NotEnoughDataError: no trials, or more successes than trials.
     Source:
@@ -281,7 +281,7 @@ def paired_difference(
         first: a number an example.
         second: a number for the same examples, in the same order.
         groups: the story of each example.
-        seed: of the resampling.
+        seed: seed of the resampling.
         options: `n_boot`, `level`.
     Raises:
         ShapeError: different lengths.
@@ -325,7 +325,7 @@ def group_draws(n_groups: int, n_boot: int, seed: int) -> Float[Tensor, "boot gr
     Args:
         n_groups: how many there are, and are drawn each time, with replacement.
         n_boot: resamples.
-        seed: of the draws.
+        seed: seed of the draws.
     """
     generator = torch.Generator().manual_seed(seed)
     picks = torch.randint(0, n_groups, (n_boot, n_groups), generator=generator)
@@ -340,7 +340,7 @@ def percentile_interval(value: float, resampled: Tensor, n: int, level: float = 
         value: the estimate on all the data.
         resampled: the estimate on each resample.
         n: independent units.
-        level: of the interval.
+        level: level of the interval.
     """
     resampled = resampled[~resampled.isnan()]
     if not len(resampled) or value != value:

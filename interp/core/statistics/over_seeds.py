@@ -17,7 +17,7 @@ def mean_over_seeds(values: Tensor | Sequence[float], level: float = LEVEL) -> I
 
     Args:
         values: a number a run; nan where a run has none, and then left out.
-        level: of the interval.
+        level: level of the interval.
 
     Example:
         >>> print(mean_over_seeds([1.0, 2.0, 3.0]))
@@ -38,7 +38,7 @@ def difference_over_seeds(
     Args:
         first: a number a run.
         second: a number a run of the other group; variances need not be equal.
-        level: of the interval.
+        level: level of the interval.
     Source:
         Welch 1947, "The generalization of 'Student's' problem".
 

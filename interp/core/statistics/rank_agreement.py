@@ -26,7 +26,7 @@ def bootstrap_weights(n: int, n_boot: int, seed: int) -> Float[Tensor, "draw uni
     Args:
         n: units (stories, models).
         n_boot: resamples.
-        seed: of the draws.
+        seed: seed of the draws.
     """
     as_they_are = torch.ones(1, n, dtype=torch.float64)
     return torch.cat([as_they_are, group_draws(n, n_boot, seed)])
@@ -54,7 +54,7 @@ def rank_agreement(
         units: a number a point, for what is drawn anew in each row: the point itself, or the model
             it belongs to.
         fewest: units that are needed; with fewer the interval is `UNKNOWN`.
-        seed: of the draws of units.
+        seed: seed of the draws of units.
     Returns:
         Interval: `n` counts units; without ends for fewer than five.
     """

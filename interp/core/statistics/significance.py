@@ -22,7 +22,7 @@ def sign_flip_p(
         first: a number an example.
         second: a number for the same examples.
         groups: examples whose differences flip together.
-        seed: of the permutations.
+        seed: seed of the permutations.
         n_permutations: the smallest p is 1 / (n_permutations + 1).
     """
     first, second = paired_values(first, second)
@@ -44,7 +44,7 @@ def permutation_p(
     Args:
         first: one sample's values (one a group, when examples are clustered).
         second: the other's.
-        seed: of the permutations.
+        seed: seed of the permutations.
         n_permutations: the smallest p is 1 / (n_permutations + 1).
     """
     first, second = (torch.as_tensor(x, dtype=torch.float64).flatten() for x in (first, second))
@@ -60,7 +60,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """P-values corrected for how many were asked: the chance of any false alarm stays in bounds.
 
     Args:
-        p_values: of all that was tested, in any order.
+        p_values: the p-values of all that was tested, in any order.
     Returns:
         The corrected ones in the same order.
     Source:
