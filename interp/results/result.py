@@ -79,7 +79,7 @@ class Result:
             value = values.normalize(getattr(self, entry))
             if not values.fits(value, hints[entry]):
                 place = f"{type(self).__name__}.{entry}"
-                raise TypeError(f"{place} is annotated {hints[entry]}; {show(value)} came.")
+                raise TypeError(f"{place} needs {hints[entry]}; got {show(value)}.")
             object.__setattr__(self, entry, value)
 
     def __eq__(self, other: object) -> bool:
@@ -156,7 +156,7 @@ class Result:
         about, tensors = _read(Path(folder))
         if about["class"] != cls.__name__:
             raise CheckpointError(
-                f"{folder} was asked for a {cls.__name__}; it holds a {about['class']}. "
+                f"{cls.__name__}.load needs a {cls.__name__}; {folder} holds a {about['class']}. "
                 "Use interp.results.load_result(folder), which finds the class."
             )
         return cls._build(folder, about, tensors)
