@@ -127,7 +127,8 @@ def check_rest(model: LanguageModel, rows: SteeredRows, generated: GeneratedRows
 def best_doses(ratios: Ratios, doses: Sequence[float], graded: bool) -> list[int]:
     """For each direction, the dose above 0 with the highest rate that leaves the text whole.
 
-    Whole: 90 % of sentences well formed, where that is known. -1 where no dose raises the rate.
+    Whole: 90 % of sentences well formed. Without a world that is not known, and nothing then keeps
+    a dose from being called best at which the text breaks. -1 where no dose raises the rate.
     """
     rates = ratios["rate"].value.nan_to_num(-1.0)
     allowed = torch.tensor(doses)[:, None].expand_as(rates) > 0

@@ -39,6 +39,9 @@ class Ratio:
             arm: its place on each of the axes before `text`.
             seed: of the resampling.
             trials: the parts are hits among tries, so that a value of 0 or 1 has an exact interval.
+        Returns:
+            Interval: its n counts all texts, also those with nothing to count; where few texts
+            mention the concept, the exact interval is too narrow for that.
         """
         part, whole = self.part[arm], self.whole[arm]
         interval = bootstrap_ratio(part, whole, seed=seed)

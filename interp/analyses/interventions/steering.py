@@ -8,6 +8,8 @@ the same code.
 The headline is the largest gain where 90 % of the sentences are well formed. Given a word instead
 of a concept, sites, methods and positions are screened first, on prompts that are not measured on
 again. `result.zones()` cuts the doses into stretches: weak, useful, and where the text breaks.
+After the last layer a direction acts on the logits alone: a gain there can be a bias for the word's
+own tokens, and says little about a concept.
 
 Control: random directions of equal length at the same doses (the grey band, lowest to highest); `z`
 against them at the best dose; `p`, the share of directions that gain as much at their own best
@@ -130,7 +132,11 @@ class Steering(Result):
 
     @property
     def ratio(self) -> float:
-        """Rate at the best dose over the rate without steering."""
+        """Rate at the best dose over the rate without steering.
+
+        It has no interval, and a low rate without steering makes it large; `gain` is the number
+        that holds from seed to seed.
+        """
         return self.measures["rate"][self.best].value / self.base.value if self.best >= 0 else 1.0
 
     def band(self, name: str = "rate") -> tuple[Float[Tensor, " dose"], Float[Tensor, " dose"]]:

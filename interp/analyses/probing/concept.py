@@ -8,7 +8,9 @@ shuffled labels, and of a bag of words, which needs no model. Where one token is
 direction does well too: three words are three points, and most lines sort three points.
 
 Units: a dose of 1 is the site's median norm, the first position left out (it often holds a vector
-many times longer than the others). The concept lies where the projection is larger.
+many times longer than the others). The concept lies where the projection is larger; but along a
+`gradient`, which is made to write, only the odds of the word's own tokens must rise: its AUROC may
+be far below one half, and after the last layer it can be no more than a bias for these tokens.
 
     interp run concept --world stories --positive happy --html happy.html
 """
