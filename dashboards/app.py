@@ -1,6 +1,11 @@
 """The dashboard's frame: navigation and the report; `interp dashboard` starts it."""
 
+import sys
 from pathlib import Path
+
+# `streamlit run dashboards/app.py` looks for modules beside this file only.
+if (root := str(Path(__file__).resolve().parents[1])) not in sys.path:
+    sys.path.insert(0, root)
 
 import streamlit as st
 

@@ -271,8 +271,8 @@ function build(parentElement, data) {
     panels.append(part);
   }
   const title = `Attention pattern of head ${data.head}`;
-  panels.append(panel(title, "query tokens in rows, key tokens above their columns; darker is more attention", attention.box, "half"));
-  panels.append(panel("Logit lens", "top token of each layer; darker is more probable", lens.box, "wide"));
+  panels.append(panel(title, "query tokens in rows, key tokens above their columns; the stronger the colour, the more attention", attention.box, "half"));
+  panels.append(panel("Logit lens", "top token of each layer; the stronger the colour, the more probable", lens.box, "wide"));
   whole.append(bar, row, panels);
   parentElement.append(whole);
   lens.scroll();

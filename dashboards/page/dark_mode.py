@@ -1,11 +1,14 @@
 """A figure's colours on a dark page."""
 
+import re
 from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
 
 from interp.plots.theme import DARK
+
+COLOUR = re.compile(r"^#[0-9a-f]{3,8}$|^[a-z]+$|(?<=color:)#[0-9a-f]{6}", re.IGNORECASE)
 
 
 def is_dark() -> bool:
@@ -20,7 +23,8 @@ def on_dark(figure: go.Figure) -> go.Figure:
 
 def _recoloured(value: Any) -> Any:
     if isinstance(value, str):
-        return DARK.get(value.lower(), value)
+        # Also in the middle of a label: a legend that is written into a title colours its words.
+        return COLOUR.sub(lambda colour: DARK.get(colour[0].lower(), colour[0]), value)
     if isinstance(value, dict):
         return {key: _recoloured(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -84,8 +84,8 @@ def take(
         recipe = SteeringRecipe.from_json(content.decode("utf-8"))
     except UnicodeDecodeError:
         raise CheckpointError(
-            "A steering recipe needs to be UTF-8 text, as *Save recipe* writes it; this file is "
-            "not. Save it again."
+            "Steering needs a recipe as Save recipe writes it; got a file that is not UTF-8 text. "
+            "Save it again from where it was made."
         ) from None
     recipe.fit(model)
     state: dict[str, Any] = {

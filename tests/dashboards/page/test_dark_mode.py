@@ -17,6 +17,12 @@ def test_a_dark_figure_has_the_same_numbers_and_the_dark_colours():
     assert dark.layout.title.text == light.layout.title.text
 
 
+def test_colours_in_a_title_turn_dark_and_other_words_stay():
+    light = new_figure(title=f"<span style='color:{INK}'>loss</span> {INK} of a token")
+    title = on_dark(light).layout.title.text
+    assert title == f"<span style='color:{DARK[INK]}'>loss</span> {INK} of a token"
+
+
 def test_many_words_or_panels_make_a_figure_wide():
     grid = {"x": ["a"] * 9, "x_title": "token", "unit": "share"}
     assert not is_wide(heatmap([[0.5] * 9] * 2, **grid))

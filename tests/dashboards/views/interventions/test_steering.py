@@ -22,8 +22,12 @@ def texts(test) -> dict[str, list[str]]:
     """The tokens of both texts, from the table below them."""
     if not test.toggle(key="table_continuation").value:
         test.toggle(key="table_continuation").set_value(True).run()
-    table = next(each.value for each in test.dataframe if "text" in each.value.columns)
-    return {name: list(rows["token"]) for name, rows in table.groupby("text")}
+    table = next(each.value for each in test.dataframe if "base_token" in each.value.columns)
+    columns = {"base": ("base_kl_nats", "base_token"), "steered": ("kl_nats", "token")}
+    return {
+        name: list(table.loc[table["quantity"] == quantity, token])
+        for name, (quantity, token) in columns.items()
+    }
 
 
 def test_a_dose_moves_the_steered_text_only(application):
@@ -107,9 +111,8 @@ def test_a_loaded_recipe_gives_its_texts(application, model_root, sad):
     assert test.slider(key="dose_sad").value == -0.9 and test.slider(key="top_k").value == 7
     model = interp.load_model(str(model_root / "stories-demo"))
     recipe = SteeringRecipe.from_json(content.decode())
-    recipe = model.generate(recipe.prompt, edits=recipe.edits(model), **recipe.sampling)
-    texts = model.tokenizer.display(recipe.tokens[0])
-    assert texts(test)["steered"] == texts
+    written = model.generate(recipe.prompt, edits=recipe.edits(model), **recipe.sampling)
+    assert texts(test)["steered"] == model.tokenizer.display(written.tokens[0])
 
 
 def test_a_foreign_recipe_is_a_sentence_and_changes_nothing(application, model_root, sad):
@@ -118,7 +121,7 @@ def test_a_foreign_recipe_is_a_sentence_and_changes_nothing(application, model_r
     other["model"]["d_model"] = 512
     for content in (b"\xff\xfe", b"{}", json.dumps(other).encode()):
         test.file_uploader(key="recipe_file").set_value(("<b>.json", content, "text/plain")).run()
-        assert problems(test) == [] and "steering recipe" in test.error[0].value
+        assert problems(test) == [] and "needs a recipe" in test.error[0].value
         assert test.multiselect(key="concepts").value == ["happy"]
     far = recipe_of(model_root, sad, 7.0)
     test.file_uploader(key="recipe_file").set_value(("far.json", far, "application/json")).run()
