@@ -211,9 +211,9 @@ def test_a_stream_gives_the_same_steps_as_they_come() -> None:
     columns = list(model.stream(["the cat", "the dog sat"], **how))
     for row in range(2):
         steps = [column[row] for column in columns]
-        told = [step for step in steps if step is not None]
-        assert [step.token for step in told] == whole.tokens[row]
-        assert told == whole.steps[row] and steps[len(told) :] == [None] * (len(steps) - len(told))
+        own = [step for step in steps if step is not None]
+        assert [step.token for step in own] == whole.tokens[row]
+        assert own == whole.steps[row] and steps[len(own) :] == [None] * (len(steps) - len(own))
 
 
 def test_a_stream_may_be_left_and_leaves_nothing(tiny_model: GPT) -> None:

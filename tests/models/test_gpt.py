@@ -243,8 +243,8 @@ def test_half_precision_stays_near(any_model: GPT) -> None:
 
 @pytest.mark.slow
 def test_it_compiles_to_one_graph(any_model: GPT) -> None:
-    found = torch._dynamo.explain(any_model)(TOKENS)
-    assert (found.graph_count, found.graph_break_count) == (1, 0)
+    explanation = torch._dynamo.explain(any_model)(TOKENS)
+    assert (explanation.graph_count, explanation.graph_break_count) == (1, 0)
 
 
 def test_the_loss_weighs_what_is_predicted(tiny_model: GPT) -> None:

@@ -130,9 +130,9 @@ def test_too_little_is_refused():
 
 
 def test_display_is_printable_and_markup_is_escaped():
-    shown = BPE.display(BPE.encode("a <b>\n\u202e☃"))
-    assert shown[0] == "<|bos|>"
-    assert all(sign.isprintable() for token in shown for sign in token)
+    strings = BPE.display(BPE.encode("a <b>\n\u202e☃"))
+    assert strings[0] == "<|bos|>"
+    assert all(sign.isprintable() for token in strings for sign in token)
     assert display_token("\u0301".encode()).startswith("◌")
     assert escape_html("<b>'\"&") == "&lt;b&gt;&#x27;&quot;&amp;"
 

@@ -215,12 +215,12 @@ def test_gradients_reach_cached_activations(pair):
     bridge, ours = pair
     names = [("resid_mid", 0), ("resid_post", 0), ("z", 1), ("post", 0), ("q", 1), ("pattern", 0)]
     for name in names:
-        found = []
+        gradients = []
         for model in (bridge, ours):
             run = model.run(ROWS, cache=[name], grad=True)
-            found.append(torch.autograd.grad(run.logits[:, -1, 3].sum(), run[name])[0])
+            gradients.append(torch.autograd.grad(run.logits[:, -1, 3].sum(), run[name])[0])
         # What a query may not see has no gradient with us.
-        close(*(each.tril() if name[0] == "pattern" else each for each in found))
+        close(*(each.tril() if name[0] == "pattern" else each for each in gradients))
     assert not bridge.run(ROWS).logits.requires_grad
 
 
@@ -262,17 +262,17 @@ def test_two_threads_may_generate_at_once(bridge):
     steer = [Add(hook=("resid_post", 0), vector=torch.linspace(-1, 1, 32), scale=5.0)]
     options = dict(seed=1, max_new_tokens=12)
     expected = [bridge.generate([0, 1], edits=e, **options).tokens for e in (steer, [])]
-    found = [None, None]
+    results = [None, None]
 
     def work(place, edits):
-        found[place] = bridge.generate([0, 1], edits=edits, **options).tokens
+        results[place] = bridge.generate([0, 1], edits=edits, **options).tokens
 
     threads = [threading.Thread(target=work, args=args) for args in ((0, steer), (1, []))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == expected and expected[0] != expected[1]
+    assert results == expected and expected[0] != expected[1]
 
 
 def test_absent_sites_are_named_with_the_architecture():

@@ -74,8 +74,8 @@ def test_the_answer_appears_late(model):
 
 def test_a_direction_moves_what_is_said(model):
     def mean(texts):
-        found = [model.run(text, cache=[("resid_post", 18)]) for text in texts]
-        return torch.stack([run["resid_post", 18][0, 1:].mean(0) for run in found]).mean(0)
+        runs = [model.run(text, cache=[("resid_post", 18)]) for text in texts]
+        return torch.stack([run["resid_post", 18][0, 1:].mean(0) for run in runs]).mean(0)
 
     love = ["I love this wonderful place.", "It was a beautiful, happy day.", "She adores it."]
     hate = ["I hate this horrible place.", "It was an ugly, miserable day.", "She loathes it."]

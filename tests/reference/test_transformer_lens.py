@@ -144,7 +144,7 @@ def test_text_in_and_out(view):
     assert view.to_tokens("the cat sat", prepend_bos=False).shape[1] == ids.shape[1] - 1
     assert view.to_string(ids[0]) == "the cat sat" and view.to_string(ids) == ["the cat sat"]
     assert view.to_single_token(" cat") == int(ids[0, 2])
-    with pytest.raises(TokenError, match="One token"):
+    with pytest.raises(TokenError, match="must be one token"):
         view.to_single_token(" cat sat")
     both = view(["the cat sat", "the dog"])
     close(both[1, -1], view("the dog")[0, -1])
@@ -249,12 +249,12 @@ def test_the_full_decomposition_with_biases_is_the_stream(cached, expand):
 def test_direct_logit_attribution_is_exact_with_a_learned_final_norm(any_view, unit):
     cfg, model = any_view.cfg, any_view.model
     logits = any_view(CLEAN)
-    found = tl.direct_logit_attribution(any_view, CLEAN, 4, 9, unit=unit)
+    contributions = tl.direct_logit_attribution(any_view, CLEAN, 4, 9, unit=unit)
     norm_bias = model.weight("ln_final.b") @ (any_view.W_U[:, 4] - any_view.W_U[:, 9])
     truth = logits[:, -1, 4] - logits[:, -1, 9] - norm_bias
-    close(found.attribution.sum(0), truth, atol=1e-5)
-    assert len(found.labels) == len(found.attribution) >= cfg.n_layers
-    assert found.top(2)
+    close(contributions.attribution.sum(0), truth, atol=1e-5)
+    assert len(contributions.labels) == len(contributions.attribution) >= cfg.n_layers
+    assert contributions.top(2)
 
 
 def test_logit_attributions_take_texts_ids_and_tensors(any_view):
@@ -275,8 +275,8 @@ def test_logit_attributions_take_texts_ids_and_tensors(any_view):
 def test_logit_lens_and_readout_end_at_the_models_logits(any_view):
     logits, cache = any_view.run_with_cache(CLEAN)
     mid = not any_view.cfg.attn_only
-    found = tl.logit_lens(any_view, CLEAN, incl_mid=mid, positions=None)
-    close(found.values[-1], logits)
+    lens = tl.logit_lens(any_view, CLEAN, incl_mid=mid, positions=None)
+    close(lens.values[-1], logits)
     ranks = cache.logit_lens(targets=[" cat", " dog"], positions=None)
     expected = (logits > logits[..., [any_view.to_single_token(" cat")]]).sum(-1)
     assert torch.equal(ranks.rank_trajectory(" cat")[-1].long(), expected)

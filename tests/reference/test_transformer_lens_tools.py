@@ -52,28 +52,28 @@ def test_patching_sweeps(family, name):
     view = build(family)
     clean, corrupt = view.run_with_cache(CLEAN)[1], view.run_with_cache(CORRUPT)[1]
     sweep = getattr(patching, name)
-    found, same = sweep(view, CORRUPT, clean, metric), sweep(view, CORRUPT, corrupt, metric)
+    effects, same = sweep(view, CORRUPT, clean, metric), sweep(view, CORRUPT, corrupt, metric)
     # Patching a run with itself changes nothing; with another run, something.
     close(same, metric(view(CORRUPT)).expand(same.shape))
-    assert (found - same).abs().max() > 1e-4
+    assert (effects - same).abs().max() > 1e-4
     if "head" in name and "every" not in name:
         fewer = family == "grouped" and ("_k_" in name or "_v_" in name)
-        assert found.shape[0] == 3 and (2 if fewer else 4) in found.shape
+        assert effects.shape[0] == 3 and (2 if fewer else 4) in effects.shape
 
 
 def test_a_sweeps_cell_is_our_own_edit(view):
     clean = view.run_with_cache(CLEAN)[1]
-    found = patching.get_act_patch_resid_pre(view, CORRUPT, clean, metric)
+    effects = patching.get_act_patch_resid_pre(view, CORRUPT, clean, metric)
     for layer in range(3):
         for pos in range(5):
             where = Where(positions=(pos,))
             edit = Replace(hook=("resid_pre", layer), value=clean["resid_pre", layer], where=where)
-            close(found[layer, pos], metric(view.model.run(CORRUPT, edits=[edit]).logits))
+            close(effects[layer, pos], metric(view.model.run(CORRUPT, edits=[edit]).logits))
 
 
 def test_sweeps_keep_examples_and_baseline(view):
     clean = view.run_with_cache(CLEAN)[1]
-    found = patching.get_act_patch_resid_pre(
+    effects = patching.get_act_patch_resid_pre(
         view,
         CORRUPT,
         clean,
@@ -81,7 +81,7 @@ def test_sweeps_keep_examples_and_baseline(view):
         reduce="none",
         baseline=True,
     )
-    assert isinstance(found, patching.PatchingResult) and len(found.to_dataframe()) == 30
+    assert isinstance(effects, patching.PatchingResult) and len(effects.to_dataframe()) == 30
 
 
 @pytest.mark.parametrize("component", ["q", "k", "v"])
@@ -112,15 +112,15 @@ def test_direct_path_patching_of_queries_with_grouped_keys():
 @pytest.mark.parametrize("family", WITH_MLP)
 def test_node_attribution_is_the_first_order_effect(family):
     view = build(family)
-    found = tl.attribution_patch(view, CLEAN, CORRUPT, metric)
-    assert len(found.top_nodes(3)) == 3
+    patched = tl.attribution_patch(view, CLEAN, CORRUPT, metric)
+    assert len(patched.top_nodes(3)) == 3
     scale = 1e-3  # From a hundredth of the way there, the effect is its derivative.
     near = view.run_with_cache(CORRUPT)[1]["mlp_out", 0]
     far = view.run_with_cache(CLEAN)[1]["mlp_out", 0]
     edit = Replace(hook=("mlp_out", 0), value=near + scale * (far - near), where=Where(bos=True))
     model = view.model.double()
     moved = metric(model.run(CORRUPT, edits=[edit]).logits) - metric(model.run(CORRUPT).logits)
-    nodes = {node: score for node, score in found.node_scores.items() if node.kind == "mlp_out"}
+    nodes = {node: score for node, score in patched.node_scores.items() if node.kind == "mlp_out"}
     total = sum(score for node, score in nodes.items() if node.layer == 0)
     assert total == pytest.approx(float(moved) / scale, rel=0.05, abs=1e-3)
 
@@ -129,8 +129,8 @@ def test_node_attribution_is_the_first_order_effect(family):
 def test_edge_attribution_and_faithfulness(family):
     view = build(family)
     config = tl.EdgeAttributionConfig(granularity="edge")
-    found = tl.attribution_patch(view, CLEAN, CORRUPT, metric, config)
-    circuit = found.top_edges(k=len(found.edge_scores))
+    patched = tl.attribution_patch(view, CLEAN, CORRUPT, metric, config)
+    circuit = patched.top_edges(k=len(patched.edge_scores))
     pair = CLEAN[:1], CORRUPT[:1]
     whole = tl.faithfulness(view, *pair, metric, circuit)
     assert whole.recovered == pytest.approx(1.0, abs=1e-3)
@@ -147,16 +147,16 @@ def test_edge_attribution_and_faithfulness(family):
 
 @pytest.mark.parametrize("kind", ["previous_token_head", "duplicate_token_head", "induction_head"])
 def test_detect_head(any_view, kind):
-    found = detect_head(any_view, "the cat sat on the mat and the cat sat", kind)
-    assert found.shape == (3, 4) and found.isfinite().all()
+    scores = detect_head(any_view, "the cat sat on the mat and the cat sat", kind)
+    assert scores.shape == (3, 4) and scores.isfinite().all()
     several = detect_head(any_view, ["the cat sat on", "the dog sat on"], kind, error_measure="abs")
     assert several.shape == (3, 4)
 
 
 def test_detect_head_with_a_pattern_and_a_choice_of_heads(view):
     pattern = torch.tril(torch.ones(5, 5))
-    found = detect_head(view, "the cat sat on", pattern, heads=[(1, 2)], exclude_bos=True)
-    assert found[1, 2] >= 0 and (found == -1).sum() == 11
+    scores = detect_head(view, "the cat sat on", pattern, heads=[(1, 2)], exclude_bos=True)
+    assert scores[1, 2] >= 0 and (scores == -1).sum() == 11
 
 
 @pytest.mark.parametrize("family", UNGROUPED_MLP)
@@ -164,8 +164,8 @@ def test_singular_vectors(family):
     view = build(family)
     reader = SVDInterpreter(view)
     for kind, head in (("OV", 1), ("w_in", None), ("w_out", None)):
-        found = reader.get_singular_vectors(kind, 1, num_vectors=3, head_index=head)
-        assert found.shape == (view.cfg.d_vocab, 1, 3)
+        vectors = reader.get_singular_vectors(kind, 1, num_vectors=3, head_index=head)
+        assert vectors.shape == (view.cfg.d_vocab, 1, 3)
 
 
 def test_head_subspaces_overlap(any_view):
@@ -207,7 +207,7 @@ def test_distributed_alignment_search_and_its_controls(view):
     def answer(inputs):
         return view(inputs)[:, -1, :6]
 
-    found = tl.fit_das(
+    subspace = tl.fit_das(
         view,
         "blocks.1.hook_resid_post",
         CORRUPT,
@@ -219,7 +219,7 @@ def test_distributed_alignment_search_and_its_controls(view):
         base_positions=torch.tensor([4, 4]),
         source_positions=torch.tensor([4, 4]),
     )
-    assert found.basis.shape == (16, 2)
+    assert subspace.basis.shape == (16, 2)
     assert all(p.requires_grad for p in view.parameters())
     assert len(tl.arbitrary_targets(["a", "b"], 3, seed=0)) == 2
     basis = tl.mean_difference_basis(torch.randn(6, 16), [0, 0, 0, 1, 1, 1])
@@ -240,8 +240,8 @@ def test_reinitialized_draws_every_weight_anew(family):
 def test_sparse_probe_on_cached_neurons(view):
     tokens = torch.randint(0, 10, (60, 5), generator=torch.Generator().manual_seed(0))
     features = view.run_with_cache(tokens)[1]["post", 1][:, -1]
-    found = tl.fit_sparse_probe(features, tokens[:, -1] < 5, k=3)
-    assert found is not None
+    probe = tl.fit_sparse_probe(features, tokens[:, -1] < 5, k=3)
+    assert probe is not None
 
 
 def test_the_training_loop_trains_the_shared_weights(view):

@@ -74,8 +74,8 @@ def test_sharded_weights_give_the_same_curve(corpus, tmp_path, one_process):
     code, output = _finish(_start(corpus, tmp_path / "run", engine="fsdp"))
     assert code == 0, output
     for kind in ("train", "eval"):
-        found = _losses(tmp_path / "run", kind)
-        assert found == pytest.approx(_losses(one_process, kind), abs=1e-3)
+        losses = _losses(tmp_path / "run", kind)
+        assert losses == pytest.approx(_losses(one_process, kind), abs=1e-3)
 
 
 def _wait_for_a_state(run, job):

@@ -29,8 +29,8 @@ def _losses(config, corpus, run, device):
 def test_the_curve_is_that_of_the_cpu(corpus, tmp_path, changes, tolerance):
     """Not closer: Muon works in bf16 on a GPU."""
     expected = _losses(PLAIN, corpus, tmp_path / "cpu", "cpu")
-    found = _losses(dataclasses.replace(PLAIN, **changes), corpus, tmp_path / "gpu", "cuda")
-    assert found == pytest.approx(expected, abs=tolerance)
+    losses = _losses(dataclasses.replace(PLAIN, **changes), corpus, tmp_path / "gpu", "cuda")
+    assert losses == pytest.approx(expected, abs=tolerance)
 
 
 def test_a_resumed_run_ends_with_the_same_bits(corpus, tmp_path):

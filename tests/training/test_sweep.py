@@ -44,24 +44,24 @@ def run(grid, corpus, folder, recipe=RECIPE):
 
 def test_every_point_is_a_run_of_its_own(corpus, tmp_path):
     grid = Grid(sizes=(8, 4), steps=(3, 2), seeds=2)
-    found = run(grid, corpus, tmp_path)
-    assert [each.point for each in found] == list(grid.points()) and len(found) == len(grid) == 8
-    first = found[0]
+    runs = run(grid, corpus, tmp_path)
+    assert [each.point for each in runs] == list(grid.points()) and len(runs) == len(grid) == 8
+    first = runs[0]
     assert isinstance(first, Finished) and first.point == Point(size=4, steps=2, seed=0)
     assert first.tokens == 2 * 2 * 16 and first.floor is None
     model = load_model(first.folder, device="cpu")
     assert first.parameters == sum(p.numel() for p in model.parameters())
     assert model.cfg.d_model == 4 and model.cfg.d_mlp == 8 and model.step == 2
-    assert len({each.loss for each in found}) == 8
-    names = sorted(each.folder.name for each in found)
+    assert len({each.loss for each in runs}) == 8
+    names = sorted(each.folder.name for each in runs)
     assert [each.name for each in read_runs([tmp_path])] == names
 
 
 def test_finished_runs_are_kept_and_a_grid_may_grow(corpus, tmp_path):
     (first,) = run(Grid(sizes=(4,), steps=(2,)), corpus, tmp_path)
-    told = (first.folder / "run.json").stat().st_mtime_ns
+    written_at = (first.folder / "run.json").stat().st_mtime_ns
     more = run(Grid(sizes=(4, 8), steps=(2,)), corpus, tmp_path)
-    assert more[0] == first and (first.folder / "run.json").stat().st_mtime_ns == told
+    assert more[0] == first and (first.folder / "run.json").stat().st_mtime_ns == written_at
     assert json.loads((tmp_path / "sweep.json").read_text())["sizes"] == [4, 8]
 
 
@@ -102,8 +102,8 @@ def test_a_grid_without_end_is_refused():
 
 def options(text, out, steps):
     settings = [f"--set={name}={json.dumps(value)}" for name, value in SMALL.items()]
-    told = ["--data", text, "--out", out, "--sizes", "4,8", "--steps", steps, "--seeds", 1]
-    return [*map(str, told), "--device", "cpu", "--threads", "1", *settings]
+    options = ["--data", text, "--out", out, "--sizes", "4,8", "--steps", steps, "--seeds", 1]
+    return [*map(str, options), "--device", "cpu", "--threads", "1", *settings]
 
 
 @pytest.fixture

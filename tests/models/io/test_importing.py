@@ -53,8 +53,8 @@ def refused(source, models: Path, match: str, name: str | None = "new") -> None:
     before = sorted(models.parent.rglob("*"))
     with pytest.raises(InterpError, match=match) as caught:
         import_model(source, models, name)
-    told = str(caught.value)
-    assert told.isprintable() and len(told) < 400 and ".tmp" not in told
+    message = str(caught.value)
+    assert message.isprintable() and len(message) < 400 and ".tmp" not in message
     assert sorted(models.parent.rglob("*")) == before
 
 

@@ -67,12 +67,12 @@ def everything(corpus: Corpus, split: str) -> Counter:
 
 
 def test_levels_are_sorted_and_of_equal_size(corpus, tmp_path):
-    found = write_ordered_corpus(corpus, tmp_path / "new", length, n_levels=4)
-    assert found.levels() == found.levels("held_out") == level_names(4)
-    assert found.source["order"] == {"by": "length", "levels": 4, "of": corpus.hash}
-    Corpus.open(found.folder, verify=True)
+    ordered = write_ordered_corpus(corpus, tmp_path / "new", length, n_levels=4)
+    assert ordered.levels() == ordered.levels("held_out") == level_names(4)
+    assert ordered.source["order"] == {"by": "length", "levels": 4, "of": corpus.hash}
+    Corpus.open(ordered.folder, verify=True)
     for split in ("train", "held_out"):
-        rows = documents(found, split)
+        rows = documents(ordered, split)
         assert [len(some) for some in rows.values()] == [sum(map(len, rows.values())) // 4] * 4
         sizes = [len(row) for some in rows.values() for row in some]
         assert sizes == sorted(sizes)
@@ -80,10 +80,10 @@ def test_levels_are_sorted_and_of_equal_size(corpus, tmp_path):
 
 @pytest.mark.parametrize("difficulty", [length, chance(0), chance(1)])
 def test_the_same_documents_are_there_whatever_the_order(corpus, difficulty, tmp_path):
-    found = write_ordered_corpus(corpus, tmp_path / "new", difficulty, n_levels=3)
+    ordered = write_ordered_corpus(corpus, tmp_path / "new", difficulty, n_levels=3)
     for split in corpus.splits:
-        assert everything(found, split) == everything(corpus, split)
-        assert sum(found.n_tokens(split).values()) == sum(corpus.n_tokens(split).values())
+        assert everything(ordered, split) == everything(corpus, split)
+        assert sum(ordered.n_tokens(split).values()) == sum(corpus.n_tokens(split).values())
 
 
 def test_chance_deals_by_its_seed(corpus, tmp_path):
@@ -97,9 +97,9 @@ def test_chance_deals_by_its_seed(corpus, tmp_path):
 
 
 def test_weights_and_floors_go_with_their_tokens(corpus, tmp_path):
-    found = write_ordered_corpus(corpus, tmp_path / "new", length, n_levels=2)
-    for level in found.levels():
-        part = found.part("train", level)
+    ordered = write_ordered_corpus(corpus, tmp_path / "new", length, n_levels=2)
+    for level in ordered.levels():
+        part = ordered.part("train", level)
         size = np.diff(np.append(part.starts, part.n_tokens)).astype(int) - 1
         arrays, starts = part.arrays(), part.starts.astype(int)
         assert (arrays["weights"][starts + 1] == 12).all(), "the first word counts three times"
@@ -118,8 +118,8 @@ def test_the_gap_is_counted_from_the_last_owner(tmp_path):
     parts = {"train": {"full": pack(texts, tokenizer, tmp_path / "train" / "full")}}
     write_manifest(tmp_path, tokenizer, parts, {"made": "by a test"})
     corpus = Corpus.open(tmp_path)
-    found = gap(["Anna", "Ben"], ["garden"])(corpus, corpus.part())
-    assert found.tolist() == [3.0, 0.0, 0.0, 2.0]
+    gaps = gap(["Anna", "Ben"], ["garden"])(corpus, corpus.part())
+    assert gaps.tolist() == [3.0, 0.0, 0.0, 2.0]
 
 
 def test_the_gap_of_a_world_grows_with_its_levels(tmp_path):
@@ -130,21 +130,23 @@ def test_the_gap_of_a_world_grows_with_its_levels(tmp_path):
     difficulty = world_gap(world)
     means = [difficulty(corpus, corpus.part("train", level)) for level in world.levels]
     assert [mean.tolist() for mean in means] == [[float(i)] * 12 for i in range(4)]
-    found = write_ordered_corpus(corpus, tmp_path / "new", difficulty, n_levels=4)
-    for level, old in zip(found.levels(), world.levels, strict=True):
-        assert Counter(documents(found, "train")[level]) == Counter(documents(corpus, "train")[old])
+    ordered = write_ordered_corpus(corpus, tmp_path / "new", difficulty, n_levels=4)
+    for level, old in zip(ordered.levels(), world.levels, strict=True):
+        assert Counter(documents(ordered, "train")[level]) == Counter(
+            documents(corpus, "train")[old]
+        )
 
 
 def test_a_models_loss_is_that_of_each_document_alone(corpus):
     cfg = GPTConfig(n_layers=1, d_model=16, n_heads=2, n_ctx=12, d_vocab=TOKENIZER.d_vocab)
     model = GPT(cfg, TOKENIZER, seed=0)
     part = corpus.part("held_out", "one")
-    found = loss(model)(corpus, part)
+    losses = loss(model)(corpus, part)
     for i in (0, 5, 11):
         ids = part.document(i)[:12]
         logits = model.run(ids.tolist()).logits[0, :-1].log_softmax(-1)
         alone = -logits[range(len(ids) - 1), ids[1:].tolist()].mean()
-        assert found[i] == pytest.approx(float(alone), rel=1e-4)
+        assert losses[i] == pytest.approx(float(alone), rel=1e-4)
 
 
 def test_what_cannot_be_sorted_is_refused(corpus, tmp_path):

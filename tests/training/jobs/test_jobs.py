@@ -33,10 +33,10 @@ def runs(tmp_path):
         os.kill(jobs.read_pid(job), signal.SIGKILL)
 
 
-def wait_for(told, *states):
+def wait_for(awaited, *states):
     """The job when it is in one of the states."""
     until = time.monotonic() + PATIENCE_SECONDS
-    while (job := jobs.read_job(told.folder)).state not in states:
+    while (job := jobs.read_job(awaited.folder)).state not in states:
         assert time.monotonic() < until, f"{job.name} is {job.state}: {job.last_words}"
         time.sleep(0.02)
     return job

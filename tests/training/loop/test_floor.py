@@ -26,10 +26,10 @@ def test_the_loss_comes_down_to_the_floor_of_a_process(tmp_path):
         eval_tokens=2_048,
     )
     train(recipe, corpus.folder, tmp_path / "run", device="cpu")
-    found = read_metrics(tmp_path / "run" / "metrics.jsonl", "eval")
-    regrets = [record["regret_nats_per_token"] for record in found]
+    evaluations = read_metrics(tmp_path / "run" / "metrics.jsonl", "eval")
+    regrets = [record["regret_nats_per_token"] for record in evaluations]
     assert regrets[0] > 0.5
     assert -0.02 < regrets[-1] < 0.15
-    for record in found:
+    for record in evaluations:
         loss, floor = record["loss_nats_per_token"], record["floor_nats_per_token"]
         assert record["regret_nats_per_token"] == pytest.approx(loss - floor)

@@ -35,7 +35,7 @@ def test_where_each_pacing_ends():
     assert PACINGS["root"](0.25, 4)[1] > PACINGS["linear"](0.25, 4)[1], "the root is ahead"
 
 
-def drawn(stages, steps: int, levels: list[str]) -> dict[str, float]:
+def rows_of_levels(stages, steps: int, levels: list[str]) -> dict[str, float]:
     """Rows of each level that the stages draw, in batches."""
     total = dict.fromkeys(levels, 0.0)
     for step in range(steps):
@@ -58,7 +58,7 @@ def test_every_order_draws_every_level_equally_often(name, n, steps, last):
     for stages in orders.values():
         check_stages(stages)
         assert sum(stage.steps for stage in stages) == steps
-    totals = {order: drawn(stages, steps, levels) for order, stages in orders.items()}
+    totals = {order: rows_of_levels(stages, steps, levels) for order, stages in orders.items()}
     for order in ORDERS:
         assert totals[order] == pytest.approx(totals["curriculum"]), order
     if last:
@@ -69,7 +69,7 @@ def test_every_order_draws_every_level_equally_often(name, n, steps, last):
 @pytest.mark.parametrize("n", [2, 4, 5])
 def test_where_levels_leave_again_each_gets_as_much_as_the_others(name, n):
     levels = [f"level-{i}" for i in range(n)]
-    total = drawn(paced(levels, 40 * n, pacing=name), 40 * n, levels)
+    total = rows_of_levels(paced(levels, 40 * n, pacing=name), 40 * n, levels)
     assert list(total.values()) == pytest.approx([40.0] * n, rel=0.02)
 
 
