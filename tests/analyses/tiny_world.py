@@ -62,8 +62,8 @@ class TinyWorld:
         )
 
     def parse(self, text: str) -> Parse:
-        found = re.finditer(r"\S[^.?]*[.]|\S[^.?]*\?[^.?]*\.", text)
-        return Parse(sentences=tuple(self._sentence(match) for match in found))
+        matches = re.finditer(r"\S[^.?]*[.]|\S[^.?]*\?[^.?]*\.", text)
+        return Parse(sentences=tuple(self._sentence(match) for match in matches))
 
     def surprisal(self, text: str, *, level: str = "full") -> tuple[Choice, ...]:
         return ()

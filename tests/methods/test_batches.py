@@ -10,6 +10,7 @@ from interp.core.errors import NotEnoughDataError
 from interp.core.hooks import short_name
 from interp.methods.activations import mean_rows, median_norms, rows_at
 from interp.methods.batches import (
+    TokenValues,
     encoded_texts,
     nats_per_token,
     padded,
@@ -94,12 +95,13 @@ def test_every_row_is_in_one_batch_within_the_bound(tiny_model):
 
 
 def test_what_is_kept_of_a_batch_does_not_keep_the_batch(tiny_model):
-    streams = read_texts(
-        tiny_model, ROWS, lambda batch, run: batch.unpadded(run["resid_post", 1]),
-        cache=[("resid_post", 1)], logits=False,
+    streams = TokenValues(ROWS)
+    read_texts(
+        tiny_model, ROWS, lambda batch, run: streams.put(batch, run["resid_post", 1]),
+        cache=[("resid_post", 1)], logits=False, most_values=29 * 8,
     )  # fmt: skip
-    for row, stream in zip(ROWS, streams, strict=True):
-        assert stream.untyped_storage().nbytes() == len(row) * 16 * 4
+    for row, stream in zip(ROWS, streams.rows, strict=True):
+        assert stream.untyped_storage().nbytes() == sum(map(len, ROWS)) * 16 * 4
         expected = tiny_model.run([row], cache=["resid_post"])["resid_post", 1][0]
         torch.testing.assert_close(stream, expected)
 
@@ -112,7 +114,7 @@ def test_no_tensor_of_a_pass_is_larger_than_the_bound(any_model, cache, logits):
     rows = [list(range(1, width + 1))] * 200
     with Widest() as widest:
         read_texts(
-            any_model, rows, lambda batch, run: batch.numbers,
+            any_model, rows, lambda batch, run: None,
             cache=points, logits=logits, most_values=bound,
         )  # fmt: skip
     assert bound / 8 < widest.size <= bound

@@ -37,8 +37,8 @@ def test_the_sum_over_a_slice_is_that_of_its_numbers(family):
     params = parameters_of(model)
     sums = {name: SliceSums.of(value) for name, value in params.items()}
     for part in slices(model):
-        told = params[part.tensor].detach()[part.index].sum(dtype=torch.float64)
-        assert sums[part.tensor].at(part.index) == pytest.approx(float(told), abs=1e-12)
+        expected = params[part.tensor].detach()[part.index].sum(dtype=torch.float64)
+        assert sums[part.tensor].at(part.index) == pytest.approx(float(expected), abs=1e-12)
 
 
 @every_family
@@ -48,15 +48,16 @@ def test_a_slice_holds_what_its_label_says(family):
     for part in slices(model):
         if part.label.startswith(("W_Q", "W_K", "W_V", "W_O")):
             name = part.label.partition("[")[0]
-            told = model.weight((name, part.layer))[part.number].T
+            expected = model.weight((name, part.layer))[part.number].T
         elif part.kind == "neuron":
-            told = model.weight((part.matrix.partition("[")[0], part.layer))
-            told = told[part.number] if part.matrix[0] == "b" else told
+            expected = model.weight((part.matrix.partition("[")[0], part.layer))
+            expected = expected[part.number] if part.matrix[0] == "b" else expected
             out = part.matrix.startswith("W_out")
-            told = told if told.ndim < 2 else told[part.number] if out else told[:, part.number]
+            if expected.ndim == 2:
+                expected = expected[part.number] if out else expected[:, part.number]
         else:
             continue
-        assert torch.equal(params[part.tensor][part.index], told), part.label
+        assert torch.equal(params[part.tensor][part.index], expected), part.label
 
 
 @every_family
@@ -66,10 +67,10 @@ def test_the_name_of_a_single_weight_leads_to_it(family):
         for place in torch.randint(0, values.numel(), (8,)).tolist():
             name = weight_name(model, tensor, place)
             short, layer, head, inner = NAME.fullmatch(name).groups()
-            held = model.weight(short if layer is None else (short, int(layer)))
-            held = held if head is None else held[int(head)]
-            found = held[tuple(map(int, inner.split(", ")))]
-            assert found == values.detach().flatten()[place], name
+            weight = model.weight(short if layer is None else (short, int(layer)))
+            weight = weight if head is None else weight[int(head)]
+            value = weight[tuple(map(int, inner.split(", ")))]
+            assert value == values.detach().flatten()[place], name
 
 
 @every_family
@@ -94,15 +95,15 @@ def test_the_loaded_model_keeps_its_weights_and_gets_no_gradients():
 
 def test_other_weights_give_the_other_models_loss():
     model, other = tiny("gpt2"), tiny("gpt2", seed=1)
-    found = loss_of(model, parameters_of(other), TOKENS)
-    torch.testing.assert_close(found, other.loss(TOKENS))
+    value = loss_of(model, parameters_of(other), TOKENS)
+    torch.testing.assert_close(value, other.loss(TOKENS))
 
 
 def test_leaves_can_be_more_precise_than_the_model():
     model = tiny("qwen3")
-    found = loss_of(model, parameters_of(model, dtype=torch.float64), TOKENS)
-    assert found.dtype is torch.float64
-    torch.testing.assert_close(found.float(), model.loss(TOKENS))
+    value = loss_of(model, parameters_of(model, dtype=torch.float64), TOKENS)
+    assert value.dtype is torch.float64
+    torch.testing.assert_close(value.float(), model.loss(TOKENS))
 
 
 def test_a_foreign_model_is_refused_in_a_sentence():

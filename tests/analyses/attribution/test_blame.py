@@ -25,8 +25,8 @@ def answer_loss(params: dict[str, torch.Tensor]) -> torch.Tensor:
     model = short_history()
     ids, right = model.tokenizer.encode(PROMPT), model.tokenizer.encode(ANSWER, bos=False)
     logits = torch.func.functional_call(model, params, (torch.tensor([ids + right]),))[0]
-    told = logits[len(ids) - 1 : -1].log_softmax(-1)
-    return -told.gather(1, torch.tensor(right)[:, None]).sum()
+    log_probs = logits[len(ids) - 1 : -1].log_softmax(-1)
+    return -log_probs.gather(1, torch.tensor(right)[:, None]).sum()
 
 
 @pytest.fixture(scope="module")
@@ -77,12 +77,12 @@ def test_the_path_adds_up_to_what_training_did_to_the_answer(result):
 
 def test_the_largest_single_weights_are_those_of_a_dense_search(result, gradients):
     model = short_history()
-    found = [
+    sizes = [
         (abs(float(value)), weight_name(model, name, place))
         for name, (weight, grad) in gradients.items()
         for place, value in enumerate((weight * grad).flatten())
     ]
-    assert list(result.weights[1]) == [name for _, name in sorted(found, reverse=True)[:12]]
+    assert list(result.weights[1]) == [name for _, name in sorted(sizes, reverse=True)[:12]]
 
 
 def test_without_a_weight_the_loss_truly_changes_so(result, gradients):
@@ -100,28 +100,28 @@ def test_without_a_weight_the_loss_truly_changes_so(result, gradients):
 
 
 def test_tokens_of_the_prompt_lead_the_vocabulary(result):
-    told = set(result.tokens) | set(short_history().tokenizer.display(range(3)))
-    assert result.vocabulary[0][0] in told | {"·attic"}
+    known = set(result.tokens) | set(short_history().tokenizer.display(range(3)))
+    assert result.vocabulary[0][0] in known | {"·attic"}
     assert result.by_vocabulary[0, 0] >= result.by_vocabulary[0, -1] >= 0
 
 
 def test_a_world_gives_the_question_that_costs_most():
     model, world = short_history(), TinyWorld()
-    found = blame(model, world=world, untrained=0)
+    result = blame(model, world=world, untrained=0)
     _, pairs = held_out_pairs(model, world, ASKED)
-    assert found.loss_nats == pytest.approx(max(losses_on(model, pairs)), rel=1e-5)
-    assert "no control" in found.finding()
+    assert result.loss_nats == pytest.approx(max(losses_on(model, pairs)), rel=1e-5)
+    assert "no control" in result.finding()
 
 
 def test_the_model_is_untouched_and_without_history_there_is_no_path():
     bare = short_history().history[3]
     before = bare.hash
-    found = blame(bare, prompt=PROMPT, answer=ANSWER)
+    result = blame(bare, prompt=PROMPT, answer=ANSWER)
     assert bare.hash == before and all(p.grad is None for p in bare.parameters())
-    assert found.first_step is None and found.by_tensor[2].isnan().all()
-    assert "no path" in found.finding()
+    assert result.first_step is None and result.by_tensor[2].isnan().all()
+    assert "no path" in result.finding()
     with pytest.raises(ConfigError, match="needs an earlier checkpoint"):
-        figure(found, measure="path")
+        figure(result, measure="path")
 
 
 def test_it_is_told_kept_and_drawn(result, tmp_path):

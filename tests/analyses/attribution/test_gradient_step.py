@@ -62,8 +62,8 @@ def test_adamw_starts_fresh_and_its_first_step_is_the_sign(model):
     losses, _ = by_hand(model, lambda p: torch.optim.AdamW(p, lr=1e-3, weight_decay=0.0), 2)
     assert result.losses == pytest.approx(losses, abs=1e-9)
     one = gradient_step(model, PROMPT, answer=ANSWER, lr=1e-3, optimizer="adamw")
-    held = [p for p in model.parameters() if p.requires_grad]
-    most = math.sqrt(sum(p.numel() for p in held)) * 1e-3
+    leaves = [p for p in model.parameters() if p.requires_grad]
+    most = math.sqrt(sum(p.numel() for p in leaves)) * 1e-3
     assert 0.5 * most < one.update_norm <= most * (1 + 1e-6)
     assert "fresh state" in one.caption() and "sign" in one.caption()
 
@@ -80,13 +80,15 @@ def test_the_error_shrinks_with_the_square_of_the_size_and_the_cube_with_curvatu
 ):
     model = copy.deepcopy(model).double()
     sizes = [lr * 2.0**-i for i in range(6)]
-    found = [gradient_step(model, PROMPT, answer=ANSWER, lr=s, optimizer=optimizer) for s in sizes]
-    first = [math.log(abs(r.change - r.predicted[0])) for r in found]
-    second = [math.log(abs(r.change - r.curved)) for r in found]
+    results = [
+        gradient_step(model, PROMPT, answer=ANSWER, lr=s, optimizer=optimizer) for s in sizes
+    ]
+    first = [math.log(abs(r.change - r.predicted[0])) for r in results]
+    second = [math.log(abs(r.change - r.curved)) for r in results]
     slopes = [(errors[0] - errors[-1]) / (5 * math.log(2)) for errors in (first, second)]
     assert slopes[0] == pytest.approx(2, abs=0.1) and slopes[1] == pytest.approx(3, abs=0.3)
-    assert all(r.order == pytest.approx(2, abs=0.05) for r in found)
-    assert found[0].tried[6] == pytest.approx(found[0].change, abs=1e-12)
+    assert all(r.order == pytest.approx(2, abs=0.05) for r in results)
+    assert results[0].tried[6] == pytest.approx(results[0].change, abs=1e-12)
 
 
 def test_the_loaded_model_is_not_changed_by_any_of_many_threads(model):

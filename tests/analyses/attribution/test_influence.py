@@ -81,16 +81,16 @@ def test_controls_stand_beside_the_scores(result):
 
 def test_steps_that_count_alike_have_the_same_spread():
     asked = dict(prompt=PROMPT, answer=ANSWER, steps=(1, 5), untrained=0)
-    found = influence(short_history(), TEXTS, alike=True, **asked)
-    spreads = found.weights * found.by_step.std(1, correction=0)
+    result = influence(short_history(), TEXTS, alike=True, **asked)
+    spreads = result.weights * result.by_step.std(1, correction=0)
     torch.testing.assert_close(spreads, torch.ones(2))
 
 
 def test_without_history_the_model_itself_counts_once_and_stays_as_it_is():
     bare = short_history().history[4]
     before = bare.hash
-    found = influence(bare, TEXTS, prompt=PROMPT, answer=ANSWER, untrained=0)
-    assert found.steps == () and len(found.by_step) == 1 and "newest weights" in found.caption()
+    result = influence(bare, TEXTS, prompt=PROMPT, answer=ANSWER, untrained=0)
+    assert result.steps == () and len(result.by_step) == 1 and "newest weights" in result.caption()
     assert bare.hash == before and all(p.grad is None for p in bare.parameters())
 
 
@@ -105,8 +105,8 @@ def test_it_is_told_kept_and_drawn(result, tmp_path):
 
 
 def test_a_world_gives_texts_and_mistake_and_what_is_missing_is_a_sentence():
-    found = influence(short_history(), world=TinyWorld(), n_stories=4, most_steps=2, untrained=0)
-    assert found.texts[3] == TinyWorld().sample(3).text and 0 not in found.steps
+    result = influence(short_history(), world=TinyWorld(), n_stories=4, most_steps=2, untrained=0)
+    assert result.texts[3] == TinyWorld().sample(3).text and 0 not in result.steps
     with pytest.raises(NotEnoughDataError, match="Needs texts, or a world"):
         influence(short_history(), prompt=PROMPT, answer=ANSWER)
     with pytest.raises(ConfigError, match="one rate a step, 2 in all; got 1"):

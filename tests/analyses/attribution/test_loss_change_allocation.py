@@ -113,9 +113,9 @@ def test_a_real_run_that_keeps_every_step_is_accounted_for_step_by_step(tmp_path
     model = load_model(tmp_path / "run")
     assert tuple(model.history) == (0, 1, 2, 3, 4, 5)
     before = model.hash
-    found = loss_change_allocation(model, [" the cat sat on mat .", " a dog ran in park ."])
-    assert found.residuals.abs().max() <= 0.002 and not found.straight
-    assert "Every stretch is one training step" in found.caption()
+    result = loss_change_allocation(model, [" the cat sat on mat .", " a dog ran in park ."])
+    assert result.residuals.abs().max() <= 0.002 and not result.straight
+    assert "Every stretch is one training step" in result.caption()
     assert model.hash == before and all(p.grad is None for p in model.parameters())
 
 

@@ -63,13 +63,13 @@ class Reader:
     name, hash, step, hook_names = "reader", "0" * 16, None, ()
     device = torch.device("cpu")
 
-    def __init__(self, habit: Habit, told: Iterable[Story] = ()) -> None:
+    def __init__(self, habit: Habit, sample: Iterable[Story] = ()) -> None:
         self.tokenizer = tokenizer()
         sizes = dict(n_layers=0, n_heads=1, d_head=1, d_mlp=1)
         self.cfg = SimpleNamespace(n_ctx=512, d_vocab=self.tokenizer.d_vocab, **sizes)
         self.device = torch.device("cpu")
         self.following: dict[tuple[int, ...], int] = {}
-        for story in told or stories():
+        for story in sample or stories():
             for question in story.questions:
                 before = story.text[: question.span[1]]
                 self._learn(len(self._ids(before)), self._ids(before + habit(question)))
@@ -113,7 +113,7 @@ def perfect() -> Comprehension:
 
 def test_who_knows_everything_is_right_everywhere(perfect: Comprehension) -> None:
     assert {row.accuracy.value for row in perfect.rows} == {1.0}
-    assert {i.value for found in perfect.recall.values() for i in found.values()} == {1.0}
+    assert {i.value for result in perfect.recall.values() for i in result.values()} == {1.0}
     assert list(perfect.accuracy) == list(SPLITS)
     assert perfect.row("never_said").n == sum(len(s.questions) for s in stories()[:N])
     assert all(row.margin.value == 1 - row.shortcuts[row.best].value for row in perfect.rows)
@@ -123,46 +123,46 @@ def test_who_knows_everything_is_right_everywhere(perfect: Comprehension) -> Non
 @pytest.mark.parametrize("name", ["most_recent", "first"])
 def test_who_takes_a_shortcut_scores_as_the_shortcut(name: str) -> None:
     """And the margin over it is nought, with no width, for they are paired."""
-    found = read(lambda question: question.shortcuts.get(name, " Nobody knows."))
-    for row in found.rows:
+    result = read(lambda question: question.shortcuts.get(name, " Nobody knows."))
+    for row in result.rows:
         assert row.accuracy.value == pytest.approx(row.shortcuts[name].value), row.kind
         if row.best == name:
             assert row.margin.value == 0 and not row.safe
             assert row.margin.n < 2 or row.margin.low == row.margin.high == 0
-    assert found.unsafe and "WARNING" in found.caption()
+    assert result.unsafe and "WARNING" in result.caption()
 
 
 def test_who_always_says_unknown_earns_half_and_nothing_else() -> None:
-    found = read(lambda _: " Nobody knows.")
-    for row in found.rows:
+    result = read(lambda _: " Nobody knows.")
+    for row in result.rows:
         assert row.accuracy.value == (0.5 if row.kind == "never_said" else 0.0), row.kind
-    assert found.recall["held_out"]["unknown"].value == 1
-    assert found.recall["held_out"]["known"].value == 0
+    assert result.recall["held_out"]["unknown"].value == 1
+    assert result.recall["held_out"]["known"].value == 0
 
 
 def test_who_never_says_unknown_earns_half_too() -> None:
     wrong = {" Nobody knows.": " Garden."}
-    found = read(lambda question: wrong.get(question.answer, question.answer))
-    assert found.row("never_said").accuracy.value == 0.5
-    assert found.row("mood").accuracy.value == found.row("holder").accuracy.value == 1
+    result = read(lambda question: wrong.get(question.answer, question.answer))
+    assert result.row("never_said").accuracy.value == 0.5
+    assert result.row("mood").accuracy.value == result.row("holder").accuracy.value == 1
 
 
 def test_an_answer_that_only_begins_like_another_is_told_apart() -> None:
     """` Nobody.` and ` Nobody knows.` share their first token; which it is shows later."""
-    told = [story for story in stories() if any(q.answer == " Nobody." for q in story.questions)]
-    if not told:
-        told = [_nobody_story()]
-    questions = questions_in(told)
+    sample = [story for story in stories() if any(q.answer == " Nobody." for q in story.questions)]
+    if not sample:
+        sample = [_nobody_story()]
+    questions = questions_in(sample)
     never, nobody = frozenset({"Nobody knows."}), [q.answer == "Nobody." for q in questions]
     for said in (" Nobody.", " Nobody knows."):
         habit = {" Nobody.": said}
-        reader = Reader(lambda q, habit=habit: habit.get(q.answer, q.answer), told)
-        predictions = predict_stories(reader, told)
-        found = says_unknown(reader, told, predictions, questions, never)
+        reader = Reader(lambda q, habit=habit: habit.get(q.answer, q.answer), sample)
+        predictions = predict_stories(reader, sample)
+        result = says_unknown(reader, sample, predictions, questions, never)
         wanted = [
             q.unknown or (n and "knows" in said) for q, n in zip(questions, nobody, strict=True)
         ]
-        assert found == wanted
+        assert result == wanted
         right = right_answers(predictions, questions)
         assert [not r for r in right] == [n and "knows" in said for n in nobody]
 
@@ -197,44 +197,44 @@ def test_batches_and_padding_change_nothing() -> None:
 
 def test_regret_is_loss_less_the_price_of_all_choices() -> None:
     """Also where the context cuts a story: then only what was read is priced."""
-    told, model = stories()[:6], random_model()
-    nats, tokens = regrets(told, predict_stories(model, told))
-    for story, regret, n in zip(told, nats.tolist(), tokens.tolist(), strict=True):
+    sample, model = stories()[:6], random_model()
+    nats, tokens = regrets(sample, predict_stories(model, sample))
+    for story, regret, n in zip(sample, nats.tolist(), tokens.tolist(), strict=True):
         loss = model.loss(model.to_tokens(story.text)[0]).item() * n
         floor = sum(c.surprisal_nats for c in story.choices if c.span[0] < c.span[1])
         assert regret == pytest.approx(loss - floor, rel=1e-4)
     model.cfg = replace(model.cfg, n_ctx=30)
-    _, shorter = regrets(told, predict_stories(model, told))
+    _, shorter = regrets(sample, predict_stories(model, sample))
     assert shorter.tolist() == [29] * 6
 
 
 def test_answers_are_those_of_greedy_decoding() -> None:
     """Exact match under the true text is what the model would write if it were asked."""
     model = tiny_model(steps=60)
-    told = [TinyWorld().sample(seed, split="held_out") for seed in range(12)]
-    questions, flags = questions_in(told), []
+    sample = [TinyWorld().sample(seed, split="held_out") for seed in range(12)]
+    questions, flags = questions_in(sample), []
     for question in questions:
-        before = told[question.story].text[: question.start].rstrip()
+        before = sample[question.story].text[: question.start].rstrip()
         written = model.generate(before, temperature=0.0, max_new_tokens=1).text
         flags.append(written.strip() == question.answer)
-    found = right_answers(predict_stories(model, told), questions)
-    assert found == flags and 0 < sum(flags) < len(flags)
+    result = right_answers(predict_stories(model, sample), questions)
+    assert result == flags and 0 < sum(flags) < len(flags)
 
 
 def test_a_random_model_is_at_the_bottom() -> None:
-    found = comprehension(
+    result = comprehension(
         random_model(), WORLD, n_stories=N, n_fitted=100, n_generated=4, splits=("held_out",)
     )
-    for row in found.rows:
+    for row in result.rows:
         assert row.accuracy.value <= (0.6 if row.kind == "never_said" else 0.3)
-    assert abs(found.regret.value - found.untrained_regret) < 1
-    assert found.regret.low > 1
-    assert found.well_formed[OWN_TEXT].value == found.consistent[OWN_TEXT].value == 1
-    assert found.well_formed["model"].high < 1 and UNTRAINED in found.well_formed
+    assert abs(result.regret.value - result.untrained_regret) < 1
+    assert result.regret.low > 1
+    assert result.well_formed[OWN_TEXT].value == result.consistent[OWN_TEXT].value == 1
+    assert result.well_formed["model"].high < 1 and UNTRAINED in result.well_formed
 
 
 def test_a_trained_model_of_another_world_needs_no_tags_and_no_floor() -> None:
-    found = comprehension(
+    result = comprehension(
         tiny_model(steps=60),
         TinyWorld(),
         n_stories=60,
@@ -242,10 +242,10 @@ def test_a_trained_model_of_another_world_needs_no_tags_and_no_floor() -> None:
         n_generated=24,
         splits=("held_out",),
     )
-    assert [row.kind for row in found.rows] == ["place", "mood"]
-    assert set(found.row("place").shortcuts) == set(FITTED)
-    assert math.isnan(found.regret.value) and "no floor" in str(found)
-    assert found.well_formed["model"].low > found.well_formed[UNTRAINED].high
+    assert [row.kind for row in result.rows] == ["place", "mood"]
+    assert set(result.row("place").shortcuts) == set(FITTED)
+    assert math.isnan(result.regret.value) and "no floor" in str(result)
+    assert result.well_formed["model"].low > result.well_formed[UNTRAINED].high
 
 
 def test_the_same_seed_gives_the_same_result_and_it_saves(tmp_path) -> None:
@@ -273,12 +273,12 @@ def test_what_it_says_names_controls_n_and_intervals(perfect: Comprehension) -> 
 
 
 def test_the_figure_has_a_panel_a_split_and_tells_on_hover(perfect: Comprehension) -> None:
-    drawn = figure(perfect)
-    assert {trace.xaxis for trace in drawn.data} == {"x", "x2"}
-    model = [trace for trace in drawn.data if trace.name == "model"]
+    chart = figure(perfect)
+    assert {trace.xaxis for trace in chart.data} == {"x", "x2"}
+    model = [trace for trace in chart.data if trace.name == "model"]
     assert list(model[0].x) == [1.0] * len(perfect.accuracy["held_out"])
     assert "questions in" in model[0].customdata[0] and model[0].error_x.array is not None
-    assert drawn.layout.xaxis.title.text == "accuracy"
+    assert chart.layout.xaxis.title.text == "accuracy"
     hollow = [symbol == "circle-open" for symbol in model[0].marker.symbol]
     assert hollow == [not row.safe for row in perfect.rows if row.split == "held_out"]
     assert len({trace.xaxis for trace in figure(perfect, split="composition").data}) == 1
@@ -297,10 +297,10 @@ def question(
     kind: str = "k",
     **more,
 ) -> QuestionInContext:
-    held = {"guesses": {}, "tags": (), "unknown": False} | more
+    defaults = {"guesses": {}, "tags": (), "unknown": False} | more
     return QuestionInContext(
         story=story, start=0, before=tuple(before.split()), words=tuple(words.split()), kind=kind,
-        answer=answer, **held,
+        answer=answer, **defaults,
     )  # fmt: skip
 
 
@@ -313,20 +313,20 @@ def test_rows_part_what_is_carried_and_keep_what_is_new() -> None:
         question(kind="place", tags=("new",)),
         question(kind="place"),
     ]
-    told = table_rows(questions, "held_out", order=("place", "unused"))
-    assert told == {
+    rows = table_rows(questions, "held_out", order=("place", "unused"))
+    assert rows == {
         "place": [4, 5], "carried": [0, 1], "carried_and_moved": [0], "dropped": [2],
         "never_said": [0, 1, 2, 3, 4, 5],
     }  # fmt: skip
-    assert next(iter(told)) == "place"
+    assert next(iter(rows)) == "place"
     assert table_rows(questions, "new")["place"] == [4]
 
 
 def test_balanced_accuracy_counts_both_classes_alike() -> None:
     hits = torch.tensor([True] * 8 + [True, False])
     classes = torch.tensor([False] * 8 + [True, True])
-    found = accuracy(hits, classes, torch.arange(10), seed=0)
-    assert found.value == 0.75 and found.low < 0.75 < found.high
+    result = accuracy(hits, classes, torch.arange(10), seed=0)
+    assert result.value == 0.75 and result.low < 0.75 < result.high
     sure = accuracy(hits[:8], classes[:8], torch.arange(8), seed=0)
     assert sure.value == sure.high == 1 and 0.5 < sure.low < 0.7
     alone = accuracy(hits[7:], classes[7:] | True, torch.zeros(3), seed=0)
@@ -346,17 +346,17 @@ def _accuracies(make: Callable[[list[str]], QuestionInContext]) -> dict[str, flo
     fitted, tested = (
         [make(row) for row in _random_letters(n, 12, seed)] for n, seed in ((1200, 0), (300, 1))
     )
-    told = shortcut_guesses(fitted, tested, seed=0)
+    guesses = shortcut_guesses(fitted, tested, seed=0)
     return {
         name: sum(a == q.answer for a, q in zip(g.answers, tested, strict=True)) / len(tested)
-        for name, g in told.items()
+        for name, g in guesses.items()
     }
 
 
 def test_the_last_word_is_found_by_all_that_look_there() -> None:
-    found = _accuracies(lambda row: question(before=" ".join(row), answer=row[-1]))
-    assert found["n_gram"] > 0.95 and found["no_attention"] > 0.95
-    assert found["majority"] < 0.4
+    result = _accuracies(lambda row: question(before=" ".join(row), answer=row[-1]))
+    assert result["n_gram"] > 0.95 and result["no_attention"] > 0.95
+    assert result["majority"] < 0.4
 
 
 def test_a_word_out_of_the_window_is_found_by_counting_only() -> None:
@@ -364,9 +364,9 @@ def test_a_word_out_of_the_window_is_found_by_counting_only() -> None:
         rest = "x " * 9
         return question(before=f"{row[0]} {rest}", answer=row[0])
 
-    found = _accuracies(make)
-    assert found["bag_of_words"] == 1
-    assert max(found[name] for name in ("n_gram", "no_attention", "majority")) < 0.4
+    result = _accuracies(make)
+    assert result["bag_of_words"] == 1
+    assert max(result[name] for name in ("n_gram", "no_attention", "majority")) < 0.4
 
 
 def test_the_commonest_answer_of_a_kind_is_found_by_all() -> None:
@@ -397,11 +397,11 @@ def test_shortcuts_are_told_what_is_known_and_say_unknown_by_the_best_rule() -> 
         )
 
     fitted, tested = ([make(row) for row in _random_letters(600, 3, s)] for s in (0, 1))
-    told = shortcut_guesses(fitted, tested, seed=0)
+    guesses = shortcut_guesses(fitted, tested, seed=0)
     for name in FITTED:
-        assert "nobody knows" not in told[name].answers
+        assert "nobody knows" not in guesses[name].answers
     # `a` before the mark means known; unknown is less likely than on average, and the reverse.
-    assert [not u for u in told["n_gram"].unknown] == [q.words[0] == "a" for q in tested]
+    assert [not u for u in guesses["n_gram"].unknown] == [q.words[0] == "a" for q in tested]
 
 
 def test_the_worlds_own_shortcut_says_unknown_where_it_has_nothing() -> None:
@@ -410,9 +410,9 @@ def test_the_worlds_own_shortcut_says_unknown_where_it_has_nothing() -> None:
         question(kind="other", answer="b"),
     ]
     tested = [question(guesses={"last": "b"}), question(), question(kind="other")]
-    told = shortcut_guesses(fitted, tested, seed=0)["last"]
-    assert told.answers == ("b", "", "b")
-    assert told.unknown[:2] == (False, True) and told.applies == (True, True, False)
+    guesses = shortcut_guesses(fitted, tested, seed=0)["last"]
+    assert guesses.answers == ("b", "", "b")
+    assert guesses.unknown[:2] == (False, True) and guesses.applies == (True, True, False)
     assert unknown_answers(fitted) == {"none"}
 
 
@@ -458,6 +458,6 @@ def test_questions_beyond_the_context_are_counted() -> None:
     reader = Reader(lambda question: question.answer)
     reader.cfg.n_ctx = whole - 4
     options: dict[str, Sequence[str] | int] = {"n_stories": N, "n_fitted": 20, "n_generated": 0}
-    found = comprehension(reader, WORLD, splits=["held_out"], **options)
-    assert 0 < found.beyond_context < found.row("never_said").n
-    assert "beyond the model's context" in found.caption()
+    result = comprehension(reader, WORLD, splits=["held_out"], **options)
+    assert 0 < result.beyond_context < result.row("never_said").n
+    assert "beyond the model's context" in result.caption()

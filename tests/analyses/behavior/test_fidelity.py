@@ -26,7 +26,7 @@ def model() -> GPT:
 
 
 @pytest.fixture(scope="module")
-def found(model: GPT) -> Fidelity:
+def result(model: GPT) -> Fidelity:
     return fidelity(model, interp.load_world("stories"), ["place", "holder"], steps=STEPS, **SMALL)
 
 
@@ -60,39 +60,39 @@ def test_too_few_models_tell_nothing() -> None:
 
 
 @pytest.mark.slow
-def test_the_trained_model_is_read_where_the_untrained_one_is_not(found: Fidelity) -> None:
-    assert set(found.tasks) == {
+def test_the_trained_model_is_read_where_the_untrained_one_is_not(result: Fidelity) -> None:
+    assert set(result.tasks) == {
         f"{v} ({w})" for v in ("place", "holder") for w in ("named", "asked")
     }
-    assert found.steps.tolist() == list(STEPS) and found.best == 2
-    first, last = found.accuracy["place (asked)"][0], found.accuracy["place (asked)"][2]
+    assert result.steps.tolist() == list(STEPS) and result.best == 2
+    first, last = result.accuracy["place (asked)"][0], result.accuracy["place (asked)"][2]
     assert last.value > 0.8 and last.above(first) and first.value < 0.4
-    assert last.above(found.untrained["place (asked)"])
-    assert last.above(found.shuffled["place (asked)"][2])
-    assert found.unbeaten("place (asked)") == ()
-    assert found.loss[2].value < 1 < found.untrained_loss
-    assert found.regret[2].value < found.loss[2].value
+    assert last.above(result.untrained["place (asked)"])
+    assert last.above(result.shuffled["place (asked)"][2])
+    assert result.unbeaten("place (asked)") == ()
+    assert result.loss[2].value < 1 < result.untrained_loss
+    assert result.regret[2].value < result.loss[2].value
 
 
 @pytest.mark.slow
-def test_it_says_what_it_cannot_show(found: Fidelity) -> None:
-    text = found.caption()
+def test_it_says_what_it_cannot_show(result: Fidelity) -> None:
+    text = result.caption()
     assert "not that one makes the other" in text and "give other runs" in text
-    assert all(each.n == 0 for each in found.correlations["same_step"].values())
-    assert all(-1 <= each.value <= 1 for each in found.correlations["clock"].values())
-    assert "steps=[0, 512, 1700]" in found.code()
+    assert all(each.n == 0 for each in result.correlations["same_step"].values())
+    assert all(-1 <= each.value <= 1 for each in result.correlations["clock"].values())
+    assert "steps=[0, 512, 1700]" in result.code()
 
 
 @pytest.mark.slow
-def test_it_saves_tells_and_draws(found: Fidelity, tmp_path: Path) -> None:
-    assert Fidelity.load(found.save(tmp_path / "fidelity")) == found
-    frame = found.frame()
+def test_it_saves_tells_and_draws(result: Fidelity, tmp_path: Path) -> None:
+    assert Fidelity.load(result.save(tmp_path / "fidelity")) == result
+    frame = result.frame()
     frame = frame[frame["quantity"] == "accuracy"]
-    assert len(frame) == len(STEPS) * len(found.tasks)
+    assert len(frame) == len(STEPS) * len(result.tasks)
     assert set(frame["step"]) == set(STEPS)
-    figure = found.figure()
-    assert len(figure.data) == 2 * len(found.tasks)
-    words = {trace.name for trace in found.figure(view="correlation").data}
+    figure = result.figure()
+    assert len(figure.data) == 2 * len(result.tasks)
+    words = {trace.name for trace in result.figure(view="correlation").data}
     assert words == {"with the loss, over training", "with the step alone"}
 
 
@@ -101,10 +101,10 @@ def test_models_that_are_no_runs_are_a_point_each(model: GPT) -> None:
     """Three untrained models: nothing is read above the controls, and the caption warns."""
     others = [model.untrained(seed) for seed in (1, 2)]
     world = interp.load_world("stories")
-    found = fidelity(model.untrained(0), world, ["place"], models=others, **SMALL)
-    assert found.run.tolist() == [0, 1, 2] and len(set(found.runs)) == 3
-    assert found.supported == () and "WARNING" in found.caption()
-    assert all(each.n == 3 for each in found.correlations["at_end"].values())
+    result = fidelity(model.untrained(0), world, ["place"], models=others, **SMALL)
+    assert result.run.tolist() == [0, 1, 2] and len(set(result.runs)) == 3
+    assert result.supported == () and "WARNING" in result.caption()
+    assert all(each.n == 3 for each in result.correlations["at_end"].values())
 
 
 def test_what_cannot_be_compared_is_refused(model: GPT) -> None:
@@ -126,5 +126,5 @@ def test_a_world_without_a_floor_has_no_regret() -> None:
     tokenizer = Tokenizer.words([world.sample(seed).text for seed in range(200)])
     cfg = GPTConfig(n_layers=1, d_model=16, n_heads=2, d_vocab=tokenizer.d_vocab, n_ctx=64)
     first, *others = (GPT(cfg, tokenizer, seed=seed).eval() for seed in range(3))
-    found = fidelity(first, world, models=others, n_stories=200, n_test=40)
-    assert found.tasks and all(each.value != each.value for each in found.regret)
+    result = fidelity(first, world, models=others, n_stories=200, n_test=40)
+    assert result.tasks and all(each.value != each.value for each in result.regret)

@@ -133,17 +133,17 @@ def test_a_copying_model_pays_less_for_what_it_has_read():
 
 def test_it_names_its_controls_and_comes_back_from_disk(tmp_path):
     model = uniform_model()
-    told = surprise(model, TEXT, world=Draws())
+    whole = surprise(model, TEXT, world=Draws())
     bare = surprise(model, TEXT, untrained=False)
-    assert "above the floor" in str(told) and "regret" in told.caption()
+    assert "above the floor" in str(whole) and "regret" in whole.caption()
     assert not bare.has_floor and "no floor" in bare.caption() and "floor" not in str(bare)
     assert "no untrained model" in bare.caption() and math.isnan(bare.untrained_nats)
     for word in ("Controls", "shuffled", "equally probable", "95 %"):
         assert word in bare.caption()
-    assert load_result(told.save(tmp_path / "told")) == told
+    assert load_result(whole.save(tmp_path / "told")) == whole
     assert load_result(bare.save(tmp_path / "bare")) == bare
-    assert list(told.frame()["token"]) == list(told.tokens)
-    assert told.provenance.world == "draws"
+    assert list(whole.frame()["token"]) == list(whole.tokens)
+    assert whole.provenance.world == "draws"
 
 
 def test_what_cannot_be_read_is_refused():

@@ -27,7 +27,7 @@ OF_RUN = ("induction", "previous_token", "distance", "rank")
 
 
 @pytest.fixture(scope="module")
-def found() -> CheckpointMetrics:
+def result() -> CheckpointMetrics:
     measure_cache.forget()
     return checkpoint_metrics(growing_model(), WORLD, **SMALL)
 
@@ -45,15 +45,15 @@ def run(tmp_path):
     return tmp_path
 
 
-def test_it_learns_and_the_curves_say_so(found):
-    assert found.steps == STEPS
-    assert found.curve("loss")[0] == pytest.approx(math.log(growing_model().cfg.d_vocab), abs=0.4)
-    assert found.curve("loss")[-1] < 0.6 * found.curve("loss")[0]
-    assert found.curve("log_prob: place")[-1] > found.curve("log_prob: place")[0]
-    assert found.curve("distance: all")[0] == 0 and found.curve("distance: all")[-1] > 0
+def test_it_learns_and_the_curves_say_so(result):
+    assert result.steps == STEPS
+    assert result.curve("loss")[0] == pytest.approx(math.log(growing_model().cfg.d_vocab), abs=0.4)
+    assert result.curve("loss")[-1] < 0.6 * result.curve("loss")[0]
+    assert result.curve("log_prob: place")[-1] > result.curve("log_prob: place")[0]
+    assert result.curve("distance: all")[0] == 0 and result.curve("distance: all")[-1] > 0
 
 
-def test_the_loss_is_the_models_own(found):
+def test_the_loss_is_the_models_own(result):
     model = growing_model()
     rows = [model.tokenizer.encode(WORLD.sample(n, split="held_out").text) for n in range(24)]
     nats = tokens = 0.0
@@ -61,43 +61,43 @@ def test_the_loss_is_the_models_own(found):
         log_probs = model.run(torch.tensor([row])).logits[0, :-1].log_softmax(-1)
         nats -= float(log_probs.gather(-1, torch.tensor(row[1:])[:, None]).sum())
         tokens += len(row) - 1
-    assert float(found.curve("loss")[-1]) == pytest.approx(nats / tokens, rel=1e-5)
+    assert float(result.curve("loss")[-1]) == pytest.approx(nats / tokens, rel=1e-5)
 
 
-def test_values_lie_in_their_intervals_and_shares_in_their_range(found):
-    value, low, high = found.values.unbind(-1)
+def test_values_lie_in_their_intervals_and_shares_in_their_range(result):
+    value, low, high = result.values.unbind(-1)
     known = ~low.isnan()
     assert known.any() and bool((low[known] <= value[known] + 1e-6).all())
     assert bool((value[known] <= high[known] + 1e-6).all())
-    shares = [i for i, name in enumerate(found.measures) if get_measure(name).is_share]
+    shares = [i for i, name in enumerate(result.measures) if get_measure(name).is_share]
     assert bool(((value[shares] >= 0) & (value[shares] <= 1)).all())
 
 
-def test_probes_and_answers_stand_beside_shuffled_controls(found):
-    named = dict(zip(found.curves, found.control_names, strict=True))
+def test_probes_and_answers_stand_beside_shuffled_controls(result):
+    named = dict(zip(result.curves, result.control_names, strict=True))
     assert named["accuracy: place"] == "shuffled answers"
     assert named["probe_accuracy: place"] == "shuffled labels"
-    at = found.curves.index("log_prob: mood")
-    assert abs(float(found.values[at, 0, 0] - found.controls[at, 0])) < 0.5  # nothing learned yet
-    assert bool(found.controls[at].isfinite().all())
+    at = result.curves.index("log_prob: mood")
+    assert abs(float(result.values[at, 0, 0] - result.controls[at, 0])) < 0.5  # nothing learned yet
+    assert bool(result.controls[at].isfinite().all())
 
 
-def test_the_table_has_a_row_for_each_curve_and_checkpoint(found):
-    table = found.frame()
-    assert len(table) == len(found.curves) * len(STEPS)
-    assert set(table.measure) == set(found.measures) <= set(measure_names())
-    assert "step" in found.caption() and "n = " in found.finding()
+def test_the_table_has_a_row_for_each_curve_and_checkpoint(result):
+    table = result.frame()
+    assert len(table) == len(result.curves) * len(STEPS)
+    assert set(table.measure) == set(result.measures) <= set(measure_names())
+    assert "step" in result.caption() and "n = " in result.finding()
 
 
-def test_the_figure_has_a_panel_a_measure(found):
-    drawn = found.figure()
-    titles = [note.text for note in drawn.layout.annotations]
-    assert {found.titles[found.measures.index(m)] for m in found.measures} <= set(titles)
-    one = found.figure(measures=["loss"])
+def test_the_figure_has_a_panel_a_measure(result):
+    figure = result.figure()
+    titles = [note.text for note in figure.layout.annotations]
+    assert {result.titles[result.measures.index(m)] for m in result.measures} <= set(titles)
+    one = result.figure(measures=["loss"])
     assert len([axis for axis in one.to_plotly_json()["layout"] if "yaxis" in axis]) == 1
     assert "0" in one.layout.xaxis.ticktext
     with pytest.raises(ConfigError, match="loss"):
-        found.figure(measures=["los"])
+        result.figure(measures=["los"])
 
 
 def test_a_checkpoint_is_measured_once_and_a_new_measure_is_only_its_own_pass():
@@ -127,9 +127,9 @@ def test_a_damaged_memory_is_measured_again(run, damage):
     measure_cache.forget()
     checkpoint_metrics(load_model(run), measures=["distance"], n_sequences=2)
     for path in (run / "measures").rglob("*.json"):
-        told = json.loads(path.read_text())
-        told["curves"]["all"]["part"] = [99.0]
-        path.write_text(json.dumps(told) if damage == "number" else damage)
+        record = json.loads(path.read_text())
+        record["curves"]["all"]["part"] = [99.0]
+        path.write_text(json.dumps(record) if damage == "number" else damage)
     measure_cache.forget()
     again = timeline(load_model(run), None, Settings(measures=["distance"], n_sequences=2))
     assert again.measured == 2 and float(again.curves[0].values.max()) < 99
@@ -145,8 +145,8 @@ def test_a_model_that_was_only_copied_stays_as_it_was(run):
 def test_a_folder_that_cannot_be_written_is_no_error(run):
     (run / "measures").write_text("a file where the folder should be")
     measure_cache.forget()
-    found = checkpoint_metrics(load_model(run), measures=["rank"], n_sequences=2)
-    assert found.steps == (0, 3)
+    result = checkpoint_metrics(load_model(run), measures=["rank"], n_sequences=2)
+    assert result.steps == (0, 3)
 
 
 def test_what_cannot_be_had_is_refused_in_words():
@@ -162,8 +162,8 @@ def test_what_cannot_be_had_is_refused_in_words():
 
 def test_texts_alone_have_a_loss():
     texts = [WORLD.sample(number).text for number in range(3)]
-    found = checkpoint_metrics(growing_model(), texts=texts, measures=["loss"], steps=STEPS[::3])
-    assert found.curves == ("loss",) and found.control_names == ("",)
+    result = checkpoint_metrics(growing_model(), texts=texts, measures=["loss"], steps=STEPS[::3])
+    assert result.curves == ("loss",) and result.control_names == ("",)
 
 
 def test_effective_rank_counts_directions():
@@ -179,5 +179,5 @@ def test_stories_are_drawn_alike_at_all_checkpoints():
     scores = [
         Scores(part=tuple(x + shift for x in base), whole=(1.0,) * 20) for shift in (0.0, 5.0)
     ]
-    drawn = curve_of("loss", "", scores).resampled(0)
-    assert torch.allclose(drawn[:, 1] - drawn[:, 0], torch.full((1000,), 5.0).double())
+    resampled = curve_of("loss", "", scores).resampled(0)
+    assert torch.allclose(resampled[:, 1] - resampled[:, 0], torch.full((1000,), 5.0).double())

@@ -13,36 +13,36 @@ WORLD = TinyWorld()
 
 
 @pytest.fixture(scope="module")
-def found() -> CheckpointViewer:
+def result() -> CheckpointViewer:
     return checkpoint_viewer(
         growing_model(), "Anna sits in the attic. Where is Anna?", WORLD, n_tokens=6
     )
 
 
-def test_it_learns_what_to_write(found):
-    assert found.steps == STEPS and len(found.texts) == len(STEPS)
-    assert found.right[-1] > found.right[0]
+def test_it_learns_what_to_write(result):
+    assert result.steps == STEPS and len(result.texts) == len(STEPS)
+    assert result.right[-1] > result.right[0]
     again = growing_model().generate(
         "Anna sits in the attic. Where is Anna?", max_new_tokens=6, seed=0
     )
-    assert found.texts[-1] == again.text
+    assert result.texts[-1] == again.text
 
 
-def test_the_lens_ends_in_the_models_own_choice(found):
+def test_the_lens_ends_in_the_models_own_choice(result):
     model = growing_model()
     logits = model.run("Anna sits in the attic. Where is Anna?").logits[0]
-    assert found.guesses[-1][-1] == tuple(model.tokenizer.display(logits.argmax(-1).tolist()))
-    assert torch.allclose(found.chances[-1, -1], logits.softmax(-1).amax(-1), atol=1e-5)
+    assert result.guesses[-1][-1] == tuple(model.tokenizer.display(logits.argmax(-1).tolist()))
+    assert torch.allclose(result.chances[-1, -1], logits.softmax(-1).amax(-1), atol=1e-5)
 
 
-def test_attention_rows_sum_to_one(found):
-    assert torch.allclose(found.pattern.sum(-1), torch.ones(found.pattern.shape[:2]), atol=1e-5)
+def test_attention_rows_sum_to_one(result):
+    assert torch.allclose(result.pattern.sum(-1), torch.ones(result.pattern.shape[:2]), atol=1e-5)
 
 
-def test_the_worlds_words_are_shown_by_kind(found):
-    told = dict(zip(found.words, found.kinds, strict=True))
-    assert {told[place] for place in PLACES} == {"place"}
-    assert found.points.shape == (len(STEPS), len(found.words), 2)
+def test_the_worlds_words_are_shown_by_kind(result):
+    kinds = dict(zip(result.words, result.kinds, strict=True))
+    assert {kinds[place] for place in PLACES} == {"place"}
+    assert result.points.shape == (len(STEPS), len(result.words), 2)
     own = checkpoint_viewer(growing_model(), "Anna sits", words=[*NAMES, "no such"], n_tokens=1)
     assert own.words == NAMES and set(own.kinds) == {"word"}
 
@@ -70,13 +70,13 @@ def test_a_turn_brings_points_nearer_and_the_plane_keeps_the_most():
     assert float((procrustes(other, points) - points).norm()) < float((other - points).norm())
 
 
-def test_every_view_is_drawn(found):
+def test_every_view_is_drawn(result):
     for view in ("words", "attention", "lens"):
-        drawn = found.figure(view=view)
-        assert drawn.layout.annotations[0].text == "step 0"
+        figure = result.figure(view=view)
+        assert figure.layout.annotations[0].text == "step 0"
     with pytest.raises(ConfigError, match="view is"):
-        found.figure(view="sound")
-    assert "n = 1 prompt" in found.caption() and len(found.frame()) > len(STEPS)
+        result.figure(view="sound")
+    assert "n = 1 prompt" in result.caption() and len(result.frame()) > len(STEPS)
 
 
 def test_one_checkpoint_can_be_looked_at():

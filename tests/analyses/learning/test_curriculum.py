@@ -52,7 +52,7 @@ def models(folder):
 
 
 @pytest.fixture(scope="module")
-def found(models):
+def result(models):
     return curriculum(models[0], models[1:], **ASKED)
 
 
@@ -66,65 +66,65 @@ def direct_loss(model, level: str) -> float:
     return sum(nats) / len(nats)
 
 
-def test_losses_are_those_of_each_checkpoint(found, models):
-    assert found.groups == ("forth", "forth", "back") and found.names == ("forth", "back")
-    assert found.steps[0] == 0 and found.steps[-1] == 12
-    assert found.tokens[-1] == 12 * 8 * 24
+def test_losses_are_those_of_each_checkpoint(result, models):
+    assert result.groups == ("forth", "forth", "back") and result.names == ("forth", "back")
+    assert result.steps[0] == 0 and result.steps[-1] == 12
+    assert result.tokens[-1] == 12 * 8 * 24
     for step in (0, 6, 12):
         for level in LEVELS:
-            told = float(found.loss[2, found.steps.index(step), LEVELS.index(level)])
-            assert told == pytest.approx(direct_loss(models[2].history[step], level), rel=1e-4)
+            loss = float(result.loss[2, result.steps.index(step), LEVELS.index(level)])
+            assert loss == pytest.approx(direct_loss(models[2].history[step], level), rel=1e-4)
 
 
-def test_the_floor_is_the_worlds_own(found):
+def test_the_floor_is_the_worlds_own(result):
     least = sum(math.log(8 - i) * 2 for i in range(4)) + 8 * math.log(3)
-    assert float(found.floor[0]) == pytest.approx(least / 36, rel=1e-4)
-    assert float(found.floor[1]) == pytest.approx(least / 48, rel=1e-4)
+    assert float(result.floor[0]) == pytest.approx(least / 36, rel=1e-4)
+    assert float(result.floor[1]) == pytest.approx(least / 48, rel=1e-4)
 
 
-def test_shares_are_those_of_the_recipe(found):
-    forth, back = found.shares[0], found.shares[2]
-    for i, step in enumerate(found.steps):
+def test_shares_are_those_of_the_recipe(result):
+    forth, back = result.shares[0], result.shares[2]
+    for i, step in enumerate(result.steps):
         first = step <= 6
         assert forth[i].tolist() == [float(first), float(not first)]
         assert back[i].tolist() == [float(not first), float(first)]
 
 
-def test_forgetting_is_the_change_since_a_level_left(found, models):
+def test_forgetting_is_the_change_since_a_level_left(result, models):
     for run, level in ((0, "gap-0"), (2, "gap-1")):
         history, k = models[run].history, LEVELS.index(level)
         direct = direct_loss(history[12], level) - direct_loss(history[6], level)
-        assert float(found.forgetting[run, k]) == pytest.approx(direct, abs=1e-4)
-        assert math.isnan(found.forgetting[run, 1 - k]), "the last level never left"
+        assert float(result.forgetting[run, k]) == pytest.approx(direct, abs=1e-4)
+        assert math.isnan(result.forgetting[run, 1 - k]), "the last level never left"
 
 
-def test_tokens_to_threshold_are_those_of_the_first_checkpoint_above_it(found):
-    n = len(found.steps)
+def test_tokens_to_threshold_are_those_of_the_first_checkpoint_above_it(result):
+    n = len(result.steps)
     accuracy = torch.zeros(3, n, 1)
     accuracy[0, 2:] = 0.95
     accuracy[1, n - 1] = 0.9
-    made = replace(found, accuracy=accuracy)
-    told = made.tokens_to_threshold.tolist()
-    assert told[:2] == [found.tokens[2], found.tokens[-1]] and math.isnan(told[2])
-    assert made.last("forth", TOKENS).value == sum(told[:2]) / 2
+    made = replace(result, accuracy=accuracy)
+    tokens = made.tokens_to_threshold.tolist()
+    assert tokens[:2] == [result.tokens[2], result.tokens[-1]] and math.isnan(tokens[2])
+    assert made.last("forth", TOKENS).value == sum(tokens[:2]) / 2
     assert "forth 2 of 2 runs" in made.caption() and "back 0 of 1 runs" in made.caption()
 
 
-def test_verdicts_need_seeds_and_an_interval_without_zero(found):
-    assert found.verdict("back") == "too few seeds"
+def test_verdicts_need_seeds_and_an_interval_without_zero(result):
+    assert result.verdict("back") == "too few seeds"
     groups = ("a",) * 3 + ("b",) * 3
     six = {
         "runs": tuple(f"{group}{i}" for i, group in enumerate(groups)),
         "groups": groups,
         "baseline": "a",
-        "shares": found.shares[:1].repeat(6, 1, 1),
+        "shares": result.shares[:1].repeat(6, 1, 1),
     }
 
     def judged(losses, answers) -> Curriculum:
-        loss, accuracy = found.loss[:1].repeat(6, 1, 1), found.accuracy[:1].repeat(6, 1, 1)
+        loss, accuracy = result.loss[:1].repeat(6, 1, 1), result.accuracy[:1].repeat(6, 1, 1)
         loss[:, -1, -1] = torch.tensor(losses)
         accuracy[:, -1, 0] = torch.tensor(answers)
-        return replace(found, loss=loss, accuracy=accuracy, **six)
+        return replace(result, loss=loss, accuracy=accuracy, **six)
 
     clear = judged([2.0, 2.1, 2.2, 1.0, 1.1, 1.2], [0.9, 0.91, 0.92, 0.2, 0.21, 0.22])
     assert (clear.verdict("b"), clear.verdict("b", ANSWERS)) == ("better", "worse")
@@ -139,26 +139,26 @@ def test_intervals_over_seeds_are_students_and_welchs():
 
     first, second = [1.0, 1.4, 1.3], [2.0, 2.9, 2.2, 2.3]
     low, high = stats.t.interval(0.95, 2, loc=sum(first) / 3, scale=stats.sem(first))
-    told = mean_over_seeds([*first, math.nan])
-    assert (told.low, told.high) == pytest.approx((low, high)) and told.n == 3
+    interval = mean_over_seeds([*first, math.nan])
+    assert (interval.low, interval.high) == pytest.approx((low, high)) and interval.n == 3
     welch = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
     difference = difference_over_seeds(first, second)
     assert (difference.low, difference.high) == pytest.approx((welch.low, welch.high))
     assert math.isnan(mean_over_seeds([1.0]).low) and math.isnan(mean_over_seeds([]).value)
 
 
-def test_it_saves_draws_and_tells(found, tmp_path):
-    assert Curriculum.load(found.save(tmp_path / "found")) == found
+def test_it_saves_draws_and_tells(result, tmp_path):
+    assert Curriculum.load(result.save(tmp_path / "found")) == result
     for view in ("loss", "answers", "mixture", "end"):
-        assert len(found.figure(view=view).data) > 2
-    thin = [line for line in found.figure().data if line.line.width == 0.8]
+        assert len(result.figure(view=view).data) > 2
+    thin = [line for line in result.figure().data if line.line.width == 0.8]
     assert len(thin) == 2 * len(LEVELS), "two seeds of one group, a panel a level"
-    frame = found.frame()
-    assert len(frame[frame.quantity == "loss_nats_per_token"]) == 3 * len(found.steps) * 2
-    assert "interp.curriculum(" in found.code() and "world=world" in found.code()
+    frame = result.frame()
+    assert len(frame[frame.quantity == "loss_nats_per_token"]) == 3 * len(result.steps) * 2
+    assert "interp.curriculum(" in result.code() and "world=world" in result.code()
     alone = replace(
-        found, runs=("x",), groups=("x",), baseline="x",
-        loss=found.loss[:1], accuracy=found.accuracy[:1], shares=found.shares[:1],
+        result, runs=("x",), groups=("x",), baseline="x",
+        loss=result.loss[:1], accuracy=result.accuracy[:1], shares=result.shares[:1],
     )  # fmt: skip
     assert "nothing to compare" in alone.finding()
 

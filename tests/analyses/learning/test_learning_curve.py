@@ -53,33 +53,33 @@ def copied(folder, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def found(folder):
+def result(folder):
     return learning_curve(load_model(folder))
 
 
-def test_every_number_is_that_of_the_record(found, folder):
+def test_every_number_is_that_of_the_record(result, folder):
     updates = read_metrics(folder / METRICS, "train")
-    assert found.updates.tolist() == [record["step"] for record in updates]
+    assert result.updates.tolist() == [record["step"] for record in updates]
     losses = torch.tensor([record["loss_nats_per_token"] for record in updates])
-    assert torch.equal(found.training_loss, losses)
+    assert torch.equal(result.training_loss, losses)
     rates = torch.tensor([record["learning_rate_scale"] * RATE for record in updates])
-    assert torch.allclose(found.learning_rate, rates)
+    assert torch.allclose(result.learning_rate, rates)
     evaluations = read_metrics(folder / METRICS, "eval")
-    assert found.evaluations.tolist() == [0, 10, 20, 30, 40]
+    assert result.evaluations.tolist() == [0, 10, 20, 30, 40]
     regrets = torch.tensor([record["regret_nats_per_token"] for record in evaluations])
-    assert torch.allclose(found.regret, regrets, atol=1e-5)
-    assert (found.tokens_per_second > 0).all() and found.timings[-1] == STEPS
-    assert found.held_out_tokens == evaluations[-1]["tokens"]
+    assert torch.allclose(result.regret, regrets, atol=1e-5)
+    assert (result.tokens_per_second > 0).all() and result.timings[-1] == STEPS
+    assert result.held_out_tokens == evaluations[-1]["tokens"]
 
 
-def test_the_finding_stands_beside_floor_and_both_baselines(found, folder):
+def test_the_finding_stands_beside_floor_and_both_baselines(result, folder):
     last = read_metrics(folder / METRICS, "eval")[-1]
-    told = f"Held-out loss {last['loss_nats_per_token']:.3f} nats/token at step 40 (floor "
-    assert found.finding().startswith(told)
+    opening = f"Held-out loss {last['loss_nats_per_token']:.3f} nats/token at step 40 (floor "
+    assert result.finding().startswith(opening)
     uniform = math.log(load_model(folder).cfg.d_vocab)
-    assert f"uniform guess {uniform:.3f}; n = {last['tokens']}" in found.finding()
-    assert list(found.levels) == ["uniform", "unigram", "floor"]
-    assert "no interval" in found.caption() and "Muon" in found.caption()
+    assert f"uniform guess {uniform:.3f}; n = {last['tokens']}" in result.finding()
+    assert list(result.levels) == ["uniform", "unigram", "floor"]
+    assert "no interval" in result.caption() and "Muon" in result.caption()
 
 
 def test_a_step_without_a_held_out_loss_tells_the_training_loss_too(folder):
@@ -107,13 +107,13 @@ def test_its_code_gives_the_same_numbers_in_a_fresh_process(folder, tmp_path):
     assert LearningCurve.load(tmp_path / "again") == result
 
 
-def test_stages_are_those_of_the_recipe_that_had_begun(found, folder):
-    assert found.stages == LEVELS and found.stage_starts == (0, STEPS // 2)
+def test_stages_are_those_of_the_recipe_that_had_begun(result, folder):
+    assert result.stages == LEVELS and result.stage_starts == (0, STEPS // 2)
     first = learning_curve(load_model(folder, step=20))
-    assert first.stages == LEVELS[:1] and first.stage_at(20) == found.stage_at(20) == "gap-0"
-    table = found.frame().set_index("step")
+    assert first.stages == LEVELS[:1] and first.stage_at(20) == result.stage_at(20) == "gap-0"
+    table = result.frame().set_index("step")
     assert table["stage"][20] == "gap-0" and table["stage"][21] == "gap-1"
-    assert "2 gap-1 from step 20" in found.caption()
+    assert "2 gap-1 from step 20" in result.caption()
 
 
 def test_shares_are_told_where_they_differ():
@@ -123,8 +123,8 @@ def test_shares_are_told_where_they_differ():
     assert curves.stages == ("a 75% + b 25%", "a + b", "all levels")
 
 
-def test_the_table_has_a_row_a_step(found):
-    table = found.frame()
+def test_the_table_has_a_row_a_step(result):
+    table = result.frame()
     assert table["step"].tolist() == list(range(STEPS + 1))
     assert table["held_out_loss_nats_per_token"].notna().sum() == 5
     assert table["training_loss_nats_per_token"].isna().tolist() == [True] + [False] * STEPS
@@ -135,8 +135,8 @@ def test_the_table_has_a_row_a_step(found):
 
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("log_x", [False, True])
-def test_each_curve_is_drawn(found, view, log_x):
-    figure = found.figure(view=view, log_x=log_x)
+def test_each_curve_is_drawn(result, view, log_x):
+    figure = result.figure(view=view, log_x=log_x)
     assert all(len(line.x) == len(line.y) > 0 for line in figure.data)
     assert figure.layout.xaxis.type == ("log" if log_x else "linear")
     words = [note.text for note in figure.layout.annotations]
@@ -144,8 +144,8 @@ def test_each_curve_is_drawn(found, view, log_x):
     assert not log_x or all(min(line.x) > 0 for line in figure.data)
 
 
-def test_it_survives_the_disk(found, tmp_path):
-    assert LearningCurve.load(found.save(tmp_path / "curve")) == found
+def test_it_survives_the_disk(result, tmp_path):
+    assert LearningCurve.load(result.save(tmp_path / "curve")) == result
 
 
 def test_a_first_checkpoint_is_a_curve_of_one_point(folder):
@@ -193,9 +193,9 @@ def test_what_is_short_is_kept_whole():
 
 
 def test_a_step_that_was_told_twice_counts_as_told_last():
-    told = [{"kind": "eval", "step": step, "loss_nats_per_token": loss}
+    records = [{"kind": "eval", "step": step, "loss_nats_per_token": loss}
             for step, loss in ((10, 3.0), (20, 2.0), (10, 1.0))]  # fmt: skip
-    curves = curves_of(told, {}, {})
+    curves = curves_of(records, {}, {})
     assert curves.evaluations.tolist() == [10, 20] and curves.held_out_loss.tolist() == [1.0, 2.0]
 
 

@@ -62,21 +62,21 @@ def losses(floor=0.55, noise=0.01, seed=0):
 
 def test_the_law_finds_known_constants_of_data_without_noise():
     law = fit_law(GRID, losses(noise=0.0), n_boot=4)
-    found = {name: interval.value for name, interval in law.values.items()}
+    values = {name: interval.value for name, interval in law.values.items()}
     truth = {"E": 0.55, "A": 30.0, "alpha": 0.5, "B": 60.0, "beta": 0.45}
-    assert found == pytest.approx(truth, rel=0.02)
+    assert values == pytest.approx(truth, rel=0.02)
     assert law.miss < 1e-4 and law.noise == 0.0
 
 
 @pytest.mark.slow
 def test_its_intervals_hold_the_truth_as_often_as_they_say():
-    held = {"E": 0, "alpha": 0, "beta": 0}
+    hits = {"E": 0, "alpha": 0, "beta": 0}
     for seed in range(10):
         law = fit_law(GRID, losses(seed=seed), n_boot=60, seed=seed)
         for name, truth in (("E", 0.55), ("alpha", 0.5), ("beta", 0.45)):
-            held[name] += truth in law.values[name]
+            hits[name] += truth in law.values[name]
     # Of ten 95 % intervals, fewer than seven hold the truth once in ten thousand times.
-    assert min(held.values()) >= 7
+    assert min(hits.values()) >= 7
 
 
 def test_one_wild_run_does_not_move_the_law():
@@ -121,9 +121,9 @@ def write_run(folder, *, steps=10, loss=1.5, corpus="c0", d_model=8):
     record["recipe"] = {"batch_size": 4, "context": 16}
     record["corpus"] = {"hash": corpus, "source": {"world": "stories", "documents": {"full": 50}}}
     (folder / "run.json").write_text(json.dumps(record))
-    told = {"kind": "eval", "step": steps, "loss_nats_per_token": loss}
-    told["floor_nats_per_token"] = 0.55
-    (folder / "metrics.jsonl").write_text(f"no json\n[1]\n{json.dumps(told)}\n")
+    record = {"kind": "eval", "step": steps, "loss_nats_per_token": loss}
+    record["floor_nats_per_token"] = 0.55
+    (folder / "metrics.jsonl").write_text(f"no json\n[1]\n{json.dumps(record)}\n")
     return folder
 
 
