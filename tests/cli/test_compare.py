@@ -92,7 +92,7 @@ def test_what_does_not_go_together_is_refused(tmp_path, runs):
     with_text_of(runs / "forth-0", tmp_path / "run")
     world = ("--world", "homes", "--out", tmp_path / "run")
     twice = trained(*world, "--curriculum", "step", "--set", "stages=[{}]")
-    assert isinstance(twice.exception, ConfigError) and "both came" in str(twice.exception)
+    assert isinstance(twice.exception, ConfigError) and "got both" in str(twice.exception)
     wrong = trained(*world, "--curriculum", "stap")
     assert "Did you mean 'step'" in str(wrong.exception)
     nobody = CliRunner().invoke(compare, [str(runs / "nothing")])
