@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from interp.core.alignment import Span
 from interp.core.hooks import Name, Names
 
 if TYPE_CHECKING:
@@ -39,9 +40,6 @@ class Tokenizer(Protocol):
 
     def display(self, ids: Sequence[int]) -> list[str]:
         """One printable string a token, for people only: never count or join these."""
-
-
-Span = tuple[int, int]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import tokenizers
 from tokenizers import pre_tokenizers
 
+from interp.core.alignment import Span
 from interp.core.display import display_token
 from interp.core.errors import CheckpointError, TokenError, near_misses
 from interp.core.files import read_object, read_text, write_json, write_text
@@ -20,7 +21,6 @@ from interp.models.vocabularies import BOS
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-Span = tuple[int, int]
 CONFIG = "tokenizer_config.json"
 
 
