@@ -1,12 +1,15 @@
 """Starts the dashboard's server: on this machine only, and silent towards every other."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from interp.core.errors import ConfigError
 
@@ -14,43 +17,32 @@ HOST, PORT = "127.0.0.1", 8501
 APP = Path(__file__).with_name("app.py")
 FOLDERS = "INTERP_DASHBOARD_FOLDERS"
 """Environment variable: where to look for models, instead of the usual places."""
-SETTINGS = {
-    "server.address": HOST,
-    "server.headless": "true",
-    "server.fileWatcherType": "none",
-    "server.enableStaticServing": "false",
-    "server.maxUploadSize": "500",
-    "server.allowedHosts": ["localhost", HOST],
-    "browser.gatherUsageStats": "false",
-    "browser.serverAddress": HOST,
-    "runner.magicEnabled": "false",
-    "client.toolbarMode": "minimal",
-    "client.showErrorLinks": "false",
-    "theme.paddingTop": "2.5rem",
-    "theme.light.primaryColor": "#0072b2",
-    "theme.dark.primaryColor": "#4aa3e0",
-    "theme.light.secondaryBackgroundColor": "#f3f5f7",
-    "theme.dark.backgroundColor": "#12161c",
-    "theme.dark.secondaryBackgroundColor": "#1d232b",
-}
-"""No other host may reach it (also not by a name that points here), and nobody is told anything."""
-
-
+SETTINGS = APP.parent / ".streamlit" / "config.toml"
+"""Streamlit's settings. It finds them by itself; given as flags, a user's own cannot undo them."""
 FEW_HEAPS = {"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "65536"}
 """For glibc, which else gives every session's thread a heap of its own and keeps what they free."""
 
 
 def command(port: int = PORT) -> list[str]:
     """The command line that serves the dashboard."""
-    flags = [
-        part
-        for name, value in SETTINGS.items()
-        for each in (value if isinstance(value, list) else [value])
-        for part in (f"--{name}", each)
-    ]
+    settings = tomllib.loads(SETTINGS.read_text(encoding="utf-8"))
     return [
-        sys.executable, "-m", "streamlit", "run", str(APP), "--server.port", str(port), *flags,
+        sys.executable, "-m", "streamlit", "run", str(APP), "--server.port", str(port),
+        *_flags(settings),
     ]  # fmt: skip
+
+
+def _flags(settings: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """`--server.address 127.0.0.1` and so on; a list is given value by value."""
+    flags: list[str] = []
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            flags += _flags(value, f"{prefix}{name}.")
+        else:
+            values = value if isinstance(value, list) else [value]
+            written = [json.dumps(each).strip('"') for each in values]
+            flags += [part for each in written for part in (f"--{prefix}{name}", each)]
+    return flags
 
 
 def start(port: int = PORT, folders: Sequence[Path] = ()) -> subprocess.Popen:

@@ -1,12 +1,18 @@
 """The server is for this machine only; a taken port is a sentence."""
 
+import shutil
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from dashboards import launch
-from dashboards.launch import FEW_HEAPS, HOST, SETTINGS, command, free_port, start
+from dashboards.launch import FEW_HEAPS, HOST, command, free_port, start
 from interp.core.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_it_listens_on_this_machine_and_tells_nobody():
@@ -14,7 +20,35 @@ def test_it_listens_on_this_machine_and_tells_nobody():
     flags = {line[i][2:]: line[i + 1] for i in range(5, len(line), 2)}
     assert flags["server.address"] == HOST and flags["server.port"] == "8600"
     assert flags["browser.gatherUsageStats"] == "false"
-    assert SETTINGS["server.allowedHosts"] == ["localhost", HOST]
+    hosts = [line[i + 1] for i, part in enumerate(line) if part == "--server.allowedHosts"]
+    assert hosts == ["localhost", HOST]
+
+
+@pytest.mark.slow
+def test_a_checkout_is_served_as_it_is_and_silently(tmp_path):
+    """`streamlit run dashboards/app.py` takes the code and the settings that lie there."""
+    for name in ("interp", "dashboards"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    app = str(tmp_path / "dashboards" / "app.py")
+    program = (
+        "import runpy, sys\n"
+        "from streamlit import config\n"
+        f"config._main_script_path = {app!r}\n"
+        "config.get_config_options(force_reparse=True)\n"
+        f"runpy.run_path({app!r}, run_name='app')\n"
+        "import dashboards\n"
+        "print(dashboards.__file__, *map(config.get_option, sys.argv[1:]), sep='\\n')"
+    )
+    names = ("server.address", "browser.gatherUsageStats")
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", program, *names],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.split("\n")[:3] == [
+        str(tmp_path / "dashboards" / "__init__.py"),
+        HOST,
+        "False",
+    ]
 
 
 def test_a_taken_port_is_refused_and_the_next_free_one_found():
