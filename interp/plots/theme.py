@@ -231,6 +231,19 @@ def label_axis(
     return figure
 
 
+def name_bars(figure: go.Figure, names: Sequence[str]) -> go.Figure:
+    """Name the rows of grouped bars, the first on top.
+
+    Args:
+        figure: whose bars lie at 0, 1, 2 ….
+        names: one a row, escaped.
+    """
+    figure.update_yaxes(
+        tickvals=list(range(len(names))), ticktext=names, autorange="reversed", showgrid=False
+    )
+    return figure.update_layout(bargap=0.25, barmode="group")
+
+
 def add_line(
     figure: go.Figure,
     x: "Tensor | ArrayLike",

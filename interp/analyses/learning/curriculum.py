@@ -1,4 +1,4 @@
-"""Did the order of the lessons matter? Runs of several orders and seeds, at equal tokens.
+"""Did the order of the levels matter? Runs of several orders and seeds, at equal tokens.
 
 `forgetting` is the last loss on a level less the loss when it was last drawn. Runs whose steps take
 different numbers of tokens are refused.

@@ -1,7 +1,7 @@
 """What appeared when, over several runs, and which of the jumps is only the metric's.
 
-A curve is fitted by least squares as flat, straight over log(1 + step), flat; both joints are
-searched on a grid. A jump of accuracy is the metric's where log-probability, less that of a wrong
+A curve is fitted by least squares as flat, straight over log(1 + step), flat; both change points
+are searched on a grid. A jump of accuracy is the metric's where log-probability, less that of a wrong
 answer of the same kind, took at least twice as long. One change a curve: of two it gives the
 larger, or their span.
 

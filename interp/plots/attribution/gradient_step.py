@@ -52,7 +52,7 @@ def _candidates(result: "GradientStep") -> go.Figure:
         bars = [float(value) for value in values]
         figure.add_trace(_bars(names, bars, name, colour))
     figure.update_xaxes(range=[0, 1.12], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1])
-    return _down(figure, names)
+    return theme.name_bars(figure, names)
 
 
 def _marked(result: "GradientStep", i: int) -> str:
@@ -87,14 +87,6 @@ def _bars(names: list[str], values: list[float], name: str, colour: str) -> go.B
 
 def _short(value: float) -> str:
     return f"{value:.1%}" if abs(value) >= 0.001 or value == 0 else f"{value:.1e}"
-
-
-def _down(figure: go.Figure, names: list[str]) -> go.Figure:
-    """The first name on top."""
-    figure.update_yaxes(
-        tickvals=list(range(len(names))), ticktext=names, autorange="reversed", showgrid=False
-    )
-    return figure.update_layout(bargap=0.25, barmode="group")
 
 
 def _losses(result: "GradientStep") -> go.Figure:
@@ -161,7 +153,7 @@ def _parts(result: "GradientStep", kind: str) -> go.Figure:
     most = max(float(values[chosen].max()) for _, values, _ in series)
     least = min(0.0, *(float(values[chosen].min()) for _, values, _ in series))
     figure.update_xaxes(range=[1.25 * least, 1.25 * max(most, 1e-9)], tickformat=".0~%")
-    return _down(figure, names)
+    return theme.name_bars(figure, names)
 
 
 def _untouched(result: "GradientStep") -> go.Figure:
@@ -186,7 +178,7 @@ def _untouched(result: "GradientStep") -> go.Figure:
             )
         )
     figure.update_xaxes(rangemode="tozero")
-    return _down(figure, names)
+    return theme.name_bars(figure, names)
 
 
 def _told(result: "GradientStep", i: int, at: int) -> str:

@@ -49,7 +49,7 @@ def _candidates(result: "ComponentScaling") -> go.Figure:
             )
         )
     figure.update_xaxes(range=[0, 1.12], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1])
-    return _down(figure, names)
+    return theme.name_bars(figure, names)
 
 
 def _bars(
@@ -73,14 +73,6 @@ def _bars(
         customdata=names,
         hovertemplate=f"%{{customdata}}<br>{name}: {hover}<extra></extra>",
     )
-
-
-def _down(figure: go.Figure, names: list[str]) -> go.Figure:
-    """The first name on top."""
-    figure.update_yaxes(
-        tickvals=list(range(len(names))), ticktext=names, autorange="reversed", showgrid=False
-    )
-    return figure.update_layout(bargap=0.25, barmode="group")
 
 
 def _sweep(result: "ComponentScaling") -> go.Figure:
@@ -131,4 +123,4 @@ def _pulls(result: "ComponentScaling") -> go.Figure:
     most = max(map(abs, pulls), default=0.0) or 1.0
     low = -1.3 * most if min(pulls, default=0.0) < 0 else 0.0
     figure.update_xaxes(range=[low, 1.3 * most])
-    return _down(figure, names).update_layout(showlegend=False)
+    return theme.name_bars(figure, names).update_layout(showlegend=False)
