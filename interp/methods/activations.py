@@ -9,7 +9,7 @@ from torch import Tensor
 
 from interp.core.hooks import Name
 from interp.core.protocols import LanguageModel, Run
-from interp.methods.batches import MOST_VALUES, TextBatch, read_texts
+from interp.methods.batches import MOST_VALUES, TextBatch, TokenValues, read_texts
 from interp.methods.data.examples import Example
 
 Site = tuple[str, int]
@@ -49,24 +49,25 @@ def rows_at(
         sites: hook points; heads are joined to one row.
         most_values: see `methods.batches.rows_at_once`.
     """
-    numbers: dict[int, list[int]] = {}
+    by_story: dict[int, list[int]] = {}
     for number, example in enumerate(examples):
-        numbers.setdefault(example.story, []).append(number)
-    groups = list(numbers.values())
-    positions = [[len(examples[number].tokens) - 1 for number in group] for group in groups]
+        by_story.setdefault(example.story, []).append(number)
+    rows, groups = list(_longest_rows(examples).values()), list(by_story.values())
+    streams: list[Tensor] = []
 
-    def read(batch: TextBatch, run: Run) -> list[Tensor]:
-        streams = [_joined(run[site]) for site in sites]
-        return [
-            torch.stack([stream[row, positions[number]].cpu() for stream in streams])
-            for row, number in enumerate(batch.numbers)
-        ]
+    def read(batch: TextBatch, run: Run) -> None:
+        for i, site in enumerate(sites):
+            values = _joined(run[site])
+            if len(streams) <= i:  # set aside at once: see `TokenValues`
+                streams.append(torch.empty(len(examples), values.shape[-1]))
+            for row, story in zip(values, batch.numbers, strict=True):
+                numbers = groups[story]
+                positions = [len(examples[number].tokens) - 1 for number in numbers]
+                streams[i][numbers] = row[positions].cpu()
 
-    rows = list(_longest_rows(examples).values())
     options = dict(cache=list(sites), logits=False, most_values=most_values)
-    read_rows = torch.cat(read_texts(model, rows, read, stage="reading the texts", **options), 1)
-    order = torch.tensor([number for group in groups for number in group])
-    return read_rows[:, order.argsort()]
+    read_texts(model, rows, read, stage="reading the texts", **options)
+    return torch.stack(streams)
 
 
 def mean_rows(
@@ -85,16 +86,19 @@ def mean_rows(
         most_values: see `methods.batches.rows_at_once`.
     """
 
-    def read(batch: TextBatch, run: Run) -> list[Tensor]:
-        streams = [_joined(run[site]) for site in sites]
-        return [
-            torch.stack([stream[row, min(1, length - 1) : length].mean(0) for stream in streams])
-            for row, length in enumerate(batch.lengths)
-        ]
-
     rows = [example.tokens for example in examples]
-    options = dict(cache=list(sites), logits=False, most_values=most_values)
-    return torch.stack(read_texts(model, rows, read, **options), 1).cpu()
+    means: list[Tensor] = []
+
+    def read(batch: TextBatch, run: Run) -> None:
+        for i, site in enumerate(sites):
+            values = _joined(run[site])
+            if len(means) <= i:  # set aside at once: see `TokenValues`
+                means.append(torch.empty(len(rows), values.shape[-1]))
+            for row, number, length in zip(values, batch.numbers, batch.lengths, strict=True):
+                means[i][number] = row[min(1, length - 1) : length].mean(0)
+
+    read_texts(model, rows, read, cache=list(sites), logits=False, most_values=most_values)
+    return torch.stack(means)
 
 
 def median_norms(
@@ -105,13 +109,15 @@ def median_norms(
     The first position often holds a vector many times longer than the others, with no text in it.
     """
 
-    def read(batch: TextBatch, run: Run) -> list[Tensor]:
-        norms = torch.stack([_joined(run[site]).norm(dim=-1) for site in sites], -1)
-        return [row[1:] for row in batch.unpadded(norms)]
-
     rows = list(_longest_rows(examples).values())[:n]
-    norms = read_texts(model, rows, read, cache=list(sites), logits=False)
-    return torch.cat(norms).median(0).values.tolist()
+    norms = TokenValues(rows)
+
+    def read(batch: TextBatch, run: Run) -> None:
+        lengths = [_joined(run[site]).norm(dim=-1) for site in sites]
+        norms.put(batch, torch.stack(lengths, -1))
+
+    read_texts(model, rows, read, cache=list(sites), logits=False)
+    return torch.cat([row[1:] for row in norms.rows]).median(0).values.tolist()
 
 
 def _joined(values: Tensor) -> Float[Tensor, "batch pos d_model"]:

@@ -1,22 +1,24 @@
 """The one way to run texts through a model: padded batches of ids, a bounded memory at a time.
 
     nats = nats_per_token(model, rows)                    # what each token after the first cost
-    last = read_texts(                                    # or anything else, a value a text
-        model, rows, lambda batch, run: batch.unpadded(run["resid_post", -1]),
+
+    streams = TokenValues(rows)                           # or anything else that a pass makes
+    read_texts(
+        model, rows, lambda batch, run: streams.put(batch, run["resid_post", -1]),
         cache=[("resid_post", -1)], logits=False,
     )
+    streams.rows[3]                                       # of row 3: pos d_model
 
 Rows are padded on the right, behind their end, where a causal model does not see it: so no mask is
-needed and attention keeps its fast path. `most_values` bounds what one pass holds, whatever the
-number of texts; the peak is a small multiple of it (the logits and their log-softmax), or what a
-single text needs.
+needed and attention keeps its fast path. `most_values` bounds the largest tensor of a pass, and so
+the peak, whatever the number of texts.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
+from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -28,11 +30,11 @@ from interp.core.protocols import LanguageModel, ModelConfig, Run
 from interp.core.surprisal import surprisal
 from interp.worlds.world import World
 
-T = TypeVar("T")
-
 MOST_VALUES = 2**22
 """Numbers in the largest tensor of a pass: 16 MiB in single precision. Larger batches were no
 faster on a CPU; raise it for a GPU."""
+CHUNK = 2**20
+"""Logits whose log-softmax is taken at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,61 +68,77 @@ class TextBatch:
         """Surprisal of each token after the first; at padding it means nothing."""
         # The last column predicts nothing. To give it a target and drop its cost takes less memory
         # than to leave it out of the logits, which would copy all others.
-        targets = self.tokens.roll(-1, 1).to(logits.device)
-        return surprisal(logits, targets)[:, :-1]
+        targets = rearrange(self.tokens.roll(-1, 1), "batch pos -> (batch pos)").to(logits.device)
+        logits = rearrange(logits, "batch pos d_vocab -> (batch pos) d_vocab")
+        # A few positions at a time: a log-softmax of all would be as large as the logits again.
+        size = max(1, CHUNK // logits.shape[-1])
+        nats = torch.cat(
+            [surprisal(*part) for part in zip(logits.split(size), targets.split(size), strict=True)]
+        )
+        return nats.view(self.tokens.shape)[:, :-1]
 
-    def unpadded(self, values: Tensor) -> list[Tensor]:
-        """Each row's own part of a tensor `batch pos ...` or `batch pos-1 ...`, on the CPU.
 
-        The parts are copies, so that keeping one does not keep the whole batch.
-        """
-        missing = self.tokens.shape[1] - values.shape[1]
-        pairs = zip(values, self.lengths, strict=True)
-        return [row[: length - missing].cpu().clone() for row, length in pairs]
+class TokenValues:
+    """A value for each token of each row, kept batch by batch in one tensor on the CPU.
+
+    The tensor is set aside at once. Small pieces that are kept from pass to pass would lie between
+    the large tensors of the passes, and the allocator could not use the holes again: memory would
+    grow with the number of texts although nothing large is kept.
+
+    Args:
+        rows: whose values they are.
+    """
+
+    def __init__(self, rows: Sequence[Sequence[int]]) -> None:
+        self._lengths = [len(row) for row in rows]
+        self.rows: list[Tensor] = []
+
+    def put(self, batch: TextBatch, values: Tensor) -> None:
+        """Keep a batch's values, `batch pos ...` or, for predicted tokens, `batch pos-1 ...`."""
+        missing = batch.tokens.shape[1] - values.shape[1]
+        if not self.rows:
+            sizes = [length - missing for length in self._lengths]
+            flat = torch.empty(sum(sizes), *values.shape[2:], dtype=values.dtype)
+            self.rows = list(flat.split(sizes))
+        for number, length, row in zip(batch.numbers, batch.lengths, values, strict=True):
+            self.rows[number].copy_(row[: length - missing])
 
 
 def read_texts(
     model: LanguageModel,
     rows: Sequence[Sequence[int]],
-    read: Callable[[TextBatch, Run], Sequence[T]],
+    read: Callable[[TextBatch, Run], None],
     *,
     cache: Names = (),
     logits: bool = True,
     edits: Sequence[Edit] | Callable[[TextBatch], Sequence[Edit]] = (),
     most_values: int = MOST_VALUES,
     stage: str = "",
-) -> list[T]:
-    """Run every row, and keep of each what `read` takes from the run of its batch.
+) -> None:
+    """Run every row, and call `read` with each batch and its run.
 
     Args:
         model: any language model.
         rows: ids of each text.
-        read: called with each batch and its run; gives one value a row of the batch. What it gives
-            should not be a view of the batch's tensors, or these stay in memory.
+        read: takes from the run what it needs; `TokenValues` or a tensor that was made before keep
+            it. Keeping a view of the run would keep all of it.
         cache: points that `read` needs.
         logits: whether it needs logits; a large vocabulary makes them most of the cost.
         edits: of all rows alike, or a function that gives each batch those of its own rows. They
             meet each row as a prompt: position -1 is the row's last token, not padding.
         most_values: see `rows_at_once`.
         stage: what the reader of a progress bar is told; empty = no progress is reported.
-
-    Returns:
-        The values, in the order of the rows.
     """
-    values: dict[int, T] = {}
+    done = 0
     bound = dict(cache=cache, logits=logits, most_values=most_values)
     for batch in text_batches(model, rows, **bound):
         if stage:
-            report_progress(stage, len(values), len(rows))
+            report_progress(stage, done, len(rows))
+        done += len(batch.numbers)
         own = edits(batch) if callable(edits) else edits
-        options = {"edits": own, "prompt_lengths": batch.lengths} if own else {}
-        if cache:
-            options["cache"] = cache
-        if not logits:
-            options["logits"] = False
-        run = model.run(batch.tokens, **options)
-        values.update(zip(batch.numbers, read(batch, run), strict=True))
-    return [values[number] for number in range(len(rows))]
+        options = dict(edits=own, prompt_lengths=batch.lengths, cache=cache, logits=logits)
+        # The run has no name here, so that it is gone before the next one begins.
+        read(batch, model.run(batch.tokens, **options))
 
 
 def nats_per_token(
@@ -142,11 +160,13 @@ def nats_per_token(
         >>> nats_per_token(model, [[1, 5, 2], [1, 4]])  # doctest: +SKIP
         [tensor([1.3, 0.2]), tensor([2.1])]
     """
+    nats = TokenValues(rows)
 
-    def read(batch: TextBatch, run: Run) -> list[Tensor]:
-        return batch.unpadded(batch.nats(run.logits))
+    def read(batch: TextBatch, run: Run) -> None:
+        nats.put(batch, batch.nats(run.logits))
 
-    return read_texts(model, rows, read, edits=edits, most_values=most_values)
+    read_texts(model, rows, read, edits=edits, most_values=most_values)
+    return nats.rows
 
 
 def text_batches(

@@ -1,6 +1,6 @@
 """Where each head looks on random tokens said twice: the scores that name a head's habit."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from einops import rearrange
@@ -83,13 +83,15 @@ def second_copy_loss(
 def _patterns(
     model: LanguageModel, tokens: Int[Tensor, "batch pos"]
 ) -> Float[Tensor, "layer batch head query key"]:
-    def read(batch: TextBatch, run: Run) -> Iterator[Tensor]:
-        return iter(
-            rearrange(run.stack("pattern").float().cpu(), "layer batch ... -> batch layer ...")
-        )
+    rows = tokens.tolist()
+    layers, heads, width = model.cfg.n_layers, model.cfg.n_heads, tokens.shape[1]
+    patterns = torch.empty(layers, len(rows), heads, width, width)
 
-    patterns = read_texts(model, tokens.tolist(), read, cache=["pattern"], logits=False)
-    return torch.stack(patterns, 1)
+    def read(batch: TextBatch, run: Run) -> None:
+        patterns[:, list(batch.numbers)] = run.stack("pattern").float().cpu()
+
+    read_texts(model, rows, read, cache=["pattern"], logits=False)
+    return patterns
 
 
 def _ordinary(model: LanguageModel) -> Int[Tensor, " token"]:

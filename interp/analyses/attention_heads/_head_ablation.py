@@ -1,6 +1,6 @@
 """What stands in for a head that is taken away, and how much the loss grows without it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -55,12 +55,14 @@ def mean_outputs(
 ) -> Float[Tensor, "layer head d_head"]:
     """The mean output z of every head over all rows of text, their first positions left out."""
 
-    def read(batch: TextBatch, run: Run) -> Iterator[tuple[Tensor, Tensor]]:
-        sums, counts = later_sums(run.stack("z").float().cpu(), batch.real.cpu())
-        return zip(sums.unbind(1), counts, strict=True)
+    total = torch.zeros(model.cfg.n_layers, model.cfg.n_heads, model.cfg.d_head)
 
-    sums, counts = zip(*read_texts(model, rows, read, cache=["z"], logits=False), strict=True)
-    return torch.stack(sums).sum(0) / torch.stack(counts).sum()
+    def read(batch: TextBatch, run: Run) -> None:
+        sums, _ = later_sums(run.stack("z").float().cpu(), batch.real.cpu())
+        total.add_(sums.sum(1))
+
+    read_texts(model, rows, read, cache=["z"], logits=False)
+    return total / sum(len(row) - 1 for row in rows)
 
 
 def later_sums(

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from interp.core.alignment import Span
 from interp.core.edits import Add, Where
-from interp.core.protocols import LanguageModel, Tokenizer
+from interp.core.protocols import LanguageModel, Run, Tokenizer
 from interp.methods.activations import Site
-from interp.methods.batches import TextBatch, read_texts
+from interp.methods.batches import TextBatch, TokenValues, read_texts
 from interp.methods.data.examples import Example, fact_position
 from interp.worlds.world import Fact, Question, Story
 
@@ -85,17 +85,21 @@ def first_choices(
         positions: at which token, one an question.
     """
 
+    rows = [question.tokens for question in questions]
+    choices = TokenValues(rows)
+
+    def read(batch: TextBatch, run: Run) -> None:
+        choices.put(batch, run.logits.argmax(-1))
+
     def edits(batch: TextBatch) -> list[Add]:
+        if site is None:
+            return []
         numbers = list(batch.numbers)
         tokens = [positions[number] for number in numbers]
         return [_added(site, vectors[numbers], tokens, batch.tokens.shape[1])]
 
-    return read_texts(
-        model,
-        [question.tokens for question in questions],
-        lambda batch, run: batch.unpadded(run.logits.argmax(-1)),
-        edits=() if site is None else edits,
-    )
+    read_texts(model, rows, read, edits=edits)
+    return choices.rows
 
 
 def _question(

@@ -118,23 +118,23 @@ def _damage(
     for batch in text_batches(model, rows):
         numbers = list(batch.numbers)
         lengths = [len(prompts[number]) for number in numbers]
-        own = rows_of(edits, numbers)
-        plain = model.run(batch.tokens, prompt_lengths=lengths).logits
-        edited = model.run(batch.tokens, prompt_lengths=lengths, edits=own).logits if own else plain
-        sums[:, numbers] = _sums(batch, lengths, plain, edited).cpu()
+        sums[:, numbers] = _sums(model, batch, lengths, rows_of(edits, numbers)).cpu()
     return sums[0], sums[1]
 
 
 def _sums(
-    batch: TextBatch,
-    prompt_lengths: Sequence[int],
-    plain: Float[Tensor, "batch pos d_vocab"],
-    edited: Float[Tensor, "batch pos d_vocab"],
+    model: LanguageModel, batch: TextBatch, prompt_lengths: Sequence[int], edits: Sequence[Add]
 ) -> Float[Tensor, "2 batch"]:
     """Loss and KL over the tokens behind each prompt."""
     starts = torch.tensor(prompt_lengths, device=batch.tokens.device)
     position = torch.arange(1, batch.tokens.shape[1], device=batch.tokens.device)
     written = batch.real[:, 1:] & (position >= starts[:, None])
-    plain, edited = (logits[:, :-1].float().log_softmax(-1) for logits in (plain, edited))
+    plain, edited = (
+        model.run(batch.tokens, prompt_lengths=prompt_lengths, edits=each)
+        .logits[:, :-1]
+        .float()
+        .log_softmax(-1)
+        for each in ((), edits)
+    )
     loss = -plain.gather(-1, batch.tokens[:, 1:, None])[..., 0]
     return torch.stack([loss * written, kl_divergence(edited, plain) * written]).sum(-1)

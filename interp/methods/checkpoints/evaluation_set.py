@@ -15,7 +15,7 @@ from interp.core.alignment import Span
 from interp.core.errors import InterpError
 from interp.core.protocols import LanguageModel, Run
 from interp.core.surprisal import surprisal
-from interp.methods.batches import TextBatch, read_texts
+from interp.methods.batches import TextBatch, TokenValues, read_texts
 from interp.methods.data.answers import StoryPrediction, answer_tokens
 from interp.methods.data.examples import sample_stories
 from interp.methods.data.loss_floor import story_floor
@@ -180,21 +180,24 @@ class Evaluator:
             by_story.setdefault(question.story, []).append(number)
         wrong = [float("nan")] * len(self.data.questions)
 
-        def read(batch: TextBatch, run: Run) -> list[StoryPrediction]:
+        rows = [ids for ids, _ in self.data.encoded]
+        best, nats = TokenValues(rows), TokenValues(rows)
+
+        def read(batch: TextBatch, run: Run) -> None:
+            best.put(batch, run.logits.argmax(-1)[:, :-1])
+            nats.put(batch, batch.nats(run.logits))
             for logits, story in zip(run.logits, batch.numbers, strict=True):
                 numbers = [n for n in by_story.get(story, ()) if self.data.wrong[n] >= 0]
-                for number, nats in zip(numbers, self._nats_of_wrong(logits, numbers), strict=True):
-                    wrong[number] = nats
-            best = batch.unpadded(run.logits.argmax(-1)[:, :-1])
-            nats = batch.unpadded(batch.nats(run.logits))
-            return [self._prediction(*row) for row in zip(batch.numbers, best, nats, strict=True)]
+                for number, cost in zip(numbers, self._nats_of_wrong(logits, numbers), strict=True):
+                    wrong[number] = cost
 
-        rows = [ids for ids, _ in self.data.encoded]
-        return read_texts(self.model, rows, read), wrong
-
-    def _prediction(self, story: int, best: Tensor, nats: Tensor) -> StoryPrediction:
-        ids, spans = self.data.encoded[story]
-        return StoryPrediction(ids=ids, spans=spans, best=best.tolist(), nats=nats)
+        read_texts(self.model, rows, read)
+        parts = zip(self.data.encoded, best.rows, nats.rows, strict=True)
+        predictions = [
+            StoryPrediction(ids=ids, spans=spans, best=first.tolist(), nats=cost)
+            for (ids, spans), first, cost in parts
+        ]
+        return predictions, wrong
 
     def _nats_of_wrong(
         self, logits: Float[Tensor, "pos d_vocab"], numbers: Sequence[int]

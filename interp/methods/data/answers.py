@@ -13,7 +13,7 @@ from torch import Tensor
 
 from interp.core.alignment import Span, token_range
 from interp.core.protocols import LanguageModel, Run
-from interp.methods.batches import TextBatch, read_texts
+from interp.methods.batches import TextBatch, TokenValues, read_texts
 from interp.methods.data.loss_floor import story_floor
 from interp.methods.data.questions import QuestionInContext
 from interp.worlds.world import Story
@@ -135,11 +135,13 @@ def _instead(
 
 def _read(
     model: LanguageModel, rows: Sequence[Sequence[int]]
-) -> list[tuple[Int[Tensor, " pos"], Float[Tensor, " pos"]]]:
+) -> Iterator[tuple[Int[Tensor, " pos"], Float[Tensor, " pos"]]]:
     """First choice and nats of every token of each row after its first."""
+    first_choices, nats = TokenValues(rows), TokenValues(rows)
 
-    def read(batch: TextBatch, run: Run) -> Iterator[tuple[Tensor, Tensor]]:
-        first_choices = batch.unpadded(run.logits.argmax(-1)[:, :-1])
-        return zip(first_choices, batch.unpadded(batch.nats(run.logits)), strict=True)
+    def read(batch: TextBatch, run: Run) -> None:
+        first_choices.put(batch, run.logits.argmax(-1)[:, :-1])
+        nats.put(batch, batch.nats(run.logits))
 
-    return read_texts(model, rows, read)
+    read_texts(model, rows, read)
+    return zip(first_choices.rows, nats.rows, strict=True)
