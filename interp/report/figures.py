@@ -37,6 +37,7 @@ def round_bits(numbers: np.ndarray, kept: int = KEPT_BITS) -> np.ndarray:
     single = np.ascontiguousarray(numbers, dtype=np.float32)
     bits = single.view(np.uint32).astype(np.uint64)
     dropped = 23 - kept
+    # Half of the last kept bit is added before the rest is cut off: to the nearest, carry included.
     rounded = (bits + (1 << (dropped - 1))) >> dropped << dropped
     kept_numbers = rounded.astype(np.uint32).view(np.float32).reshape(numbers.shape)
     exact = ~np.isfinite(single) | (single == np.round(single))
