@@ -7,6 +7,7 @@ from jaxtyping import Float
 
 SIDES = ("top center", "bottom center", "middle right", "middle left")
 LETTER, LINE, POINT = 5.2, 11.0, 4.0
+"""Pixels: width of a letter and height of a line in the labels' font, half the size of a point."""
 Box = tuple[float, float, float, float]
 
 
@@ -16,9 +17,9 @@ def label_sides(
     """A side for each label at which it meets no point and no label before it; "" for none.
 
     Args:
-        points: in shares of the panel.
-        labels: one a point.
-        size: of the panel, width and height in pixels.
+        points: where each point lies, in shares of the panel.
+        labels: each point's label.
+        size: width and height of the panel in pixels.
     Returns:
         plotly's `textposition` of each, or "" where the label must be left to the hover.
     """

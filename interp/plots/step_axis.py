@@ -17,8 +17,8 @@ def step_axis(figure: go.Figure, steps: Sequence[int], **where: int | None) -> g
     """Name the steps on an axis whose numbers are `positions`.
 
     Args:
-        figure: is changed.
-        steps: of the checkpoints; the first, the last and powers of ten between are named.
+        figure: the figure whose axis is named; it is changed.
+        steps: the checkpoints' steps; the first, the last and powers of ten between are named.
         where: `row` and `col` of a panel.
     """
     ends = [steps[0], steps[-1]]

@@ -1,8 +1,8 @@
 """What appeared when, over several runs, and which of the jumps is only the metric's.
 
 A curve is fitted by least squares as flat, straight over log(1 + step), flat; both change points
-are searched on a grid. A jump of accuracy is the metric's where log-probability, less that of a wrong
-answer of the same kind, took at least twice as long. One change a curve: of two it gives the
+are searched on a grid. A jump of accuracy is the metric's where log-probability, less that of a
+wrong answer of the same kind, took at least twice as long. One change a curve: of two it gives the
 larger, or their span.
 
 Control: the run's first checkpoint and a fresh model of the same config, and, at the last

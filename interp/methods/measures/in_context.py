@@ -5,6 +5,7 @@ from interp.methods.checkpoints.measure_scores import Scores
 from interp.methods.data.loss_floor import has_floor
 from interp.methods.measures import Measure
 
+# Of predicted tokens: the first two have next to no context to speak of, and so are of neither.
 EARLY, LATE = slice(2, 10), slice(-16, None)
 SHORTEST = 26
 

@@ -13,6 +13,8 @@ def log_prob(evaluator: Evaluator) -> dict[str, Scores]:
     right, wrong = [], []
     for i, (first, last) in enumerate(data.places):
         nats = evaluator.predictions[data.questions[i].story].nats[first - 1 : last]
+        # Only the first token is exchanged: all later ones are read after the true first one, so
+        # they cost the same on both sides and the margin is that of the token that decides.
         begins = float(nats[0]) if math.isnan(evaluator.wrong_nats[i]) else evaluator.wrong_nats[i]
         right.append(-float(nats.sum()))
         wrong.append(-begins - float(nats[1:].sum()))
