@@ -34,6 +34,8 @@ PRESSED = {
     "fidelity": "Probe every checkpoint",
     "probe": "Train the probe",
 }
+GENERIC = ("head_ablation",)
+"""Of the pages that are made from a signature, those that are pictured when none is named."""
 ADDED = ("logit_lens", "surprise")
 """Views whose figures are put into the report before it is pictured."""
 
@@ -78,7 +80,14 @@ def take_everything(address: str, goal: Path) -> None:
 def wanted(kind: str, words: list[str]) -> list[str]:
     """The views that are pictured at a size and in a light."""
     stems = navigation.stems()
-    return stems if not words or kind in words else [stem for stem in stems if stem in words]
+    if words and kind not in words:
+        return [stem for stem in stems if stem in words]
+    return [stem for stem in stems if not is_generic(stem) or stem in GENERIC]
+
+
+def is_generic(stem: str) -> bool:
+    """Whether the page is made from an instrument's signature."""
+    return navigation.entry(stem).group == navigation.MORE
 
 
 def take_all(
@@ -99,8 +108,8 @@ def take_all(
         else:
             page.goto(f"{address}/{'' if stem == navigation.FIRST else stem}")
         settle(page)
-        if stem in PRESSED:
-            page.get_by_role("button", name=PRESSED[stem], exact=True).first.click()
+        if button := PRESSED.get(stem, "Run" if is_generic(stem) else ""):
+            page.get_by_role("button", name=button, exact=True).first.click()
             page.get_by_role("button", name="Add to report").first.wait_for()
             settle(page)
         small(take(page, width, height), goal / f"{stem}-{size}-{light}.png")

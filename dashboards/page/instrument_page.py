@@ -1,6 +1,7 @@
 """The page of an instrument that has none of its own: a form from its signature, and its result."""
 
 import inspect
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -114,7 +115,7 @@ def _method(instrument: Instrument) -> None:
             if paragraph.startswith("    "):
                 st.code(inspect.cleandoc(paragraph), language="bash")
             else:
-                st.markdown(paragraph)
+                st.markdown(re.sub(r"^(Control|Units)\b", r"**\1**", paragraph))
         sections = docstring_sections(instrument.function.__doc__ or "")
         if source := sections.get("Source"):
             st.markdown(f"**Source**: {plain(' '.join(source.split()))}")

@@ -1,5 +1,6 @@
 """A result on the page: figure, words, and in one row the report, downloads, table and Python."""
 
+import re
 from collections.abc import Callable
 from html import unescape
 from threading import Lock
@@ -50,7 +51,7 @@ def show(
         draw(figure, f"{title}. {finding}", key)
     else:
         picture()
-    st.caption(plain(result.caption().replace(finding, "").lstrip(".,; ")))
+    st.caption(plain(re.sub(rf"{re.escape(finding)}[.,; ]*", "", result.caption())))
     with st.container(horizontal=True, vertical_alignment="center"):
         _adding(FigurePart(result=result, title=title, options=options), key)
         downloads(result, figure, title, key)

@@ -54,7 +54,7 @@ def _by_stretch(result: LossChangeAllocation, view: str) -> go.Figure:
         unit="share of weights helping, less half" if view == "helping" else UNIT,
         diverging=True,
     )
-    return figure.update_layout(margin_l=110)
+    return figure.update_layout(margin_l=140)
 
 
 def _one(result: LossChangeAllocation, values: torch.Tensor, stretch: int | None) -> tuple:
