@@ -62,9 +62,9 @@ def repeated_tokens(
 ) -> Int[Tensor, "batch pos"]:
     """Rows of: beginning of text (if there is one), `length` different tokens, the same again."""
     generator = torch.Generator().manual_seed(seed)
-    known = _ordinary(model)
-    order = torch.rand(count, len(known), generator=generator).argsort(1)[:, :length]
-    copy, bos = known[order], model.tokenizer.bos_token_id
+    ids = _ordinary(model)
+    order = torch.rand(count, len(ids), generator=generator).argsort(1)[:, :length]
+    copy, bos = ids[order], model.tokenizer.bos_token_id
     first = [] if bos is None else [torch.full((count, 1), bos)]
     return torch.cat([*first, copy, copy], 1)
 

@@ -77,17 +77,17 @@ class GPTConfig:
     def _check(self) -> None:
         for field in ("n_layers", "d_model", "n_heads", "d_vocab", "n_ctx", "d_head"):
             if not isinstance(getattr(self, field), int) or getattr(self, field) < 1:
-                came = getattr(self, field)
-                raise ConfigError(f"{field} must be a whole number above 0; it is {came!r}.")
+                value = getattr(self, field)
+                raise ConfigError(f"{field} must be a whole number above 0; it is {value!r}.")
         if self.n_heads % self.n_key_value_heads:
             heads = f"{self.n_heads} heads over {self.n_key_value_heads} key-value heads"
             raise ConfigError(f"n_heads must be a multiple of n_key_value_heads; got {heads}.")
         if self.positions == "rotary" and self.d_head % 2:
             raise ConfigError(f"Rotary positions need an even d_head; it is {self.d_head}.")
-        for field, known in _CHOICES.items():
-            if getattr(self, field) not in known:
-                came = getattr(self, field)
-                raise ConfigError(f"{field} must be one of {', '.join(known)}; it is {came!r}.")
+        for field, choices in _CHOICES.items():
+            value = getattr(self, field)
+            if value not in choices:
+                raise ConfigError(f"{field} must be one of {', '.join(choices)}; it is {value!r}.")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout must be in [0, 1); it is {self.dropout!r}.")
 

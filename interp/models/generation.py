@@ -125,11 +125,12 @@ class Sampler:
         mask: Bool[Tensor, "batch pos"],
         tokenizer: Tokenizer | None,
         n_ctx: int,
-        how: Sampling,
+        sampling: Sampling,
     ) -> None:
-        if how.stop and tokenizer is None:
+        if sampling.stop and tokenizer is None:
             raise ConfigError("Stop strings need a tokenizer, and this model has none.")
-        self.proceed, self.tokenizer, self.how, self.n_ctx = proceed, tokenizer, how, n_ctx
+        self.proceed, self.sampling = proceed, sampling
+        self.tokenizer, self.n_ctx = tokenizer, n_ctx
         self.tokens, self.mask = tokens, mask
         self.prompts = [row[real].tolist() for row, real in zip(tokens, mask, strict=True)]
         self.rows: list[list[int]] = [[] for _ in self.prompts]
@@ -139,21 +140,22 @@ class Sampler:
         } - {None}
         self.finished = [self._why_over(row) for row in range(len(self.prompts))]
         kind = torch.float32 if tokens.device.type == "mps" else torch.float64
-        _check_written(how.written, self.prompts)
-        draws = uniforms(how.seed, len(self.prompts), how.written + how.max_new_tokens)
-        draws = draws[:, how.written :]
+        _check_written(sampling.written, self.prompts)
+        # A text that is continued goes on with the draws behind those its tokens have used up.
+        n_draws = sampling.written + sampling.max_new_tokens
+        draws = uniforms(sampling.seed, len(self.prompts), n_draws)[:, sampling.written :]
         self.draws = draws.to(tokens.device, kind)
 
     def picks(self) -> Iterator[SampledTokens]:
         """Every row's token, step by step, until all rows have ended."""
         seen, column = None, self.tokens
-        for step in range(self.how.max_new_tokens):
+        for step in range(self.sampling.max_new_tokens):
             if all(self.finished):
                 return
             logits = self.proceed(column)
-            if self.how.repetition_penalty != 1:
+            if self.sampling.repetition_penalty != 1:
                 seen = self._seen(logits) if seen is None else seen.scatter(1, column, True)
-            chosen = pick(logits, self.how, self.draws[:, step], seen)
+            chosen = pick(logits, self.sampling, self.draws[:, step], seen)
             column = chosen.token
             self._add(column[:, 0].tolist())
             yield chosen
@@ -162,7 +164,7 @@ class Sampler:
         """As `picks`, described in plain numbers; None for rows that had ended before."""
         counts = [0] * len(self.rows)
         for step, chosen in enumerate(self.picks()):
-            [*rows] = to_steps(describe([chosen], self.how.top), self._drawn(step))
+            [*rows] = to_steps(describe([chosen], self.sampling.top), self._draws_at(step))
             grew = [len(row) > count for row, count in zip(self.rows, counts, strict=True)]
             counts = [len(row) for row in self.rows]
             yield [row[0] if new else None for row, new in zip(rows, grew, strict=True)]
@@ -171,8 +173,8 @@ class Sampler:
         """Draw to the end."""
         picks, columns = self.picks(), []
         while block := list(islice(picks, DESCRIBED_AT_ONCE)):
-            columns += describe(block, self.how.top)
-        steps = to_steps(columns, self._drawn(None)) or [[] for _ in self.rows]
+            columns += describe(block, self.sampling.top)
+        steps = to_steps(columns, self._draws_at(None)) or [[] for _ in self.rows]
         return Generation(
             prompts=self.prompts,
             tokens=self.rows,
@@ -181,8 +183,8 @@ class Sampler:
             finished=self.finished,
         )
 
-    def _drawn(self, step: int | None) -> Tensor | None:
-        if self.how.temperature == 0:
+    def _draws_at(self, step: int | None) -> Tensor | None:
+        if self.sampling.temperature == 0:
             return None
         return self.draws if step is None else self.draws[:, step : step + 1]
 
@@ -197,7 +199,7 @@ class Sampler:
             if self.finished[row]:
                 continue
             self.rows[row].append(token)
-            if self.how.stop:
+            if self.sampling.stop:
                 self.bytes[row] += b"".join(self.tokenizer.pieces([token]))
             self.finished[row] = self._why_over(row)
 
@@ -206,14 +208,14 @@ class Sampler:
         tokens = self.rows[row]
         if tokens and tokens[-1] in self.ends:
             return "end_of_text"
-        if self.how.stop and self._cut(row) is not None:
+        if self.sampling.stop and self._cut(row) is not None:
             return "stop_string"
-        if len(tokens) == self.how.max_new_tokens:
+        if len(tokens) == self.sampling.max_new_tokens:
             return "length"
         return "context" if len(self.prompts[row]) + len(tokens) >= self.n_ctx else ""
 
     def _cut(self, row: int) -> int | None:
-        places = [self.bytes[row].find(text.encode()) for text in self.how.stop]
+        places = [self.bytes[row].find(text.encode()) for text in self.sampling.stop]
         return min((place for place in places if place >= 0), default=None)
 
     def _text(self, row: int) -> str:
@@ -234,10 +236,10 @@ def _check_written(written: int, prompts: Sequence[Sequence[int]]) -> None:
 def _sampler(
     model: Decodable, prompt: Any, edits: Sequence[Edit], use_cache: bool, options: dict[str, Any]
 ) -> Sampler:
-    how = Sampling(**options)
+    sampling = Sampling(**options)
     tokens, mask = model.to_tokens(prompt)
     widest = None if bool(mask.all()) else mask
     with_mask((tokens, mask), widest, model.cfg.n_ctx)
-    room = min(how.max_new_tokens, model.cfg.n_ctx - int(mask.sum(1).min()))
-    decoder = Decoder(model, mask, room, edits, use_cache, how.written)
-    return Sampler(decoder, tokens, mask, model.tokenizer, model.cfg.n_ctx, how)
+    room = min(sampling.max_new_tokens, model.cfg.n_ctx - int(mask.sum(1).min()))
+    decoder = Decoder(model, mask, room, edits, use_cache, sampling.written)
+    return Sampler(decoder, tokens, mask, model.tokenizer, model.cfg.n_ctx, sampling)

@@ -23,8 +23,8 @@ def to_tokens(
     if isinstance(prompt, Tensor):
         ids = torch.atleast_2d(prompt).to(device=device, dtype=torch.long)
         if ids.ndim != 2 or prompt.is_floating_point():
-            came = f"{tuple(prompt.shape)} of {prompt.dtype}"
-            raise TokenError(f"Tokens must be whole numbers (batch pos) or (pos); got {came}.")
+            kind = f"{tuple(prompt.shape)} of {prompt.dtype}"
+            raise TokenError(f"Tokens must be whole numbers (batch pos) or (pos); got {kind}.")
         mask = torch.ones_like(ids, dtype=torch.bool)
     else:
         ids, mask = pad([list(row) for row in _rows(prompt, tokenizer)], _pad_id(tokenizer), device)

@@ -22,12 +22,17 @@ class RunTap:
 
     def __init__(
         self,
-        kept: frozenset[str],
+        cached_points: frozenset[str],
         edits: Mapping[str, Sequence[Edit]],
         context: EditContext | None,
         grad: bool = False,
     ) -> None:
-        self.kept, self.edits, self.context, self.grad = kept, edits, context, grad
+        self.cached_points, self.edits, self.context, self.grad = (
+            cached_points,
+            edits,
+            context,
+            grad,
+        )
         self.cache: dict[str, Tensor] = {}
 
     @classmethod
@@ -46,20 +51,20 @@ class RunTap:
         Raises:
             HookNameError: a name matches no hook point.
         """
-        kept = frozenset(resolve_all(cache, hook_names))
+        cached_points = frozenset(resolve_all(cache, hook_names))
         points = by_point(edits, hook_names)
-        if not kept and not points:
+        if not cached_points and not points:
             return None
         lengths = None if prompt_lengths is None else torch.as_tensor(prompt_lengths)
-        return cls(kept, points, EditContext.of(tokens, mask, lengths), grad)
+        return cls(cached_points, points, EditContext.of(tokens, mask, lengths), grad)
 
     def wants(self, name: str) -> bool:
         """Whether the point is edited or kept."""
-        return name in self.kept or name in self.edits
+        return name in self.cached_points or name in self.edits
 
     def stop_at_layer(self) -> int | None:
         """The first layer behind all edited and kept points; None = the final norm has one."""
-        names = self.kept | self.edits.keys()
+        names = self.cached_points | self.edits.keys()
         if any(name.startswith("ln_final.") for name in names):
             return None
         return 1 + max((n for n in map(layer_of, names) if n is not None), default=-1)
@@ -67,7 +72,7 @@ class RunTap:
     def __call__(self, name: str, x: Tensor) -> Tensor:
         for edit in self.edits.get(name, ()):
             x = edit.apply(name, x, self.context)
-        if name in self.kept:
+        if name in self.cached_points:
             self.cache[name] = x if self.grad else x.detach()
         return x
 

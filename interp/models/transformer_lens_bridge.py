@@ -331,12 +331,14 @@ class BridgeModel:
     def _sampler(
         self, prompt: Prompt, edits: Sequence[Edit], use_cache: bool, options: dict[str, Any]
     ) -> Sampler:
-        how = Sampling(**options)
+        sampling = Sampling(**options)
         tokens, mask = self.to_tokens(prompt)
         prompts.with_mask((tokens, mask), None if bool(mask.all()) else mask, self.cfg.n_ctx)
         with self._naming():
-            decoder = BridgeDecoder(self, mask, how.max_new_tokens, edits, use_cache, how.written)
-        return Sampler(decoder, tokens, mask, self.tokenizer, self.cfg.n_ctx, how)
+            decoder = BridgeDecoder(
+                self, mask, sampling.max_new_tokens, edits, use_cache, sampling.written
+            )
+        return Sampler(decoder, tokens, mask, self.tokenizer, self.cfg.n_ctx, sampling)
 
     def _probe(self) -> Int[Tensor, "2 pos"]:
         sizes = (self.cfg.n_heads, self.cfg.n_key_value_heads)

@@ -63,10 +63,10 @@ def hash_of(model: nn.Module) -> str:
     fused optimizers do not raise it. So the sum of all bits is looked at too, which is cheap.
     """
     state = tuple((id(p), _version(p), _sum_of_bits(p)) for p in model.parameters())
-    kept = model.__dict__.get("_hash")
-    if kept is None or kept[0] != state:
-        kept = model.__dict__["_hash"] = (state, _digest(model))
-    return kept[1]
+    entry = model.__dict__.get("_hash")
+    if entry is None or entry[0] != state:
+        entry = model.__dict__["_hash"] = (state, _digest(model))
+    return entry[1]
 
 
 def _version(parameter: Tensor) -> int:
@@ -176,5 +176,5 @@ def _unknown(model: Named, name: Name, short: str, layer: int | None) -> str:
         return (
             f"The weight {short!r} stands in every layer: give one, as in ({short!r}, 0).{layers}"
         )
-    known = _OUTER if layer is None else _INNER
-    return f"This model has no weight {name!r}.{near_misses(short, known)}{layers}"
+    names = _OUTER if layer is None else _INNER
+    return f"This model has no weight {name!r}.{near_misses(short, names)}{layers}"
