@@ -8,7 +8,7 @@ import streamlit as st
 
 from interp.plots.theme import DARK
 
-COLOUR = re.compile(r"^#[0-9a-f]{3,8}$|^[a-z]+$|(?<=color:)#[0-9a-f]{6}", re.IGNORECASE)
+COLOUR = re.compile(r"^#[0-9a-f]{6}$|(?<=color:)#[0-9a-f]{6}", re.IGNORECASE)
 
 
 def is_dark() -> bool:

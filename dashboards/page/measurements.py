@@ -5,14 +5,16 @@ from memory, anything else is measured. A saved result stands in for a measureme
 these very weights and of the very same call.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from dashboards.page.progress_bar import waiting
+from dashboards.page.markdown import plain
 from interp.core.edits import Edit
+from interp.core.progress import Progress, listening
 from interp.core.protocols import Generation, LanguageModel
 from interp.models.io.history import History
 from interp.results.cache import ResultCache
@@ -29,14 +31,14 @@ def measured(instrument: str, model: LanguageModel, **arguments: Any) -> Result:
     result = saved(instrument, model, **arguments)
     if result is not None:
         return result
-    with waiting("Measuring …"):
+    with _progress("Measuring …"):
         return _cache.measured(instrument, model, **arguments)
 
 
 def knows(instrument: str, model: LanguageModel, **arguments: Any) -> bool:
-    """Whether nobody has to wait for it: it is saved with the model, or in memory."""
-    there = _cache.knows(instrument, model, **arguments)
-    return there or saved(instrument, model, **arguments) is not None
+    """Whether the result is at hand: saved with the model, or in memory."""
+    in_memory = _cache.knows(instrument, model, **arguments)
+    return in_memory or saved(instrument, model, **arguments) is not None
 
 
 def forget() -> None:
@@ -63,3 +65,19 @@ def saved(instrument: str, model: LanguageModel, **arguments: Any) -> Result | N
 def save(folder: Path, name: str, result: Result) -> Path:
     """Save a result with the model whose folder this is."""
     return result.save(folder / FOLDER / name)
+
+
+@contextmanager
+def _progress(label: str) -> Iterator[None]:
+    """A spinner, and a bar from the first report of progress; both are gone at the end."""
+    bar = st.empty()
+
+    def show(progress: Progress) -> None:
+        stage = plain(f"{progress.stage[:1].upper()}{progress.stage[1:]} …")
+        bar.progress(progress.share, text=stage)
+
+    try:
+        with st.spinner(label), listening(show):
+            yield
+    finally:
+        bar.empty()
