@@ -1,4 +1,4 @@
-"""The instruments in a browser: `app.py` navigates, `views/` asks, `exhibit.py` shows.
+"""The instruments in a browser: `app.py` navigates, `views/` holds the pages.
 
-Nobody imports these files but Streamlit; `interp dashboard` starts it as a process of its own.
+Only Streamlit imports these files; `interp dashboard` starts it as a process of its own.
 """

@@ -56,8 +56,8 @@ def start(port: int = PORT, folders: Sequence[Path] = ()) -> subprocess.Popen:
     """
     if not is_free(port):
         raise ConfigError(
-            f"Port {port} of {HOST} is taken, perhaps by another dashboard: look at "
-            f"http://{HOST}:{port}, or choose one with --port {port + 1}."
+            f"The dashboard needs a free port; {port} of {HOST} is taken, perhaps by another "
+            f"dashboard. Open http://{HOST}:{port}, or choose another port with --port {port + 1}."
         )
     return subprocess.Popen(command(port), env=_environment(folders), stdout=subprocess.DEVNULL)
 
@@ -74,7 +74,7 @@ def is_up(server: subprocess.Popen, port: int, seconds: float = 120.0) -> bool:
 
 
 def free_port(first: int = PORT) -> int:
-    """The first port from `first` on that nobody listens on."""
+    """The first port from `first` on that no program listens on."""
     return next(port for port in range(first, 65536) if is_free(port))
 
 

@@ -1,4 +1,4 @@
-"""The models of this machine, as their folders tell of themselves; no weights are read."""
+"""The models of this machine, from the records in their folders; no weights are read."""
 
 import os
 from dataclasses import dataclass
@@ -42,24 +42,24 @@ class Entry:
 
     @cached_property
     def steps(self) -> list[int]:
-        """Of its checkpoints."""
+        """Steps of the checkpoints, in order."""
         return checkpoint_steps(self.folder)
 
     @property
     def step(self) -> int | None:
-        """Of the finished model, or of the newest checkpoint; None when there is neither."""
+        """Step of the finished model, or of the newest checkpoint; None when there is neither."""
         said = self.record.get("step")
         last = self.steps[-1] if self.steps else None
         return said if isinstance(said, int) else last
 
     @property
     def is_finished(self) -> bool:
-        """Whether the training came to its end."""
+        """Whether the training is finished."""
         return "model_hash" in self.record
 
     @property
     def state(self) -> str:
-        """In a word: whether it is ready, still learning, or cannot be read."""
+        """Whether the run is `finished`, `in training`, or `damaged`."""
         return "finished" if self.is_finished else "in training" if self.record else "damaged"
 
     @property
@@ -72,7 +72,7 @@ class Entry:
 
     @cached_property
     def evaluations(self) -> list[dict[str, Any]]:
-        """What was measured on held-out text, in order of steps; what is no number is left out."""
+        """Evaluations on held-out text, in order of steps; what is no number is left out."""
         try:
             path = self.folder / METRICS
             status = path.stat()
@@ -82,7 +82,7 @@ class Entry:
 
     @property
     def parameters(self) -> int | None:
-        """How many numbers the weights are."""
+        """Number of parameters; None where it cannot be read."""
         files = [self.folder / "model.safetensors"]
         files += sorted(self.folder.glob("checkpoints/*/model.safetensors"))
         weights = next((path for path in files if path.exists()), None)

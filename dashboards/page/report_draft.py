@@ -78,5 +78,5 @@ def _index(number: int) -> int | None:
     return next((index for index, part in enumerate(parts()) if part.number == number), None)
 
 
-def _same(kept: FigurePart, part: FigurePart) -> bool:
-    return kept.result is part.result or kept.result == part.result
+def _same(other: FigurePart, part: FigurePart) -> bool:
+    return other.result is part.result or other.result == part.result

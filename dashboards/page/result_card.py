@@ -45,7 +45,7 @@ def show(
     """
     key = key or result.provenance.instrument
     finding = result.finding()
-    _, figure = _drawn(result, options)
+    _, figure = _figure(result, options)
     st.markdown(f"**{plain(finding)}**")
     if picture is None:
         draw(figure, f"{title}. {finding}", key)
@@ -67,7 +67,7 @@ def show(
 @cached(
     LRUCache(MOST_FIGURES), key=lambda result, options: (id(result), repr(options)), lock=Lock()
 )
-def _drawn(result: Result, options: dict[str, Any]) -> tuple[Result, go.Figure]:
+def _figure(result: Result, options: dict[str, Any]) -> tuple[Result, go.Figure]:
     """The result's figure, drawn once while a reader turns what it does not depend on."""
     return result, result.figure(**options)
 

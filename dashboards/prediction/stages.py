@@ -80,7 +80,7 @@ def _tokens(result: Prediction, text: str) -> Data:
 
 
 def _chips(result: Prediction, tell: Callable[[int], Data]) -> Data:
-    """The last tokens, with what is told of each."""
+    """The last tokens, each with its note."""
     n = len(result.tokens)
     first = max(0, n - MOST_CHIPS)
     own = range(n - result.n_written, n)

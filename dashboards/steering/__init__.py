@@ -1,1 +1,1 @@
-"""The parts of the Steer page."""
+"""The parts of the page *Steering*."""

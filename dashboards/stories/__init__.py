@@ -1,1 +1,1 @@
-"""Results told on a story, word by word."""
+"""Results on a story or a question: mistakes, edits, decoded states, descriptions of heads."""

@@ -1,16 +1,17 @@
 """What a model gets wrong: a world's questions with the least probable right answers first."""
 
+import math
 from dataclasses import dataclass
 
 import streamlit as st
-import torch
 
 from dashboards.page import header
 from interp.core.protocols import LanguageModel
+from interp.methods.batches import nats_per_token
 from interp.methods.data.answer_loss import PromptAnswer, questions_of
 from interp.worlds.world import World
 
-STORIES, MOST, TOGETHER = 60, 8, 32
+STORIES, MOST = 60, 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +41,8 @@ def _mistakes(weights: str, _model: LanguageModel, _world: World) -> list[Mistak
     split = header.splits_of(_world)[-1]
     for number in range(STORIES):
         questions += questions_of(_model, _world, number, split=split)
-    chances: list[float] = []
-    for start in range(0, len(questions), TOGETHER):
-        batch = [pair for _, _, pair in questions[start : start + TOGETHER]]
-        logits = _model.run([list(pair.prompt) for pair in batch]).logits[:, -1]
-        first = torch.tensor([pair.answer[0] for pair in batch], device=logits.device)
-        chances += logits.softmax(-1).gather(-1, first[:, None])[:, 0].tolist()
+    rows = [(*pair.prompt, pair.answer[0]) for _, _, pair in questions]
+    chances = [math.exp(-float(nats[-1])) for nats in nats_per_token(_model, rows)]
     pairs = sorted(zip(chances, questions, strict=True), key=lambda pair: pair[0])[:MOST]
     return [
         Mistake(text=text, answer=answer, probability=chance) for chance, (text, answer, _) in pairs

@@ -74,8 +74,8 @@ def test_figures_gather_in_the_report_under_their_titles(application):
 
 def test_a_figure_is_drawn_once_for_the_same_options_and_anew_for_others():
     result = make_toy()
-    first = result_card._drawn(result, {"title": "one"})
-    assert result_card._drawn(result, {"title": "one"}) is first and first[0] is result
-    assert result_card._drawn(result, {"title": "two"})[1].layout.title.text == "two"
-    other = result_card._drawn(make_toy(score=result.score + 1), {"title": "one"})
+    first = result_card._figure(result, {"title": "one"})
+    assert result_card._figure(result, {"title": "one"}) is first and first[0] is result
+    assert result_card._figure(result, {"title": "two"})[1].layout.title.text == "two"
+    other = result_card._figure(make_toy(score=result.score + 1), {"title": "one"})
     assert other is not first and other[1].to_json() != first[1].to_json()
