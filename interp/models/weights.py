@@ -6,6 +6,7 @@ import re
 from typing import Protocol
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from interp.core.errors import HookNameError, TrainingError, near_misses
@@ -146,7 +147,8 @@ def _inner(block: nn.Module, short: str) -> Tensor | None:
     if part == "O":
         out = block.attn.out
         if kind == "W":
-            return out.weight.unflatten(1, (-1, block.attn.d_head)).permute(1, 2, 0)
+            pattern = "d_model (head d_head) -> head d_head d_model"
+            return rearrange(out.weight, pattern, d_head=block.attn.d_head)
         return _bias(out)
     linear = getattr(block.mlp, _MLP.get(part, ""), None) if block.mlp is not None else None
     if linear is None:
@@ -156,8 +158,10 @@ def _inner(block: nn.Module, short: str) -> Tensor | None:
 
 def _attention_in(attn: nn.Module, kind: str, part: int) -> Tensor | None:
     source = attn.qkv.weight if kind == "W" else _bias(attn.qkv)
-    rows = source.unflatten(0, (-1, attn.d_head)).split(attn.sizes)[part]
-    return rows.transpose(1, 2) if kind == "W" else rows
+    rows = source.split([heads * attn.d_head for heads in attn.sizes])[part]
+    pattern = "(head d_head) d_model -> head d_model d_head"
+    pattern = pattern if kind == "W" else "(head d_head) -> head d_head"
+    return rearrange(rows, pattern, d_head=attn.d_head)
 
 
 def _norm(norm: nn.Module | None, letter: str) -> Tensor | None:
