@@ -70,8 +70,8 @@ def _measure(
     if form.missing:
         return
     request = [model.hash, record(form.arguments)]
-    asked = run_button.is_requested(instrument.name, pressed, request)
-    if not asked and not measurements.knows(instrument.name, model, **form.arguments):
+    requested = run_button.is_requested(instrument.name, pressed, request)
+    if not requested and not measurements.knows(instrument.name, model, **form.arguments):
         st.caption("Nothing is measured yet with these settings.")
         return
     result = measurements.measured(instrument.name, model, **form.arguments)

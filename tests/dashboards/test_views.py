@@ -40,17 +40,17 @@ def words(test) -> str:
     return "\n".join(str(element.value) for kind in kinds for element in kind)
 
 
-def drawn(test) -> str:
+def figures(test) -> str:
     """The figures of the page as plotly gets them."""
-    figures = [json.loads(element.proto.spec) for element in test.get("plotly_chart")]
-    return json.dumps(figures)
+    plots = [json.loads(element.proto.spec) for element in test.get("plotly_chart")]
+    return json.dumps(plots)
 
 
 def is_nowhere_markup(test) -> bool:
     """Whether every text that came from outside stands on the page letter by letter."""
     return (
         not MARKUP.search(words(test))
-        and not any(sign in drawn(test) for sign in ("<script", "<b>b"))
+        and not any(sign in figures(test) for sign in ("<script", "<b>b"))
         and not any(element.allow_html for element in test.markdown)
     )
 
@@ -146,10 +146,10 @@ def test_whatever_decides_what_is_shown_stands_in_the_link(application, stem):
 
 def test_a_stage_of_a_prediction_stands_in_the_link(application):
     test = application("prediction", model="bytes", prompt="a garden", stage_number="3")
-    shown = test.segmented_control(key="stage").value
+    before = test.segmented_control(key="stage").value
     test.button(key="back").click().run()
     assert not test.exception and test.query_params["stage_number"] in ("2", ["2"])
-    assert test.segmented_control(key="stage").value != shown
+    assert test.segmented_control(key="stage").value != before
     for odd in ("99", "-1", "x", "<b>"):
         test = application("prediction", model="bytes", prompt="a garden", stage_number=odd)
         assert problems(test) == []
