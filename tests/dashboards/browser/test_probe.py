@@ -44,7 +44,7 @@ def test_a_table_of_ones_own_is_shown_and_used(page, address):
     page.locator("input[type=file]").set_input_files(
         {"name": "mine.csv", "mimeType": "text/csv", "buffer": content}
     )
-    page.get_by_text("61 rows of 2 labels").wait_for()
+    page.get_by_text("61 rows, 2 labels").wait_for()
     page.get_by_role("button", name="Train the probe").click()
     page.locator(".js-plotly-plot .main-svg").first.wait_for()
     assert page.locator("[data-testid=stAlert]").count() == 1  # only that there is no world
