@@ -26,7 +26,7 @@ from torch import Tensor
 
 import interp
 from interp.core.protocols import LanguageModel
-from interp.models.attention_mask import Frame, who_sees_whom
+from interp.models.attention_mask import ForwardContext, causal_mask
 from interp.models.config import GPTConfig
 from interp.models.gpt import GPT
 from interp.models.io.checkpoint import save_model, save_weights, write_settings
@@ -187,8 +187,8 @@ def last_logits(model: GPT, rows: Tensor) -> Float[Tensor, "pair d_vocab"]:
     """What `model(rows)[:, -1]` is; its one MLP is spared where nothing is asked: half the time."""
     (block,) = model.blocks
     x = model.embed(rows) + model.pos_embed.weight[: rows.shape[1]]
-    allowed, causal = who_sees_whom(rows.shape[1], 0, None, rows.device)
-    x = x + block.attn(x, block.ln1, Frame(None, allowed, causal, None, None, 0.0))
+    visible, is_causal = causal_mask(rows.shape[1], 0, None, rows.device)
+    x = x + block.attn(x, block.ln1, ForwardContext(None, visible, is_causal, None, None, 0.0))
     last = x[:, -1]
     return model.to_logits(last + block.mlp(last, None))
 
