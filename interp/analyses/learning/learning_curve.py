@@ -50,7 +50,6 @@ class LearningCurve(Result, TrainingCurves):
         return f"Held-out loss {loss} at step {step:,}{levels}{since}."
 
     def caption(self) -> str:
-        """What is drawn, what it stands beside, how it was thinned, and what it does not show."""
         parts = [
             self.finding(),
             f"{self.provenance.model} up to step {self._last:,}.",

@@ -28,22 +28,22 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.analyses.learning._flops import (
+from interp.analyses.learning._training_cost import (
+    HOURS,
+    PUBLISHED,
+    UNPUBLISHED,
+    WORDS_PER_TOKEN,
+    corpus_size,
+    days_of_reading,
+    duration,
     forward_flops,
     n_multiplied,
     n_parameters,
     training_flops,
 )
-from interp.analyses.learning._published_models import (
-    PUBLISHED,
-    UNPUBLISHED,
-    WORDS_PER_TOKEN,
-    PublishedModel,
-)
-from interp.analyses.learning._reading_time import HOURS, corpus_size, days_of_reading, duration
 from interp.core.errors import ConfigError, NotEnoughDataError
 from interp.core.protocols import LanguageModel
-from interp.core.statistics.intervals import Interval
+from interp.core.statistics.intervals import Interval, plain
 from interp.methods.checkpoints.scaling_law import Law, fit_law, why_not
 from interp.results.provenance import provenance
 from interp.results.result import Result
@@ -149,7 +149,6 @@ class ScalingLaw(Result):
         )
 
     def caption(self) -> str:
-        """What is drawn, how it was counted, and what the law says of the floor."""
         return (
             f"{self.finding()}. Reading speed: {self.words_per_minute:g} words a minute. The "
             f"operations are those of all products of matrices, forward, and backward twice as "
@@ -201,7 +200,7 @@ class ScalingLaw(Result):
         if not self.law:
             return ""
         fit = self.law["E"]
-        text = f"; the law's floor E is {fit.value:.3f} [{fit.low:.3f}, {fit.high:.3f}]"
+        text = f"; the law's floor E is {plain(fit, 3)}"
         if math.isnan(self.floor):
             return f"{text} nats a token"
         return f"{text}, the world's exact floor {self.floor:.3f} nats a token"
@@ -282,6 +281,9 @@ def scaling_law(
     given = read_runs(runs) if runs else []
     kept = [run for run in given if run.loss > 0]
     law, why = _law(kept, n_boot, seed)
+    if lost := len(given) - len(kept):
+        why = f"{why} {lost} runs without a finite loss were left out.".strip()
+    names, parameters, trained_on, sources = zip(*PUBLISHED, strict=True)
     return ScalingLaw(
         parameters=n_parameters(model),
         multiplied=n_multiplied(model),
@@ -291,7 +293,10 @@ def scaling_law(
         words_per_minute=float(words_per_minute),
         context=context,
         forward_flops=forward_flops(model, context),
-        **_published(PUBLISHED),
+        published_names=names,
+        published_parameters=torch.tensor(parameters),
+        published_tokens=torch.tensor(trained_on),
+        published_sources=sources,
         run_names=tuple(run.name for run in kept),
         run_parameters=torch.tensor([float(run.parameters) for run in kept]),
         run_tokens=torch.tensor([float(run.tokens) for run in kept]),
@@ -303,7 +308,7 @@ def scaling_law(
         law_varied=law.varied if law else (),
         law_miss=law.miss if law else math.nan,
         law_noise=law.noise if law else math.nan,
-        no_law=_and_left_out(why, len(given) - len(kept)),
+        no_law=why,
         provenance=provenance(scaling_law, call),
     )
 
@@ -360,16 +365,3 @@ def _fitted(
 ) -> Law:
     """The same runs are asked about at many speeds of reading; the fit takes seconds."""
     return fit_law(np.array(points), np.array(losses), n_boot=n_boot, seed=seed)
-
-
-def _and_left_out(why: str, n: int) -> str:
-    return f"{why} {n} runs without a finite loss were left out.".strip() if n else why
-
-
-def _published(models: Sequence[PublishedModel]) -> dict:
-    return {
-        "published_names": tuple(each.name for each in models),
-        "published_parameters": torch.tensor([each.parameters for each in models]),
-        "published_tokens": torch.tensor([each.tokens for each in models]),
-        "published_sources": tuple(each.source for each in models),
-    }

@@ -10,14 +10,15 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from interp.analyses.learning._flops import (
+from interp.analyses.learning._training_cost import (
+    PUBLISHED,
+    days_of_reading,
+    duration,
     forward_flops,
     n_multiplied,
     n_parameters,
     training_flops,
 )
-from interp.analyses.learning._published_models import PUBLISHED
-from interp.analyses.learning._reading_time import days_of_reading, duration
 from interp.analyses.learning.scaling_law import ScalingLaw, scaling_law
 from interp.core.errors import CheckpointError, ConfigError, NotEnoughDataError
 from interp.methods.checkpoints.scaling_law import fit_law, why_not
@@ -210,12 +211,13 @@ def test_what_is_no_run_or_no_number_is_refused(tmp_path):
 
 
 def test_published_numbers_are_plausible_and_have_a_source():
-    assert len({published.name for published in PUBLISHED}) == len(PUBLISHED)
-    for published in PUBLISHED:
-        assert 1e7 < published.parameters < 1e12 < 10 * published.tokens < 1e15
-        assert "20" in published.source
-    gpt3 = next(published for published in PUBLISHED if published.name == "GPT-3")
-    assert 6 * gpt3.parameters * gpt3.tokens == pytest.approx(3.14e23, rel=0.01)
+    sizes = {name: (parameters, tokens) for name, parameters, tokens, _ in PUBLISHED}
+    assert len(sizes) == len(PUBLISHED)
+    for _, parameters, tokens, source in PUBLISHED:
+        assert 1e7 < parameters < 1e12 < 10 * tokens < 1e15
+        assert "20" in source
+    parameters, tokens = sizes["GPT-3"]
+    assert 6 * parameters * tokens == pytest.approx(3.14e23, rel=0.01)
 
 
 def test_reading_is_told_in_the_unit_that_fits():
