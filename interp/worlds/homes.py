@@ -9,11 +9,11 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
+from itertools import count
 from typing import ClassVar
 
-from interp.core.errors import ConfigError, near_misses
 from interp.worlds.telling import Guide, Options, Reader, Storyteller, Telling, uniform
-from interp.worlds.world import Choice, Fact, Parse, Question, Sentence, Story
+from interp.worlds.world import Choice, Fact, Parse, Question, Sentence, Story, check_name
 
 PEOPLE = ("Anna", "Ben", "Clara", "David", "Emma", "Frank", "Grace", "Henry")
 PLACES = ("garden", "kitchen", "park", "school", "market", "forest", "library", "harbor")
@@ -32,8 +32,6 @@ class Round(Telling):
         super().__init__(guide)
         self.between = BETWEEN[level]
         self.place: dict[str, str] = {}
-        self.facts: list[Fact] = []
-        self.questions: list[Question] = []
         for _ in range(INTRODUCED):
             self._introduce()
         latest = list(self.place)[-1]
@@ -106,17 +104,12 @@ class Homes:
         Raises:
             ConfigError: no such level or split.
         """
-        self._check_level(level)
-        if split not in SPLITS:
-            raise ConfigError(
-                f"The homes world needs one of the splits {', '.join(SPLITS)}; got {split!r}."
-            )
-        attempt = 0
-        while True:
+        check_name(self.name, "level", level, self.levels)
+        check_name(self.name, "split", split, SPLITS)
+        for attempt in count():
             telling = Round(Storyteller(f"{split}/{level}/{seed}/{attempt}"), level)
             if _is_held_out(telling) == (split == "held_out"):
-                return _story(telling, level, seed)
-            attempt += 1
+                return telling.story(level, seed)
 
     def read(self, text: str, *, level: str = "gap-3") -> Story:
         """A whole document read back with its facts, questions and prices.
@@ -124,8 +117,8 @@ class Homes:
         Raises:
             WorldError: the world cannot have told it; says where it departs.
         """
-        self._check_level(level)
-        return _story(Round(Reader(text), level), level, None)
+        check_name(self.name, "level", level, self.levels)
+        return Round(Reader(text), level).story(level, None)
 
     def surprisal(self, text: str, *, level: str = "gap-3") -> tuple[Choice, ...]:
         """The exact cost of every choice.
@@ -140,27 +133,11 @@ class Homes:
         place: dict[str, str] = {}
         return Parse(sentences=tuple(_judged(m, place) for m in _SENTENCE.finditer(text)))
 
-    def _check_level(self, level: str) -> None:
-        if level not in self.levels:
-            hint = near_misses(level, self.levels)
-            raise ConfigError(f"The homes world has no level {level!r}.{hint}")
-
 
 def _is_held_out(telling: Round) -> bool:
     """Whether documents that begin so are held out, at every level; one in ten is."""
     beginning = " ".join(f"{name} {place}" for name, place in list(telling.place.items())[:2])
     return blake2b(beginning.encode(), digest_size=4).digest()[0] % 10 == 0
-
-
-def _story(telling: Round, level: str, seed: int | None) -> Story:
-    return Story(
-        text=telling.text,
-        facts=tuple(telling.facts),
-        choices=tuple(telling.choices),
-        questions=tuple(telling.questions),
-        level=level,
-        seed=seed,
-    )
 
 
 def _judged(match: re.Match[str], place: dict[str, str]) -> Sentence:

@@ -14,8 +14,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from interp.core.errors import ConfigError, WorldError, near_misses
-from interp.worlds.world import Choice, Fact, Parse, Question, Sentence, Span, Story
+from interp.core.errors import WorldError, near_misses
+from interp.worlds.world import Choice, Fact, Parse, Question, Sentence, Span, Story, check_name
 
 SPLITS = ("train", "held_out", "any")
 
@@ -81,11 +81,8 @@ class SequenceWorld(ABC):
         Raises:
             ConfigError: no such level or split.
         """
-        self._check_level(level)
-        if split not in SPLITS:
-            raise ConfigError(
-                f"The world {self.name} needs one of the splits {', '.join(SPLITS)}; got {split!r}."
-            )
+        check_name(self.name, "level", level, self.levels)
+        check_name(self.name, "split", split, SPLITS)
         rng = np.random.default_rng([zlib.crc32(f"{self.name}/{split}".encode()), seed])
         while True:
             sequence, hidden = self.draw(rng)
@@ -107,7 +104,7 @@ class SequenceWorld(ABC):
         Raises:
             WorldError: the world cannot have told it; says where it departs.
         """
-        self._check_level(level)
+        check_name(self.name, "level", level, self.levels)
         return self._story(self.numbers(text), [], None)
 
     def surprisal(self, text: str, *, level: str = "full") -> tuple[Choice, ...]:
@@ -198,10 +195,3 @@ class SequenceWorld(ABC):
             f"The world {self.name} cannot have told the text: at character {start} the symbol "
             f"{self.symbols[sequence[place]]!r} has probability 0 after those before it."
         )
-
-    def _check_level(self, level: str) -> None:
-        if level not in self.levels:
-            raise ConfigError(
-                f"The world {self.name} needs one of the levels {', '.join(self.levels)}; got "
-                f"{level!r}."
-            )

@@ -8,9 +8,9 @@ text so far.
 
 from collections.abc import Mapping
 from hashlib import blake2b
+from itertools import count
 from typing import ClassVar
 
-from interp.core.errors import ConfigError, near_misses
 from interp.worlds.replay import NOBODY, judged, noted, replay, sentences
 from interp.worlds.telling import Guide, Options, Reader, Storyteller, Telling, uniform
 from interp.worlds.village import (
@@ -34,7 +34,7 @@ from interp.worlds.village import (
     gaits,
     pieces,
 )
-from interp.worlds.world import Choice, Fact, Parse, Question, Story
+from interp.worlds.world import Choice, Fact, Parse, Question, Story, check_name
 
 
 class Tale(Telling):
@@ -44,8 +44,6 @@ class Tale(Telling):
         super().__init__(guide)
         self.level, self.split, self.rules = level, split, LEVELS[level]
         self.state = State()
-        self.facts: list[Fact] = []
-        self.questions: list[Question] = []
         self.ends: list[int] = []
 
     def tell(self, sentences: int | None = None) -> "Tale":
@@ -67,19 +65,13 @@ class Tale(Telling):
             return {}
         if self.rules.recited:
             return self._recital()
+        fewest, most = self.rules.events
+        is_whole_cast = len(state.cast) == self.rules.people[1]
+        if state.asked or (is_whole_cast and state.events >= most):
+            return self._questions()
         plan = self._introductions()
-        if state.asked or (
-            len(state.cast) == self.rules.people[1] and state.events >= self.rules.events[1]
-        ):
-            plan = self._questions()
-        elif (
-            len(state.cast) == self.rules.people[1]
-            and plan.get(f" {state.cast[-1]}", {}).get("mood") != 9.0
-        ):
-            later = [self._events()] + (
-                [self._questions()] if state.events >= self.rules.events[0] else []
-            )
-            for part in later:
+        if is_whole_cast and plan.get(f" {state.cast[-1]}", {}).get("mood") != 9.0:
+            for part in (self._events(), self._questions() if state.events >= fewest else {}):
                 for start, forms in part.items():
                     plan[start] = {**plan.get(start, {}), **forms}
         return plan
@@ -368,15 +360,13 @@ class Stories:
         Raises:
             ConfigError: no such level or split.
         """
-        _known("level", level, self.levels)
-        _known("split", split, ("train", "held_out", "composition"))
-        attempt = 0
-        while True:
+        check_name(self.name, "level", level, self.levels)
+        check_name(self.name, "split", split, ("train", "held_out", "composition"))
+        for attempt in count():
             key = f"{split}/{level}/{seed}/{attempt}"
             tale = Tale(Storyteller(key), level, split).tell(sentences=2)
             if held_out(tale.text) == (split != "train"):
-                return _story(tale.tell(), level, seed)
-            attempt += 1
+                return tale.tell().story(level, seed)
 
     def read(self, text: str, *, level: str = "full", split: str = "train") -> Story:
         """A whole story read back with its facts, questions and prices.
@@ -384,7 +374,7 @@ class Stories:
         Raises:
             WorldError: the world cannot have told it; says where it departs.
         """
-        return _story(Tale(Reader(text), level, split).tell(), level, None)
+        return Tale(Reader(text), level, split).tell().story(level, None)
 
     def surprisal(self, text: str, *, level: str = "full") -> tuple[Choice, ...]:
         """The exact cost of every choice in a training-distribution story."""
@@ -408,22 +398,6 @@ def held_out(beginning: str) -> bool:
     """Whether stories whose first two sentences are these are held out; one in ten is."""
     prefix = beginning.removesuffix(".")
     return blake2b(prefix.encode(), digest_size=4).digest()[0] % 10 == 0
-
-
-def _known(what: str, name: str, names: tuple[str, ...]) -> None:
-    if name not in names:
-        raise ConfigError(f"The stories world has no {what} {name!r}.{near_misses(name, names)}")
-
-
-def _story(tale: Tale, level: str, seed: int | None) -> Story:
-    return Story(
-        text=tale.text,
-        facts=tuple(tale.facts),
-        choices=tuple(tale.choices),
-        questions=tuple(tale.questions),
-        level=level,
-        seed=seed,
-    )
 
 
 WORLDS = {"stories": Stories}

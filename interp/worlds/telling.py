@@ -14,7 +14,7 @@ from itertools import accumulate
 from typing import Protocol
 
 from interp.core.errors import WorldError
-from interp.worlds.world import Choice
+from interp.worlds.world import Choice, Fact, Question, Story
 
 Options = Mapping[str, float]
 """Phrases and their weights; no phrase begins with all the words of another."""
@@ -109,12 +109,30 @@ class Reader:
 
 
 class Telling:
-    """The text so far and what each of its choices cost."""
+    """The text so far, what each of its choices cost, and what the world notes of it on the way."""
 
     def __init__(self, guide: Guide) -> None:
         self._guide = guide
         self.text = ""
         self.choices: list[Choice] = []
+        self.facts: list[Fact] = []
+        self.questions: list[Question] = []
+
+    def story(self, level: str, seed: int | None) -> Story:
+        """All that was told, as a document.
+
+        Args:
+            level: level of difficulty.
+            seed: number of the document; None for a text that was only read.
+        """
+        return Story(
+            text=self.text,
+            facts=tuple(self.facts),
+            choices=tuple(self.choices),
+            questions=tuple(self.questions),
+            level=level,
+            seed=seed,
+        )
 
     def write(self, literal: str) -> None:
         """Words that leave no choice."""

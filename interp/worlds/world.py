@@ -1,8 +1,10 @@
 """What every simulated world offers: text, its truth, and the floor of any model's loss."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
+
+from interp.core.errors import ConfigError, near_misses
 
 Span = tuple[int, int]
 
@@ -138,3 +140,18 @@ class World(Protocol):
         Raises:
             WorldError: the world cannot have told this text; says where it departs.
         """
+
+
+def check_name(world: str, what: str, name: str, names: Sequence[str]) -> None:
+    """Refuse a level or split that a world does not have.
+
+    Args:
+        world: name of the world.
+        what: `level` or `split`.
+        name: the one that is asked for.
+        names: those that the world has.
+    Raises:
+        ConfigError: the name is none of them; the nearest are shown.
+    """
+    if name not in names:
+        raise ConfigError(f"The {world} world has no {what} {name!r}.{near_misses(name, names)}")

@@ -194,9 +194,9 @@ def test_foreign_text_is_refused(name, text):
             world.surprisal(text)
         assert not any(s.well_formed for s in world.parse(text).sentences)
     assert world.parse("").sentences == () and world.surprisal("") == ()
-    with pytest.raises(ConfigError, match="splits"):
+    with pytest.raises(ConfigError, match="no split 'composition'"):
         world.sample(0, split="composition")
-    with pytest.raises(ConfigError, match="levels"):
+    with pytest.raises(ConfigError, match="no level 'easy'"):
         world.sample(0, level="easy")
 
 

@@ -14,10 +14,10 @@ from jaxtyping import Int
 from torch import Tensor
 
 from interp.core.alignment import last_token
-from interp.core.errors import ConfigError, NotEnoughDataError, near_misses
+from interp.core.errors import NotEnoughDataError
 from interp.core.protocols import Tokenizer
 from interp.methods.data.labelled_table import check_labels, place_rows, read_labelled
-from interp.worlds.world import Fact, Story, World
+from interp.worlds.world import Fact, Story, World, check_name
 
 At = Literal["asked", "stated", "state"]
 
@@ -101,10 +101,7 @@ def sample_stories(
     world: World, n: int, *, seed: int, level: str, split: str, first: int = 0
 ) -> list[Story]:
     """`n` stories whose numbers no other seed shares (below a million stories)."""
-    if level not in world.levels:
-        raise ConfigError(
-            f"World {world.name!r} has no level {level!r}.{near_misses(level, world.levels)}"
-        )
+    check_name(world.name, "level", level, world.levels)
     first += seed * 1_000_000
     return [world.sample(first + i, level=level, split=split) for i in range(n)]
 
