@@ -7,12 +7,16 @@ tells what is under the pointer in words. Token text is given raw and escaped he
 only, blue-white-red about 0: all safe for colour-blind readers.
 """
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
 from torch import Tensor
+
+from interp.core.errors import ConfigError
+from interp.core.statistics.intervals import Interval
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -48,6 +52,8 @@ CONFIG = {
 """For plotly.js wherever it draws: by default it offers to upload every chart to its maker."""
 LONGEST_LABEL = 16
 MOST_TICKS = 48
+LONGEST_TITLE = 42
+"""Letters of an axis title that a phone has room for in one line."""
 AXIS = {
     "showline": True,
     "linecolor": MUTED,
@@ -69,11 +75,36 @@ def label(text: str, longest: int = LONGEST_LABEL) -> str:
     return text
 
 
+def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
+    """Refuse what a figure does not offer.
+
+    Args:
+        name: of the figure's option.
+        value: that was given for it.
+        choices: all that could be given.
+    Raises:
+        ConfigError: the value is none of the choices, which are named.
+    """
+    if value not in (known := list(choices)):
+        names = ", ".join(filter(None, known)) or "none"
+        raise ConfigError(f"{name} needs to be one of {names}; got {value!r}.")
+
+
+def in_lines(title: str, longest: int = LONGEST_TITLE) -> str:
+    """An axis title in lines that a phone does not cut.
+
+    Example:
+        >>> in_lines("share of questions", 10)
+        'share of<br>questions'
+    """
+    return "<br>".join(textwrap.wrap(title, longest, break_long_words=False))
+
+
 def new_figure(
     *, x_title: str = "", y_title: str = "", title: str = "", height: int = 380
 ) -> go.Figure:
     """An empty figure in the house style; units belong in the axis titles."""
-    axes = {"xaxis": {"title": {"text": x_title}}, "yaxis": {"title": {"text": y_title}}}
+    axes = {"xaxis": {"title": {"text": in_lines(x_title)}}, "yaxis": {"title": {"text": y_title}}}
     return style(go.Figure(layout=axes), title=title, height=height)
 
 
@@ -114,7 +145,7 @@ def _house_axis(axis: dict[str, Any]) -> dict[str, Any]:
 def heatmap(
     values: "Tensor | ArrayLike",
     *,
-    x: Sequence[str],
+    x: Sequence[str] | None = None,
     y: Sequence[str] | None = None,
     x_title: str,
     y_title: str = "layer",
@@ -130,8 +161,8 @@ def heatmap(
 
     Args:
         values: rows by columns.
-        x: one label a column (tokens, heads).
-        y: one label a row; row numbers when None.
+        x: one label a column (tokens); column numbers when None (heads).
+        y: one label a row; row numbers when None (layers).
         unit: what the colours say, with the unit: `entropy (bits)`.
         text: what to write into the cells.
         diverging: the numbers are signed; colours are centred at 0.
@@ -139,7 +170,10 @@ def heatmap(
         high: top of the colour range.
     """
     cells = _numbers(values)
-    y = [str(row) for row in range(len(cells))] if y is None else y
+    y, x = (
+        list(map(str, range(size))) if names is None else names
+        for size, names in zip(cells.shape, (y, x), strict=True)
+    )
     height = height or int(np.clip(24 * len(cells) + 130, 240, 760))
     figure = new_figure(x_title=x_title, y_title=y_title, title=title, height=height)
     figure.add_trace(
@@ -148,9 +182,7 @@ def heatmap(
             diverging=diverging, low=low, high=high,
         )
     )  # fmt: skip
-    label_axis(figure, x, axis="x")
-    label_axis(figure, y, axis="y", down=True)
-    return figure
+    return label_grid(figure, x, y)
 
 
 def heatmap_trace(
@@ -231,17 +263,57 @@ def label_axis(
     return figure
 
 
-def name_bars(figure: go.Figure, names: Sequence[str]) -> go.Figure:
-    """Name the rows of grouped bars, the first on top.
+def label_grid(figure: go.Figure, x: Sequence[str], y: Sequence[str], **place: int) -> go.Figure:
+    """Name the columns and the rows of a grid, its first row on top.
 
     Args:
-        figure: whose bars lie at 0, 1, 2 ….
-        names: one a row, escaped.
+        x: raw text, one a column.
+        y: raw text, one a row.
+        place: `row` and `col` of a panel.
     """
-    figure.update_yaxes(
-        tickvals=list(range(len(names))), ticktext=names, autorange="reversed", showgrid=False
-    )
-    return figure.update_layout(bargap=0.25, barmode="group")
+    label_axis(figure, x, **place)
+    return label_axis(figure, y, axis="y", down=True, **place)
+
+
+def ticks(names: Sequence[str]) -> dict[str, Any]:
+    """Settings of an axis that name 0, 1, 2 …; the names are escaped already."""
+    return {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": list(names)}
+
+
+def name_rows(figure: go.Figure, names: Sequence[str]) -> go.Figure:
+    """Name rows of marks that lie at 0, 1, 2 …, the first on top; `names` are raw text."""
+    named = ticks([label(name, 40) for name in names])
+    return figure.update_yaxes(**named, range=[len(names) - 0.5, -0.5], zeroline=False)
+
+
+def curve(intervals: Sequence[Interval]) -> dict[str, list[float]]:
+    """`y`, `low` and `high` of a line or of bars."""
+    return {
+        "y": [interval.value for interval in intervals],
+        "low": [interval.low for interval in intervals],
+        "high": [interval.high for interval in intervals],
+    }
+
+
+def whiskers(
+    intervals: Sequence[Interval], color: str, *, thickness: float = 1.6, width: float = 4
+) -> dict[str, Any]:
+    """Intervals as plotly's `error_x` or `error_y`; of no length where an end is unknown."""
+    up = np.array([interval.high - interval.value for interval in intervals])
+    down = np.array([interval.value - interval.low for interval in intervals])
+    return {
+        "type": "data",
+        "array": np.nan_to_num(up).tolist(),
+        "arrayminus": np.nan_to_num(down).tolist(),
+        "color": color,
+        "thickness": thickness,
+        "width": width,
+    }
+
+
+def paint(number: int) -> str:
+    """The colour of a number in the categorical palette, which begins again at its end."""
+    return CATEGORICAL[number % len(CATEGORICAL)]
 
 
 def add_line(
@@ -270,9 +342,9 @@ def add_line(
     """
     place = {"row": row, "col": col}
     number = color if isinstance(color, int) else 0
-    paint = CATEGORICAL[color % len(CATEGORICAL)] if isinstance(color, int) else color
+    colour = paint(color) if isinstance(color, int) else color
     if low is not None and high is not None:
-        add_band(figure, x, low, high, color=paint, name=name, row=row, col=col)
+        add_band(figure, x, low, high, color=colour, name=name, **place)
     word = "<br>%{text}" if words is not None else ""
     line = go.Scatter(
         x=_numbers(x),
@@ -281,7 +353,7 @@ def add_line(
         legendgroup=label(name, 60),
         showlegend=legend,
         mode="lines+markers" if markers else "lines",
-        line={"color": paint, "width": 2, "dash": DASHES[number % len(DASHES)]},
+        line={"color": colour, "width": 2, "dash": DASHES[number % len(DASHES)]},
         marker={"symbol": SYMBOLS[number % len(SYMBOLS)], "size": 6},
         text=None if words is None else [label(word, 40) for word in words],
         hovertemplate=f"{label(name, 60)}{word}<br>%{{x}}: %{{y:.4~g}}<extra></extra>",
@@ -359,7 +431,7 @@ def add_level(
 def add_bars(
     figure: go.Figure,
     labels: Sequence[str],
-    values: "Tensor | ArrayLike",
+    y: "Tensor | ArrayLike",
     *,
     name: str = "",
     color: int | str = 0,
@@ -369,19 +441,18 @@ def add_bars(
     col: int | None = None,
 ) -> go.Figure:
     """Vertical bars with interval whiskers; `labels` are raw text."""
-    heights = _numbers(values)
-    paint = CATEGORICAL[color % len(CATEGORICAL)] if isinstance(color, int) else color
-    whiskers = None
+    heights = _numbers(y)
+    ends = None
     if low is not None and high is not None:
         up, down = _numbers(high) - heights, heights - _numbers(low)
-        whiskers = {"type": "data", "array": up, "arrayminus": down, "color": INK, "thickness": 1.2}
+        ends = {"type": "data", "array": up, "arrayminus": down, "color": INK, "thickness": 1.2}
     bars = go.Bar(
         x=[label(text, 40) for text in labels],
         y=heights,
         name=label(name, 60),
         showlegend=bool(name),
-        marker={"color": paint},
-        error_y=whiskers,
+        marker={"color": paint(color) if isinstance(color, int) else color},
+        error_y=ends,
         hovertemplate=f"%{{x}}<br>{label(name, 60)} %{{y:.4~g}}<extra></extra>",
     )
     figure.add_trace(bars, row=row, col=col)

@@ -57,7 +57,7 @@ def test_layers_run_down_and_segments_fill_their_place(result):
 
 
 def test_what_cannot_be_drawn_is_refused(result):
-    with pytest.raises(ConfigError, match="candidates, path"):
+    with pytest.raises(ConfigError, match="candidates, contributions, path"):
         result.figure(view="odds")
     with pytest.raises(ConfigError, match="k="):
         result.figure(view="contributions", candidate=99)

@@ -8,6 +8,8 @@ import pytest
 import torch
 from plotly.subplots import make_subplots
 
+from interp.core.errors import ConfigError
+from interp.core.statistics.intervals import Interval
 from interp.plots import theme
 from tests.toy import make_toy
 
@@ -95,3 +97,25 @@ def test_controls_are_grey_and_dashed_and_panels_are_placed():
     assert figure.data[-1].line.color == theme.CONTROL and figure.data[-1].line.dash == "dash"
     assert figure.data[-1].xaxis == "x2"
     assert figure.layout.shapes[0].y0 == 0.5
+
+
+def test_a_long_axis_title_is_parted_where_a_phone_would_cut_it():
+    title = theme.new_figure(
+        x_title="share of questions answered with the new value, or not"
+    ).layout
+    lines = title.xaxis.title.text.split("<br>")
+    assert len(lines) == 2 and max(map(len, lines)) <= theme.LONGEST_TITLE
+    assert theme.new_figure(x_title="step").layout.xaxis.title.text == "step"
+
+
+def test_an_interval_without_ends_has_a_whisker_of_no_length():
+    ends = theme.whiskers(
+        [Interval(value=2.0, low=1.5, high=4.0, n=3), Interval.without_ends(1.0, 1)], "red"
+    )
+    assert ends["array"] == [2.0, 0.0] and ends["arrayminus"] == [0.5, 0.0]
+
+
+def test_what_a_figure_does_not_offer_is_refused_by_name():
+    theme.check_choice("view", "grid", ("", "grid"))
+    with pytest.raises(ConfigError, match="view needs to be one of grid, bars; got 'pie'"):
+        theme.check_choice("view", "pie", ("", "grid", "bars"))

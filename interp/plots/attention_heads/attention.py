@@ -1,7 +1,7 @@
 """Attention patterns: a grid of heads (layers run down, heads run across), one head, one word."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import plotly.graph_objects as go
 import torch
@@ -18,7 +18,6 @@ View = Literal["attention", "written"]
 Combine = Literal["", "mean", "largest"]
 Look = Literal["from", "to"]
 UNITS = {"attention": "attention weight", "written": "share of what the head writes"}
-COMBINES, LOOKS = ("", "mean", "largest"), ("from", "to")
 MOST_PANELS = 48
 MOST_NAMED = 24
 
@@ -46,7 +45,9 @@ def figure(
     Raises:
         ConfigError: an unknown view, layer, head or word, or too many heads for one figure.
     """
-    _check(view, combine, look)
+    theme.check_choice("view", view, UNITS)
+    theme.check_choice("combine", combine, get_args(Combine))
+    theme.check_choice("look", look, get_args(Look))
     values = result.pattern if view == "attention" else result.written_share
     layers, heads = _chosen(layer, len(values), "layer"), _chosen(head, values.shape[1], "head")
     if combine or word is not None:
@@ -76,14 +77,6 @@ def _chosen(number: int | None, count: int, what: str) -> list[int]:
     if not 0 <= number < count:
         raise ConfigError(f"{what} needs to be 0 … {count - 1}; got {number}.")
     return [number]
-
-
-def _check(view: str, combine: str, look: str) -> None:
-    known = {"view": (view, tuple(UNITS)), "combine": (combine, COMBINES), "look": (look, LOOKS)}
-    for name, (value, options) in known.items():
-        if value not in options:
-            names = ", ".join(filter(None, options))
-            raise ConfigError(f"{name} needs to be one of {names}; got {value!r}.")
 
 
 def _past(values: Float[Tensor, "*some query key"]) -> Float[Tensor, "*some query key"]:
@@ -129,8 +122,7 @@ def _map(result: Attention, values: Tensor, unit: str, title: str) -> go.Figure:
         height=min(860, 170 + 24 * len(values)),
     )
     figure.add_trace(_trace(result, values, title.split(":")[0], unit, colorbar=True))
-    theme.label_axis(figure, result.tokens, axis="x")
-    theme.label_axis(figure, result.tokens, axis="y", down=True)
+    theme.label_grid(figure, result.tokens, result.tokens)
     return figure.update_layout(title_text=title)
 
 
@@ -155,8 +147,7 @@ def _grid(
             figure.update_yaxes(
                 title_text=f"layer {layer}: query" if col == 1 else "", row=row, col=col
             )
-    theme.label_axis(figure, result.tokens, axis="x")
-    theme.label_axis(figure, result.tokens, axis="y", down=True)
+    theme.label_grid(figure, result.tokens, result.tokens)
     figure.update_xaxes(showticklabels=False, ticks="", tickangle=-60, tickfont_size=10)
     figure.update_yaxes(showticklabels=False, ticks="", tickfont_size=10)
     figure.update_xaxes(title={"text": "key (looked at)", "standoff": 6}, row=len(layers))

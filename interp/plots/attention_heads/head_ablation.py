@@ -7,7 +7,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.analyses.attention_heads.head_ablation import HeadAblation
-from interp.core.errors import ConfigError
 from interp.plots import theme
 
 UNIT = "loss change (nats)"
@@ -27,36 +26,28 @@ def figure(result: HeadAblation, *, control: Control = "") -> go.Figure:
     """
     values = _values(result, control)
     layers, heads = values.shape
-    bound = max(float(result.change.abs().max()), 0.01)
-    trace = theme.heatmap_trace(
+    figure = theme.heatmap(
         values,
-        x=[str(head) for head in range(heads)],
-        y=[str(layer) for layer in range(layers)],
         x_title="head",
-        y_title="layer",
         unit=UNIT,
+        title=_title(result, control),
         diverging=True,
-        high=bound,
+        high=max(float(result.change.abs().max()), 0.01),
+        height=150 + 34 * layers,
     )
     words = [[_words(result, layer, head) for head in range(heads)] for layer in range(layers)]
-    trace.update(customdata=words, hovertemplate="%{customdata}<extra></extra>")
+    figure.update_traces(customdata=words, hovertemplate="%{customdata}<extra></extra>")
     if values.numel() <= MOST_NUMBERS:
-        trace.update(texttemplate="%{z:+.2f}", textfont={"size": 11})
-    figure = theme.new_figure(
-        x_title="head", y_title="layer", title=_title(result, control), height=150 + 34 * layers
-    )
-    figure.add_trace(trace)
-    theme.label_axis(figure, [str(head) for head in range(heads)], axis="x")
-    return theme.label_axis(figure, [str(layer) for layer in range(layers)], axis="y", down=True)
+        figure.update_traces(texttemplate="%{z:+.2f}", textfont={"size": 11})
+    return figure
 
 
 def _values(result: HeadAblation, control: str) -> Float[Tensor, "layer head"]:
-    if control not in CONTROLS or (control and not len(getattr(result, control))):
-        there = [name for name in CONTROLS[1:] if len(getattr(result, name))]
-        raise ConfigError(
-            f"control needs to be one of {', '.join(there) or 'none'}; got {control!r}."
-        )
-    return getattr(result, control).mean(0) if control else result.change
+    if not control:
+        return result.change
+    measured = [name for name in CONTROLS[1:] if len(getattr(result, name))]
+    theme.check_choice("control", control, measured)
+    return getattr(result, control).mean(0)
 
 
 def _title(result: HeadAblation, control: str) -> str:

@@ -9,7 +9,6 @@ from plotly.subplots import make_subplots
 from torch import Tensor
 
 from interp.analyses.attention_heads.heads import SCORES, Heads
-from interp.core.errors import ConfigError
 from interp.plots import theme
 
 TITLES = {
@@ -43,8 +42,7 @@ def figure(result: Heads, *, score: str = "") -> go.Figure:
     """
     panels = _panels(result)
     if score:
-        if score not in panels:
-            raise ConfigError(f"score needs to be one of {', '.join(panels)}; got {score!r}.")
+        theme.check_choice("score", score, panels)
         panels = {score: panels[score]}
     rows = [row for row in (_of(panels, SCORES), _of(panels, ABLATIONS)) if row]
     figure = _canvas(rows, result.scores.shape[1])
@@ -91,10 +89,8 @@ def _canvas(rows: list[list[Panel]], layers: int) -> go.Figure:
 
 
 def _label(figure: go.Figure, panel: Panel, row: int, col: int) -> None:
-    layers, heads = panel.values.shape
-    theme.label_axis(figure, [str(head) for head in range(heads)], axis="x", row=row, col=col)
-    depth = [str(layer) for layer in range(layers)]
-    theme.label_axis(figure, depth, axis="y", down=True, row=row, col=col)
+    layers, heads = (list(map(str, range(size))) for size in panel.values.shape)
+    theme.label_grid(figure, heads, layers, row=row, col=col)
     figure.update_xaxes(title_text="head", row=row, col=col)
     figure.update_yaxes(title_text="layer" if col == 1 else "", row=row, col=col)
 

@@ -6,7 +6,7 @@ import torch
 from interp.analyses.attribution.blame import MEASURES, Blame
 from interp.core.errors import ConfigError
 from interp.plots import theme
-from interp.plots.attribution.loss_change_allocation import bars
+from interp.plots.row_bars import signed_bars
 
 UNITS = {
     "gradient": "length of the gradient (nats/unit)",
@@ -27,11 +27,8 @@ def figure(result: Blame, *, view: str = "tensors", measure: str = "gradient") -
     Raises:
         ConfigError: no such view or measure, or there is no path.
     """
-    if view not in VIEWS or measure not in MEASURES:
-        raise ConfigError(
-            f"view is one of {', '.join(VIEWS)}, measure of {', '.join(MEASURES)}; "
-            f"{view!r} and {measure!r} came."
-        )
+    theme.check_choice("view", view, VIEWS)
+    theme.check_choice("measure", measure, MEASURES)
     if measure == "path" and result.first_step is None:
         raise ConfigError(
             "A path needs an earlier checkpoint and path=True; this result has none. Open a run, "
@@ -39,15 +36,15 @@ def figure(result: Blame, *, view: str = "tensors", measure: str = "gradient") -
         )
     number, unit = MEASURES.index(measure), UNITS[measure]
     if view == "heads":
-        return _heads(result, number, unit)
+        values = result.by_head[number]
+        return theme.heatmap(values, x_title="head", unit=unit, diverging=number > 0)
     if view == "neurons":
         return _neurons(result, number, unit)
     names, values = _listed(result, view, number)
-    figure = bars(names, values, unit=unit)
+    figure = signed_bars(names, values, unit=unit)
     # A length has no side, so it must not wear the colour of what raises the loss.
-    return (
-        figure if number or view == "weights" else figure.update_traces(marker_color=theme.CONTROL)
-    )
+    is_length = number == 0 and view != "weights"
+    return figure.update_traces(marker_color=theme.CONTROL) if is_length else figure
 
 
 def _listed(result: Blame, view: str, number: int) -> tuple[tuple[str, ...], torch.Tensor]:
@@ -61,16 +58,10 @@ def _listed(result: Blame, view: str, number: int) -> tuple[tuple[str, ...], tor
     return tuple(result.tensors[i] for i in best.tolist()), result.by_tensor[number, best]
 
 
-def _heads(result: Blame, number: int, unit: str) -> go.Figure:
-    values = result.by_head[number]
-    names = [str(head) for head in range(values.shape[1])]
-    return theme.heatmap(values, x=names, x_title="head", unit=unit, diverging=number > 0)
-
-
 def _neurons(result: Blame, number: int, unit: str) -> go.Figure:
     """The neurons that count most, as `layer.neuron`."""
     values = result.by_neuron[number]
     best = values.flatten().abs().topk(min(MOST_ROWS, values.numel())).indices
     width = max(values.shape[1], 1)
     names = tuple(f"neuron {i // width}.{i % width}" for i in best.tolist())
-    return bars(names, values.flatten()[best], unit=unit)
+    return signed_bars(names, values.flatten()[best], unit=unit)

@@ -1,11 +1,12 @@
 """One gradient step: candidates before and after, prediction and truth, what moved, what else."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import plotly.graph_objects as go
 
 from interp.core.errors import ConfigError
 from interp.plots import theme
+from interp.plots.row_bars import name_bars, probability_bars, row_bars
 
 if TYPE_CHECKING:
     from interp.analyses.attribution.gradient_step import GradientStep
@@ -31,28 +32,19 @@ def figure(
     Raises:
         ConfigError: an unknown view or kind, or nothing to draw.
     """
-    views = {"candidates": _candidates, "losses": _losses, "sizes": _sizes, "untouched": _untouched}
+    theme.check_choice("view", view, get_args(View))
     if view == "parts":
         return _parts(result, parts)
-    if view not in views:
-        known = ", ".join([*views, "parts"])
-        raise ConfigError(f"view is one of {known}; {view!r} came.")
+    views = {"candidates": _candidates, "losses": _losses, "sizes": _sizes, "untouched": _untouched}
     return views[view](result)
 
 
 def _candidates(result: "GradientStep") -> go.Figure:
     """Paired bars, the best on top; the right answer is marked."""
     names = [_marked(result, i) for i in range(len(result.candidates))]
-    figure = theme.new_figure(
-        x_title="probability", height=120 + 38 * len(names), title=_title(result)
-    )
     series = [("before", result.before, BEFORE)]
     series += [("after", result.after, AFTER)] if result.steps else []
-    for name, values, colour in series:
-        bars = [float(value) for value in values]
-        figure.add_trace(_bars(names, bars, name, colour))
-    figure.update_xaxes(range=[0, 1.12], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1])
-    return theme.name_bars(figure, names)
+    return probability_bars(names, series, _short, _title(result))
 
 
 def _marked(result: "GradientStep", i: int) -> str:
@@ -66,23 +58,6 @@ def _title(result: "GradientStep") -> str:
         return f"next token before any step; right: {answer}"
     steps = f"{result.steps} {result.optimizer_name} step{'s' * (result.steps != 1)}"
     return f"next token before and after {steps} of {result.lr:g} towards {answer}"
-
-
-def _bars(names: list[str], values: list[float], name: str, colour: str) -> go.Bar:
-    text = [_short(value) for value in values]
-    return go.Bar(
-        y=list(range(len(names))),
-        x=values,
-        orientation="h",
-        name=name,
-        marker={"color": colour},
-        text=text,
-        textposition="outside",
-        cliponaxis=False,
-        textfont={"size": 11},
-        customdata=names,
-        hovertemplate=f"%{{customdata}}<br>{name}: %{{x:.3~%}}<extra></extra>",
-    )
 
 
 def _short(value: float) -> str:
@@ -139,7 +114,7 @@ def _parts(result: "GradientStep", kind: str) -> go.Figure:
     chosen = [i for i, k in enumerate(result.part_kinds) if k == kind][:MOST_PARTS]
     if not chosen:
         known = ", ".join(dict.fromkeys(result.part_kinds))
-        raise ConfigError(f"parts are of the kinds {known} in this model; {kind!r} came.")
+        raise ConfigError(f"parts needs to be one of {known} in this model; got {kind!r}.")
     names = [theme.label(result.parts[i], 28) for i in chosen]
     figure = theme.new_figure(
         x_title="share of the whole",
@@ -148,12 +123,11 @@ def _parts(result: "GradientStep", kind: str) -> go.Figure:
     )
     series = (("squared update", result.moved, AFTER), ("predicted gain", result.gained, RIGHT))
     for name, values, colour in series:
-        bars = [float(values[i]) for i in chosen]
-        figure.add_trace(_bars(names, bars, name, colour))
+        figure.add_trace(row_bars(names, values[chosen].tolist(), name, colour, _short))
     most = max(float(values[chosen].max()) for _, values, _ in series)
     least = min(0.0, *(float(values[chosen].min()) for _, values, _ in series))
     figure.update_xaxes(range=[1.25 * least, 1.25 * max(most, 1e-9)], tickformat=".0~%")
-    return theme.name_bars(figure, names)
+    return name_bars(figure, names)
 
 
 def _untouched(result: "GradientStep") -> go.Figure:
@@ -165,7 +139,7 @@ def _untouched(result: "GradientStep") -> go.Figure:
         x_title="loss of its right answer (nats)", height=130 + 46 * len(names)
     )
     for at, (name, colour) in enumerate((("before", BEFORE), ("after", AFTER))):
-        words = [_told(result, i, at) for i in range(len(names))]
+        words = [_hover(result, i, at) for i in range(len(names))]
         figure.add_trace(
             go.Scatter(
                 x=result.untouched_loss[:, at].tolist(),
@@ -178,10 +152,10 @@ def _untouched(result: "GradientStep") -> go.Figure:
             )
         )
     figure.update_xaxes(rangemode="tozero")
-    return theme.name_bars(figure, names)
+    return name_bars(figure, names)
 
 
-def _told(result: "GradientStep", i: int, at: int) -> str:
+def _hover(result: "GradientStep", i: int, at: int) -> str:
     best = theme.label(repr(result.untouched_tops[i][at]))
     right = theme.label(repr(result.untouched_answers[i]))
     return f"right: {right}; best: {best} {float(result.untouched_probabilities[i, at]):.1%}"

@@ -6,11 +6,10 @@ import plotly.graph_objects as go
 import torch
 
 from interp.analyses.attribution.influence import Influence
-from interp.core.errors import ConfigError
 from interp.plots import theme
-from interp.plots.attribution.loss_change_allocation import bars
+from interp.plots.row_bars import signed_bars
 
-UNIT = "score (rate × nats² per unit²; above 0: towards the right answer)"
+UNIT = "score (rate ×<br>nats² per unit²)"
 View = Literal["texts", "order", "overlap", "steps"]
 VIEWS: tuple[View, ...] = get_args(View)
 
@@ -26,15 +25,14 @@ def figure(result: Influence, *, view: View = "texts") -> go.Figure:
         ConfigError: no such view.
     """
     drawing = {"texts": _texts, "order": _order, "overlap": _overlap, "steps": _steps}
-    if view not in drawing:
-        raise ConfigError(f"view is one of {', '.join(VIEWS)}; {view!r} came.")
+    theme.check_choice("view", view, drawing)
     return drawing[view](result)
 
 
 def _texts(result: Influence) -> go.Figure:
     numbers = list(result.strongest)
     names = tuple(f"{i}: {result.texts[i]}" for i in numbers)
-    figure = bars(names, -result.scores[numbers], unit=UNIT)
+    figure = signed_bars(names, -result.scores[numbers], unit=UNIT)
     figure.data[0].x = result.scores[numbers].tolist()
     return figure.update_layout(margin_l=260)
 

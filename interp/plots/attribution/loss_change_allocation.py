@@ -8,6 +8,7 @@ import torch
 from interp.analyses.attribution.loss_change_allocation import LossChangeAllocation
 from interp.core.errors import ConfigError
 from interp.plots import theme
+from interp.plots.row_bars import signed_bars
 
 UNIT = "share (nats/token)"
 MOST_ROWS = 16
@@ -28,12 +29,10 @@ def figure(
     Raises:
         ConfigError: no such view or stretch.
     """
+    theme.check_choice("view", view, VIEWS)
     count = len(result.stretches)
-    if view not in VIEWS or not (stretch is None or 0 <= stretch < count):
-        raise ConfigError(
-            f"view is one of {', '.join(VIEWS)}, stretch below {count}; "
-            f"{view!r} and {stretch!r} came."
-        )
+    if not (stretch is None or 0 <= stretch < count):
+        raise ConfigError(f"stretch needs to be None or 0 to {count - 1}; got {stretch!r}.")
     drawing = {"heads": _heads, "neurons": _neurons, "weights": _weights}
     return drawing[view](result, stretch) if view in drawing else _by_stretch(result, view)
 
@@ -66,8 +65,7 @@ def _one(result: LossChangeAllocation, values: torch.Tensor, stretch: int | None
 
 def _heads(result: LossChangeAllocation, stretch: int | None) -> go.Figure:
     values, when = _one(result, result.by_head, stretch)
-    heads = [str(i) for i in range(values.shape[1])]
-    return theme.heatmap(values, x=heads, x_title="head", unit=UNIT, title=when, diverging=True)
+    return theme.heatmap(values, x_title="head", unit=UNIT, title=when, diverging=True)
 
 
 def _neurons(result: LossChangeAllocation, stretch: int | None) -> go.Figure:
@@ -85,26 +83,9 @@ def _neurons(result: LossChangeAllocation, stretch: int | None) -> go.Figure:
 
 def _weights(result: LossChangeAllocation, stretch: int | None) -> go.Figure:
     number = stretch or 0
-    return bars(
+    return signed_bars(
         result.top[number],
         result.top_shares[number],
         unit=UNIT,
         title=f"the weights with the largest shares, steps {result.stretches[number]}",
     )
-
-
-def bars(names: tuple[str, ...], values: torch.Tensor, *, unit: str, title: str = "") -> go.Figure:
-    """A name a row, blue below zero and orange above."""
-    figure = theme.new_figure(x_title=unit, title=title, height=120 + 22 * len(names))
-    paint = [theme.CATEGORICAL[int(value > 0)] for value in values]
-    figure.add_trace(
-        go.Bar(
-            x=values.tolist(),
-            y=[theme.label(name, 40) for name in names],
-            orientation="h",
-            marker={"color": paint},
-            hovertemplate="%{y}: %{x:+.4~g}<extra></extra>",
-        )
-    )
-    figure.update_yaxes(autorange="reversed", type="category", showgrid=False)
-    return figure.update_layout(margin_l=150)

@@ -6,7 +6,6 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from interp.analyses.behavior.comprehension import Comprehension, QuestionScore
-from interp.core.errors import ConfigError
 from interp.core.statistics.intervals import Interval
 from interp.plots import theme
 
@@ -39,9 +38,9 @@ def figure(result: Comprehension, *, split: str = "") -> go.Figure:
     Raises:
         ConfigError: no such split.
     """
+    if split:
+        theme.check_choice("split", split, result.accuracy)
     splits = [split] if split else list(result.accuracy)
-    if not set(splits) <= set(result.accuracy):
-        raise ConfigError(f"split is one of {', '.join(result.accuracy)}; {split!r} came.")
     kinds = list(dict.fromkeys(row.kind for row in result.rows if row.split in splits))
     figure = make_subplots(
         rows=1,
@@ -53,18 +52,10 @@ def figure(result: Comprehension, *, split: str = "") -> go.Figure:
     theme.style(figure, height=ROW * len(kinds) + 170)
     for col, each in enumerate(splits, 1):
         _panel(figure, [row for row in result.rows if row.split == each], kinds, col)
-    figure.update_yaxes(
-        tickmode="array",
-        tickvals=list(range(len(kinds))),
-        ticktext=[theme.label(_name(kind), 40) for kind in kinds],
-        range=[len(kinds) - 0.5, -0.5],
-        zeroline=False,
-    )
+    theme.name_rows(figure, [_name(kind) for kind in kinds])
+    quarters = [0, 0.25, 0.5, 0.75, 1]
     figure.update_xaxes(
-        range=[-0.03, 1.03],
-        tickvals=[0, 0.25, 0.5, 0.75, 1],
-        zeroline=False,
-        title_text="accuracy",
+        range=[-0.03, 1.03], tickvals=quarters, zeroline=False, title_text="accuracy"
     )
     return figure.update_layout(
         legend={"y": 1 + 46 / (ROW * len(kinds)), "traceorder": "reversed"}, margin={"t": 96}
@@ -123,14 +114,6 @@ def _dots(
     whiskers: bool = False,
 ) -> go.Scatter:
     color = marker["color"]
-    ends = {
-        "type": "data",
-        "array": [_known(each.high, each.value) - each.value for each in values],
-        "arrayminus": [each.value - _known(each.low, each.value) for each in values],
-        "color": color,
-        "thickness": 1.6,
-        "width": 4,
-    }
     return go.Scatter(
         x=[each.value for each in values],
         y=list(places),
@@ -139,7 +122,7 @@ def _dots(
         legendgroup=theme.label(name, 40),
         showlegend=legend,
         marker={**marker, "line": {"width": 1.5, "color": color}},
-        error_x=ends if whiskers else None,
+        error_x=theme.whiskers(values, color) if whiskers else None,
         customdata=list(words),
         hovertemplate="%{customdata}<extra></extra>",
         cliponaxis=False,
@@ -159,10 +142,6 @@ def _margin(row: QuestionScore) -> str:
         f"<br>{margin.value:+.2f} [{margin.low:+.2f}, {margin.high:+.2f}] over "
         f"{theme.label(_name(row.best), 40)}{verdict}"
     )
-
-
-def _known(end: float, value: float) -> float:
-    return value if end != end else end
 
 
 def _name(name: str) -> str:

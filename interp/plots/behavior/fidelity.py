@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from interp.core.statistics.intervals import Interval
 from interp.plots import theme
 
 if TYPE_CHECKING:
@@ -125,11 +124,11 @@ def _colours(result: "Fidelity") -> dict:
 
 
 def _correlations(result: "Fidelity") -> go.Figure:
-    """A row a reading; only what was compared."""
+    """A row a task; only what was compared."""
     compared = [
         name
         for name in COMPARED
-        if any(_known(each.value) for each in result.correlations[name].values())
+        if any(not math.isnan(each.value) for each in result.correlations[name].values())
     ]
     figure = theme.new_figure(
         x_title="rank correlation of accuracy", height=ROW * len(result.tasks) + 130
@@ -138,11 +137,7 @@ def _correlations(result: "Fidelity") -> go.Figure:
         shift = (number - (len(compared) - 1) / 2) * 0.2
         figure.add_trace(_dots(result, name, shift))
     figure.add_vline(x=0, line={"color": theme.CONTROL, "width": 1.5, "dash": "dot"})
-    labels = [theme.label(task, 40) for task in result.tasks]
-    figure.update_yaxes(
-        tickmode="array", tickvals=list(range(len(labels))), ticktext=labels,
-        range=[len(labels) - 0.5, -0.5], zeroline=False,
-    )  # fmt: skip
+    theme.name_rows(figure, result.tasks)
     return figure.update_xaxes(range=[-1.05, 1.05], zeroline=False).update_layout(margin_t=64)
 
 
@@ -156,20 +151,8 @@ def _dots(result: "Fidelity", name: str, shift: float) -> go.Scatter:
         mode="markers",
         name=f"with the {words}",
         marker={"symbol": symbol, "size": 9, "color": color},
-        error_x={
-            "type": "data", "symmetric": False, "color": color, "thickness": 1.4, "width": 3,
-            "array": [_reach(each, each.high) for each in intervals],
-            "arrayminus": [_reach(each, each.low) for each in intervals],
-        },
+        error_x=theme.whiskers(intervals, color, thickness=1.4, width=3),
         customdata=[str(each) for each in intervals],
         hovertemplate="%{customdata}<extra></extra>",
         cliponaxis=False,
-    )  # fmt: skip
-
-
-def _reach(intervals: Interval, end: float) -> float:
-    return abs(end - intervals.value) if _known(end) else 0.0
-
-
-def _known(value: float) -> bool:
-    return not math.isnan(value)
+    )

@@ -1,6 +1,6 @@
 """A text whose tokens are coloured by what they cost, wrapped into lines; or a table of kinds."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import plotly.graph_objects as go
 from torch import Tensor
@@ -24,8 +24,7 @@ def figure(result: Surprise, *, view: View = "loss", width: int = WIDTH) -> go.F
     Raises:
         ConfigError: an unknown view, or one that needs a world's floor.
     """
-    if view not in (*UNITS, "kinds"):
-        raise ConfigError(f"view is one of {', '.join(UNITS)}, kinds; {view!r} came.")
+    theme.check_choice("view", view, get_args(View))
     if view != "loss" and not result.has_floor:
         raise ConfigError(f"view={view!r} needs a floor: call surprise(..., world=world).")
     return _kinds(result) if view == "kinds" else _text(result, view, width)
@@ -120,10 +119,8 @@ def _kinds(result: Surprise) -> go.Figure:
     theme.add_bars(
         figure,
         names,
-        [each.value for each in regrets],
+        **theme.curve(regrets),
         name="regret",
         color=1,
-        low=[each.low if each.low == each.low else each.value for each in regrets],
-        high=[each.high if each.high == each.high else each.value for each in regrets],
     )
     return figure.update_layout(barmode="group")

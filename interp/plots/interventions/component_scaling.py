@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Literal
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from interp.core.errors import ConfigError
 from interp.plots import theme
+from interp.plots.row_bars import name_bars, probability_bars, row_bars
 
 if TYPE_CHECKING:
     from interp.analyses.interventions.component_scaling import ComponentScaling
@@ -26,53 +26,15 @@ def figure(result: "ComponentScaling", *, view: View = "candidates") -> go.Figur
         ConfigError: an unknown view.
     """
     views = {"candidates": _candidates, "sweep": _sweep, "pulls": _pulls}
-    if view not in views:
-        raise ConfigError(f"view needs to be one of {', '.join(views)}; got {view!r}.")
+    theme.check_choice("view", view, views)
     return views[view](result)
 
 
 def _candidates(result: "ComponentScaling") -> go.Figure:
     names = [theme.label(name) for name in result.candidates]
-    figure = theme.new_figure(x_title="probability", height=120 + 38 * len(names))
     series = [("before", result.before, theme.CONTROL)]
     series += [("turned", result.after, theme.CATEGORICAL[0])] if result.turns else []
-    for name, values, colour in series:
-        bars = [float(value) for value in values]
-        figure.add_trace(
-            _bars(
-                names,
-                bars,
-                name,
-                colour,
-                "%{x:.3~%}",
-                [f"{x:.1%}" if x >= 5e-4 else None for x in bars],
-            )
-        )
-    figure.update_xaxes(range=[0, 1.12], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1])
-    return theme.name_bars(figure, names)
-
-
-def _bars(
-    names: list[str],
-    values: list[float],
-    name: str,
-    colour: str,
-    hover: str,
-    words: list[str | None],
-) -> go.Bar:
-    return go.Bar(
-        y=list(range(len(names))),
-        x=values,
-        orientation="h",
-        name=name,
-        marker={"color": colour},
-        text=words,
-        textposition="outside",
-        textfont={"size": 11},
-        cliponaxis=False,
-        customdata=names,
-        hovertemplate=f"%{{customdata}}<br>{name}: {hover}<extra></extra>",
-    )
+    return probability_bars(names, series, lambda x: f"{x:.1%}" if x >= 5e-4 else None)
 
 
 def _sweep(result: "ComponentScaling") -> go.Figure:
@@ -118,9 +80,9 @@ def _pulls(result: "ComponentScaling") -> go.Figure:
         height=110 + 28 * len(names),
     )
     pulls = list(result.pulls)
-    words = [f"{pull:+.3g}" for pull in pulls]
-    figure.add_trace(_bars(names, pulls, "pull", theme.CATEGORICAL[0], "%{x:+.4~g}", words))
+    bars = row_bars(names, pulls, "pull", theme.CATEGORICAL[0], "{:+.3g}".format, "%{x:+.4~g}")
+    figure.add_trace(bars)
     most = max(map(abs, pulls), default=0.0) or 1.0
     low = -1.3 * most if min(pulls, default=0.0) < 0 else 0.0
     figure.update_xaxes(range=[low, 1.3 * most])
-    return theme.name_bars(figure, names).update_layout(showlegend=False)
+    return name_bars(figure, names).update_layout(showlegend=False)

@@ -35,9 +35,8 @@ def figure(result: "Continuation") -> go.Figure:
         figure.add_vline(x=result.parted - 0.5, line=line)
     figure.update_yaxes(title_text="KL (nats)", row=1, col=1)
     figure.update_yaxes(title_text="loss (nats)", row=2, col=1)
-    figure.update_xaxes(
-        title_text="token of the steered text (dotted: where the texts part)", row=2, col=1
-    )
+    title = theme.in_lines("token of the steered text (dotted: where the texts part)")
+    figure.update_xaxes(title_text=title, row=2, col=1)
     theme.label_axis(figure, result.steered_tokens, row=2, col=1)
     return figure.update_xaxes(type="linear").update_layout(bargap=0.15)
 

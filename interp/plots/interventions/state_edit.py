@@ -57,23 +57,16 @@ def _grid(result: "StateEdit") -> go.Figure:
 
 
 def _rates(result: "StateEdit") -> go.Figure:
+    other = f" ({result.other})" if result.other else ""
+    names = {**NAMES, "other_variable": NAMES["other_variable"] + other}
     rows = {"the edit": result.success}
-    rows |= {NAMES.get(name, name): interval for name, interval in result.controls.items()}
-    if result.other:
-        rows = {
-            f"{name} ({result.other})" if name == NAMES["other_variable"] else name: interval
-            for name, interval in rows.items()
-        }
+    rows |= {names.get(name, name): interval for name, interval in result.controls.items()}
     figure = theme.new_figure(
         x_title="share of questions answered with the new value", height=90 + 44 * len(rows)
     )
     for place, (name, interval) in enumerate(rows.items()):
         figure.add_trace(_dot(name, interval, place))
-    labels = [theme.label(name, 40) for name in rows]
-    figure.update_yaxes(
-        tickmode="array", tickvals=list(range(len(rows))), ticktext=labels,
-        range=[len(rows) - 0.5, -0.5], zeroline=False,
-    )  # fmt: skip
+    theme.name_rows(figure, list(rows))
     return figure.update_xaxes(range=[-0.03, 1.03], zeroline=False).update_layout(showlegend=False)
 
 
@@ -86,11 +79,7 @@ def _dot(name: str, interval: Interval, place: int) -> go.Scatter:
         mode="markers",
         name=theme.label(name, 40),
         marker={"size": 11, "color": color, "symbol": "circle" if place == 0 else "diamond"},
-        error_x={
-            "type": "data", "symmetric": False, "color": color, "thickness": 1.6, "width": 4,
-            "array": [interval.high - interval.value],
-            "arrayminus": [interval.value - interval.low],
-        },
+        error_x=theme.whiskers([interval], color),
         hovertemplate=f"{words}<extra></extra>",
         cliponaxis=False,
-    )  # fmt: skip
+    )

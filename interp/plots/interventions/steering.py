@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from interp.plots.theme import CONTROL, add_band, add_line, label, style
+from interp.plots.theme import CONTROL, add_band, add_line, curve, label, style
 
 if TYPE_CHECKING:
     from interp.analyses.interventions.steering import Steering
@@ -36,15 +36,10 @@ def figure(result: "Steering", *, panels: int = 4) -> go.Figure:
     )
     style(figure, height=270 * rows + 70)
     for i, (name, _) in enumerate(known):
-        _panel(
-            figure,
-            result,
-            name,
-            row=i // 2 + 1,
-            col=i % 2 + 1,
-            first=i == 0,
-            last=i + 2 >= len(known),
-        )
+        place = {"row": i // 2 + 1, "col": i % 2 + 1}
+        _panel(figure, result, name, place, first=i == 0)
+        if i + 2 >= len(known):
+            figure.update_xaxes(title_text="dose (shares of the site's median norm)", **place)
     figure.update_layout(legend={"y": 1.0 + 0.14 / rows}, margin={"t": 84})
     return figure.update_annotations(font_size=13)
 
@@ -54,10 +49,9 @@ def _is_known(result: "Steering", name: str) -> bool:
 
 
 def _panel(
-    figure: go.Figure, result: "Steering", name: str, *, row: int, col: int, first: bool, last: bool
+    figure: go.Figure, result: "Steering", name: str, place: dict[str, int], *, first: bool
 ) -> None:
-    place = {"row": row, "col": col}
-    seen = [
+    measured = [
         (dose, interval)
         for dose, interval in zip(result.doses, result.measures[name], strict=True)
         if interval.value == interval.value
@@ -70,10 +64,8 @@ def _panel(
     add_band(figure, doses, low, high, color=CONTROL, name=random_name, legend=first, **place)
     add_line(
         figure,
-        [dose for dose, _ in seen],
-        [interval.value for _, interval in seen],
-        low=[interval.low for _, interval in seen],
-        high=[interval.high for _, interval in seen],
+        [dose for dose, _ in measured],
+        **curve([interval for _, interval in measured]),
         name=f"'{result.word}'",
         legend=first,
         **place,
@@ -82,7 +74,5 @@ def _panel(
         figure.add_vline(
             x=result.doses[result.best], line={"color": CONTROL, "width": 1, "dash": "dot"}, **place
         )
-    if last:
-        figure.update_xaxes(title_text="dose (shares of the site's median norm)", **place)
     if name in SHARES:
         figure.update_yaxes(range=[-0.03, 1.06], **place)

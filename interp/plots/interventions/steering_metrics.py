@@ -45,11 +45,11 @@ def _strip(figure: go.Figure, result: "SteeringMetrics", name: str, row: int) ->
     if low == low:
         figure.add_trace(_band(result, name, low, high, first=row == 1), **place)
     marks = (
-        ("unedited", result.base[name], theme.MUTED, "circle-open", 0.0),
-        ("steered", result.steered[name], theme.CATEGORICAL[0], "circle", 0.0),
+        ("unedited", result.base[name], theme.MUTED, "circle-open"),
+        ("steered", result.steered[name], theme.CATEGORICAL[0], "circle"),
     )
-    for label, interval, color, symbol, at in marks:
-        figure.add_trace(_dot(label, interval, color, symbol, at, first=row == 1), **place)
+    for label, interval, color, symbol in marks:
+        figure.add_trace(_dot(label, interval, color, symbol, first=row == 1), **place)
     title = theme.label(NAMES.get(name, name), 40)
     figure.update_yaxes(tickvals=[0], ticktext=[title], **place)
     top = _top(name, result, high)
@@ -81,25 +81,15 @@ def _band(
     )
 
 
-def _dot(
-    label: str, interval: Interval, color: str, symbol: str, at: float, *, first: bool
-) -> go.Scatter:
-    ends = [end if math.isfinite(end) else interval.value for end in (interval.low, interval.high)]
+def _dot(label: str, interval: Interval, color: str, symbol: str, *, first: bool) -> go.Scatter:
     return go.Scatter(
         x=[interval.value],
-        y=[at],
+        y=[0.0],
         mode="markers",
         name=label,
         legendgroup=label,
         showlegend=first,
         marker={"color": color, "symbol": symbol, "size": 11, "line": {"width": 2}},
-        error_x={
-            "type": "data",
-            "array": [ends[1] - interval.value],
-            "arrayminus": [interval.value - ends[0]],
-            "color": color,
-            "thickness": 1.2,
-            "width": 0,
-        },
+        error_x=theme.whiskers([interval], color, thickness=1.2, width=0),
         hovertemplate=f"{label}: %{{x:.3~g}}<extra></extra>",
     )

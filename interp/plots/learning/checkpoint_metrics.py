@@ -100,7 +100,7 @@ def _names(
 ) -> None:
     """A line of coloured names below a panel's title."""
     words = [
-        f'<span style="color:{theme.CATEGORICAL[n % len(theme.CATEGORICAL)]}">'
+        f'<span style="color:{theme.paint(n)}">'
         f"{theme.label(result.curves[i].partition(': ')[2])}</span>"
         for n, i in enumerate(members)
     ]

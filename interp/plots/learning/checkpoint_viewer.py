@@ -13,10 +13,8 @@ from interp.plots import theme
 from interp.plots.label_sides import SIDES, label_sides
 
 View = Literal["words", "attention", "lens"]
-PANELS = 3
 PANEL = (300.0, 320.0)
 """Pixels of a panel of words, about: labels that would meet there are left to the hover."""
-PANEL = (300.0, 320.0)
 
 
 def figure(result: CheckpointViewer, view: View = "words", steps: Sequence[int] = ()) -> go.Figure:
@@ -30,11 +28,9 @@ def figure(result: CheckpointViewer, view: View = "words", steps: Sequence[int] 
         ConfigError: another view, a step that was not looked at, or no words to show.
     """
     drawers = {"words": _words, "attention": _attention, "lens": _lens}
-    if view not in drawers or not set(steps) <= set(result.steps):
-        raise ConfigError(
-            f"view is 'words', 'attention' or 'lens', steps are among {result.steps}; {view!r} "
-            f"and {tuple(steps)} came."
-        )
+    theme.check_choice("view", view, drawers)
+    if not set(steps) <= set(result.steps):
+        raise ConfigError(f"steps needs to be among {result.steps}; got {tuple(steps)}.")
     if view == "words" and not result.words:
         view = "lens"
     numbers = [result.steps.index(step) for step in steps] or sorted(
@@ -68,7 +64,7 @@ def _words(figure: go.Figure, result: CheckpointViewer, number: int, col: int) -
                 customdata=[names[n] for n in here],
                 legendgroup=kind, showlegend=col == 1,
                 marker={
-                    "color": theme.CATEGORICAL[i % len(theme.CATEGORICAL)], "size": 6,
+                    "color": theme.paint(i), "size": 6,
                     "symbol": theme.SYMBOLS[i % len(theme.SYMBOLS)],
                 },
                 hovertemplate="%{customdata}<extra></extra>",
@@ -89,8 +85,7 @@ def _attention(figure: go.Figure, result: CheckpointViewer, number: int, col: in
         unit="attention weight", low=0.0, high=1.0, colorbar=col == 1,
     )  # fmt: skip
     figure.add_trace(trace, row=1, col=col)
-    theme.label_axis(figure, result.tokens, axis="x", row=1, col=col)
-    theme.label_axis(figure, result.tokens, axis="y", down=True, row=1, col=col)
+    theme.label_grid(figure, result.tokens, result.tokens, row=1, col=col)
 
 
 def _lens(figure: go.Figure, result: CheckpointViewer, number: int, col: int) -> None:
@@ -100,5 +95,4 @@ def _lens(figure: go.Figure, result: CheckpointViewer, number: int, col: int) ->
         colorbar=col == 1,
     )  # fmt: skip
     figure.add_trace(trace, row=1, col=col)
-    theme.label_axis(figure, result.tokens, axis="x", row=1, col=col)
-    theme.label_axis(figure, result.rows, axis="y", down=True, row=1, col=col)
+    theme.label_grid(figure, result.tokens, result.rows, row=1, col=col)

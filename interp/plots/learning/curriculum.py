@@ -30,8 +30,7 @@ def figure(result: "Curriculum", *, view: View = "loss") -> go.Figure:
     Raises:
         ConfigError: no such view, or no answers in this result.
     """
-    if view not in get_args(View):
-        raise ConfigError(f"view is one of {', '.join(get_args(View))}; {view!r} came.")
+    theme.check_choice("view", view, get_args(View))
     if view == "answers" and not result.kinds:
         raise ConfigError("This world asks no questions, so there are no answers. Draw the loss.")
     if view == "mixture":
@@ -49,24 +48,17 @@ def _over_time(result: "Curriculum", view: View) -> go.Figure:
             mine = values[result.members(group), :, k]
             _lines(figure, result, mine, group, number, place(k), first=k == 0)
         if view == "loss" and result.floor[k] == result.floor[k]:
-            row, col = place(k)
-            theme.add_level(figure, float(result.floor[k]), name="floor", row=row, col=col)
+            theme.add_level(figure, float(result.floor[k]), name="floor", **place(k))
         if view == "loss":
-            figure.update_yaxes(range=_room(values[..., k]), row=place(k)[0], col=place(k)[1])
+            # Up to the highest run: the interval of two runs would squeeze them into a line.
+            top = float(values[..., k].nan_to_num(0.0).max())
+            figure.update_yaxes(range=[0.0, 1.06 * top], **place(k))
     if view == "answers":
         figure.update_yaxes(range=[-0.03, 1.03])
     return figure
 
 
-def _room(values: Tensor) -> list[float]:
-    """The axis of the runs: the interval of two runs would squeeze them into a line."""
-    top = float(values.nan_to_num(0.0).max())
-    return [0.0, 1.06 * top]
-
-
-def _panels(
-    names: Sequence[str], prefix: str
-) -> tuple[go.Figure, Callable[[int], tuple[int, int]]]:
+def _panels(names: Sequence[str], prefix: str) -> tuple[go.Figure, Callable[[int], dict[str, int]]]:
     """Empty panels over the tokens, and where each one is."""
     across = min(len(names), ACROSS)
     down = -(-len(names) // across)
@@ -78,12 +70,12 @@ def _panels(
         horizontal_spacing=0.08,
     )
     theme.style(figure, height=270 * down + 90)
-    for k in range(len(names)):
+    places = [{"row": k // across + 1, "col": k % across + 1} for k in range(len(names))]
+    for k, place in enumerate(places):
         below_is_empty = k + across >= len(names)
-        row, col = k // across + 1, k % across + 1
-        figure.update_xaxes(title_text="million tokens" if below_is_empty else "", row=row, col=col)
+        figure.update_xaxes(title_text="million tokens" if below_is_empty else "", **place)
     figure.update_layout(margin={"t": 92}, legend={"y": 1 + 44 / (270 * down)})
-    return figure, lambda k: (k // across + 1, k % across + 1)
+    return figure, places.__getitem__
 
 
 def _lines(
@@ -92,31 +84,26 @@ def _lines(
     values: Tensor,
     group: str,
     number: int,
-    place: tuple[int, int],
+    place: dict[str, int],
     *,
     first: bool,
 ) -> None:
     """A group's runs, thin, and their mean with its interval."""
-    row, col = place
     x = [tokens / MILLION for tokens in result.tokens]
-    color = theme.CATEGORICAL[number % len(theme.CATEGORICAL)]
     runs = [run for run, of in zip(result.runs, result.groups, strict=True) if of == group]
     for run, line in zip(runs, values, strict=True):
         if len(values) > 1:
-            figure.add_trace(_thin(x, line, run, group, color), row=row, col=col)
+            figure.add_trace(_thin(x, line, run, group, theme.paint(number)), **place)
     spread = [mean_over_seeds(values[:, j]) for j in range(values.shape[1])]
     theme.add_line(
         figure,
         x,
-        [each.value for each in spread],
+        **theme.curve(spread),
         name=group,
         color=number,
-        low=[each.low for each in spread],
-        high=[each.high for each in spread],
         markers=False,
         legend=first,
-        row=row,
-        col=col,
+        **place,
     )
 
 
@@ -141,7 +128,6 @@ def _mixture(result: "Curriculum") -> go.Figure:
     x = [tokens / MILLION for tokens in result.tokens]
     for k, group in enumerate(result.names):
         shares = result.shares[int(result.members(group)[0])]
-        row, col = place(k)
         for level, name in enumerate(result.levels):
             figure.add_trace(
                 go.Scatter(
@@ -156,8 +142,7 @@ def _mixture(result: "Curriculum") -> go.Figure:
                     showlegend=k == 0,
                     hovertemplate=f"{theme.label(name, 40)}: %{{y:.0%}}<extra></extra>",
                 ),
-                row=row,
-                col=col,
+                **place(k),
             )
     return figure.update_yaxes(range=[0, 1], tickformat=".0%")
 
@@ -184,8 +169,7 @@ def _end(result: "Curriculum") -> go.Figure:
         for number, group in enumerate(result.names):
             _dots(figure, result, values, group, number, col)
     figure.update_xaxes(
-        tickvals=list(range(len(result.names))),
-        ticktext=[theme.label(name, 20) for name in result.names],
+        **theme.ticks([theme.label(name, 20) for name in result.names]),
         range=[-0.6, len(result.names) - 0.4],
         showgrid=False,
     )
@@ -198,7 +182,7 @@ def _dots(
     own = values[result.members(group)]
     known = torch.nonzero(~own.isnan()).flatten().tolist()
     runs = [run for run, of in zip(result.runs, result.groups, strict=True) if of == group]
-    color = theme.CATEGORICAL[number % len(theme.CATEGORICAL)]
+    color = theme.paint(number)
     dots = go.Scatter(
         x=[number - 0.12 + 0.24 * i / max(len(own) - 1, 1) for i in known],
         y=own[known].tolist(),

@@ -33,7 +33,9 @@ def figure(result: Emergence, view: View = "when") -> go.Figure:
     if view == "answers" and result.kinds:
         names = [f"{name}: {kind}" for kind in result.kinds for name in ("accuracy", "log_prob")]
         return _curves(result, [result.curves.index(name) for name in names])
-    raise ConfigError(f"view is 'when', 'curves' or, with questions, 'answers'; {view!r} came.")
+    raise ConfigError(
+        f"view needs to be 'when', 'curves' or, with questions, 'answers'; got {view!r}."
+    )
 
 
 def order(result: Emergence) -> list[int]:
@@ -60,10 +62,7 @@ def _when(result: Emergence) -> go.Figure:
         f"{theme.label(result.curves[i], 40)} · {result.appeared_in(i)}/{len(result.runs)}"
         for i in rows
     ]
-    figure.update_yaxes(
-        tickmode="array", tickvals=list(range(len(rows))), ticktext=named, showgrid=False,
-        range=[len(rows) - 0.4, -0.6],
-    )  # fmt: skip
+    figure.update_yaxes(**theme.ticks(named), showgrid=False, range=[len(rows) - 0.4, -0.6])
     figure.update_layout(margin_t=64, title_text="", showlegend=True)
     _legend(figure)
     x = positions(result.steps)

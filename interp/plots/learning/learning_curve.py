@@ -32,8 +32,7 @@ def figure(result: TrainingCurves, *, view: View = "loss", log_x: bool = False) 
     Raises:
         ConfigError: no such view, or nothing of it is on record.
     """
-    if view not in get_args(View):
-        raise ConfigError(f"view is one of {', '.join(get_args(View))}; {view!r} came.")
+    theme.check_choice("view", view, get_args(View))
     if view not in drawable(result):
         raise ConfigError(
             f"The record has no {view.replace('_', ' ')}; it has {', '.join(drawable(result))}. "
@@ -104,4 +103,5 @@ def _stages(figure: go.Figure, result: TrainingCurves, log_x: bool) -> None:
             font={"size": 11, "color": theme.MUTED},
         )  # fmt: skip
     if result.stages:
-        figure.update_xaxes(title_text="step (numbers on top: stages of the curriculum)")
+        title = theme.in_lines("step (numbers on top: stages of the curriculum)")
+        figure.update_xaxes(title_text=title)

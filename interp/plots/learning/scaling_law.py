@@ -8,7 +8,6 @@ import plotly.graph_objects as go
 import torch
 from plotly.subplots import make_subplots
 
-from interp.core.errors import ConfigError
 from interp.methods.checkpoints.scaling_law import predicted
 from interp.plots import theme
 
@@ -43,8 +42,7 @@ def figure(result: "ScalingLaw", view: Literal["models", "law"] = "models") -> g
     Raises:
         ConfigError: there is no such view.
     """
-    if view not in VIEWS:
-        raise ConfigError(f"view is one of {', '.join(VIEWS)}; got {view!r}.")
+    theme.check_choice("view", view, VIEWS)
     return _models(result) if view == "models" else _law(result)
 
 
@@ -96,13 +94,11 @@ def _budgets(figure: go.Figure) -> None:
     """Lines of equal computation, 6 N D."""
     x = np.array([1e4, 1.6e12])
     for power in BUDGETS:
-        line = {"color": theme.GRID, "width": 1}
-        y = 10.0**power / 6 / x
         figure.add_scatter(
             x=x,
-            y=y,
+            y=10.0**power / 6 / x,
             mode="lines",
-            line=line,
+            line={"color": theme.GRID, "width": 1},
             hoverinfo="skip",
             name="equal operations, 6 N D",
             showlegend=power == BUDGETS[0],
@@ -150,7 +146,7 @@ def _runs(
         x=x,
         y=result.run_loss.numpy()[own],
         mode="markers",
-        marker={"color": _paint(number), "symbol": theme.SYMBOLS[number % 7], "size": 7},
+        marker={"color": theme.paint(number), "symbol": theme.SYMBOLS[number % 7], "size": 7},
         name=name,
         text=[theme.label(name, 60) for name in names],
         hovertemplate="%{text}<br>loss %{y:.4f} nats a token<extra></extra>",
@@ -180,8 +176,8 @@ def _curve(
     where = {"row": 1, "col": column + 1}
     if band:
         low, high = np.quantile(loss[1:], (0.025, 0.975), axis=0)
-        theme.add_band(figure, x, low, high, color=_paint(number), **where)
-    line = {"color": _paint(number), "width": 1.5}
+        theme.add_band(figure, x, low, high, color=theme.paint(number), **where)
+    line = {"color": theme.paint(number), "width": 1.5}
     figure.add_scatter(x=x, y=loss[0], mode="lines", line=line, showlegend=False, hoverinfo="skip",
                       **where)  # fmt: skip
 
@@ -207,10 +203,6 @@ def _note(figure: go.Figure, result: "ScalingLaw") -> go.Figure:
             showarrow=False, font={"color": theme.MUTED, "size": 12},
         )  # fmt: skip
     return figure
-
-
-def _paint(number: int) -> str:
-    return theme.CATEGORICAL[number % len(theme.CATEGORICAL)]
 
 
 def _count(value: float) -> str:

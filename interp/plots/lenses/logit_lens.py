@@ -3,10 +3,9 @@
 `cell_values` and `UNITS` are the colours of the grid for whoever else draws it.
 """
 
-from typing import Any, Literal
+from typing import Literal, get_args
 
 import plotly.graph_objects as go
-import torch
 from jaxtyping import Float
 from plotly.subplots import make_subplots
 from torch import Tensor
@@ -51,12 +50,11 @@ def figure(
     Raises:
         ConfigError: an unknown view or metric, no such target or position.
     """
+    theme.check_choice("view", view, get_args(View))
     if view == "word":
         return _word(result, target, pos)
     if view == "distance":
         return _distance(result)
-    if view != "grid":
-        raise ConfigError(f"view needs to be one of grid, word, distance; got {view!r}.")
     return _grid(result, metric, target, controls)
 
 
@@ -66,8 +64,7 @@ def cell_values(result: LogitLens, metric: Metric, target: int = 0) -> Float[Ten
     Raises:
         ConfigError: an unknown metric, or no such target.
     """
-    if metric not in UNITS:
-        raise ConfigError(f"metric needs to be one of {', '.join(UNITS)}; got {metric!r}.")
+    theme.check_choice("metric", metric, UNITS)
     if metric in ("target", "rank"):
         _check_target(result, f"metric={metric!r} colours by", target)
     if metric == "target":
@@ -115,8 +112,7 @@ def _grid(result: LogitLens, metric: Metric, target: int, controls: bool) -> go.
     grid.update(customdata=words, hovertemplate="%{customdata}<extra></extra>")
     grid.colorbar.update(x=0.665 if controls else 1.0, xpad=4)
     figure.add_trace(grid, row=1, col=1)
-    theme.label_axis(figure, result.tokens, axis="x", row=1, col=1)
-    theme.label_axis(figure, rows, axis="y", down=True, row=1, col=1)
+    theme.label_grid(figure, result.tokens, rows, row=1, col=1)
     figure.update_xaxes(title_text="token read (the cell predicts the next)", row=1, col=1)
     figure.update_yaxes(title={"text": "layer", "standoff": 18}, row=1, col=1)
     if controls:
@@ -179,18 +175,10 @@ def _distances(result: LogitLens) -> tuple[tuple[str, tuple[Interval, ...], str,
 def _points(
     name: str, intervals: tuple[Interval, ...], rows: tuple[str, ...], color: str, symbol: str
 ) -> go.Scatter:
-    value, low, high = (
-        torch.tensor([getattr(each, end) for each in intervals]) for end in ("value", "low", "high")
-    )
     return go.Scatter(
-        x=value.tolist(),
+        x=[interval.value for interval in intervals],
         y=list(rows),
-        error_x={
-            "type": "data",
-            "array": (high - value).nan_to_num().tolist(),
-            "arrayminus": (value - low).nan_to_num().tolist(),
-            "thickness": 1.2,
-        },
+        error_x=theme.whiskers(intervals, color, thickness=1.2),
         mode="markers+lines",
         name=name,
         line={"width": 1, "color": color},
@@ -205,19 +193,11 @@ def _distance(result: LogitLens) -> go.Figure:
     for name, intervals, color, _ in _distances(result):
         if not intervals:
             continue
-        value, low, high = (
-            [getattr(each, end) for each in intervals] for end in ("value", "low", "high")
-        )
         add = theme.add_control if color == theme.CONTROL else theme.add_line
         paint = {} if color == theme.CONTROL else {"color": theme.CATEGORICAL.index(color)}
-        add(figure, range(len(value)), value, name=name, low=low, high=high, **paint)
-    figure.update_xaxes(**_row_ticks(result))
+        add(figure, range(len(intervals)), **theme.curve(intervals), name=name, **paint)
+    figure.update_xaxes(**theme.ticks(result.row_names))
     return figure.update_yaxes(rangemode="tozero")
-
-
-def _row_ticks(result: LogitLens) -> dict[str, Any]:
-    names = result.row_names
-    return {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": names}
 
 
 def _word(result: LogitLens, target: int, pos: int) -> go.Figure:
@@ -230,8 +210,9 @@ def _word(result: LogitLens, target: int, pos: int) -> go.Figure:
     theme.style(figure, height=420)
     _add_word(figure, result.log_probs[:, :, target].exp(), result.targets[target], pos, row=1)
     _add_word(figure, 1.0 + result.ranks[:, :, target], result.targets[target], pos, row=2)
-    figure.update_xaxes(title_text="layer", **_row_ticks(result), row=2, col=1)
-    figure.update_xaxes(**_row_ticks(result), showticklabels=False, row=1, col=1)
+    names = theme.ticks(result.row_names)
+    figure.update_xaxes(title_text="layer", **names, row=2, col=1)
+    figure.update_xaxes(**names, showticklabels=False, row=1, col=1)
     figure.update_yaxes(title_text="probability", rangemode="tozero", row=1, col=1)
     ranks = {"type": "log", "autorange": "reversed", "dtick": 1}
     return figure.update_yaxes(title_text="1 + rank", **ranks, row=2, col=1)

@@ -1,6 +1,6 @@
 """One next token: its candidates, the parts of a score, the way through the layers, the draw."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -27,7 +27,7 @@ def figure(
     Raises:
         ConfigError: an unknown view, or no such candidate.
     """
-    views = {"candidates": _candidates, "path": _path, "draw": _draw}
+    theme.check_choice("view", view, get_args(View))
     if candidate is not None and not 0 <= candidate < len(result.candidates):
         raise ConfigError(
             f"candidate needs to be 0 to {len(result.candidates) - 1}; got {candidate}. "
@@ -35,10 +35,7 @@ def figure(
         )
     if view == "contributions":
         return _contributions(result, result.chosen if candidate is None else candidate)
-    if view not in views:
-        raise ConfigError(
-            f"view needs to be one of {', '.join([*views, 'contributions'])}; got {view!r}."
-        )
+    views = {"candidates": _candidates, "path": _path, "draw": _draw}
     return views[view](result)
 
 
@@ -73,15 +70,8 @@ def _bars(values: list[float], *, name: str, color: object, unit: str, **more: o
 
 def _name_rows(figure: go.Figure, names: list[str], **place: int) -> None:
     """Rows from the top by number, so that equal names stay apart."""
-    figure.update_yaxes(
-        tickmode="array",
-        tickvals=list(range(len(names))),
-        ticktext=[theme.label(name) for name in names],
-        autorange="reversed",
-        showgrid=False,
-        zeroline=False,
-        **place,
-    )
+    named = theme.ticks([theme.label(name) for name in names])
+    figure.update_yaxes(**named, autorange="reversed", showgrid=False, zeroline=False, **place)
 
 
 def _contributions(result: Prediction, candidate: int) -> go.Figure:

@@ -19,16 +19,9 @@ def figure(result: TunedLens) -> go.Figure:
     places = list(range(len(rows)))
     for color, (name, intervals) in enumerate((("tuned", result.kl_tuned), ("raw", result.kl_raw))):
         theme.add_line(
-            figure,
-            places,
-            [each.value for each in intervals],
-            name=f"{name} lens",
-            color=color,
-            low=[each.low for each in intervals],
-            high=[each.high for each in intervals],
-            words=rows,
+            figure, places, **theme.curve(intervals), name=f"{name} lens", color=color, words=rows
         )
-    figure.update_xaxes(tickmode="array", tickvals=places, ticktext=rows)
+    figure.update_xaxes(**theme.ticks(rows))
     figure.update_yaxes(rangemode="tozero")
     theme.add_level(figure, result.kl_unigram.value, name="one distribution for every position")
     return figure

@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 import plotly.graph_objects as go
 
-from interp.core.errors import ConfigError
-from interp.plots.theme import CATEGORICAL, CONTROL, add_bars, heatmap, new_figure
+from interp.plots import theme
 
 if TYPE_CHECKING:
     from interp.analyses.probing.state_decoding import StateDecoding
@@ -18,11 +17,11 @@ SHORT = {
     "elsewhere": "other sentences",
 }
 CONTROLS = {"untrained": "untrained model", "shuffled": "shuffled labels", "majority": "majority"}
-GREYS = {"untrained": CONTROL, "shuffled": "#b3bac2", "majority": "#d5d9de"}
+GREYS = {"untrained": theme.CONTROL, "shuffled": "#b3bac2", "majority": "#d5d9de"}
 
 
 def figure(result: "StateDecoding", *, view: Literal["story", "where"] = "story") -> go.Figure:
-    """Draw a reading.
+    """Draw the decoded state.
 
     Args:
         result: of `interp.state_decoding`.
@@ -31,14 +30,13 @@ def figure(result: "StateDecoding", *, view: Literal["story", "where"] = "story"
     Raises:
         ConfigError: an unknown view.
     """
-    if view not in ("story", "where"):
-        raise ConfigError(f"view needs to be 'story' or 'where'; got {view!r}.")
+    theme.check_choice("view", view, ("story", "where"))
     return _story(result) if view == "story" else _where(result)
 
 
 def _story(result: "StateDecoding") -> go.Figure:
     marks = [["✗" if wrong else "" for wrong in row] for row in result.wrong.tolist()]
-    return heatmap(
+    return theme.heatmap(
         result.p_true,
         x=result.tokens,
         y=[who or "the story" for who in result.about],
@@ -53,19 +51,17 @@ def _story(result: "StateDecoding") -> go.Figure:
 
 
 def _where(result: "StateDecoding") -> go.Figure:
-    figure = new_figure(y_title="share read right on held-out stories", height=400)
+    figure = theme.new_figure(y_title="share read right on held-out stories", height=400)
     places = list(result.accuracy)
     curves = {"probe": result.accuracy, **result.controls}
     for name, intervals in curves.items():
         known = [place for place in places if place in intervals]
-        add_bars(
+        theme.add_bars(
             figure,
             [SHORT.get(place, place) for place in known],
-            [intervals[place].value for place in known],
+            **theme.curve([intervals[place] for place in known]),
             name=CONTROLS.get(name, name),
-            color=GREYS.get(name, CATEGORICAL[0]),
-            low=[intervals[place].low for place in known],
-            high=[intervals[place].high for place in known],
+            color=GREYS.get(name, theme.CATEGORICAL[0]),
         )
     figure.update_layout(barmode="group", bargap=0.25)
     return figure.update_yaxes(range=[0, 1.06], tickformat=".1f")

@@ -5,8 +5,7 @@ import torch
 
 from interp.analyses.attribution.blame import Blame, blame
 from interp.core.errors import ConfigError
-from interp.methods.data.answer_loss import held_out_pairs
-from interp.methods.data.hardest_questions import ASKED, losses_on
+from interp.methods.data.answer_loss import ASKED, held_out_pairs, losses_on
 from interp.methods.parameters import parameters_of, weight_name
 from interp.plots.attribution.blame import MEASURES, VIEWS, figure
 from tests.analyses.short_history import short_history

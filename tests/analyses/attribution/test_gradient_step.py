@@ -153,7 +153,7 @@ def test_it_is_saved_drawn_and_listed(model, tmp_path):
         assert len(result.figure(view=view).data) >= 2
     for parts in ("layer", "tensor", "head", "neuron", "token"):
         assert len(result.figure(view="parts", parts=parts).data) == 2
-    with pytest.raises(ConfigError, match="view is one of"):
+    with pytest.raises(ConfigError, match="view needs to be one of"):
         result.figure(view="no")
 
 

@@ -100,7 +100,7 @@ def test_it_is_told_kept_and_drawn(result, tmp_path):
     assert {*result.away, *result.towards} <= set(result.strongest)
     for view in VIEWS:
         assert figure(result, view=view).data
-    with pytest.raises(ConfigError, match="view is one of"):
+    with pytest.raises(ConfigError, match="view needs to be one of"):
         figure(result, view="pies")
 
 

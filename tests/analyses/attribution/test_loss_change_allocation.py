@@ -128,7 +128,7 @@ def test_it_is_told_kept_and_drawn(result, tmp_path):
     assert LossChangeAllocation.load(result.save(tmp_path / "kept")) == result
     for view in VIEWS:
         assert figure(result, view=view, stretch=1).data
-    with pytest.raises(ConfigError, match="view is one of"):
+    with pytest.raises(ConfigError, match="view needs to be one of"):
         figure(result, view="pies")
     assert "interp.loss_change_allocation(" in result.code()
 

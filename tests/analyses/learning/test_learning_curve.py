@@ -155,7 +155,7 @@ def test_a_first_checkpoint_is_a_curve_of_one_point(folder):
     assert first.figure().data[-1].mode == "lines+markers"
     with pytest.raises(ConfigError, match="no gradient norm; it has loss"):
         first.figure(view="gradient_norm")
-    with pytest.raises(ConfigError, match="view is one of loss"):
+    with pytest.raises(ConfigError, match="view needs to be one of loss"):
         first.figure(view="<b>")
 
 
