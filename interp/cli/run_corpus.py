@@ -8,6 +8,7 @@ from filelock import FileLock
 
 from interp.core.errors import ConfigError
 from interp.core.files import read_object, write_json
+from interp.runs.record import changed_values
 
 if TYPE_CHECKING:
     from interp.training.data.corpus import Corpus
@@ -41,12 +42,7 @@ def corpus_of_run(
 
 
 def _check_same(run: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    changed = [
-        f"{name} was {before[name]!r}, now {value!r}"
-        for name, value in now.items()
-        if name in before and before[name] != value
-    ]
-    if changed:
+    if changed := changed_values(before, now):
         raise ConfigError(
             f"A run needs the corpus that it started with; in {run} {'; '.join(changed)}. Use the "
             "old values, or train into another folder with --out."

@@ -3,12 +3,11 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from interp.core.errors import ConfigError, NotEnoughDataError
-from interp.core.files import read_object
 from interp.core.protocols import LanguageModel
 from interp.runs.checkpoints import history_of, thinned_steps
+from interp.runs.record import corpus_of, record_of, tokens_a_step
 
 _SEED = re.compile(r"[-_ .]?(?:seed)?[-_ .]?\d+$")
 
@@ -58,26 +57,20 @@ def curriculum_record(model: LanguageModel) -> CurriculumRecord:
     """
     history = history_of(model)
     folder = getattr(history, "folder", None)
-    path = folder / "run.json" if folder is not None else None
-    if path is None or not path.exists():
+    record = {} if folder is None else record_of(folder)
+    tokens = tokens_a_step(record)
+    if tokens is None:
         raise NotEnoughDataError(
-            f"Comparing runs needs the tokens of each step; {model.name} has no `run.json` that "
-            "holds them. Open the folder of a run that `interp train` made."
+            f"Comparing runs needs the tokens of each step; {model.name} has no `run.json` whose "
+            "recipe holds them. Open the folder of a run that `interp train` made."
         )
-    run = read_object(path)
-    recipe: dict[str, Any] = run.get("recipe") or {}
-    source = (run.get("corpus") or {}).get("source") or {}
-    if not {"batch_size", "context"} <= set(recipe):
-        raise NotEnoughDataError(
-            f"Comparing runs needs the recipe of each; {path} holds none. Open the folder of a run "
-            "that `interp train` made."
-        )
-    documents = source.get("documents")
+    documents = corpus_of(record)[1].get("documents")
+    stages = record["recipe"].get("stages") or ()
     return CurriculumRecord(
         name=model.name,
         history=history,
-        tokens_a_step=recipe["batch_size"] * recipe["context"],
-        stages=tuple((stage["steps"], stage["mix"]) for stage in recipe.get("stages") or ()),
+        tokens_a_step=tokens,
+        stages=tuple((stage["steps"], stage["mix"]) for stage in stages),
         documents=documents if isinstance(documents, dict) else {},
     )
 

@@ -63,24 +63,42 @@ def record_of(folder: str | Path) -> Mapping[str, Any]:
 def corpus_of(record: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     """Hash of a run's corpus, and where its text came from; empty where the record does not say."""
     corpus = record.get("corpus")
-    corpus = corpus if _is_dict(corpus) else {}
+    corpus = corpus if isinstance(corpus, Mapping) else {}
     source = corpus.get("source")
-    return str(corpus.get("hash", "")), source if _is_dict(source) else {}
+    return str(corpus.get("hash", "")), source if isinstance(source, Mapping) else {}
+
+
+def changed_values(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Every value on record that is another one now, in words.
+
+    Example:
+        >>> changed_values({"seed": 0, "world": "homes"}, {"seed": 1, "world": "homes", "steps": 5})
+        ['seed was 0, now 1']
+    """
+    return [
+        f"{name} was {before[name]!r}, now {value!r}"
+        for name, value in now.items()
+        if name in before and before[name] != value
+    ]
+
+
+def is_finished(folder: str | Path) -> bool:
+    """Whether a run's folder holds its finished model."""
+    return "model_hash" in record_of(folder)
 
 
 def tokens_a_step(record: Mapping[str, Any]) -> int | None:
     """Predicted tokens of an update; None where the record does not tell."""
     recipe = record.get("recipe")
-    sizes = [recipe.get(name) for name in ("batch_size", "context")] if _is_dict(recipe) else []
-    known = len(sizes) == 2 and all(isinstance(size, int) and size > 0 for size in sizes)
-    return prod(sizes) if known else None
+    recipe = recipe if isinstance(recipe, Mapping) else {}
+    sizes = [recipe.get("batch_size"), recipe.get("context")]
+    return prod(sizes) if all(isinstance(size, int) and size > 0 for size in sizes) else None
 
 
 def _runs_in(folder: Path) -> list[Path]:
     if not (folder / SWEEP).exists():
         return [folder]
-    records = sorted(folder.glob("*/run.json"))
-    return [path.parent for path in records if "model_hash" in read_object(path)]
+    return [path.parent for path in sorted(folder.glob("*/run.json")) if is_finished(path.parent)]
 
 
 def _read(folder: Path) -> RunRecord:
@@ -114,7 +132,3 @@ def _last_evaluation(folder: Path) -> Mapping[str, Any]:
 
 def _number(value: Any) -> float:
     return float(value) if is_number(value) else math.nan
-
-
-def _is_dict(value: object) -> bool:
-    return isinstance(value, Mapping)

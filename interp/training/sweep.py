@@ -15,30 +15,20 @@ from interp.core.files import read_object, write_json
 from interp.models.config import GPTConfig
 from interp.models.io.presets import get_preset
 from interp.runs.metrics import METRICS, read_metrics
+from interp.runs.record import SWEEP, changed_values, is_finished
 from interp.training.data.corpus import Corpus
 from interp.training.data.curriculum import Stage
 from interp.training.loop.estimate import n_parameters
 from interp.training.loop.pretrain import ProgressCallback, train
 from interp.training.recipe.config import TrainConfig
+from interp.training.recipe.recipes import WORLD_SETTINGS
+from interp.training.recipe.text_source import model_fields
 from interp.training.run.lock import run_lock
 
-RECORD = "sweep.json"
 MOST_RUNS = 500
 HEAD_WIDTH = 32
-SETTINGS: Mapping[str, Any] = dict(
-    batch_size=16,
-    context=96,
-    rows="document",
-    muon_lr=0.01,
-    embed_lr=0.02,
-    head_lr=0.006,
-    scalar_lr=0.006,
-    warmup_steps=10,
-    stable_fraction=0.5,
-    eval_every=0,
-    checkpoint_every=100,
-    keep_full=1,
-    log_every=20,
+SETTINGS: Mapping[str, Any] = WORLD_SETTINGS | dict(
+    batch_size=16, eval_every=0, checkpoint_every=100, keep_full=1
 )
 """The demo's learning rates; one schedule a run, since a cut-short run would end too high."""
 
@@ -117,12 +107,7 @@ class SweepRecipe:
         Raises:
             ConfigError: an unknown setting, or a width that does not divide into heads.
         """
-        settings = {**SETTINGS, **self.settings}
-        shape = {
-            name.removeprefix("model."): settings.pop(name)
-            for name in list(settings)
-            if name.startswith("model.")
-        }
+        shape, settings = model_fields({**SETTINGS, **self.settings})
         model = self._model(point.size, corpus.tokenizer.d_vocab, shape)
         settings["context"] = min(settings["context"], model.n_ctx)
         stages = [Stage(mix={corpus.levels("held_out")[-1]: 1.0})]
@@ -201,7 +186,7 @@ def sweep(
         runs: list[Finished] = []
         for point, config in plan:
             place = folder / point.name
-            if not _is_finished(place):
+            if not is_finished(place):
                 options = {"device": device, "threads": threads, "progress": progress(point)}
                 train(config, corpus.folder, place, **options)
             runs.append(_finished(point, place, config))
@@ -211,19 +196,10 @@ def sweep(
 
 def _begin(folder: Path, grid: Grid, recipe: SweepRecipe, corpus: Corpus) -> None:
     """Keep what decides the runs; refuse a folder where it was something else."""
-    path = folder / RECORD
-    now = {
-        "preset": recipe.preset,
-        "settings": dict(recipe.settings),
-        "corpus": corpus.hash,
-    }
+    path = folder / SWEEP
+    now = {"preset": recipe.preset, "settings": dict(recipe.settings), "corpus": corpus.hash}
     before = read_object(path) if path.exists() else {}
-    changed = [
-        f"{name} was {before[name]!r}, now {value!r}"
-        for name, value in now.items()
-        if name in before and before[name] != value
-    ]
-    if changed:
+    if changed := changed_values(before, now):
         raise ConfigError(
             f"A sweep goes on with what it began with; in {folder} {'; '.join(changed)}. Ask for "
             "the old values, or sweep into another folder."
@@ -236,11 +212,6 @@ def _begin(folder: Path, grid: Grid, recipe: SweepRecipe, corpus: Corpus) -> Non
 def _merged(before: Mapping[str, Any], name: str, values: Sequence[int]) -> list[int]:
     old = before.get(name, [])
     return sorted({*values, *(old if isinstance(old, list) else [old])})
-
-
-def _is_finished(place: Path) -> bool:
-    record = place / "run.json"
-    return record.exists() and "model_hash" in read_object(record)
 
 
 def _finished(point: Point, place: Path, config: TrainConfig) -> Finished:

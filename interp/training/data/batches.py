@@ -6,6 +6,7 @@ k + w … of the very batch that a single process would see, and a resumed run g
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
 import numpy as np
@@ -69,19 +70,20 @@ class Batches:
         self.batch_size, self.length, self.kind, self.seed = batch_size, context + 1, rows, seed
         self._parts = {level: corpus.part(split, level) for level in corpus.levels(split)}
         n_tokens = corpus.n_tokens(split)
-        self._mixtures = [_Mixture(shares(stage, n_tokens)) for stage in self.stages]
-        for level in dict.fromkeys(level for m in self._mixtures for level in m.levels):
+        self._mixtures = [shares(stage, n_tokens) for stage in self.stages]
+        for level in dict.fromkeys(chain.from_iterable(self._mixtures)):
             _check_length(self._parts[level], level, self.length)
 
     def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
         """The rows of step `step` (0 = the first update) that rank `rank` trains on."""
         row = np.arange(rank, self.batch_size, world_size)
         mixture = self._mixtures[stage_at(self.stages, step)[0]]
-        chosen = mixture.choose(_uniform(self.seed, step, row, draw=0))
+        edges = np.cumsum(list(mixture.values()))[:-1]
+        chosen = np.searchsorted(edges, _uniform(self.seed, step, row, draw=0), side="right")
         where = _uniform(self.seed, step, row, draw=1)
         tokens = np.empty((len(row), self.length), dtype=np.int64)
         weights = np.empty((len(row), self.length), dtype=np.float32)
-        for i, level in enumerate(mixture.levels):
+        for i, level in enumerate(mixture):
             mine = chosen == i
             if mine.any():
                 part = self._parts[level]
@@ -94,17 +96,6 @@ class Batches:
         if self.kind == "document":
             return part.starts[(where * part.n_documents).astype(np.int64)].astype(np.int64)
         return (where * (part.n_tokens - self.length + 1)).astype(np.int64)
-
-
-class _Mixture:
-    """Levels and the shares of the rows that they get."""
-
-    def __init__(self, levels: dict[str, float]) -> None:
-        self.levels = tuple(levels)
-        self._edges = np.cumsum(list(levels.values()))[:-1]
-
-    def choose(self, where: np.ndarray) -> np.ndarray:
-        return np.searchsorted(self._edges, where, side="right")
 
 
 def fixed_batch(

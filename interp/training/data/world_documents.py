@@ -5,14 +5,15 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
 from interp.training.data.packing import CorpusDocument
 from interp.worlds.world import Story, World
 
 _CHUNK = 250
-_sampler: "_Sampler"
+Sampler = Callable[[Sequence[int]], list[CorpusDocument]]
+_sampler: Sampler
 
 
 def world_documents(
@@ -28,12 +29,15 @@ def world_documents(
         processes: number of processes; None = one a core where it pays. They are forked, and touch
             nothing but the world; where a system cannot fork safely, this process works alone.
     """
-    sampler = _Sampler(world, level, split)
+
+    def sample(some: Sequence[int]) -> list[CorpusDocument]:
+        return [story_document(world.sample(n, level=level, split=split)) for n in some]
+
     chunks = [numbers[i : i + _CHUNK] for i in range(0, len(numbers), _CHUNK)]
     processes = min(processes or _cores(), len(chunks))
     if processes < 2 or sys.platform != "linux":
-        return chain.from_iterable(map(sampler.documents, chunks))
-    return chain.from_iterable(_together(sampler, chunks, processes))
+        return chain.from_iterable(map(sample, chunks))
+    return chain.from_iterable(_together(sample, chunks, processes))
 
 
 def story_document(story: Story) -> CorpusDocument:
@@ -45,26 +49,15 @@ def story_document(story: Story) -> CorpusDocument:
     )
 
 
-class _Sampler:
-    """Samples the documents of one level and split."""
-
-    def __init__(self, world: World, level: str, split: str) -> None:
-        self._world, self._level, self._split = world, level, split
-
-    def documents(self, numbers: Sequence[int]) -> list[CorpusDocument]:
-        sample, level, split = self._world.sample, self._level, self._split
-        return [story_document(sample(n, level=level, split=split)) for n in numbers]
-
-
 def _together(
-    sampler: _Sampler, chunks: Sequence[Sequence[int]], processes: int
+    sample: Sampler, chunks: Sequence[Sequence[int]], processes: int
 ) -> Iterator[list[CorpusDocument]]:
     fork = multiprocessing.get_context("fork")
-    with fork.Pool(processes, _begin, (sampler,)) as pool:
+    with fork.Pool(processes, _begin, (sample,)) as pool:
         yield from pool.imap(_documents, chunks)
 
 
-def _begin(sampler: _Sampler) -> None:
+def _begin(sampler: Sampler) -> None:
     global _sampler  # of a forked process only: a pool's function cannot carry what is not pickled
     _sampler = sampler
     gc.disable()  # stories hold no cycles, and looking for some took a sixth of the time
@@ -72,7 +65,7 @@ def _begin(sampler: _Sampler) -> None:
 
 
 def _documents(numbers: Sequence[int]) -> list[CorpusDocument]:
-    return _sampler.documents(numbers)
+    return _sampler(numbers)
 
 
 def _cores() -> int:

@@ -27,7 +27,8 @@ class HeldOut:
         self._per_rank = max(1, batch_size // group.size)
         counted = rows.weights[:, 1:] > 0
         self._n_counted = int(counted.sum())
-        self._floor = _mean(rows.floor[:, 1:], counted) if rows.floor is not None else None
+        floor = rows.floor
+        self._floor = None if floor is None else float(floor[:, 1:][counted].double().mean())
         # Every rank makes as many forward passes as the others: FSDP's ranks must meet in each.
         missing = -len(rows.tokens) % group.size
         self._tokens = _padded(rows.tokens, missing)[group.rank :: group.size]
@@ -65,10 +66,6 @@ class HeldOut:
             "floor_nats_per_token": self._floor,
             "regret_nats_per_token": loss - self._floor,
         }
-
-
-def _mean(values: Tensor, counted: Tensor) -> float:
-    return float(values[counted].double().mean())
 
 
 def _padded(rows: Tensor, missing: int, value: int = 0) -> Tensor:

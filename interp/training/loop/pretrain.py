@@ -211,7 +211,8 @@ class TrainingRun:
         reading = done % config.log_every == 0
         # The ranks agree on stopping only where they wait for each other anyway.
         asked = self.stop.signal is not None
-        stopping = self.group.any(asked, self.model.device) if self._ranks_meet(reading) else False
+        meeting = self.group.size == 1 or reading
+        stopping = meeting and self.group.any(asked, self.model.device)
         saving = last or stopping or _every(config.checkpoint_every, done)
         if reading or saving or self._evaluates(done) or self._checkpoints(done):
             loss = self._read(done)
@@ -226,9 +227,6 @@ class TrainingRun:
                 f"Stopped after step {done} of {config.steps}; the state is saved in "
                 f"{self.folder.path}. The same command goes on from there."
             )
-
-    def _ranks_meet(self, reading: bool) -> bool:
-        return self.group.size == 1 or reading
 
     def _evaluates(self, done: int) -> bool:
         return done == self.config.steps or _every(self.config.eval_every, done)
@@ -285,15 +283,15 @@ class TrainingRun:
         columns = (statistics.loss, statistics.objective, statistics.grad_norm)
         table = zip(*columns, strict=True)
         for step, (loss, objective, norm) in enumerate(table, start=first):
-            record = {
+            yield {
                 "kind": "train",
                 "step": step,
                 "loss_nats_per_token": finite_or_none(loss),
                 "objective_nats": finite_or_none(objective),
                 "learning_rate_scale": self.config.learning_rate_scale(step - 1),
                 "stage": stage_at(self.stages, step - 1)[0],
+                "grad_norm": finite_or_none(norm),
             }
-            yield record | {"grad_norm": finite_or_none(norm)}
 
     def _speed(self, done: int) -> dict[str, Any]:
         seconds, rate = self._pace(done)

@@ -85,8 +85,8 @@ class Updater:
     def _backward(self, tokens: Tensor, weights: Tensor, total: Tensor) -> Tensor:
         pieces = [x.chunk(self.config.accumulate) for x in (tokens, weights)]
         sums = torch.zeros(2, device=self.device)
-        for last, (some_tokens, some_weights) in _flag_last(zip(*pieces, strict=True)):
-            with self._synchronized(last):
+        for number, (some_tokens, some_weights) in enumerate(zip(*pieces, strict=True), 1):
+            with self._synchronized(last=number == len(pieces[0])):
                 with self.autocast():
                     objective, plain = self.forward(some_tokens, some_weights)
                 # DDP and FSDP average over the ranks; the objective is a sum over all of them.
@@ -98,7 +98,7 @@ class Updater:
         """The precision of the forward pass."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
-    def _synchronized(self, last: bool) -> contextlib.AbstractContextManager[Any]:
+    def _synchronized(self, *, last: bool) -> contextlib.AbstractContextManager[Any]:
         """Gradients travel between the ranks with the last micro-batch only."""
         if last or not isinstance(self.forward, nn.parallel.DistributedDataParallel):
             return contextlib.nullcontext()
@@ -185,8 +185,3 @@ def _precision(asked: str, device: torch.device) -> str:
 def _dropout_seed(seed: int, step: int, rank: int) -> int:
     """One number for dropout, different for each seed, step and rank."""
     return ((seed * 1_000_003 + step) * 4_099 + rank) % 2**63
-
-
-def _flag_last(pieces: Any) -> list[tuple[bool, Any]]:
-    pieces = list(pieces)
-    return [(index == len(pieces) - 1, piece) for index, piece in enumerate(pieces)]

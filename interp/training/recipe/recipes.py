@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,19 @@ from interp.training.data.curriculum import Stage
 from interp.training.data.sources import write_world_corpus
 from interp.training.recipe.config import TrainConfig
 from interp.worlds import load_world
+
+WORLD_SETTINGS: dict[str, Any] = dict(
+    context=96,
+    rows="document",
+    muon_lr=0.01,
+    embed_lr=0.02,
+    head_lr=0.006,
+    scalar_lr=0.006,
+    warmup_steps=10,
+    stable_fraction=0.5,
+    log_every=20,
+)
+"""Rows, learning rates and schedule that small models learn the stories with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,14 +75,11 @@ class TrainingRecipe:
         )
 
     def _stages(self, steps: int) -> tuple[Stage, ...]:
-        ends, done = [], 0.0
-        for share, _ in self.stages:
-            done += share
-            ends.append(round(done * steps))
-        starts = [0, *ends]
+        ends = accumulate((share for share, _ in self.stages), initial=0.0)
+        spans = pairwise(round(end * steps) for end in ends)
         lasting = [
             Stage(steps=end - start, mix=mix)
-            for start, end, (_, mix) in zip(starts, ends, self.stages, strict=False)
+            for (start, end), (_, mix) in zip(spans, self.stages, strict=True)
             if end > start
         ]
         return (*lasting[:-1], Stage(mix=self.stages[-1][1]))
@@ -79,16 +90,12 @@ def demo_recipe(seed: int = 0) -> TrainingRecipe:
 
     Without the early levels a model of this size stays at shortcuts ("the most recent place").
     """
-    words, phrases, clauses, full = ({level: 1.0} for level in _LEVELS[1:])
+    words, phrases, clauses, full = (
+        {level: 1.0} for level in ("words", "phrases", "clauses", "full")
+    )
     return TrainingRecipe(
         world="stories",
-        documents={
-            "echo": 5_000,
-            "words": 9_000,
-            "phrases": 8_000,
-            "clauses": 7_000,
-            "full": 16_000,
-        },
+        documents=dict(echo=5_000, words=9_000, phrases=8_000, clauses=7_000, full=16_000),
         preset="demo",
         steps=1_700,
         stages=(
@@ -99,22 +106,6 @@ def demo_recipe(seed: int = 0) -> TrainingRecipe:
             (0.13, clauses | full),
             (0.28, full),
         ),
-        settings=dict(
-            batch_size=32,
-            context=96,
-            rows="document",
-            muon_lr=0.01,
-            embed_lr=0.02,
-            head_lr=0.006,
-            scalar_lr=0.006,
-            warmup_steps=10,
-            stable_fraction=0.5,
-            eval_every=100,
-            checkpoint_every=200,
-            log_every=20,
-        ),
+        settings=WORLD_SETTINGS | dict(batch_size=32, eval_every=100, checkpoint_every=200),
         seed=seed,
     )
-
-
-_LEVELS = ("echo", "words", "phrases", "clauses", "full")

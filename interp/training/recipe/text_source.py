@@ -43,14 +43,24 @@ class TextSource:
         from interp.models.io.presets import get_preset
         from interp.training.recipe.config import TrainConfig
 
-        shape = {k.removeprefix("model."): v for k, v in given.items() if k.startswith("model.")}
-        rest = {k: v for k, v in given.items() if not k.startswith("model.")}
+        shape, rest = model_fields(given)
         model = get_preset(preset, **{"d_vocab": d_vocab, **shape})
         if self.recipe is None:
             known = {"context": min(TrainConfig.context, model.n_ctx)}
         else:
             known = self.recipe.config(model.d_vocab, steps=rest.get("steps")).to_dict()
         return TrainConfig.from_dict({**known, **rest, "model": model})
+
+
+def model_fields(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The fields of the model's settings, given as `model.name`, and those of the run.
+
+    Example:
+        >>> model_fields({"model.n_layers": 2, "steps": 10})
+        ({'n_layers': 2}, {'steps': 10})
+    """
+    shape = {k.removeprefix("model."): v for k, v in settings.items() if k.startswith("model.")}
+    return shape, {k: v for k, v in settings.items() if not k.startswith("model.")}
 
 
 def text_source(data: Path, tokenizer: str | None, vocab: int | None) -> TextSource:

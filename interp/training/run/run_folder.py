@@ -17,6 +17,7 @@ from interp.core.files import read_object, write_json
 from interp.models.gpt import GPT
 from interp.models.io.checkpoint import save_model, save_weights, write_settings
 from interp.runs.metrics import METRICS
+from interp.runs.record import changed_values
 from interp.training.data.corpus import Corpus
 from interp.training.distributed import ProcessGroup
 from interp.training.recipe.config import MAY_CHANGE, TrainConfig, differences
@@ -87,7 +88,9 @@ class RunFolder:
         if step < self.config.steps:
             record = {name: value for name, value in record.items() if name not in _OF_A_FINISHED}
         session = _session(step, group, warnings)
-        for change in _changed_surroundings(record, session):
+        last = (record.get("sessions") or [{}])[-1]
+        surroundings = {name: session[name] for name in ("torch", "ranks", "threads")}
+        for change in changed_values(last, surroundings):
             log.warning("%s: the last bits may differ from an uninterrupted run's", change)
         if state:
             changes = differences(TrainConfig.from_dict(state.meta["recipe"]), self.config)
@@ -136,15 +139,6 @@ class RunFolder:
         """
         with naming_refusals("finished model", self.path):
             save_model(model, self.path)
-
-
-def _changed_surroundings(record: Mapping[str, Any], session: Mapping[str, Any]) -> list[str]:
-    last = (record.get("sessions") or [{}])[-1]
-    return [
-        f"{name} was {last[name]}, now {session[name]}"
-        for name in ("torch", "ranks", "threads")
-        if name in last and last[name] != session[name]
-    ]
 
 
 def _session(step: int, group: ProcessGroup, warnings: list[str]) -> dict[str, Any]:
