@@ -63,56 +63,56 @@ def architecture_of(settings: HuggingFaceSettings) -> str:
     return architecture
 
 
+_GPT2 = {
+    "n_layers": ("n_layer", 12),
+    "d_model": ("n_embd", 768),
+    "n_heads": ("n_head", 12),
+    "d_mlp": ("n_inner", 0),
+    "d_vocab": ("vocab_size", 50257),
+    "n_ctx": ("n_positions", 1024),
+    "act": ("activation_function", "gelu_new"),
+    "tied": ("tie_word_embeddings", True),
+    "norm_eps": ("layer_norm_epsilon", 1e-5),
+    "dropout": ("resid_pdrop", 0.1),
+}
+_LLAMA = {
+    "n_layers": ("num_hidden_layers", 32),
+    "d_model": ("hidden_size", 4096),
+    "n_heads": ("num_attention_heads", 32),
+    "n_key_value_heads": ("num_key_value_heads", 0),
+    "d_head": ("head_dim", 0),
+    "d_mlp": ("intermediate_size", 11008),
+    "d_vocab": ("vocab_size", 32000),
+    "n_ctx": ("max_position_embeddings", 2048),
+    "act": ("hidden_act", "silu"),
+    "attn_bias": ("attention_bias", False),
+    "mlp_bias": ("mlp_bias", False),
+    "tied": ("tie_word_embeddings", False),
+    "norm_eps": ("rms_norm_eps", 1e-6),
+}
+"""Our field to their setting, and its value where a file leaves it out."""
+
+
+def _read(settings: HuggingFaceSettings, table: Mapping[str, tuple[str, Any]]) -> dict[str, Any]:
+    fields = {ours: settings.get(theirs, default) for ours, (theirs, default) in table.items()}
+    # A size that follows from the others may be null in their files; in ours it is 0.
+    sizes = {name: fields.get(name) or 0 for name in ("n_key_value_heads", "d_head", "d_mlp")}
+    return fields | sizes | {"act": _activation(fields["act"])}
+
+
+def _written(cfg: GPTConfig, table: Mapping[str, tuple[str, Any]]) -> dict[str, Any]:
+    return {theirs: getattr(cfg, ours) for ours, (theirs, _) in table.items()}
+
+
 def _gpt2(settings: HuggingFaceSettings) -> dict[str, Any]:
     _refuse(settings, "GPT2LMHeadModel", add_cross_attention=False)
-    d_model, n_heads = settings.get("n_embd", 768), settings.get("n_head", 12)
-    return {
-        "n_layers": settings.get("n_layer", 12),
-        "d_model": d_model,
-        "n_heads": n_heads,
-        "n_key_value_heads": n_heads,
-        "d_head": d_model // n_heads,
-        "d_mlp": settings.get("n_inner") or 4 * d_model,
-        "d_vocab": settings.get("vocab_size", 50257),
-        "n_ctx": settings.get("n_positions", 1024),
-        "norm": "layer",
-        "positions": "learned",
-        "act": _activation(settings.get("activation_function", "gelu_new")),
-        "gated": False,
-        "bias": True,
-        "norm_bias": True,
-        "tied": settings.get("tie_word_embeddings", True),
-        "norm_eps": settings.get("layer_norm_epsilon", 1e-5),
-        "dropout": settings.get("resid_pdrop", 0.1),
-    }
+    return _read(settings, _GPT2)
 
 
 def _llama(settings: HuggingFaceSettings) -> dict[str, Any]:
-    d_model, n_heads = settings.get("hidden_size", 4096), settings.get("num_attention_heads", 32)
     theta, scaling = _rope(settings)
-    return {
-        "n_layers": settings.get("num_hidden_layers", 32),
-        "d_model": d_model,
-        "n_heads": n_heads,
-        "n_key_value_heads": settings.get("num_key_value_heads") or n_heads,
-        "d_head": settings.get("head_dim") or d_model // n_heads,
-        "d_mlp": settings.get("intermediate_size", 11008),
-        "d_vocab": settings.get("vocab_size", 32000),
-        "n_ctx": settings.get("max_position_embeddings", 2048),
-        "norm": "rms",
-        "positions": "rotary",
-        "rope_theta": theta,
-        "rope_scaling": scaling,
-        "act": _activation(settings.get("hidden_act", "silu")),
-        "gated": True,
-        "bias": False,
-        "attn_bias": bool(settings.get("attention_bias")),
-        "mlp_bias": bool(settings.get("mlp_bias")),
-        "norm_bias": False,
-        "tied": settings.get("tie_word_embeddings", False),
-        "norm_eps": settings.get("rms_norm_eps", 1e-6),
-        "dropout": 0.0,
-    }
+    switches = dict(norm="rms", norm_bias=False, gated=True, bias=False, positions="rotary")
+    return _read(settings, _LLAMA) | switches | {"rope_theta": theta, "rope_scaling": scaling}
 
 
 def _qwen3(settings: HuggingFaceSettings) -> dict[str, Any]:
@@ -203,19 +203,9 @@ def _gpt2_settings(cfg: GPTConfig) -> dict[str, Any]:
             "n_key_value_heads=n_heads and d_head=d_model/n_heads": heads,
         },
     )
-    return {
+    return _written(cfg, _GPT2) | {
         "architectures": ["GPT2LMHeadModel"],
         "model_type": "gpt2",
-        "n_layer": cfg.n_layers,
-        "n_embd": cfg.d_model,
-        "n_head": cfg.n_heads,
-        "n_inner": cfg.d_mlp,
-        "vocab_size": cfg.d_vocab,
-        "n_positions": cfg.n_ctx,
-        "activation_function": cfg.act,
-        "layer_norm_epsilon": cfg.norm_eps,
-        "tie_word_embeddings": cfg.tied,
-        "resid_pdrop": cfg.dropout,
         "embd_pdrop": cfg.dropout,
         "attn_pdrop": cfg.dropout,
     }
@@ -235,26 +225,16 @@ def _llama_settings(cfg: GPTConfig) -> dict[str, Any]:
     )
     rope: dict[str, Any] = {"rope_theta": cfg.rope_theta, "rope_type": "default"}
     rope |= cfg.rope_scaling or {}
-    settings = {
+    settings = _written(cfg, _LLAMA) | {
         "architectures": ["Qwen3ForCausalLM" if cfg.qk_norm else "LlamaForCausalLM"],
         "model_type": "qwen3" if cfg.qk_norm else "llama",
-        "num_hidden_layers": cfg.n_layers,
-        "hidden_size": cfg.d_model,
-        "num_attention_heads": cfg.n_heads,
-        "num_key_value_heads": cfg.n_key_value_heads,
-        "head_dim": cfg.d_head,
-        "intermediate_size": cfg.d_mlp,
-        "vocab_size": cfg.d_vocab,
-        "max_position_embeddings": cfg.n_ctx,
-        "hidden_act": cfg.act,
-        "rms_norm_eps": cfg.norm_eps,
         "rope_parameters": rope,
         "rope_theta": cfg.rope_theta,
-        "attention_bias": cfg.attn_bias,
-        "tie_word_embeddings": cfg.tied,
         "attention_dropout": 0.0,
     }
-    return settings if cfg.qk_norm else settings | {"mlp_bias": cfg.mlp_bias}
+    if cfg.qk_norm:  # Qwen 3 has no such setting.
+        del settings["mlp_bias"]
+    return settings
 
 
 def _need_all(target: str, conditions: Mapping[str, bool]) -> None:
