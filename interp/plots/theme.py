@@ -94,10 +94,13 @@ def in_lines(title: str, longest: int = LONGEST_TITLE) -> str:
     """An axis title in lines that a phone does not cut.
 
     Example:
-        >>> in_lines("share of questions", 10)
-        'share of<br>questions'
+        >>> in_lines("share of the questions", 14)
+        'share of the<br>questions'
     """
-    return "<br>".join(textwrap.wrap(title, longest, break_long_words=False))
+    count = -(-len(title) // longest)
+    # Of about the same length, so that no word stands alone in the last one.
+    width = longest if count < 2 else min(longest, len(title) // count + 6)
+    return "<br>".join(textwrap.wrap(title, width, break_long_words=False))
 
 
 def new_figure(
