@@ -17,8 +17,7 @@ import torch
 import interp
 from interp.core.statistics.intervals import Interval, bootstrap_mean, paired_difference
 from interp.methods.batches import encoded_texts, text_batches
-from interp.methods.data.answer_loss import PromptAnswer
-from interp.methods.data.hardest_questions import losses_on, worst_questions
+from interp.methods.data.answer_loss import PromptAnswer, losses_on, worst_questions
 from interp.models.config import GPTConfig
 from interp.models.gpt import GPT
 from interp.models.tokenizer import Tokenizer

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from jaxtyping import Int
 from torch import Tensor
 
@@ -36,6 +37,19 @@ def single_tokens(tokenizer: Tokenizer, words: Sequence[str]) -> list[int]:
         TokenError: a word is several tokens (its pieces are shown) or none.
     """
     return [_single_token(tokenizer, word) for word in words]
+
+
+def shuffled_rows(rows: Sequence[Sequence[int]], seed: int) -> list[list[int]]:
+    """Each row with everything after its first token in random order: a control.
+
+    Args:
+        rows: ids of each text.
+        seed: of the orders, which are drawn one after the other.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    orders = [torch.randperm(len(row) - 1, generator=generator).tolist() for row in rows]
+    pairs = zip(rows, orders, strict=True)
+    return [[row[0], *(row[1 + i] for i in order)] for row, order in pairs]
 
 
 def text_ids(model: LanguageModel, texts: Sequence[str]) -> tuple[tuple[int, ...], ...]:

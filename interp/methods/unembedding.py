@@ -3,7 +3,7 @@
 Knows nothing of plots, controls or results: numbers in, numbers out.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -87,7 +87,6 @@ def read_lens(
     translate: Translate | None = None,
     edits: "Sequence[Edit]" = (),
     tolerance: float = 1e-3,
-    shift: int = 1,
 ) -> LensReadout:
     """Read every residual stream of one prompt as if the model stopped there.
 
@@ -99,7 +98,6 @@ def read_lens(
         translate: moves a row's stream before it is read (a tuned lens).
         edits: interventions during the run.
         tolerance: largest gap in nats between the last row and the model's own log-probabilities.
-        shift: how many positions apart the control compares.
     Raises:
         ReadoutError: the last row is not the model's own output.
     Source:
@@ -110,18 +108,14 @@ def read_lens(
     check_readout(model, streams[-1], run.logits, tolerance)
     streams, logits = streams[:, 0], run.logits[0]
     # One position has no other: nan, not a control that equals the reading.
-    others = logits.roll(shift, 0) if len(logits) > 1 else torch.full_like(logits, torch.nan)
+    others = logits.roll(1, 0) if len(logits) > 1 else torch.full_like(logits, torch.nan)
     parts = [
         _read_chunk(model, streams[:, part], logits[part], others[part], targets, k, translate)
-        for part in _chunks(len(logits))
+        for part in torch.arange(len(logits)).split(CHUNK)
     ]
     names = LensReadout.__dataclass_fields__
     joined = {name: torch.cat([getattr(part, name) for part in parts], 1).cpu() for name in names}
     return LensReadout(**joined)
-
-
-def _chunks(length: int) -> Iterator[slice]:
-    return (slice(start, start + CHUNK) for start in range(0, length, CHUNK))
 
 
 def _read_chunk(

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from interp import __version__
 from interp.core.edits import Call, Edit, to_json
+from interp.core.errors import ModelMismatchError
 from interp.core.protocols import LanguageModel
 from interp.results import values
 from interp.worlds.world import World
@@ -131,6 +132,22 @@ class Provenance:
     def __post_init__(self) -> None:
         for entry in fields(self):
             object.__setattr__(self, entry.name, values.normalize(getattr(self, entry.name)))
+
+    def refuse_other(self, model: LanguageModel, need: str, remedy: str) -> None:
+        """Refuse a model with other weights than those that were measured.
+
+        Args:
+            model: any language model.
+            need: how the message begins: `A tuned lens needs the weights it was tuned on`.
+            remedy: what to do then.
+        Raises:
+            ModelMismatchError: the weights are others; both models are named.
+        """
+        if model.hash != self.model_hash:
+            raise ModelMismatchError(
+                f"{need}, {self.model} (weights {self.model_hash}, step {self.step}); got "
+                f"{model.name} (weights {model.hash}, step {model.step}). {remedy}"
+            )
 
 
 def provenance(

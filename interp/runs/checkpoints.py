@@ -71,6 +71,15 @@ def checkpoints(models: Sequence[LanguageModel], steps: Sequence[int], most: int
     return openers
 
 
+def numbered_names(models: Sequence[LanguageModel]) -> tuple[str, ...]:
+    """Each model's name, numbered where several share it."""
+    names = [model.name for model in models]
+    return tuple(
+        name if names.count(name) == 1 else f"{name} ({names[: i + 1].count(name)})"
+        for i, name in enumerate(names)
+    )
+
+
 def _openers(
     model: LanguageModel, steps: Sequence[int], most: int
 ) -> Iterator[tuple[int, Callable[[], LanguageModel]]]:

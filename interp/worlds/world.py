@@ -143,11 +143,11 @@ class World(Protocol):
 
 
 def check_name(world: str, what: str, name: str, names: Sequence[str]) -> None:
-    """Refuse a level or split that a world does not have.
+    """Refuse a level, split, variable or concept that a world does not have.
 
     Args:
         world: name of the world.
-        what: `level` or `split`.
+        what: `level`, `split`, `variable` or `concept`.
         name: the one that is asked for.
         names: those that the world has.
     Raises:

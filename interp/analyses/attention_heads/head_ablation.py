@@ -82,7 +82,7 @@ class HeadAblation(Result):
             if values.numel()
         )
         return (
-            f"Head effect: head {layer}.{head} matters most. Without it the probability of "
+            f"Head ablation: head {layer}.{head} matters most. Without it the probability of "
             f"{self.answer!r} goes from {torch.tensor(clean).exp():.2f} to "
             f"{torch.tensor(without).exp():.2f}, {_signed(self.change[layer, head])} nats of loss "
             f"({beside or 'no control'})."

@@ -34,6 +34,7 @@ from interp.analyses.attention_heads._head_ablation import (
 from interp.core.errors import ConfigError, NotEnoughDataError
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval, mean_interval, plain
+from interp.methods.batches import encoded_texts
 from interp.methods.head_scores import (
     SCORES,
     copy_length,
@@ -99,9 +100,9 @@ class Heads(Result):
         )
         effect = ""
         if len(self.ablation):
-            change = plain(_interval(self.ablation[0, layer, head], self.n_sequences))
+            change = plain(Interval.of(self.ablation[0, layer, head], self.n_sequences))
             effect = f"; without it the repetition costs {change} nats per token more"
-        score = plain(_interval(self.scores[row, layer, head], self.n_sequences))
+        score = plain(Interval.of(self.scores[row, layer, head], self.n_sequences))
         return (
             f"Heads: {layer}.{head} has the highest induction score, {score} ({control}){effect}."
         )
@@ -207,7 +208,7 @@ def _ablations(
 
     pairs = [head_ablations(model, kind, mean_outputs(model, tokens.tolist()), repetition)]
     if texts:
-        rows = [model.tokenizer.encode(text)[: model.cfg.n_ctx] for text in texts]
+        rows = encoded_texts(model, texts)
         means = mean_outputs(model, rows)
         pairs.append(
             head_ablations(model, kind, means, lambda edits: text_loss(model, rows, edits))
@@ -221,8 +222,3 @@ def _bounds(values: Float[Tensor, "row ..."], seed: int) -> Float[Tensor, "... 3
     intervals = [mean_interval(column, seed=seed) for column in flat]
     bounds = torch.tensor([(each.value, each.low, each.high) for each in intervals])
     return bounds.reshape(*values.shape[1:], 3)
-
-
-def _interval(bounds: Float[Tensor, " bound"], n: int) -> Interval:
-    value, low, high = bounds.tolist()
-    return Interval(value=value, low=low, high=high, n=n)

@@ -1,6 +1,6 @@
 """Numbers of single weights, added up by what the weights belong to; and the largest of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -84,11 +84,6 @@ def _layer(matrix: str, layer: int | None) -> int:
     return 0 if matrix in ("W_E", "W_pos") else -1
 
 
-def tensor_names(model: LanguageModel) -> tuple[str, ...]:
-    """The keys of `ComponentSums.tensors`."""
-    return tuple(dict.fromkeys(part.matrix for part in slices(model)))
-
-
 def layer_names(model: LanguageModel) -> tuple[str, ...]:
     """The rows of `ComponentSums.layers`."""
     inner = (f"layer {layer}" for layer in range(model.cfg.n_layers))
@@ -133,6 +128,15 @@ def named(model: LanguageModel, weights: list[Weight]) -> tuple[str, ...]:
     return tuple(weight_name(model, weight.tensor, weight.place) for weight in weights)
 
 
+def stacked_fields(rows: Sequence[Mapping[str, object]]) -> dict[str, object]:
+    """A result's fields from rows of them: tensors stacked, all else as tuples."""
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    return {
+        name: torch.stack(column) if isinstance(column[0], Tensor) else tuple(column)
+        for name, column in columns.items()
+    }
+
+
 @dataclass(frozen=True, kw_only=True)
 class SliceSums:
     """Sums of a tensor's rows and columns, in double precision.
@@ -159,11 +163,7 @@ class SliceSums:
 
     def at(self, index: Index) -> float:
         """The sum over a slice (see `methods.parameters.Slice`): all of it, rows, or columns."""
-
-        if len(index) == 2:
-            return _over(self.columns, index[1])
-        return _over(self.rows, *index) if index else sum(self.rows)
-
-
-def _over(sums: list[float], place: int | slice) -> float:
-    return sum(sums[place]) if isinstance(place, slice) else sums[place]
+        if not index:
+            return sum(self.rows)
+        sums, place = (self.columns if len(index) == 2 else self.rows), index[-1]
+        return sum(sums[place]) if isinstance(place, slice) else sums[place]

@@ -1,7 +1,8 @@
 """Contributions of a model's parts to an update, and to the decrease of the loss it predicts."""
 
 from collections import Counter
-from dataclasses import dataclass
+
+import torch
 
 from interp.analyses.attribution._parameter_sums import SliceSums
 from interp.core.protocols import LanguageModel
@@ -12,32 +13,19 @@ KINDS = ("layer", "tensor", "head", "neuron", "token")
 MOST = 24
 
 
-@dataclass(frozen=True, kw_only=True)
-class Contribution:
-    """One part's contribution to an update.
-
-    Attributes:
-        kind: one of KINDS.
-        name: the part's name: `layer 2`, `W_Q[2]`, `head 2.1`, `neuron 0.17`, `reading ·garden`.
-        moved: the part's share of the squared update.
-        gained: the part's share of the predicted gain; below 0, its update raises the loss.
-    """
-
-    kind: str
-    name: str
-    moved: float
-    gained: float
-
-
 def part_contributions(
     model: LanguageModel, update: Parameters, gain: Parameters
-) -> list[Contribution]:
+) -> dict[str, object]:
     """Shares by kind of part, the largest update first; of many parts the first `MOST`.
 
     Args:
         model: that the parameters are of.
         update: what was added to each weight.
         gain: what each weight was predicted to gain.
+    Returns:
+        Fields of `GradientStep`: `part_kinds` and `parts` (`layer 2`, `W_Q[2]`, `head 2.1`, `neuron
+        0.17`, `reading ·garden`), what share of the squared update each `moved`, and what share of
+        the predicted gain it `gained` (below 0, its update raises the loss).
     """
     parts: dict[str, dict[str, list[float]]] = {kind: {} for kind in KINDS}
     whole = [0.0, 0.0]
@@ -53,11 +41,14 @@ def part_contributions(
             sums[0] += amounts[0]
             sums[1] += amounts[1]
     moved, gained = (value or 1.0 for value in whole)
-    return [
-        Contribution(kind=kind, name=name, moved=sums[0] / moved, gained=sums[1] / gained)
+    rows = [
+        (kind, name, *sums)
         for kind, of_kind in parts.items()
         for name, sums in sorted(of_kind.items(), key=lambda item: -item[1][0])[:MOST]
     ]
+    kinds, names, of_update, of_gain = zip(*rows, strict=True)
+    shares = {"moved": torch.tensor(of_update) / moved, "gained": torch.tensor(of_gain) / gained}
+    return {"part_kinds": kinds, "parts": names, **shares}
 
 
 def _names(part: Slice, labels: dict[int, str]) -> dict[str, str]:

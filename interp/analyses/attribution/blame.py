@@ -34,12 +34,11 @@ from interp.analyses.attribution._parameter_sums import (
     layer_names,
     named,
     precise_parameters,
-    tensor_names,
+    stacked_fields,
 )
 from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel, Prompt
-from interp.methods.data.answer_loss import AnswerLoss, PromptAnswer, answer_loss
-from interp.methods.data.hardest_questions import mistake_of
+from interp.methods.data.answer_loss import AnswerLoss, PromptAnswer, answer_loss, mistake_of
 from interp.methods.parameters import Parameters, parameters_of, shell_of
 from interp.methods.prompts import displayed
 from interp.methods.untrained import untrained_twins
@@ -216,10 +215,13 @@ def blame(
     loss = float(said.loss[0])
     integral = _integral(model, now, pair, tolerance, most_points, loss) if path else None
     report_progress("controls", 2, 3)
-    measures = [_lengths(model, grads, k), _sums(model, times, k)]
+    lengths = _lengths(model, grads)
+    whole = math.hypot(*lengths.tensors.values())
+    measures = [_rows(model, lengths, whole, largest(grads, k), k), _sums(model, times, k)]
     measures.append(_sums(model, integral.shares, k) if integral else _unknown(measures[1]))
     twins = untrained_twins(model, untrained, seed)
-    controls = [_tensor_lengths(t, _gradient(t, precise_parameters(t), pair)[1]) for t in twins]
+    grads_of = [(twin, _gradient(twin, precise_parameters(twin), pair)[1]) for twin in twins]
+    controls = [torch.tensor([*_lengths(*each).tensors.values()]) for each in grads_of]
     best = int(said.log_probs[0].argmax())
     return Blame(
         tokens=displayed(model.tokenizer, pair.prompt),
@@ -230,14 +232,9 @@ def blame(
         first_step=next(iter(model.history)) if integral else None,
         first_loss=integral.start if integral else math.nan,
         points=integral.points if integral else 0,
-        tensors=tensor_names(model),
+        tensors=tuple(lengths.tensors),
         layers=layer_names(model),
-        **{
-            name: torch.stack([each[name] for each in measures])
-            if isinstance(measures[0][name], Tensor)
-            else tuple(each[name] for each in measures)
-            for name in measures[0]
-        },
+        **stacked_fields(measures),
         without=_without(model, now, pair, largest(times, k), loss),
         untrained=torch.stack(controls) if controls else measures[0]["by_tensor"][None][:0],
         provenance=provenance(blame, call, prompt=model.tokenizer.decode(list(pair.prompt))),
@@ -291,24 +288,17 @@ def _sums(model: LanguageModel, numbers: Parameters, k: int) -> dict:
     return _rows(model, sums, sum(sums.tensors.values()), largest(numbers, k), k)
 
 
-def _lengths(model: LanguageModel, grads: Parameters, k: int) -> dict:
-    """As `_sums`, but the length of each part's gradient."""
+def _lengths(model: LanguageModel, grads: Parameters) -> ComponentSums:
+    """The length of each part's gradient."""
     # Lengths do not add up over parts; their squares do, so the root comes last.
     squares = component_sums(model, {name: grad.square() for name, grad in grads.items()})
-    whole = math.sqrt(sum(squares.tensors.values()))
-    roots = ComponentSums(
+    return ComponentSums(
         tensors={name: math.sqrt(value) for name, value in squares.tensors.items()},
         layers=squares.layers.sqrt(),
         heads=squares.heads.sqrt(),
         neurons=squares.neurons.sqrt(),
         tokens=squares.tokens.sqrt(),
     )
-    return _rows(model, roots, whole, largest(grads, k), k)
-
-
-def _tensor_lengths(model: LanguageModel, grads: Parameters) -> Float[Tensor, " tensor"]:
-    squares = component_sums(model, {name: grad.square() for name, grad in grads.items()})
-    return torch.tensor(list(squares.tensors.values())).sqrt()
 
 
 def _rows(

@@ -282,7 +282,6 @@ def gradient_step(
         lots = range(n_random if steps else 0)
         controls = [_moved_at_random(start, update, seed + i) for i in lots]
         random_loss = [float(loss(params)) - trajectory.losses[0] for params in controls]
-    parts = part_contributions(model, update, trajectory.gain)
     return GradientStep(
         tokens=displayed(model.tokenizer, pair.prompt),
         answer="".join(displayed(model.tokenizer, pair.answer)),
@@ -296,10 +295,7 @@ def gradient_step(
         gradient_norm=dot(trajectory.gradient, trajectory.gradient) ** 0.5,
         update_norm=dot(update, update) ** 0.5 if steps else 0.0,
         random_loss=tuple(random_loss),
-        part_kinds=tuple(part.kind for part in parts),
-        parts=tuple(part.name for part in parts),
-        moved=torch.tensor([part.moved for part in parts]),
-        gained=torch.tensor([part.gained for part in parts]),
+        **part_contributions(model, update, trajectory.gain),
         untouched=tuple(texts),
         **_elsewhere(model, others, before, after),
         computed=str(start[next(iter(start))].dtype).removeprefix("torch."),
@@ -411,23 +407,19 @@ def _moved_at_random(start: Parameters, update: Parameters, seed: int) -> Parame
     return plus(start, direction, length)
 
 
-def _kl(before: AnswerLoss, after: AnswerLoss) -> Float[Tensor, " pair"]:
-    """KL(before || after) of each next token, nats."""
-    return kl_divergence(before.log_probs, after.log_probs).clamp(min=0)
-
-
 def _elsewhere(
     model: LanguageModel, others: Sequence[PromptAnswer], before: AnswerLoss, after: AnswerLoss
 ) -> dict[str, object]:
     """What the untouched prompts say before and after."""
-    best = torch.stack([r.log_probs[1:].max(-1).indices for r in (before, after)], 1)
-    chances = torch.stack([r.log_probs[1:].max(-1).values for r in (before, after)], 1)
+    log_probs = [reading.log_probs[1:] for reading in (before, after)]
+    best = torch.stack([each.argmax(-1) for each in log_probs], 1)
+    chances = torch.stack([each.amax(-1) for each in log_probs], 1).exp()
     return {
         "untouched_answers": tuple(
             "".join(displayed(model.tokenizer, pair.answer)) for pair in others
         ),
         "untouched_loss": torch.stack([before.loss[1:], after.loss[1:]], 1),
         "untouched_tops": tuple(displayed(model.tokenizer, pair) for pair in best.tolist()),
-        "untouched_probabilities": chances.exp(),
-        "untouched_kl": _kl(before, after)[1:],
+        "untouched_probabilities": chances,
+        "untouched_kl": kl_divergence(*log_probs).clamp(min=0),
     }

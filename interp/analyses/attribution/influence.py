@@ -16,21 +16,30 @@ on the text lowers the mistake's loss; Muon and AdamW take other steps.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.func import jvp
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from interp.analyses.attribution._tracin import gradient_of, gradient_products, word_overlap
+from interp.analyses.attribution._gradient_steps import gradient
 from interp.core.errors import ConfigError
 from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel, Prompt
 from interp.core.statistics.association import spearman
-from interp.methods.batches import encoded_texts, text_batches, texts_or_stories
-from interp.methods.data.answer_loss import PromptAnswer
-from interp.methods.data.hardest_questions import mistake_of
-from interp.methods.prompts import displayed
+from interp.methods.batches import (
+    TextBatch,
+    TokenValues,
+    encoded_texts,
+    text_batches,
+    texts_or_stories,
+)
+from interp.methods.data.answer_loss import PromptAnswer, answer_loss, mistake_of
+from interp.methods.parameters import Parameters, losses_of, parameters_of, shell_of
+from interp.methods.prompts import displayed, shuffled_rows
 from interp.methods.untrained import untrained_twins
 from interp.results.provenance import provenance
 from interp.results.result import Result
@@ -41,6 +50,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SHUFFLED = 64
+_ONE_AT_A_TIME = Lock()
+"""Forward mode counts its levels, and attention chooses its code, for the whole process."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,16 +113,14 @@ class Influence(Result):
         )
 
     def caption(self) -> str:
-        where = (
-            f"steps {', '.join(map(str, self.steps))}" if self.steps else "the newest weights only"
-        )
-        spreads = self.weights * self.by_step.std(1, correction=0)
-        strongest = int(spreads.argmax())
+        where = "the newest weights only"
         if self.steps:
-            where += (
-                f" (step {self.steps[strongest]} makes up {spreads[strongest] / spreads.sum():.0%}"
+            spreads = self.weights * self.by_step.std(1, correction=0)
+            share, strongest = spreads.max() / spreads.sum(), self.steps[int(spreads.argmax())]
+            where = (
+                f"steps {', '.join(map(str, self.steps))} (step {strongest} makes up {share:.0%} "
+                "of their spread)"
             )
-            where += " of their spread)"
         spread = ""
         if len(self.shuffled):
             real = self.by_step[-1, : len(self.shuffled)]
@@ -213,9 +222,9 @@ def influence(
         weights=weights,
         scores=scores,
         by_step=by_step,
-        overlap=word_overlap(rows, (*pair.prompt, *pair.answer)),
+        overlap=_word_overlap(rows, (*pair.prompt, *pair.answer)),
         untrained=torch.stack(controls) if controls else scores[None][:0],
-        shuffled=_scores(checkpoint, pair, _shuffled(rows[:SHUFFLED], seed)),
+        shuffled=_scores(checkpoint, pair, shuffled_rows(rows[:SHUFFLED], seed)),
         strongest=strongest,
         parts=tuple(
             (
@@ -240,14 +249,11 @@ def _per_token(
     model: LanguageModel, pair: PromptAnswer, rows: Sequence[Sequence[int]]
 ) -> tuple[list[Float[Tensor, " pos"]], float]:
     """What each predicted token of each text adds to its score; the mistake's loss."""
-    direction, loss = gradient_of(model, pair)
-    scores: list[Tensor] = [torch.empty(0)] * len(rows)
+    direction, loss = _gradient_of(model, pair)
+    scores = TokenValues(rows)
     for batch in text_batches(model, rows):
-        for number, row in zip(
-            batch.numbers, gradient_products(model, direction, batch), strict=True
-        ):
-            scores[number] = row[: len(rows[number]) - 1].float().cpu()
-    return scores, loss
+        scores.put(batch, _gradient_products(model, direction, batch).float())
+    return scores.rows, loss
 
 
 def _scores(
@@ -262,16 +268,44 @@ def _strongest(scores: Float[Tensor, " text"], k: int) -> tuple[int, ...]:
     return tuple(order[:k] + order[max(k, len(order) - k) :])
 
 
-def _shuffled(rows: Sequence[Sequence[int]], seed: int) -> list[list[int]]:
-    """Each row with everything after its first token in random order."""
-    generator = torch.Generator().manual_seed(seed)
-    orders = (torch.randperm(len(row) - 1, generator=generator).tolist() for row in rows)
-    pairs = zip(rows, orders, strict=True)
-    return [[row[0], *(row[1 + i] for i in order)] for row, order in pairs]
-
-
 def _rank_correlation(first: Tensor, second: Tensor) -> float:
     """Spearman's; nan where there is too little to rank."""
     if len(first) < 3:
         return float("nan")
     return spearman(first, second, n_boot=2).value
+
+
+def _gradient_of(model: LanguageModel, pair: PromptAnswer) -> tuple[Parameters, float]:
+    """The gradient of a mistake's loss at the model's own weights, and the loss in nats."""
+    shell = shell_of(model)
+    params = parameters_of(model, shared=True)
+    loss, grads = gradient(lambda p: answer_loss(shell, p, [pair]).loss[0], params)
+    return grads, loss
+
+
+def _gradient_products(
+    model: LanguageModel, direction: Parameters, batch: TextBatch
+) -> Float[Tensor, "batch pos-1"]:
+    """The gradient of each predicted token's loss, times a direction, summed over all weights."""
+    # To first order a step of size lr on a text, -lr * g(text), changes the mistake's loss by
+    # -lr * g(text) . g(mistake). The dot product of a text's gradient with a fixed vector is the
+    # derivative of the text's loss in that direction: forward-mode differentiation gives it for
+    # every token of a batch in one pass, so no text's gradient is ever written down.
+    params = {name: p.detach() for name, p in parameters_of(model, shared=True).items()}
+    # The fused attention kernels have no forward-mode derivative; the plain one has.
+    with _ONE_AT_A_TIME, sdpa_kernel(SDPBackend.MATH):
+        _, slopes = jvp(lambda p: losses_of(model, p, batch.tokens), (params,), (direction,))
+    return slopes.detach() * batch.weights[:, 1:]
+
+
+def _word_overlap(rows: Sequence[Sequence[int]], mistake: Sequence[int]) -> Float[Tensor, " text"]:
+    """Cosine of the tokens that a text and the mistake hold, rare tokens counting more.
+
+    The simplest guess at what a mistake was learned from: the text with the same words.
+    """
+    size = 1 + max(max(mistake), *(max(row) for row in rows))
+    counts = torch.stack([torch.bincount(torch.tensor(row), minlength=size) for row in rows])
+    own = torch.bincount(torch.tensor(mistake), minlength=size)
+    # Inverse document frequency; the ones keep a token that no text, or every text, holds finite.
+    rarity = ((1 + len(rows)) / (1 + (counts > 0).sum(0))).log()
+    return torch.nn.functional.cosine_similarity(counts * rarity, (own * rarity)[None], dim=1)

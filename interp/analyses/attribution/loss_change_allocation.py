@@ -35,6 +35,7 @@ from interp.analyses.attribution._parameter_sums import (
     layer_names,
     named,
     precise_parameters,
+    stacked_fields,
 )
 from interp.core.errors import ConfigError
 from interp.core.progress import report_progress
@@ -142,10 +143,11 @@ class LossChangeAllocation(Result):
         whole = self.by_tensor.sum(0)
         most = int(whole.argmin())
         return (
-            f"Allocation: from step {self.steps[0]} to {self.steps[-1]} the loss went from "
-            f"{self.losses[0]:.3f} to {self.losses[-1]:.3f} nats per token; {self.tensors[most]} "
-            f"lowered it most ({whole[most]:+.3f}). {_range(self.helping, '.0%')} of the weights "
-            "helped in a stretch (chance: 50%). The shares add up to within "
+            f"Loss change allocation: from step {self.steps[0]} to {self.steps[-1]} the loss went "
+            f"from {self.losses[0]:.3f} to {self.losses[-1]:.3f} nats per token; "
+            f"{self.tensors[most]} lowered it most ({whole[most]:+.3f}). "
+            f"{_range(self.helping, '.0%')} of the weights helped in a stretch (chance: 50%). The "
+            "shares add up to within "
             f"{self.residuals.abs().max():.2%}; gradient times step misses by "
             f"{_range(self.first_order_errors.abs(), '.0%')}."
         )
@@ -222,7 +224,7 @@ def loss_change_allocation(
     return LossChangeAllocation(
         steps=chosen,
         losses=torch.tensor(losses),
-        **{name: _together([each[name] for each in stretches]) for name in stretches[0]},
+        **stacked_fields(stretches),
         tensors=tuple(component_sums(model, params).tensors),
         layers=layer_names(model),
         n_texts=len(texts),
@@ -256,10 +258,12 @@ def _loss(model: LanguageModel, rows: Sequence[TextBatch]) -> Loss:
 def _stretch(model: LanguageModel, integral: PathIntegral, k: int) -> dict[str, object]:
     """One stretch's rows of the result's fields."""
     sums = component_sums(model, integral.shares)
-    negative = {name: -value.clamp(max=0) for name, value in integral.shares.items()}
-    lowered = -sum(float(value.sum(dtype=torch.float64)) for value in negative.values())
-    helping, moved = _counts(model, integral.shares)
-    best = largest(integral.shares, k)
+    shares = integral.shares
+    lowered = sum(float(each.clamp(max=0).sum(dtype=torch.float64)) for each in shares.values())
+    # A weight that did not move has a share of exactly zero, whatever its gradient.
+    signs = ({n: s < 0 for n, s in shares.items()}, {n: s != 0 for n, s in shares.items()})
+    helping, moved = (component_sums(model, sign).tensors for sign in signs)
+    best = largest(shares, k)
     per_tensor = [helping[name] / max(moved[name], 1.0) for name in sums.tensors]
     return {
         "totals": torch.tensor(integral.total),
@@ -276,20 +280,6 @@ def _stretch(model: LanguageModel, integral: PathIntegral, k: int) -> dict[str, 
         "top": named(model, best),
         "top_shares": torch.tensor([weight.value for weight in best]),
     }
-
-
-def _counts(
-    model: LanguageModel, shares: Mapping[str, Tensor]
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Weights a tensor whose share is below zero, and those whose share is not zero."""
-    # A weight that did not move has a share of exactly zero, whatever its gradient.
-    signs = ({n: s < 0 for n, s in shares.items()}, {n: s != 0 for n, s in shares.items()})
-    below, moved = (component_sums(model, sign).tensors for sign in signs)
-    return below, moved
-
-
-def _together(values: list) -> object:
-    return torch.stack(values) if isinstance(values[0], Tensor) else tuple(values)
 
 
 def _range(values: Tensor, form: str) -> str:

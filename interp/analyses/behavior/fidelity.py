@@ -51,7 +51,7 @@ from interp.methods.prompts import refuse_other_split, text_ids
 from interp.methods.untrained import untrained_twins
 from interp.results.provenance import provenance
 from interp.results.result import Result
-from interp.runs.checkpoints import checkpoints
+from interp.runs.checkpoints import checkpoints, numbered_names
 from interp.worlds.world import Story, World
 
 TESTED_FROM = 500_000
@@ -191,10 +191,10 @@ class Fidelity(Result):
         return max(range(len(self.loss)), key=lambda i: self.loss[i].value)
 
     def caption(self) -> str:
-        """What is drawn, what the numbers are, and what they cannot show."""
         return (
             f"{self.finding()}. Linear probes, fitted on every model anew with {self.n_train} "
-            f"stories, read a variable {_places()}, at the layer that other stories chose; "
+            f"stories, read a variable {WHERE['named']} and {WHERE['asked']}, at the layer that "
+            f"other stories chose; "
             f"{self.n_test} held-out stories, the same for all, give accuracy and loss. Intervals: "
             "95 %, bootstrap over checkpoints and stories together. "
             f"{self._doubts()}{self._beyond()}"
@@ -278,8 +278,8 @@ def fidelity(
     sums, sizes = [], _sizes(model, testing)
     tasks_of = {text_ids(model, texts): tasks}
     for number, (_, step, make) in enumerate(places):
-        share = 0.9 / len(places)
-        with progress_range(number * share, (number + 1) * share, f"{_named(step)}: "):
+        share, name = 0.9 / len(places), "a model" if step < 0 else f"step {step:,}"
+        with progress_range(number * share, (number + 1) * share, f"{name}: "):
             checkpoint = make()
             ids = text_ids(checkpoint, texts)
             if ids not in tasks_of:  # the same words under other numbers
@@ -292,7 +292,7 @@ def fidelity(
         twins = [story_sums(t, tasks, testing, l2, seed) for t in untrained_twins(model, 1, seed)]
     run = [number for number, _, _ in places]
     return Fidelity(
-        runs=_names([model, *models]),
+        runs=numbered_names([model, *models]),
         run=torch.tensor(run),
         steps=torch.tensor([step for _, step, _ in places]),
         **_counted(tasks, sums, twins, sizes, seed),
@@ -340,7 +340,7 @@ def _counted(
     seed: int,
 ) -> dict[str, Any]:
     """Everything but the correlations."""
-    tries = {task.name: _tries(task, len(sizes)) for task in tasks}
+    tries = {task.name: by_story(task, torch.ones(len(task.test)), len(sizes)) for task in tasks}
     shares = {
         field: {
             name: tuple(pooled_rate(getattr(each, field)[name], of, seed=seed) for each in sums)
@@ -362,10 +362,6 @@ def _counted(
         "majority": {name: pooled_rate(usual[name], of, seed=seed) for name, of in tries.items()},
         "untrained_loss": float(twins[0].nats.sum() / sizes.sum()) if twins else math.nan,
     }
-
-
-def _tries(task: Task, n: int) -> Float[Tensor, " story"]:
-    return by_story(task, torch.ones(len(task.test)), n)
 
 
 def _correlations(
@@ -390,7 +386,7 @@ def _correlations(
     correlations: dict[str, dict[str, Interval]] = {name: {} for name in COMPARED}
     for task in tasks:
         hits = weights @ torch.stack([each.right[task.name] for each in sums], 1)
-        read = hits / (weights @ _tries(task, len(sizes)))[:, None]
+        read = hits / (weights @ by_story(task, torch.ones(len(task.test)), len(sizes)))[:, None]
         of_task = {
             "loss": rank_agreement(loss, read, within, points, seed=seed + 1),
             "clock": rank_agreement(clock, read, within, points, seed=seed + 1),
@@ -404,26 +400,8 @@ def _correlations(
     return correlations
 
 
-def _names(models: Sequence[LanguageModel]) -> tuple[str, ...]:
-    """Each model's name, numbered where two share it."""
-    plain_names = [model.name for model in models]
-    return tuple(
-        name if plain_names.count(name) == 1 else f"{name} ({plain_names[: i + 1].count(name)})"
-        for i, name in enumerate(plain_names)
-    )
-
-
-def _named(step: int) -> str:
-    return "a model" if step < 0 else f"step {step:,}"
-
-
 def _number(interval: Interval) -> str:
     if math.isnan(interval.value):
         return "unknown (all alike)"
-    if math.isnan(interval.low):
-        return f"{interval.value:+.2f} (too few for an interval)"
-    return f"{interval.value:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]"
-
-
-def _places() -> str:
-    return f"{WHERE['named']} and {WHERE['asked']}"
+    few = " (too few for an interval)" if math.isnan(interval.low) else ""
+    return plain(interval, signed=True) + few

@@ -27,7 +27,7 @@ from interp.core.statistics.intervals import UNKNOWN, Interval, mean_interval, p
 from interp.methods.batches import nats_per_token
 from interp.methods.data.loss_floor import floor_by_token
 from interp.methods.distributions import entropy_bits
-from interp.methods.prompts import displayed
+from interp.methods.prompts import displayed, shuffled_rows
 from interp.methods.untrained import untrained_twins
 from interp.results.provenance import provenance
 from interp.results.result import Result
@@ -193,7 +193,7 @@ def surprise(
         raise ConfigError(f"Surprise needs k = 1 or more candidates a token; got k = {k}.")
     ids, spans = _tokenize(model, text)
     log_probs = _log_probs(model, ids, edits)
-    nats = _losses(log_probs, ids)
+    nats = -log_probs.gather(-1, torch.tensor(ids[1:])[:, None])[:, 0]
     top = log_probs.topk(min(k, model.cfg.d_vocab), dim=-1)
     choices = world.surprisal(text, level=level) if world is not None else None
     floor, kinds = floor_by_token(text, spans, choices)
@@ -212,7 +212,7 @@ def surprise(
         loss=mean_interval(nats, sentences, seed),
         regret=UNKNOWN if choices is None else mean_interval(nats - floor, sentences, seed),
         uniform_nats=math.log(model.cfg.d_vocab),
-        shuffled_nats=_shuffled(model, ids, edits, seed),
+        shuffled_nats=_mean_loss(model, shuffled_rows([ids] * SHUFFLES, seed), edits),
         untrained_nats=next((_mean_loss(twin, [ids]) for twin in twins), math.nan),
         provenance=provenance(surprise, call, prompt=text),
     )
@@ -238,10 +238,6 @@ def _log_probs(
     return logits.double().log_softmax(-1)
 
 
-def _losses(log_probs: Float[Tensor, "pos d_vocab"], ids: Sequence[int]) -> Float[Tensor, " pos"]:
-    return -log_probs.gather(-1, torch.tensor(ids[1:])[:, None])[:, 0]
-
-
 def _mean_loss(
     model: LanguageModel, rows: Sequence[Sequence[int]], edits: "Sequence[Edit]" = ()
 ) -> float:
@@ -252,13 +248,3 @@ def _sentences(text: str, spans: "Sequence[Span]") -> list[int]:
     """The number of each token's sentence: how many ends lie before it."""
     ends = [i + 1 for i, letter in enumerate(text) if letter in ".!?\n"]
     return [sum(end <= start for end in ends) for start, _ in spans]
-
-
-def _shuffled(
-    model: LanguageModel, ids: Sequence[int], edits: "Sequence[Edit]", seed: int
-) -> float:
-    """Loss per token when every token but the first stands at a random place."""
-    generator = torch.Generator().manual_seed(seed)
-    rest = torch.tensor(ids[1:])
-    orders = [torch.randperm(len(rest), generator=generator) for _ in range(SHUFFLES)]
-    return _mean_loss(model, [[ids[0], *rest[order].tolist()] for order in orders], edits)

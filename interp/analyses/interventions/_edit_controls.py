@@ -1,6 +1,6 @@
 """An edit at the chosen cell, on held-out questions, beside edits that should do nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,50 +112,52 @@ def held_out_rates(
     wanted = [splits.answers[value] for value in new]
     at = [question.positions[edit_site.position] for question in questions]
     vectors = edit_site.dose * differences(questions, new, edit_site.means, splits.classes)
-    stories = list(range(len(questions)))
-    before = first_choices(model, questions)
-    after = first_choices(model, questions, edit_site.site, vectors, at)
+
+    def edited(vectors: Tensor, subject: LanguageModel = model) -> list[Tensor]:
+        return first_choices(subject, questions, edit_site.site, vectors, at)
+
+    def success(choices: Sequence[Tensor], wanted: Sequence[int] = wanted) -> Interval:
+        return rate(says(choices, questions, wanted), seed=seed)
+
+    before, after = first_choices(model, questions), edited(vectors)
     other, other_vectors = _other_directions(splits, edit_site, vectors, seed)
-    controls = {"random": _random(model, questions, edit_site, vectors, wanted, call)}
+    flags = [
+        flag
+        for random in _random_vectors(vectors, call["n_random"], seed)
+        for flag in says(edited(random), questions, wanted)
+    ]
+    owners = list(range(len(questions))) * call["n_random"]
+    controls = {"random": rate(flags, owners, seed=seed) if flags else UNKNOWN}
     if other:
-        choices = first_choices(model, questions, edit_site.site, other_vectors, at)
-        controls["other_variable"] = rate(says(choices, questions, wanted), stories, seed=seed)
+        controls["other_variable"] = success(edited(other_vectors))
     elsewhere = _elsewhere(model, questions, edit_site, vectors, wanted, seed)
     if elsewhere.n:
         controls["other_entity"] = elsewhere
     for twin in untrained_twins(model, 1, seed):
-        controls["untrained"] = _untrained(twin, splits, edit_site, new, seed)
-    controls["unedited"] = rate(says(before, questions, wanted), stories, seed=seed)
-    answers = [question.answer for question in questions]
+        rows = rows_of(twin, splits.training, edit_site.position, [edit_site.site])
+        means = means_of(rows, splits.training, splits.classes)[0]
+        own = edit_site.dose * differences(questions, new, means, splits.classes)
+        controls["untrained"] = success(edited(own, twin))
+    controls["unedited"] = success(before)
     return {
         "other": other,
-        "success": rate(says(after, questions, wanted), stories, seed=seed),
+        "success": success(after),
         "controls": controls,
-        "known": rate(says(before, questions, answers), stories, seed=seed),
+        "known": success(before, [question.answer for question in questions]),
         "later": _later(after, questions, seed),
         "later_unedited": _later(before, questions, seed),
         "length": float(vectors.norm(dim=1).mean() / edit_site.rows.norm(dim=1).mean()),
     }
 
 
-def _random(
-    model: LanguageModel,
-    questions: Sequence[StateQuestion],
-    edit_site: EditSite,
-    vectors: Tensor,
-    wanted: Sequence[int],
-    call: dict[str, Any],
-) -> Interval:
+def _random_vectors(
+    vectors: Float[Tensor, "question d_model"], count: int, seed: int
+) -> Iterator[Float[Tensor, "question d_model"]]:
     """The same lengths in random directions."""
-    generator = torch.Generator().manual_seed(call["seed"])
-    at, flags = [question.positions[edit_site.position] for question in questions], []
-    for _ in range(call["n_random"]):
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(count):
         random = torch.randn(vectors.shape, generator=generator)
-        random *= vectors.norm(dim=1, keepdim=True) / random.norm(dim=1, keepdim=True)
-        choices = first_choices(model, questions, edit_site.site, random, at)
-        flags += says(choices, questions, wanted)
-    owners = list(range(len(questions))) * call["n_random"]
-    return rate(flags, owners, seed=call["seed"]) if flags else UNKNOWN
+        yield random * (vectors.norm(dim=1, keepdim=True) / random.norm(dim=1, keepdim=True))
 
 
 def _other_directions(
@@ -196,23 +198,6 @@ def _elsewhere(
     at = [question.elsewhere[edit_site.position] for question in some]
     choices = first_choices(model, some, edit_site.site, vectors[rows], at)
     return rate(says(choices, some, [wanted[i] for i in rows]), rows, seed=seed)
-
-
-def _untrained(
-    twin: LanguageModel, splits: QuestionSplits, edit_site: EditSite, new: Sequence[str], seed: int
-) -> Interval:
-    """An untrained model with means of its own, at the same cell and dose."""
-    questions = splits.testing
-    means = means_of(
-        rows_of(twin, splits.training, edit_site.position, [edit_site.site]),
-        splits.training,
-        splits.classes,
-    )[0]
-    vectors = edit_site.dose * differences(questions, new, means, splits.classes)
-    at = [question.positions[edit_site.position] for question in questions]
-    choices = first_choices(twin, questions, edit_site.site, vectors, at)
-    flags = says(choices, questions, [splits.answers[value] for value in new])
-    return rate(flags, list(range(len(questions))), seed=seed)
 
 
 def _later(choices: Sequence[Tensor], questions: Sequence[StateQuestion], seed: int) -> Interval:

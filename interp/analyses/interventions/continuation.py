@@ -90,7 +90,6 @@ class Continuation(Result):
         )
 
     def caption(self) -> str:
-        """What is drawn, the control, n and what one pair of texts cannot show."""
         return (
             f"{self.finding()}. KL(edited || unedited) before each token of the steered text, both "
             "models having read the same steered text so far. Control: the base text, written by "
@@ -142,51 +141,35 @@ def continuation(
             f"{len(prompt_ids)} tokens and {max_new_tokens} to write in a context of "
             f"{model.cfg.n_ctx}. Give a shorter prompt."
         )
-    along_base = _compare(model, prompt_ids, base.tokens[0], edits)
-    along_steered = _compare(model, prompt_ids, steered.tokens[0], edits)
+    base_kl, base_plain, *_ = _compare(model, prompt_ids, base.tokens[0], edits)
+    kl, plain, edited, before, after = _compare(model, prompt_ids, steered.tokens[0], edits)
     return Continuation(
         base_text=base.text,
         steered_text=steered.text,
         base_tokens=displayed(model.tokenizer, base.tokens[0]),
         steered_tokens=displayed(model.tokenizer, steered.tokens[0]),
         parted=_parted(base.tokens[0], steered.tokens[0]),
-        kl_nats=along_steered.kl,
-        base_kl_nats=along_base.kl,
-        log_prob_nats=along_steered.plain,
-        steered_log_prob_nats=along_steered.edited,
-        base_log_prob_nats=along_base.plain,
-        before=along_steered.before,
-        after=along_steered.after,
+        kl_nats=kl,
+        base_kl_nats=base_kl,
+        log_prob_nats=plain,
+        steered_log_prob_nats=edited,
+        base_log_prob_nats=base_plain,
+        before=before,
+        after=after,
         provenance=provenance(
             continuation, call, hooks=tuple(dict.fromkeys(str(edit.hook) for edit in edits))
         ),
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Comparison:
-    """What the two models say of the same text.
-
-    Attributes:
-        kl: KL(edited || unedited) before each token.
-        plain: log-probability of each token, unedited.
-        edited: log-probability of each token under the edits.
-        before: the most probable tokens, unedited.
-        after: the most probable tokens under the edits.
-    """
-
-    kl: Float[Tensor, " pos"]
-    plain: Float[Tensor, " pos"]
-    edited: Float[Tensor, " pos"]
-    before: Candidates
-    after: Candidates
-
-
 @torch.no_grad()
 def _compare(
     model: LanguageModel, prompt: list[int], generated: list[int], edits: "Sequence[Edit]"
-) -> _Comparison:
-    """KL, log-probabilities and candidates before each written token, both fed the same text."""
+) -> tuple[Tensor, Tensor, Tensor, Candidates, Candidates]:
+    """KL(edited || unedited), and log-probabilities and candidates without and with the edits.
+
+    Before each written token, both models fed the same text.
+    """
     tokens = torch.tensor([prompt + generated], device=model.device)
     # An edit may act on generated positions only, so the run must know where the prompt ends.
     lengths = [len(prompt)]
@@ -196,13 +179,9 @@ def _compare(
     ]
     plain, edited = (logits.double().cpu().log_softmax(-1) for logits in both)
     written = torch.tensor(generated)[:, None]
-    return _Comparison(
-        kl=kl_divergence(edited, plain).clamp_min(0.0),
-        plain=plain.gather(-1, written)[:, 0],
-        edited=edited.gather(-1, written)[:, 0],
-        before=_best(model, plain),
-        after=_best(model, edited),
-    )
+    kl = kl_divergence(edited, plain).clamp_min(0.0)
+    log_probs = (each.gather(-1, written)[:, 0] for each in (plain, edited))
+    return kl, *log_probs, _best(model, plain), _best(model, edited)
 
 
 def _best(model: LanguageModel, log_probs: Float[Tensor, "pos d_vocab"]) -> Candidates:

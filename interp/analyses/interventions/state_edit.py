@@ -50,7 +50,7 @@ from interp.methods.activations import Site, residual_sites, site_label
 from interp.methods.data.examples import sample_stories
 from interp.results.provenance import provenance
 from interp.results.result import Result
-from interp.worlds.world import Story, World
+from interp.worlds.world import Story, World, check_name
 
 TUNED_FROM, TESTED_FROM = 600_000, 700_000
 FEWEST = 10
@@ -164,7 +164,6 @@ class StateEdit(Result):
         )
 
     def caption(self) -> str:
-        """What is drawn, how the cell was chosen, the controls and the caveats."""
         warned = "" if self.beats_controls else "WARNING: it does not lie above every control. "
         return (
             f"{self.finding()}. The edit adds {self.dose:g} × (mean activation of the new value - "
@@ -343,11 +342,7 @@ def trial(
 
 def _splits(model: LanguageModel, world: World, call: dict[str, Any]) -> QuestionSplits:
     variable = call["variable"]
-    if variable not in world.variables:
-        raise ConfigError(
-            f"World {world.name!r} has no variable {variable!r}."
-            f"{near_misses(variable, world.variables)}"
-        )
+    check_name(world.name, "variable", variable, world.variables)
     options = {"seed": call["seed"], "level": call["level"]}
 
     def questions(n: int, split: str, first: int) -> list[StateQuestion]:

@@ -43,7 +43,7 @@ from interp.core.edits import Where
 from interp.core.errors import ConfigError, NotEnoughDataError
 from interp.core.hooks import Name
 from interp.core.protocols import LanguageModel
-from interp.core.statistics.intervals import Interval
+from interp.core.statistics.intervals import Interval, plain
 from interp.methods.data.contrast_pairs import concept_group
 from interp.methods.data.examples import sample_stories
 from interp.methods.probes.directions import random_directions
@@ -188,13 +188,11 @@ class Steering(Result):
         rate = self.measures["rate"][self.best]
         return (
             f"{place}: rate {self.base.value:.2f} -> {rate.value:.2f} at dose "
-            f"{self.doses[self.best]:g} (gain {self.gain.value:.2f} [{self.gain.low:.2f}, "
-            f"{self.gain.high:.2f}]; random directions at most {self.band()[1][self.best]:.2f}, "
-            f"z = {self.z:.1f}; n = {rate.n} prompts)"
+            f"{self.doses[self.best]:g} (gain {plain(self.gain)}; random directions at most "
+            f"{self.band()[1][self.best]:.2f}, z = {self.z:.1f}; n = {rate.n} prompts)"
         )
 
     def caption(self) -> str:
-        """What is drawn, the controls, n, the intervals and what it cost."""
         tried = self.random["rate"].shape[1]
         chosen = (
             f" Site, method and positions chosen on other prompts among {len(self.screened)}."

@@ -99,7 +99,6 @@ class SteeringMetrics(Result):
         return f"{changes} (n = {self.n_texts} texts)"
 
     def caption(self) -> str:
-        """What is drawn, the controls, n and the caveat."""
         count = len(next(iter(self.random.values())))
         regret = (
             " Regret: loss of the edited model on true held-out stories less the world's floor."

@@ -103,8 +103,7 @@ class CheckpointMetrics(Result):
 
     def _in_words(self, i: int) -> str:
         """A curve in words: from, to, and the control's last value."""
-        value, low, high = self.values[i, -1].tolist()
-        last = plain(Interval(value=value, low=low, high=high, n=self.n[i]))
+        last = plain(Interval.of(self.values[i, -1], self.n[i]))
         beside = [f"n = {self.n[i]}"] if self.n[i] else []
         if self.control_names[i]:
             beside.insert(0, f"{self.control_names[i]} {self.controls[i, -1]:.2f}")

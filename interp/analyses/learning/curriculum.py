@@ -190,7 +190,7 @@ class Curriculum(Result):
     def _compared(self, name: str) -> str:
         words = {LOSS: "loss", ANSWERS: "answers"} if self.kinds else {LOSS: "loss"}
         verdicts = ", ".join(
-            f"{words[q]} {_signed(self.difference(name, q))}: {self.verdict(name, q)}"
+            f"{words[q]} {plain(self.difference(name, q), 3, signed=True)}: {self.verdict(name, q)}"
             for q in words
         )
         return f"{name} against {self.baseline}: {verdicts}."
@@ -337,9 +337,3 @@ def _baseline(groups: Sequence[str], baseline: str) -> str:
     if baseline and baseline not in groups:
         raise ConfigError(f"No group is called {baseline!r}.{near_misses(baseline, groups)}")
     return baseline or groups[0]
-
-
-def _signed(interval: Interval) -> str:
-    if math.isnan(interval.low):
-        return f"{interval.value:+.3f}"
-    return f"{interval.value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"

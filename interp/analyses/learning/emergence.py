@@ -34,9 +34,10 @@ from interp.core.errors import ConfigError
 from interp.core.protocols import LanguageModel
 from interp.methods.checkpoints.change_points import ChangePoints
 from interp.methods.checkpoints.over_checkpoints import Settings, timeline
+from interp.methods.measures import get_measure
 from interp.results.provenance import provenance
 from interp.results.result import Result
-from interp.runs.checkpoints import chosen_steps
+from interp.runs.checkpoints import chosen_steps, numbered_names
 from interp.worlds.world import World
 
 MEASURES = ("accuracy", "log_prob", "induction", "previous_token", "in_context", "probe_accuracy")
@@ -219,7 +220,8 @@ def emergence(
     """
     call = dict(locals())
     models = [model, *runs]
-    shared = _shared(models, steps)
+    # The steps that all runs have a checkpoint of.
+    shared = tuple(sorted(set.intersection(*(set(chosen_steps(each, steps)) for each in models))))
     change_points = ChangePoints(shared)
     settings = Settings(
         measures=_measures(models[0], world, measures, texts, n_probed), texts=texts, steps=shared,
@@ -238,7 +240,7 @@ def emergence(
     kinds = [name.partition(": ")[2] for name in labels if name.startswith("accuracy: ")]
     kinds = [kind for kind in kinds if f"log_prob: {kind}" in labels]
     return Emergence(
-        runs=_names(models),
+        runs=numbered_names(models),
         steps=shared,
         curves=tuple(labels),
         **fields(tests, change_points),
@@ -251,12 +253,6 @@ def emergence(
     )
 
 
-def _shared(models: Sequence[LanguageModel], steps: Sequence[int]) -> tuple[int, ...]:
-    """The steps that all runs have a checkpoint of."""
-    each = [set(chosen_steps(model, steps)) for model in models]
-    return tuple(sorted(set.intersection(*each)))
-
-
 def _measures(
     model: LanguageModel,
     world: World | None,
@@ -264,8 +260,6 @@ def _measures(
     texts: Sequence[str],
     n_probed: int,
 ) -> tuple[str, ...]:
-    from interp.methods.measures import get_measure
-
     if neutral := [name for name in measures if not get_measure(name).better]:
         raise ConfigError(
             f"{', '.join(neutral)} has no better and no worse side, so nothing can appear in it. "
@@ -276,11 +270,3 @@ def _measures(
     needs = {"accuracy": world, "log_prob": world, "in_context": world or texts}
     needs["probe_accuracy"] = world and n_probed
     return tuple(name for name in MEASURES if needs.get(name, True))
-
-
-def _names(models: Sequence[LanguageModel]) -> tuple[str, ...]:
-    """The runs' names, numbered where several are called alike."""
-    names = [model.name for model in models]
-    return tuple(
-        name if names.count(name) == 1 else f"{name} ({i + 1})" for i, name in enumerate(names)
-    )

@@ -16,21 +16,33 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from interp.analyses.lenses._activation_store import Streams, documents, harvest, split
-from interp.core.errors import ConfigError, ModelMismatchError
+from interp.core.errors import ConfigError, NotEnoughDataError
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval, mean_interval, plain
 from interp.methods.data.examples import sample_stories
 from interp.methods.distributions import kl_divergence
-from interp.methods.unembedding import Translate
+from interp.methods.unembedding import Translate, check_readout, residuals
 from interp.results.provenance import provenance
 from interp.results.result import Result
 from interp.worlds.world import World
 
 CHUNK = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Streams:
+    """Residual streams of many documents, one after the other along `pos`.
+
+    Attributes:
+        resid: the stream; row 0 = embedding, last = final.
+        document: number of the document that each position is of.
+    """
+
+    resid: Float[Tensor, "layer pos d_model"]
+    document: Int[Tensor, " pos"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,13 +78,9 @@ class TunedLens(Result):
         Raises:
             ModelMismatchError: the model's weights are not those it was tuned on.
         """
-        made_on = self.provenance
-        if model.hash != made_on.model_hash:
-            raise ModelMismatchError(
-                f"A tuned lens needs the weights it was tuned on, {made_on.model} "
-                f"{made_on.model_hash} (step {made_on.step}); got {model.name} {model.hash} (step "
-                f"{model.step}). Tune one on this model with interp.tuned_lens(model, texts)."
-            )
+        remedy = "Tune one on this model with interp.tuned_lens(model, texts)."
+        need = "A tuned lens needs the weights it was tuned on"
+        self.provenance.refuse_other(model, need, remedy)
 
         def translate(layer: int, resid: Tensor) -> Tensor:
             if layer >= len(self.weight):
@@ -145,9 +153,13 @@ def tuned_lens(
     """
     call = dict(locals())
     sources = _texts(texts, world, n_stories, seed)
-    train_rows, test_rows = split(documents(model, sources), documents(model, held_out), seed)
-    train = harvest(model, train_rows, max_tokens, tolerance)
-    test = harvest(model, test_rows, max_tokens, tolerance)
+    encoded = (
+        [model.tokenizer.encode(text)[: model.cfg.n_ctx] for text in part]
+        for part in (sources, held_out)
+    )
+    train_rows, test_rows = split(*encoded, seed)
+    train = _harvest(model, train_rows, max_tokens, tolerance)
+    test = _harvest(model, test_rows, max_tokens, tolerance)
     weight, bias, losses = _fit(model, train, steps, batch, learning_rate, seed)
     maps = ((weight, bias), (weight * 0, bias * 0))
     tuned, raw = (_held_out_kl(model, test, *affine) for affine in maps)
@@ -242,3 +254,45 @@ def _unigram_kl(model: LanguageModel, train: Streams, test: Streams) -> Float[Te
     log_mean = (mean / mean.sum()).log()
     tests = test.resid[-1].split(CHUNK)
     return torch.cat([kl_divergence(_log_probs(model, resid), log_mean).cpu() for resid in tests])
+
+
+def split(
+    rows: list[list[int]], held_out: list[list[int]], seed: int
+) -> tuple[list[list[int]], list[list[int]]]:
+    """Training and held-out documents; without the latter, a fifth of the former, drawn by `seed`.
+
+    Raises:
+        NotEnoughDataError: fewer than five documents, or fewer than two held out.
+    """
+    if len(rows) < 5 or len(held_out) == 1:
+        raise NotEnoughDataError(
+            "Five documents or more are needed, and two or more held out, to measure on text that "
+            f"was not learned from; got {len(rows)} and {len(held_out)}. Give more texts."
+        )
+    if held_out:
+        return rows, held_out
+    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed)).tolist()
+    count = max(2, len(rows) // 5)
+    return [rows[i] for i in order[count:]], [rows[i] for i in order[:count]]
+
+
+@torch.no_grad()
+def _harvest(
+    model: LanguageModel, rows: list[list[int]], max_tokens: int, tolerance: float
+) -> Streams:
+    """Streams of the documents, one after the other, until `max_tokens` positions are reached.
+
+    Raises:
+        ReadoutError: the last stream does not reproduce the model's logits.
+    """
+    streams, owners, n_tokens = [], [], 0
+    for number, row in enumerate(rows):
+        # Two documents in any case: an interval over documents needs them.
+        if n_tokens >= max_tokens and number >= 2:
+            break
+        run, resid = residuals(model, torch.tensor([row]))
+        check_readout(model, resid[-1], run.logits, tolerance)
+        streams.append(resid[:, 0])
+        owners.append(torch.full((len(row),), number))
+        n_tokens += len(row)
+    return Streams(resid=torch.cat(streams, 1), document=torch.cat(owners))

@@ -15,7 +15,7 @@ be far below one half, and after the last layer it can be no more than a bias fo
     interp run concept --world stories --positive happy --html happy.html
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
@@ -23,23 +23,25 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from interp.analyses.probing._concept_positions import writing_slots
 from interp.analyses.probing._log_odds_direction import log_odds_directions
+from interp.core.alignment import token_range
 from interp.core.edits import Add, Clamp, Project, Where
-from interp.core.errors import ConfigError, ModelMismatchError, NotEnoughDataError, near_misses
+from interp.core.errors import ConfigError, NotEnoughDataError, near_misses
 from interp.core.hooks import Name
-from interp.core.protocols import LanguageModel
+from interp.core.protocols import LanguageModel, Tokenizer
 from interp.core.statistics.association import auroc
-from interp.core.statistics.intervals import Interval
+from interp.core.statistics.intervals import Interval, plain
 from interp.methods.activations import mean_rows, median_norms, rows_at, site_label
 from interp.methods.data.contrast_pairs import concept_group, text_examples, word_examples
 from interp.methods.data.examples import Example, groups, sample_stories, split
 from interp.methods.probes.directions import Method, direction_controls, fit_directions
-from interp.results.provenance import Provenance, provenance
+from interp.results.provenance import provenance
 from interp.results.result import Result
 from interp.worlds.world import Story, World
 
 At = Literal["mean", "last", "asked", "stated", "state"]
+ConceptSentence = tuple[int, list[int], range, str]
+"""Number of the story, its token ids, the tokens of the sentence, and the concept that it shows."""
 CONTROLS = {
     "random": "random directions",
     "shuffled": "shuffled labels",
@@ -148,12 +150,10 @@ class Concept(Result):
         controls = ", ".join(f"{CONTROLS[name]} {i.value:.2f}" for name, i in self.controls.items())
         return (
             f"'{self.name}' by {self.method.replace('_', ' ')} at {self.site[0]} {self.site[1]}: "
-            f"held-out AUROC {self.auroc.value:.2f} [{self.auroc.low:.2f}, {self.auroc.high:.2f}] "
-            f"({controls}; n = {self.auroc.n})"
+            f"held-out AUROC {plain(self.auroc)} ({controls}; n = {self.auroc.n})"
         )
 
     def caption(self) -> str:
-        """What is drawn, the controls, n and what a good score does not show."""
         words = self.controls["bag_of_words"]
         hint = (
             " A bag of words does as well, so the score alone does not show that the model adds "
@@ -168,14 +168,10 @@ class Concept(Result):
         )
 
     def _check(self, model: LanguageModel | None) -> None:
-        if model is not None and model.hash != self.provenance.model_hash:
-            raise ModelMismatchError(
-                f"The concept '{self.name}' needs the model it was found in, "
-                f"{self.provenance.model} (weights {self.provenance.model_hash}, step "
-                f"{self.provenance.step}); got {model.name} (weights {model.hash}, step "
-                f"{model.step}). Directions do not carry "
-                "over: find it again with interp.concept on this model."
-            )
+        if model is not None:
+            need = f"The concept '{self.name}' needs the model it was found in"
+            remedy = "Directions do not carry over: find it again with interp.concept on it."
+            self.provenance.refuse_other(model, need, remedy)
 
 
 def concept(
@@ -233,10 +229,12 @@ def concepts_at(
     """One concept a site, as `concept` would find each, from one reading of the examples."""
     positive, world, seed = call["positive"], call["world"], call["seed"]
     at = call["at"] or ("mean" if world is None else "asked")
-    stories = [] if world is None else _stories(call)
+    stories: list[Story] = []
     if world is None:
         examples, flags = text_examples(model, positive, call["negative"])
     else:
+        options = {"seed": seed, "level": call["level"], "split": "train"}
+        stories = sample_stories(world, call["n_stories"], **options)
         examples, flags = word_examples(model, positive, world, at, stories)
     _enough(flags)
     grouped = groups(examples)
@@ -244,7 +242,7 @@ def concepts_at(
     kept = sorted({examples[i].story for i in train.tolist()})
     among = () if world is None else concept_group(world, positive)
     read = model.tokenizer, [stories[i] for i in kept if stories], world, among, model.cfg.n_ctx
-    slots = writing_slots(*read) if among else []
+    slots = _writing_slots(*read) if among else []
     places = [_numbered(site, model.cfg.n_layers) for site in sites]
     stacked = (mean_rows if at == "mean" else rows_at)(model, examples, places)
     if call["method"] == "gradient":
@@ -265,22 +263,14 @@ def concepts_at(
             median_norm=norm,
             slots=tuple(sorted({slot.tokens[-1] for slot in slots})),
             **_scored(direction, rows, flags, examples, norm, call, **parts),
-            provenance=_provenance(model, call, place),
+            provenance=provenance(
+                concept,
+                {**call, "site": place, "model": model},
+                hooks=(site_label(place, model.cfg.n_layers),),
+            ),
         )
         for place, direction, rows, norm in zip(places, directions, stacked, norms, strict=True)
     ]
-
-
-def _stories(call: Mapping[str, Any]) -> list[Story]:
-    options = {"seed": call["seed"], "level": call["level"], "split": "train"}
-    return sample_stories(call["world"], call["n_stories"], **options)
-
-
-def _provenance(
-    model: LanguageModel, call: Mapping[str, Any], place: tuple[str, int]
-) -> Provenance:
-    arguments = {**call, "site": place, "model": model}
-    return provenance(concept, arguments, hooks=(site_label(place, model.cfg.n_layers),))
 
 
 def _scored(
@@ -331,3 +321,46 @@ def _numbered(site: Name, n_layers: int) -> tuple[str, int]:
     if isinstance(site, str):
         raise ConfigError(f"A concept needs one site, as ('resid_post', 1); got {site!r}.")
     return site[0], site[1] % n_layers
+
+
+def _writing_slots(
+    tokenizer: Tokenizer, stories: Sequence[Story], world: World, among: Sequence[str], longest: int
+) -> list[Example]:
+    """The positions before the first token of a sentence that gives away which concept it shows.
+
+    Such a token stands in sentences that show one concept of the group and in none that show
+    another (` happy`, ` Happy`, ` skips`).
+
+    Args:
+        tokenizer: of the model that will be read.
+        stories: to look through.
+        world: reads them back.
+        among: the group's words.
+        longest: tokens of a story that are looked at.
+    Returns:
+        Examples whose label is the concept and whose `following` is that token.
+    """
+    sentences = list(_concept_sentences(tokenizer, stories, world, among, longest))
+    concepts_of: dict[int, set[str]] = {}
+    for _, ids, positions, label in sentences:
+        for i in positions:
+            concepts_of.setdefault(ids[i], set()).add(label)
+    slots = []
+    for number, ids, positions, label in sentences:
+        first = next((i for i in positions if concepts_of[ids[i]] == {label}), None)
+        if first is not None:
+            row = {"tokens": tuple(ids[:first]), "following": ids[first]}
+            slots.append(Example(**row, label=label, story=number, kind=label))
+    return slots
+
+
+def _concept_sentences(
+    tokenizer: Tokenizer, stories: Sequence[Story], world: World, among: Sequence[str], longest: int
+) -> Iterator[ConceptSentence]:
+    for number, story in enumerate(stories):
+        ids, spans = tokenizer.encode_with_spans(story.text)
+        for sentence in world.parse(story.text).sentences:
+            concepts = {concept for concept in sentence.concepts if concept in among}
+            if len(concepts) == 1:
+                first, last = token_range(spans, sentence.span)
+                yield number, ids, range(max(first, 1), min(last + 1, longest)), concepts.pop()

@@ -24,7 +24,7 @@ from typing import ClassVar
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from interp.core.errors import ConfigError, near_misses
+from interp.core.errors import ConfigError
 from interp.core.hooks import Name
 from interp.core.progress import progress_range, report_progress
 from interp.core.protocols import LanguageModel
@@ -36,7 +36,7 @@ from interp.methods.probes.probing import Kind, fit_sites, only_truth, prepare, 
 from interp.methods.untrained import untrained_twins
 from interp.results.provenance import provenance
 from interp.results.result import Result
-from interp.worlds.world import World
+from interp.worlds.world import World, check_name
 
 CONTROLS = {
     "shuffled": "shuffled labels",
@@ -125,7 +125,6 @@ class Probe(Result):
         )
 
     def caption(self) -> str:
-        """What is drawn, the controls, n, the interval and what follows from them."""
         return (
             f"Accuracy of a {self.kind} probe for '{self.variable}' {_READ[self.at]}, by site. "
             f"{self.finding()}. Bands: 95 % bootstrap intervals over {self.majority.n} test groups "
@@ -214,7 +213,8 @@ def probe(
     call = dict(locals())
     chosen = residual_sites(model, sites) if isinstance(sites, str) else list(sites)
     report_progress("gathering the examples", 0, 1)
-    data = prepare(_examples(model, call), _values(world, variable), seed)
+    examples = _examples(model, call)
+    data = prepare(examples, () if world is None else tuple(world.variables[variable]), seed)
     with progress_range(0.1, 0.6 if n_untrained else 1.0, "this model: "):
         fits = fit_sites(model, data, chosen, kind, l2, seed)
     one_task, twins = only_truth(data), []
@@ -246,18 +246,10 @@ def _examples(model: LanguageModel, call: dict) -> list[Example]:
     if labels is not None:
         examples = file_examples(model.tokenizer, labels, max_tokens=longest)
     else:
-        if variable not in world.variables:
-            raise ConfigError(
-                f"World {world.name!r} has no variable {variable!r}."
-                f"{near_misses(variable, world.variables)}"
-            )
+        check_name(world.name, "variable", variable, world.variables)
         options = {"seed": call["seed"], "level": call["level"], "split": call["split_name"]}
         stories = sample_stories(world, call["n_stories"], **options)
         where = {"at": call["at"], "about": call["about"], "max_tokens": longest}
         examples = world_examples(model.tokenizer, stories, variable, **where)
     cut = call["max_examples"]
     return [e for e in examples if len(examples) <= cut or e.story < examples[cut].story]
-
-
-def _values(world: World | None, variable: str) -> tuple[str, ...]:
-    return () if world is None else tuple(world.variables[variable])

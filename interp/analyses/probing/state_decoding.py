@@ -19,14 +19,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from interp.core.errors import ConfigError, ModelMismatchError, near_misses
+from interp.core.errors import ConfigError, near_misses
 from interp.core.hooks import Name
 from interp.core.progress import progress_range, report_progress
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval, plain
 from interp.methods.activations import site_label
 from interp.methods.data.examples import Example, sample_stories
-from interp.methods.probes.classifier import L2
+from interp.methods.probes.classifier import L2, class_directions
 from interp.methods.probes.state_decoders import Decoders, fit_decoders, scored, thinned
 from interp.methods.probes.state_tracking import (
     PLACES,
@@ -40,7 +40,7 @@ from interp.methods.probes.state_tracking import (
 from interp.methods.untrained import untrained_twins
 from interp.results.provenance import provenance
 from interp.results.result import Result
-from interp.worlds.world import Fact, World
+from interp.worlds.world import Fact, World, check_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,18 +142,12 @@ class StateDecoding(Result):
         """
         if decoder not in self.decoders:
             raise ConfigError(f"No decoder {decoder!r}.{near_misses(decoder, self.decoders)}")
-        weight = self.weight[self.decoders.index(decoder)]
-        # Softmax does not see what is added to the scores of all values, so neither does this.
-        centred = weight - weight.mean(0)
-        return centred / centred.norm(dim=1, keepdim=True).clamp_min(1e-12)
+        return class_directions(self.weight[self.decoders.index(decoder)])
 
     def finding(self) -> str:
         above = [place in self.places_above_controls for place in self.places]
         counted = torch.tensor(above)[self.where]
-        n, right = (
-            int(((self.right | self.wrong) & counted).sum()),
-            int((self.right & counted).sum()),
-        )
+        n, right = (int((flags & counted).sum()) for flags in (self.right | self.wrong, self.right))
         here = f"this story, wherever controls cannot: {right} of {n}"
         if not self.accuracy:
             return f"{self.variable}, {self.site_name}: too few stories to count; {here}"
@@ -184,7 +178,6 @@ class StateDecoding(Result):
         )
 
     def caption(self) -> str:
-        """What is drawn, where it can be read and where not, the controls and the caveats."""
         above = self.places_above_controls
         readable = ", ".join(WHERE[place] for place in above)
         unreadable = ", ".join(WHERE[place] for place in self.accuracy if place not in above)
@@ -273,7 +266,7 @@ def state_decoding(
     call = dict(locals())
     report_progress("telling stories", 0, 1)
     site = _site(model, site, decoder)
-    classes = _classes(world, variable)
+    check_name(world.name, "variable", variable, world.variables)
     sample = world.sample(story, level=level, split="held_out")
     _check_holds_on(variable, sample.facts)
     facts = sample.facts if text is None else _own_facts(world, text)
@@ -292,7 +285,7 @@ def state_decoding(
         text=text,
         tokens=tuple(model.tokenizer.display(tracked.ids)),
         about=tracked.about,
-        classes=classes,
+        classes=tuple(world.variables[variable]),
         site=site,
         site_name=site_label(site, model.cfg.n_layers),
         truth=tracked.truth,
@@ -314,15 +307,6 @@ def _site(
     if decoder and chosen != decoder.site:
         raise ConfigError(f"The decoder reads at {decoder.site}; {chosen} was asked for.")
     return chosen
-
-
-def _classes(world: World, variable: str) -> tuple[str, ...]:
-    if variable not in world.variables:
-        raise ConfigError(
-            f"World {world.name!r} has no variable {variable!r}."
-            f"{near_misses(variable, world.variables)}"
-        )
-    return tuple(world.variables[variable])
 
 
 def _own_facts(world: World, text: str) -> tuple[Fact, ...]:
@@ -420,11 +404,8 @@ def _fitted_and_scored(
 
 def _taken(decoder: StateDecoding, model: LanguageModel, variable: str) -> dict[str, Any]:
     """The fields that `_trained` gives, of a result whose decoders are used again."""
-    if decoder.provenance.model_hash != model.hash:
-        raise ModelMismatchError(
-            f"This decoder was trained on weights {decoder.provenance.model_hash}; {model.name} "
-            f"has {model.hash}. Train one on this model: leave `decoder` out."
-        )
+    remedy = "Train one on this model: leave `decoder` out."
+    decoder.provenance.refuse_other(model, "A decoder needs the model it was trained on", remedy)
     if decoder.variable != variable:
         raise ConfigError(
             f"This decoder reads {decoder.variable!r}; {variable!r} was asked for. Leave `decoder` "

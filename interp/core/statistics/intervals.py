@@ -48,6 +48,12 @@ class Interval:
         return self.low > other.high
 
     @classmethod
+    def of(cls, bounds: Tensor, n: int) -> "Interval":
+        """From a tensor's axis `bound`: value, low, high."""
+        value, low, high = bounds.tolist()
+        return cls(value=value, low=low, high=high, n=n)
+
+    @classmethod
     def without_ends(cls, value: float, n: int, level: float = 0.95) -> "Interval":
         """An estimate whose spread is unknown: its ends are nan."""
         return cls(value=value, low=math.nan, high=math.nan, n=n, level=level)
@@ -57,19 +63,21 @@ UNKNOWN = Interval.without_ends(math.nan, 0)
 """For what could not be measured at all."""
 
 
-def plain(interval: Interval, digits: int = 2) -> str:
+def plain(interval: Interval, digits: int = 2, *, signed: bool = False) -> str:
     """The interval in words without n: `0.93 [0.90, 0.95]`; the value alone without ends.
 
     Args:
         interval: what is written.
         digits: after the point.
+        signed: write + too, as of a difference.
     Example:
         >>> plain(Interval(value=0.9, low=0.85, high=0.94, n=200))
         '0.90 [0.85, 0.94]'
     """
+    form = f"{'+' if signed else ''}.{digits}f"
     if interval.low != interval.low:
-        return f"{interval.value:.{digits}f}"
-    return f"{interval.value:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
+        return f"{interval.value:{form}}"
+    return f"{interval.value:{form}} [{interval.low:{form}}, {interval.high:{form}}]"
 
 
 def bootstrap(

@@ -7,15 +7,17 @@ thing varied, one power only. Its intervals resample the residuals, since runs a
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
 
-from interp.core.statistics.intervals import Interval
+from interp.core.statistics.intervals import Interval, percentile_interval
 
 HUBER = 1e-2
 """Where a residual of log L stops counting as its square: about what two seeds differ by. The
@@ -75,7 +77,6 @@ def fit_law(
     *,
     n_boot: int = 200,
     seed: int = 0,
-    level: float = 0.95,
 ) -> Law:
     """Fit E, and A and alpha (B and beta) for each thing that the runs differ in.
 
@@ -84,7 +85,6 @@ def fit_law(
         loss: held-out loss of each run, nats a token.
         n_boot: how many resamples of the residuals.
         seed: the seed of the resamples.
-        level: the level of the intervals.
     Source:
         Hoffmann et al. 2022, "Training Compute-Optimal Large Language Models", approach 3.
     """
@@ -92,7 +92,8 @@ def fit_law(
     logs = np.log(points[:, varied])
     middle = logs.mean(0)
     x, y = logs - middle, np.log(loss)
-    best = min((_solve(x, y, start) for start in _starts(loss, len(varied))), key=_cost)
+    fits = (_solve(x, y, start) for start in _starts(loss, len(varied)))
+    best = min(fits, key=attrgetter("cost"))
     fitted = predicted(best.x[None], x)[0]
     # A fit with p weights leaves residuals that are too short by sqrt((n - p) / n), and nothing
     # makes a robust fit's mean residual 0: both are undone before the residuals are resampled.
@@ -103,7 +104,7 @@ def fit_law(
     weights = np.stack([best.x, *(_solve(x, again, best.x).x for again in resamples)])
     return Law(
         varied=varied,
-        values=_named(weights, varied, middle, len(y), level),
+        values=_named(weights, varied, middle, len(y)),
         weights=weights,
         middle=middle,
         # A difference of logarithms is, while small, a share: log(1 + s) = s.
@@ -155,10 +156,6 @@ def _solve(x: np.ndarray, y: np.ndarray, start: np.ndarray) -> "OptimizeResult":
     return least_squares(misses, start, slopes, loss="huber", f_scale=HUBER, **enough)
 
 
-def _cost(solution: "OptimizeResult") -> float:
-    return float(solution.cost)
-
-
 def _noise(points: Points, y: np.ndarray) -> float:
     """What runs that differ in their seed only differ by, each from the mean of its kind.
 
@@ -174,19 +171,17 @@ def _noise(points: Points, y: np.ndarray) -> float:
 
 def _starts(loss: np.ndarray, n: int) -> list[np.ndarray]:
     """Several, since the valley is long: E from little to nearly all of the least loss."""
-    table = itertools.product((0.2, 0.6, 0.95), (0.2, 0.6, 1.2))
-    return [_start(loss, n, share, steepness) for share, steepness in table]
-
-
-def _start(loss: np.ndarray, n: int, share: float, steepness: float) -> np.ndarray:
-    """E as a share of the least loss; what is left of a middling loss is split among the terms."""
-    floor = share * loss.min()
-    height = np.log(max(np.median(loss) - floor, 1e-6) / n)
-    return np.array([np.log(floor), *[height, np.log(steepness)] * n])
+    starts = []
+    for share, steepness in itertools.product((0.2, 0.6, 0.95), (0.2, 0.6, 1.2)):
+        floor = share * loss.min()
+        # What is left of a middling loss is split among the terms.
+        height = np.log(max(np.median(loss) - floor, 1e-6) / n)
+        starts.append(np.array([np.log(floor), *[height, np.log(steepness)] * n]))
+    return starts
 
 
 def _named(
-    weights: np.ndarray, varied: Sequence[int], middle: np.ndarray, n: int, level: float
+    weights: np.ndarray, varied: Sequence[int], middle: np.ndarray, n: int
 ) -> dict[str, Interval]:
     """The law's own constants, from the weights about the middle of the data."""
     # exp(height - alpha * (log N - middle)) = exp(height + alpha * middle) / N^alpha.
@@ -196,11 +191,7 @@ def _named(
         steepness = np.exp(np.minimum(weights[:, 2 + 2 * place], np.log(STEEPEST)))
         constants[factor] = np.exp(weights[:, 1 + 2 * place] + steepness * middle[place])
         constants[exponent] = steepness
-    ends = ((1 - level) / 2, (1 + level) / 2)
-    intervals = {}
-    for name, values in constants.items():
-        low, high = np.quantile(values[1:], ends)
-        intervals[name] = Interval(
-            value=float(values[0]), low=float(low), high=float(high), n=n, level=level
-        )
-    return intervals
+    return {
+        name: percentile_interval(float(values[0]), torch.from_numpy(values[1:]), n)
+        for name, values in constants.items()
+    }

@@ -1,15 +1,16 @@
 """Examples of two kinds: texts that show a concept and others, or a world's own mentions of it."""
 
 from collections.abc import Sequence
+from itertools import chain
 
 import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from interp.core.errors import ConfigError, near_misses
+from interp.core.errors import ConfigError
 from interp.core.protocols import LanguageModel
 from interp.methods.data.examples import Example, world_examples
-from interp.worlds.world import Story, World
+from interp.worlds.world import Story, World, check_name
 
 Examples = tuple[list[Example], Bool[Tensor, " example"]]
 
@@ -20,11 +21,8 @@ def concept_group(world: World, word: str) -> tuple[str, ...]:
     Raises:
         ConfigError: no group has it.
     """
-    for words in world.concepts.values():
-        if word in words:
-            return tuple(words)
-    known = [word for words in world.concepts.values() for word in words]
-    raise ConfigError(f"World {world.name!r} has no concept {word!r}.{near_misses(word, known)}")
+    check_name(world.name, "concept", word, [*chain.from_iterable(world.concepts.values())])
+    return next(tuple(words) for words in world.concepts.values() if word in words)
 
 
 def text_examples(

@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
 L2 = 0.01
+HIDDEN, MLP_STEPS = 64, 150
+"""Width and updates of an MLP; fixed, so that task and controls get the same effort."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,9 +104,6 @@ def fit_mlp(
     targets: Int[Tensor, "task example"],
     n_classes: int,
     *,
-    hidden: int = 64,
-    steps: int = 150,
-    weight_decay: float = 1e-2,
     seed: int = 0,
 ) -> Mlp:
     """A one-hidden-layer classifier for every task, full-batch AdamW at a fixed budget.
@@ -113,19 +112,16 @@ def fit_mlp(
         x: training rows only.
         targets: class numbers, a row a task.
         n_classes: of every task.
-        hidden: width.
-        steps: updates; fixed, so that task and controls get the same effort.
-        weight_decay: of AdamW.
         seed: of the initial weights.
     """
     x = x.float()
     mean, deviation = moments(x)
     rows = (x - mean) / deviation
     generator = torch.Generator(x.device).manual_seed(seed)
-    sizes = (x.shape[1], hidden, n_classes)
+    sizes = (x.shape[1], HIDDEN, n_classes)
     parameters = _mlp_parameters(len(targets), sizes, generator)
-    optimizer = torch.optim.AdamW(parameters, lr=1e-2, weight_decay=weight_decay)
-    for _ in range(steps):
+    optimizer = torch.optim.AdamW(parameters, lr=1e-2, weight_decay=1e-2)
+    for _ in range(MLP_STEPS):
         optimizer.zero_grad()
         logits = rearrange(
             _mlp_logits(rows, parameters), "task example label -> (task example) label"
@@ -135,6 +131,15 @@ def fit_mlp(
         optimizer.step()
     trained = tuple(parameter.detach() for parameter in parameters)
     return Mlp(mean=mean, deviation=deviation, parameters=trained)
+
+
+def class_directions(weight: Float[Tensor, "class d_model"]) -> Float[Tensor, "class d_model"]:
+    """A unit vector a class: its weights less the classes' mean.
+
+    Softmax does not see what is added to the scores of all classes, so neither do directions.
+    """
+    centred = weight - weight.mean(0)
+    return centred / centred.norm(dim=1, keepdim=True).clamp_min(1e-12)
 
 
 def moments(

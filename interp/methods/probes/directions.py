@@ -58,13 +58,11 @@ def fit_directions(
     return _turned_to_positive(units, x, positive)
 
 
-def random_directions(
-    count: int, d: int, *, seed: int, device: torch.device | None = None
-) -> Float[Tensor, "k d_model"]:
+def random_directions(count: int, d: int, *, seed: int) -> Float[Tensor, "k d_model"]:
     """Unit vectors, uniform over all directions."""
     # A normal vector has no preferred direction, so its direction is uniform on the sphere.
     vectors = torch.randn(count, d, generator=torch.Generator().manual_seed(seed))
-    return (vectors / vectors.norm(dim=1, keepdim=True)).to(device)
+    return vectors / vectors.norm(dim=1, keepdim=True)
 
 
 def direction_controls(

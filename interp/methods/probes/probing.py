@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -17,7 +17,7 @@ from interp.core.protocols import LanguageModel, Tokenizer
 from interp.core.statistics.intervals import Interval, paired_difference, rate
 from interp.methods.activations import rows_at, site_label
 from interp.methods.data.examples import Example, groups, split, world_examples
-from interp.methods.probes.classifier import Linear, Mlp, fit_linear, fit_mlp
+from interp.methods.probes.classifier import Linear, Mlp, class_directions, fit_linear, fit_mlp
 from interp.worlds.world import Story
 
 Kind = Literal["linear", "mlp"]
@@ -71,7 +71,8 @@ class ProbeFit:
 def prepare(examples: Sequence[Example], order: Sequence[str], seed: int) -> ProbeData:
     """Classes, the split, and the tasks: the true one, shuffled ones, arbitrary ones."""
     labels = {example.label for example in examples}
-    classes = tuple(sorted(labels, key=lambda v: (v not in order, _rank(v, order), v)))
+    known = [value for value in order if value in labels]
+    classes = (*known, *sorted(labels.difference(known)))
     if len(examples) < 40 or len(classes) < 2:
         raise NotEnoughDataError(
             f"A probe needs 40 examples of two classes or more; got {len(examples)} of "
@@ -91,10 +92,6 @@ def prepare(examples: Sequence[Example], order: Sequence[str], seed: int) -> Pro
         validation=validation,
         test=test,
     )
-
-
-def _rank(value: str, order: Sequence[str]) -> int:
-    return list(order).index(value) if value in order else 0
 
 
 def _tasks(
@@ -155,8 +152,7 @@ def _examples(
 
 def only_truth(data: ProbeData) -> ProbeData:
     """The same rows without the controls that are only label games."""
-    changed = {"targets": data.targets[:1], "names": data.names[:1]}
-    return ProbeData(**{**vars(data), **changed})
+    return replace(data, targets=data.targets[:1], names=data.names[:1])
 
 
 def fit_sites(
@@ -249,11 +245,8 @@ def weights(fits: list[ProbeFit], d_model: int) -> dict[str, Tensor]:
         empty = torch.zeros(0, d_model)
         return {"weight": empty[None], "bias": torch.zeros(1, 0), "directions": empty}
     weight = torch.stack([fit.classifier.weight[0] for fit in fits])
-    best = weight[best_site(fits)]
-    # Softmax does not see what is added to the scores of all classes, so neither do directions.
-    centred = best - best.mean(0)
     return {
         "weight": weight,
         "bias": torch.stack([fit.classifier.bias[0] for fit in fits]),
-        "directions": centred / centred.norm(dim=1, keepdim=True).clamp_min(1e-12),
+        "directions": class_directions(weight[best_site(fits)]),
     }

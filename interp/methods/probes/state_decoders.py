@@ -53,8 +53,8 @@ class Decoders:
         return log_odds
 
 
-def thinned(cells: Sequence[Example], seed: int, most: int = MOST_ROWS) -> list[Example]:
-    """At most so many cells a kind of token, drawn by the seed, in the order of the stories.
+def thinned(cells: Sequence[Example], seed: int) -> list[Example]:
+    """At most `MOST_ROWS` cells a kind of token, drawn by the seed, in the order of the stories.
 
     Where each person or thing has a decoder of its own, each gets a third of that.
     """
@@ -63,7 +63,7 @@ def thinned(cells: Sequence[Example], seed: int, most: int = MOST_ROWS) -> list[
     kept, counts = [], {}
     for i in order:
         counts[cells[i].kind] = counts.get(cells[i].kind, 0) + 1
-        if counts[cells[i].kind] <= (most // 3 if ":" in cells[i].kind else most):
+        if counts[cells[i].kind] <= (MOST_ROWS // 3 if ":" in cells[i].kind else MOST_ROWS):
             kept.append(i)
     return [cells[i] for i in sorted(kept)]
 

@@ -3,8 +3,12 @@
 import pytest
 import torch
 
-from interp.analyses.learning._procrustes import principal_plane, procrustes
-from interp.analyses.learning.checkpoint_viewer import CheckpointViewer, checkpoint_viewer
+from interp.analyses.learning.checkpoint_viewer import (
+    CheckpointViewer,
+    checkpoint_viewer,
+    principal_plane,
+    procrustes,
+)
 from interp.core.errors import ConfigError
 from tests.analyses.tiny_growing import STEPS, growing_model
 from tests.analyses.tiny_world import NAMES, PLACES, TinyWorld

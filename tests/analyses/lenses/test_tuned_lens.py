@@ -3,9 +3,8 @@
 import pytest
 import torch
 
-from interp.analyses.lenses._activation_store import split
 from interp.analyses.lenses.logit_lens import logit_lens
-from interp.analyses.lenses.tuned_lens import TunedLens, tuned_lens
+from interp.analyses.lenses.tuned_lens import TunedLens, split, tuned_lens
 from interp.core.errors import ConfigError, ModelMismatchError, NotEnoughDataError
 from interp.results.result import load_result
 from interp.worlds.world import Story
