@@ -22,7 +22,7 @@ from interp.cli import cli
 from interp.core import errors
 from interp.models.io.load import load_model
 from interp.results.registry import get_instrument, instruments
-from interp.results.signature import example_arguments, parameters_of
+from interp.results.signature import example_arguments, signature_parameters
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/*.md")])
@@ -190,7 +190,7 @@ def test_every_prompt_that_is_shown_can_be_read_by_the_shipped_model(command, sh
 def test_every_prompt_of_an_example_can_be_read_by_the_shipped_model(name, shipped):
     function = get_instrument(name).function
     examples = example_arguments(function)
-    for parameter in parameters_of(function)[1:]:
+    for parameter in signature_parameters(function)[1:]:
         if parameter.kind and parameter.kind.name == "prompt" and parameter.name in examples:
             assert shipped.to_tokens(examples[parameter.name])[0].shape[1] > 1
 

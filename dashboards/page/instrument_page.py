@@ -25,7 +25,7 @@ from interp.results.signature import (
     Parameter,
     docstring_sections,
     example_code,
-    parameters_of,
+    signature_parameters,
 )
 
 ICON = ":material/science:"
@@ -41,7 +41,7 @@ def render(instrument: Instrument) -> None:
     """
     title = title_of(instrument.name)
     model, entry = header.begin(title, plain(instrument.summary))
-    parameters = parameters_of(instrument.function)[1:]
+    parameters = signature_parameters(instrument.function)[1:]
     if not instrument.accepts(model):
         needed = instrument.takes.__name__
         st.info(plain(f"{title} needs a {needed}; {entry.name} is none."), icon=":material/info:")
@@ -103,7 +103,9 @@ def _in_python(instrument: Instrument, model: LanguageModel, needed: Sequence[st
 
 def _figure_options(instrument: Instrument, opened: OpenedModel) -> dict[str, Any]:
     """What the figure lets a reader choose."""
-    options = [p for p in parameters_of(instrument.plot)[1:] if p.kind and p.kind.name in DRAWN_BY]
+    options = [
+        p for p in signature_parameters(instrument.plot)[1:] if p.kind and p.kind.name in DRAWN_BY
+    ]
     return grid(f"{instrument.name}_figure", options, opened)
 
 

@@ -131,10 +131,8 @@ def title_of(name: str) -> str:
 
 
 def _is_wide(parameter: Parameter) -> bool:
-    return parameter.kind.name in ("prompt", "edit", "world") or parameter.name in (
-        *READ_BY_THE_MODEL,
-        "seed",
-    )
+    is_of_the_frame = parameter.name in (*READ_BY_THE_MODEL, "seed")
+    return is_of_the_frame or parameter.kind.name in ("prompt", "edit", "world")
 
 
 def _comes_first(parameter: Parameter) -> bool:
@@ -186,7 +184,7 @@ def _integer(parameter: Parameter, key: str, opened: OpenedModel) -> Any:
         min_value=0 if usual is None or usual >= 0 else -LARGEST, max_value=LARGEST, value=usual,
         step=1, placeholder="not set", **_shared(parameter, key),
     )  # fmt: skip
-    return _given(parameter, value)
+    return _given(value)
 
 
 def _number(parameter: Parameter, key: str, opened: OpenedModel) -> Any:
@@ -199,7 +197,7 @@ def _number(parameter: Parameter, key: str, opened: OpenedModel) -> Any:
         min_value=0.0 if usual is None or usual >= 0 else None, value=usual and float(usual),
         step=step, format="%g", placeholder="not set", **_shared(parameter, key),
     )  # fmt: skip
-    return _given(parameter, value)
+    return _given(value)
 
 
 def _text(parameter: Parameter, key: str, opened: OpenedModel) -> Any:
@@ -208,9 +206,8 @@ def _text(parameter: Parameter, key: str, opened: OpenedModel) -> Any:
         return _picked(parameter, key, options, otherwise=len(options) - 1)
     if parameter.kind.is_sequence:
         return _lines(parameter, key, opened)
-    usual = str(_first(parameter, ""))
-    text = st.text_input(value=usual, max_chars=header.LONGEST_PROMPT, **_shared(parameter, key))
-    return _given(parameter, text or None)
+    options = {"max_chars": header.LONGEST_PROMPT, **_shared(parameter, key)}
+    return st.text_input(value=str(_first(parameter, "")), **options) or NOT_GIVEN
 
 
 def _words_of_world(parameter: Parameter, opened: OpenedModel) -> dict[str, str]:
@@ -225,8 +222,7 @@ def _text_area(parameter: Parameter, key: str, **options: Any) -> Any:
     usual = _first(parameter, "")
     written = usual if isinstance(usual, str) else "\n".join(map(str, usual))
     options = {"height": SHORTEST_AREA, "max_chars": header.LONGEST_PROMPT, **options}
-    text = st.text_area(value=written, **options, **_shared(parameter, key))
-    return _given(parameter, text or None)
+    return st.text_area(value=written, **options, **_shared(parameter, key)) or NOT_GIVEN
 
 
 def _lines(parameter: Parameter, key: str, opened: OpenedModel) -> Any:
@@ -246,9 +242,8 @@ def _listed(parameter: Parameter, key: str, read: Callable[[str], Any], what: st
     """
     usual = ", ".join(f"{value:g}" for value in _first(parameter, ()))
     text = st.text_input(value=usual, placeholder="0, 1, 2", **_shared(parameter, key)) or ""
-    parts = [part for part in text.replace(",", " ").split() if part]
     try:
-        return tuple(map(read, parts)) or NOT_GIVEN
+        return tuple(map(read, text.replace(",", " ").split())) or NOT_GIVEN
     except ValueError as error:
         raise ConfigError(
             f"{title_of(parameter.name)} needs {what}, parted by commas; got {text!r}."
@@ -277,7 +272,7 @@ def _model(parameter: Parameter, key: str, opened: OpenedModel) -> Any:
     """Other models of this machine; they are opened when they are picked."""
     others = {each.name: each for each in entries() if each != opened.entry}
     picked = _picked(parameter, key, others)
-    if picked is NOT_GIVEN or not picked:
+    if picked is NOT_GIVEN:
         return NOT_GIVEN
     if isinstance(picked, Entry):
         return model_cache.opened(picked, None)
@@ -308,7 +303,7 @@ def _picked(
         options=list(options), index=index if options else None, placeholder="not set",
         **_shared(parameter, key),
     )  # fmt: skip
-    return _given(parameter, None if name is None else options[name])
+    return _given(None if name is None else options[name])
 
 
 def _forget_what_is_gone(key: str, options: dict[str, Any]) -> None:
@@ -341,17 +336,16 @@ def _edits(parameter: Parameter, key: str, opened: OpenedModel) -> Any:
     concepts = own_concepts.concept_list(header.world_of(opened.entry))
     edits: list[Any] = []
     try:
-        steered = concept_sliders(opened.model, opened.entry, concepts)
-        edits = [each.edit() for each in steered]
+        edits = [each.edit() for each in concept_sliders(opened.model, opened.entry, concepts)]
     except InterpError as error:
         st.info(plain(str(error)), icon=":material/info:")
     own_concepts.concept_form(opened.model, concepts)
-    if parameter.kind.is_sequence:
-        return edits or NOT_GIVEN
-    return edits[0] if edits else NOT_GIVEN
+    if not edits:
+        return NOT_GIVEN
+    return edits if parameter.kind.is_sequence else edits[0]
 
 
-def _given(parameter: Parameter, value: Any) -> Any:
+def _given(value: Any) -> Any:
     """The value; where nothing was chosen, the function's default holds."""
     return NOT_GIVEN if value is None else value
 

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from interp.core.errors import ConfigError, InterpError
-from interp.results.signature import Kind, Parameter, parameters_of, read_hook, read_mapping
+from interp.results.signature import Kind, Parameter, read_hook, read_mapping, signature_parameters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ def options_of(function: Callable[..., Any], skip: Iterable[str] = ()) -> list[c
     Raises:
         ConfigError: a parameter without a default cannot be typed.
     """
-    options = (_option(parameter) for parameter in parameters_of(function, skip))
+    options = (_option(parameter) for parameter in signature_parameters(function, skip))
     return [option for option in options if option is not None]
 
 
@@ -51,7 +51,7 @@ def input_of(kind: Kind) -> TypedInput:
     if kind.name == "edit" and kind.is_sequence:
         return TypedInput(metavar="FILE", read=read_edits)
     if kind.name == "text" and kind.is_sequence:
-        return TypedInput(metavar="TEXT", read=read_text)
+        return TypedInput(metavar="TEXT", read=_read_typed_text)
     if kind.or_text:
         return TypedInput(metavar="FOLDER|TEXT", read=_read_result_or_text)
     return _INPUTS[kind.name]
@@ -133,11 +133,13 @@ def read_edits(path: str) -> Any:
     """Edits from a JSON file, as `interp.edits.to_json` writes them.
 
     Raises:
-        ConfigError: no such file, or not edits.
+        CheckpointError: no such file, or it is not text.
+        ConfigError: the text does not describe edits.
     """
     from interp.core.edits import from_json
+    from interp.core.files import read_text
 
-    return from_json(_text(path))
+    return from_json(read_text(path))
 
 
 def _read_edit(path: str) -> Any:
@@ -157,7 +159,7 @@ def _read_result_or_text(text: str) -> Any:
     return _read_result(text) if (Path(text) / "result.json").exists() else text
 
 
-def read_text(text: str) -> str | list[str]:
+def _read_typed_text(text: str) -> str | list[str]:
     """Text as typed; `@PATH` stands for the documents of a file (see `interp train --data`).
 
     Raises:
@@ -172,19 +174,12 @@ def read_text(text: str) -> str | list[str]:
     return [d.text for d in text_documents(text_files(text[1:]), everything, "held_out")]
 
 
-def _text(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"Needs a file of UTF-8 text; {path} is none: {error}.") from error
-
-
 _INPUTS: dict[str, TypedInput] = {
     "flag": TypedInput(type=bool),
     "integer": TypedInput(type=int),
     "number": TypedInput(type=float),
     "text": TypedInput(metavar="TEXT"),
-    "prompt": TypedInput(metavar="TEXT", read=read_text),
+    "prompt": TypedInput(metavar="TEXT", read=_read_typed_text),
     "path": TypedInput(metavar="PATH"),
     "hook": TypedInput(metavar="HOOK", read=read_hook),
     "edit": TypedInput(metavar="FILE", read=_read_edit),

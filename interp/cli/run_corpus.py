@@ -37,13 +37,10 @@ def corpus_of_run(
             corpus = write(folder)
             write_json(record, dict(options))
             return corpus
-        _check_same(run, read_object(record) if record.exists() else {}, options)
-        return Corpus.open(folder)
-
-
-def _check_same(run: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    if changed := changed_values(before, now):
+        before = read_object(record) if record.exists() else {}
+    if changed := changed_values(before, options):
         raise ConfigError(
             f"A run needs the corpus that it started with; in {run} {'; '.join(changed)}. Use the "
             "old values, or train into another folder with --out."
         )
+    return Corpus.open(folder)

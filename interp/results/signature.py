@@ -72,7 +72,7 @@ class Parameter:
         return self.default is REQUIRED
 
 
-def parameters_of(function: Callable[..., Any], skip: Iterable[str] = ()) -> list[Parameter]:
+def signature_parameters(function: Callable[..., Any], skip: Iterable[str] = ()) -> list[Parameter]:
     """Every parameter, in the signature's order.
 
     Args:

@@ -1,7 +1,8 @@
 """The tidy table of a result, made from the axes that its fields are annotated with.
 
 Fields of one set of axes stand side by side, a column each and a row a place. Where the axes
-differ, the table is long: a row a value, and the column `quantity` names the field.
+differ, the table is long: a row a value, where it stands first, then which field it is of
+(`quantity`), then the number.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -173,7 +174,7 @@ def _long(blocks: Mapping[str, "pd.DataFrame"]) -> "pd.DataFrame":
     whole = pd.concat(parts, ignore_index=True)
     places = dict.fromkeys(name for block in blocks.values() for name in _places(block))
     rest = [name for name in (*NUMBERS, "n") if name in whole]
-    whole = whole.reindex(columns=["quantity", *places, *rest])
+    whole = whole.reindex(columns=[*places, "quantity", *rest])
     empty = [name for name in whole if name not in NUMBERS]
     whole[empty] = whole[empty].astype(object).where(whole[empty].notna(), None)
     return whole

@@ -21,9 +21,9 @@ from interp.results.signature import (
     example_arguments,
     example_code,
     kind_of,
-    parameters_of,
     read_hook,
     read_mapping,
+    signature_parameters,
 )
 
 
@@ -76,12 +76,12 @@ def test_an_annotation_says_what_may_be_written_down(annotation, kind):
 
 
 def test_a_parameter_has_its_text_its_default_and_its_example():
-    model, prompt, k, hard = parameters_of(instrument)
+    model, prompt, k, hard = signature_parameters(instrument)
     assert model.kind == Kind(name="model") and model.is_required
     assert (prompt.help, prompt.example) == ("one text, or several.", "Anna is")
     assert (k.help, k.default, k.example) == ("how many.", 5, REQUIRED)
     assert hard.kind == Kind(name="edit")
-    assert [each.name for each in parameters_of(instrument, skip=["model", "k"])] == [
+    assert [each.name for each in signature_parameters(instrument, skip=["model", "k"])] == [
         "prompt",
         "hard",
     ]
@@ -120,7 +120,7 @@ def test_every_instrument_says_which_models_it_takes(name):
     function = instruments()[name].function
     assert instruments()[name].takes is LanguageModel
     assert not instruments()[name].accepts("a text")
-    first, *others = parameters_of(function)
+    first, *others = signature_parameters(function)
     assert first.kind == Kind(name="model")
     assert [each.name for each in others if not each.help] == []
     assert docstring_sections(function.__doc__)["Source"]

@@ -91,7 +91,7 @@ def test_a_repeated_control_stands_as_mean_lowest_and_highest():
 def test_where_axes_differ_there_is_a_row_a_value():
     table = mixed().frame()
     assert list(table) == [
-        *("quantity", "run", "layer", "pos", "token", "split", "step"),
+        *("run", "layer", "pos", "token", "split", "step", "quantity"),
         *("value", "low", "high", "n"),
     ]
     assert table["quantity"].value_counts().to_dict() == {
@@ -118,7 +118,7 @@ def test_names_of_places_may_depend_on_several_axes_and_be_fewer():
 
 def test_numbers_of_places_stay_whole_where_others_are_empty():
     text = mixed().frame().to_csv(index=False)
-    assert "rank,,second,1,,,,3.0,,," in text and "losses,,,,,,1,0.25,,," in text
+    assert ",second,1,,,,rank,3.0,,," in text and ",,,,,1,losses,0.25,,," in text
 
 
 def test_the_default_is_every_field_with_axes_by_annotation_or_declaration():

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import click
 
+from interp.cli.commands.run import write_outputs
+from interp.core.errors import ConfigError
+
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN RUN ...")
@@ -79,14 +82,7 @@ def command(
         seed=seed,
     )
     click.echo(result.caption())
-    if out is not None:
-        click.echo(f"saved  {result.save(out)}")
-    if html is not None:
-        result.figure(view=view).write_html(html, include_plotlyjs=True)
-        click.echo(f"drawn  {html}")
-    if csv is not None:
-        result.frame().to_csv(csv, index=False)
-        click.echo(f"table  {csv}")
+    write_outputs(result, out, html, csv, view=view)
 
 
 def _world_of(run: Path) -> str:
@@ -95,7 +91,6 @@ def _world_of(run: Path) -> str:
     Raises:
         ConfigError: its record names none.
     """
-    from interp.core.errors import ConfigError
     from interp.core.files import read_object
     from interp.models.io.load import find_model
 

@@ -2,13 +2,16 @@
 
 import inspect
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from interp.cli.model_folders import DEFAULT, model_source
 from interp.core.errors import ConfigError, ModelMismatchError
 from interp.results.registry import get_instrument, instruments
+
+if TYPE_CHECKING:
+    from interp.results.result import Result
 
 
 class Instruments(click.Group):
@@ -71,10 +74,25 @@ def _run(
     typed = {key: value for key, value in arguments.items() if value is not None}
     result = instrument.function(model, **typed)
     click.echo(str(result))
-    if save_to is not None:
-        click.echo(f"saved  {result.save(save_to)}")
+    write_outputs(result, save_to, html, csv)
+
+
+def write_outputs(
+    result: "Result", folder: Path | None, html: Path | None, csv: Path | None, **options: Any
+) -> None:
+    """Save, draw and list a result where that was asked for, and say where it went.
+
+    Args:
+        result: what was measured.
+        folder: gets the saved result.
+        html: gets the figure.
+        csv: gets the table.
+        options: options of the figure.
+    """
+    if folder is not None:
+        click.echo(f"saved  {result.save(folder)}")
     if html is not None:
-        result.figure().write_html(html, include_plotlyjs=True)
+        result.figure(**options).write_html(html, include_plotlyjs=True)
         click.echo(f"drawn  {html}")
     if csv is not None:
         result.frame().to_csv(csv, index=False)
