@@ -8,7 +8,6 @@ were allowed, whatever the zip says of itself.
 import io
 import lzma
 import re
-import shutil
 import stat
 import struct
 import zipfile
@@ -24,6 +23,7 @@ from interp.core.errors import CheckpointError
 from interp.core.files import PICKLED, inside, refuse_pickle, regular_file
 
 LONGEST_PATH = 200
+DISTRUST = "Do not trust the file."
 UNREADABLE = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError,
     RuntimeError, ValueError, KeyError, OverflowError, OSError,
@@ -63,6 +63,11 @@ class Contents:
     advice: str
     if_too_large: str
 
+    def refusal(self, why: str, advice: str | None = None) -> CheckpointError:
+        """The error that says what such an archive must be, what this one is, and what to do."""
+        what = self.what[:1].upper() + self.what[1:]
+        return CheckpointError(f"{what} {why} {self.advice if advice is None else advice}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
@@ -97,10 +102,8 @@ def pieces_of(source: Path | BinaryIO, contents: Contents) -> Iterator[list[Piec
         archive = zipfile.ZipFile(source)
     except UNREADABLE as error:
         allowed = "a folder or a zip of one" if contents.folders else "a zip"
-        raise CheckpointError(
-            f"{_capital(contents.what)} needs to be {allowed}; this is neither, or damaged "
-            f"({error}). {contents.advice}"
-        ) from None
+        why = f"needs to be {allowed}; this is neither, or damaged ({error})."
+        raise contents.refusal(why) from None
     with archive:
         yield _checked(_in_zip(archive, contents), contents)
 
@@ -158,15 +161,10 @@ def refuse_changed(
     wrong = set(listed) ^ set(files)
     wrong |= {n for n in set(listed) & set(files) if not _is_listed(files[n], listed[n])}
     if wrong:
-        raise CheckpointError(
-            f"{_capital(contents.what)} needs the files it was saved with; {len(wrong)} were "
-            f"changed, added or lost, {quote(min(wrong))} among them. {contents.advice}"
+        raise contents.refusal(
+            f"needs the files it was saved with; {len(wrong)} were changed, added or lost, "
+            f"{quote(min(wrong))} among them."
         )
-
-
-def remove(folder: Path) -> None:
-    """Take away a folder and all that is in it, if it is there."""
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def quote(name: str) -> str:
@@ -186,9 +184,8 @@ def _in_folder(folder: Path, contents: Contents) -> list[Piece]:
         if _is_left_out(name, contents):
             continue
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise CheckpointError(
-                f"{_not_plain(name, contents)} Copy what it leads to into the folder (cp -rL)."
-            )
+            advice = "Copy what it leads to into the folder (cp -rL)."
+            raise contents.refusal(_not_plain(name), advice)
         if path.is_file():
             size, opener = path.stat().st_size, lambda path=path: path.open("rb")
             pieces.append(Piece(name=name, size=size, open=opener))
@@ -203,69 +200,52 @@ def _in_zip(archive: zipfile.ZipFile, contents: Contents) -> list[Piece]:
         # `filename` ends at a zero byte and has other separators than were written.
         name, kind = info.orig_filename, stat.S_IFMT(info.external_attr >> 16)
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise CheckpointError(f"{_not_plain(name, contents)} Do not trust the file.")
+            raise contents.refusal(_not_plain(name), DISTRUST)
         if info.flag_bits & 1:
-            raise CheckpointError(
-                f"{_capital(contents.what)} needs a zip without a password; {quote(name)} has one. "
-                f"{contents.advice}"
-            )
+            raise contents.refusal(f"needs a zip without a password; {quote(name)} has one.")
         if not info.is_dir():
             opener = lambda info=info: archive.open(info)  # noqa: E731
             pieces.append(Piece(name=name, size=info.file_size, open=opener))
         elif contents.folders:
             _check_name(name.rstrip("/"), contents)
         else:
-            raise CheckpointError(
-                f"{_capital(contents.what)} holds plain files; {quote(name)} is a folder. "
-                "Do not trust the file."
-            )
+            raise contents.refusal(f"holds plain files; {quote(name)} is a folder.", DISTRUST)
     return pieces
 
 
 def _checked(pieces: Sequence[Piece], contents: Contents) -> list[Piece]:
     """The pieces that belong to such an archive, if none of them and not their sum is refused."""
     if len(pieces) > contents.most_files:
-        raise CheckpointError(
-            f"{_capital(contents.what)} has at most {contents.most_files:,} files; this one has "
-            f"more. {contents.if_too_large}"
-        )
+        why = f"has at most {contents.most_files:,} files; this one has more."
+        raise contents.refusal(why, contents.if_too_large)
     for piece in pieces:
         _check_name(piece.name, contents)
     kept = [piece for piece in pieces if not _is_left_out(piece.name, contents)]
     names = [piece.name.casefold() for piece in kept]
     if not any(f"/{piece.name}".endswith(f"/{contents.needed}") for piece in kept):
-        raise CheckpointError(
-            f"{_capital(contents.what)} needs a {contents.needed}; there is none in this one. "
-            f"{contents.advice}"
-        )
+        raise contents.refusal(f"needs a {contents.needed}; there is none in this one.")
     for piece in kept:
         _check_kind(piece.name, contents)
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise CheckpointError(
-            f"{_capital(contents.what)} needs each file once; {quote(twice)} is there twice. "
-            "Do not trust the file."
-        )
+        raise contents.refusal(f"needs each file once; {quote(twice)} is there twice.", DISTRUST)
     if sum(piece.size for piece in kept) > contents.most_bytes:
-        raise CheckpointError(_too_large(contents))
+        raise _too_large(contents)
     return kept
 
 
 def _check_packed_size(source: Path | BinaryIO, contents: Contents) -> None:
     size = regular_file(source).stat().st_size if isinstance(source, Path) else source.seek(0, 2)
     if contents.most_packed is not None and size > contents.most_packed:
-        raise CheckpointError(
-            f"{_capital(contents.what)} has at most {contents.most_packed >> 20:,} MiB as a zip; "
-            f"this one has {size >> 20:,} MiB. {contents.if_too_large}"
-        )
+        most = contents.most_packed >> 20
+        why = f"has at most {most:,} MiB as a zip; this one has {size >> 20:,} MiB."
+        raise contents.refusal(why, contents.if_too_large)
 
 
 def _check_name(name: str, contents: Contents) -> None:
     inside(contents.what, name)
     if len(name) > LONGEST_PATH or not all(sign.isprintable() for sign in name):
-        raise CheckpointError(
-            f"File names must be short and printable; {quote(name)} is not. Do not trust the file."
-        )
+        raise contents.refusal(f"has short and printable names; {quote(name)} is none.", DISTRUST)
 
 
 def _check_kind(name: str, contents: Contents) -> None:
@@ -277,10 +257,8 @@ def _check_kind(name: str, contents: Contents) -> None:
             "opened. Take safetensors instead."
         )
     if suffix not in contents.suffixes and last not in contents.plain_names:
-        raise CheckpointError(
-            f"{_capital(contents.what)} is {contents.kinds}; {quote(name)} is none of these. "
-            "Leave it out."
-        )
+        why = f"is {contents.kinds}; {quote(name)} is none of these."
+        raise contents.refusal(why, "Leave it out.")
 
 
 @contextmanager
@@ -302,7 +280,7 @@ def _copy(piece: Piece, file: BinaryIO, most: int, contents: Contents) -> int:
         while block := source.read(2**20):
             copied += len(block)
             if copied > most:
-                raise CheckpointError(_too_large(contents))
+                raise _too_large(contents)
             file.write(block)
     return copied
 
@@ -313,7 +291,7 @@ def _refuse_programs(path: Path, name: str) -> None:
     except CheckpointError:
         raise CheckpointError(
             f"{quote(name)} holds a pickle or another zip under a false name, so it is not opened. "
-            "Do not trust the file."
+            f"{DISTRUST}"
         ) from None
 
 
@@ -325,17 +303,10 @@ def _is_listed(content: bytes, entry: Mapping[str, Any]) -> bool:
     return entry["sha256"] == sha256(content).hexdigest() and entry["bytes"] == len(content)
 
 
-def _not_plain(name: str, contents: Contents) -> str:
-    return f"{_capital(contents.what)} holds plain files; {quote(name)} is a link, device or pipe."
+def _not_plain(name: str) -> str:
+    return f"holds plain files; {quote(name)} is a link, device or pipe."
 
 
-def _too_large(contents: Contents) -> str:
-    return (
-        f"{_capital(contents.what)} has at most {contents.most_bytes >> 20:,} MiB of files; this "
-        f"one has more. "
-        f"{contents.if_too_large}"
-    )
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def _too_large(contents: Contents) -> CheckpointError:
+    why = f"has at most {contents.most_bytes >> 20:,} MiB of files; this one has more."
+    return contents.refusal(why, contents.if_too_large)

@@ -2,8 +2,10 @@
 
 import ast
 
+from interp.results.registry import instruments
+
 CALLED = {"print", "set", "float", "from_json"}
-ROOTS = {"interp", "torch", "result"}
+LOADED = {"load_model", "load_world"}
 IMPORTED = {"interp", "torch", "interp.edits"}
 ALLOWED = (
     ast.Module, ast.Import, ast.ImportFrom, ast.alias, ast.Assign, ast.Expr, ast.Name, ast.Load,
@@ -13,7 +15,7 @@ ALLOWED = (
 
 
 def is_plain(code: str) -> bool:
-    """Whether a script only imports interp and torch, calls them, and names what they give.
+    """Whether a script only loads models and worlds, measures, draws, and names what that gives.
 
     Example:
         >>> is_plain("import interp\\nmodel = interp.load_model('x')"), is_plain("exit()")
@@ -39,11 +41,13 @@ def _is_harmless(node: ast.AST) -> bool:
 
 
 def _is_known(called: ast.expr) -> bool:
-    """`interp.x`, `torch.x`, or one of the few plain functions; nothing deeper, nothing private."""
+    """An instrument, a loader, `torch.tensor`, `result.figure` or one of the plain functions.
+
+    Others are refused though they are public: `result.save` and `interp.train` write files.
+    """
     if isinstance(called, ast.Name):
         return called.id in CALLED
     if not isinstance(called, ast.Attribute) or not isinstance(called.value, ast.Name):
         return False
-    known = {"tensor"} if called.value.id == "torch" else None
-    private = called.attr.startswith("_")
-    return called.value.id in ROOTS and not private and (known is None or called.attr in known)
+    of_root = {"interp": LOADED | set(instruments()), "torch": {"tensor"}, "result": {"figure"}}
+    return called.attr in of_root.get(called.value.id, ())

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -75,7 +76,7 @@ def import_model(
             "choose another folder."
         ) from None
     finally:
-        untrusted_archive.remove(temporary)
+        shutil.rmtree(temporary, ignore_errors=True)
     return target
 
 
@@ -147,6 +148,6 @@ def _open_once(folder: Path) -> None:
     from interp.models.io.huggingface import load_huggingface
 
     model = load_huggingface(folder)
-    untrusted_archive.remove(folder)
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     save_model(model, folder)
