@@ -1,29 +1,22 @@
 """Attention patterns, and the same weighed by what is written from each position."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
 from einops import einsum, rearrange, repeat
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from interp.core.protocols import LanguageModel, Run
-
-if TYPE_CHECKING:
-    from interp.core.edits import Edit
-
-
-def run_patterns(
-    model: LanguageModel, tokens: Int[Tensor, "batch pos"], edits: "Sequence[Edit]" = ()
-) -> Run:
-    """One run with every layer's pattern and values."""
-    return model.run(tokens, cache=["pattern", "v"], edits=edits, logits=False)
 
 
 def written_norms(
     model: LanguageModel, run: Run, layer: int
 ) -> Float[Tensor, "batch head query key"]:
-    """The norm of what each key position writes through each head: pattern x |v W_O|."""
+    """The norm of what each key position writes through each head: pattern x |v W_O|.
+
+    Args:
+        model: that ran.
+        run: with `pattern` and `v` cached.
+        layer: of the heads.
+    """
     pattern, values, w_o = run["pattern", layer], run["v", layer], model.weight(("W_O", layer))
     # With grouped-query attention several heads, one after the other, share one head's values.
     shared = pattern.shape[1] // values.shape[2]

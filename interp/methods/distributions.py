@@ -35,6 +35,15 @@ def entropy_bits(log_p: Float[Tensor, "... d_vocab"]) -> Float[Tensor, "..."]:
     return -_expected(log_p, log_p) / math.log(2)
 
 
+def followed_tokens(
+    before: Float[Tensor, " d_vocab"], after: Float[Tensor, " d_vocab"], answer: int, k: int
+) -> list[int]:
+    """The `k` best tokens before a change, the answer, and half as many that became the best."""
+    k = min(k, len(before))
+    best_before, best_after = (each.topk(k).indices.tolist() for each in (before, after))
+    return list(dict.fromkeys([*best_before, answer, *best_after[: max(k // 2, 1)]]))
+
+
 def _expected(
     log_p: Float[Tensor, "... d_vocab"], values: Float[Tensor, "... d_vocab"]
 ) -> Float[Tensor, "..."]:

@@ -118,15 +118,6 @@ class Slice:
     layer: int | None = None
     number: int | None = None
 
-    @property
-    def owner(self) -> str:
-        """`L2H1`, `L0N17`, `token 5`, `position 3`; a norm or shared bias is its own."""
-        at = f"L{self.layer}"
-        names = {"head": f"{at}H{self.number}", "kv_head": f"{at}KV{self.number}"}
-        names |= {"neuron": f"{at}N{self.number}", "token": f"token {self.number}"}
-        names |= {"position": f"position {self.number}"}
-        return names.get(self.kind, self.label)
-
 
 def slices(model: LanguageModel) -> Iterator[Slice]:
     """Every parameter, each in exactly one slice, in the order of the forward pass."""
@@ -143,19 +134,14 @@ def slices(model: LanguageModel) -> Iterator[Slice]:
         yield from _neurons(model, parameters, layer)
     yield from _norms(parameters, "ln_final", "ln_final", None)
     if module.head is not None:
-        yield from _columns("W_U", "token", "head.weight", model.cfg.d_vocab)
+        yield from _rows("W_U", "token", "head.weight", model.cfg.d_vocab, ":, ")
 
 
-def _rows(name: str, kind: Kind, tensor: str, count: int) -> Iterator[Slice]:
+def _rows(name: str, kind: Kind, tensor: str, count: int, before: str = "") -> Iterator[Slice]:
+    """PyTorch's rows; of a linear map's weight they are TransformerLens' columns (`:, `)."""
     for i in range(count):
         at = dict(tensor=tensor, index=(i,), matrix=name, number=i)
-        yield Slice(label=f"{name}[{i}]", kind=kind, **at)
-
-
-def _columns(name: str, kind: Kind, tensor: str, count: int) -> Iterator[Slice]:
-    for i in range(count):
-        at = dict(tensor=tensor, index=(i,), matrix=name, number=i)
-        yield Slice(label=f"{name}[:, {i}]", kind=kind, **at)
+        yield Slice(label=f"{name}[{before}{i}]", kind=kind, **at)
 
 
 def _norms(parameters: Mapping, at: str, name: str, layer: int | None) -> Iterator[Slice]:

@@ -4,7 +4,6 @@ Knows nothing of plots, controls or results: numbers in, numbers out.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,31 +20,6 @@ if TYPE_CHECKING:
 CHUNK = 64
 Translate = Callable[[int, Float[Tensor, "pos d_model"]], Float[Tensor, "pos d_model"]]
 """Takes a row of the lens and the stream there; gives what the final norm shall read."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LensReadout:
-    """What each residual stream says about the next token; row 0 = embedding, last = final.
-
-    Attributes:
-        top_ids: the best candidates.
-        top_log_probs: log-probabilities of the best candidates, in nats.
-        entropy_bits: entropy of the whole distribution.
-        kl_nats: from the final distribution to this row's, KL(final || row).
-        kl_other_nats: KL to this row from the final distribution of another position (a control).
-        answer_ranks: rank of the final distribution's best token.
-        log_probs: log-probabilities of the targets, in nats.
-        ranks: ranks of the targets; 0 = the most probable token.
-    """
-
-    top_ids: Int[Tensor, "layer pos k"]
-    top_log_probs: Float[Tensor, "layer pos k"]
-    entropy_bits: Float[Tensor, "layer pos"]
-    kl_nats: Float[Tensor, "layer pos"]
-    kl_other_nats: Float[Tensor, "layer pos"]
-    answer_ranks: Int[Tensor, "layer pos"]
-    log_probs: Float[Tensor, "layer pos target"]
-    ranks: Int[Tensor, "layer pos target"]
 
 
 def residuals(
@@ -87,7 +61,7 @@ def read_lens(
     translate: Translate | None = None,
     edits: "Sequence[Edit]" = (),
     tolerance: float = 1e-3,
-) -> LensReadout:
+) -> dict[str, Tensor]:
     """Read every residual stream of one prompt as if the model stopped there.
 
     Args:
@@ -98,6 +72,12 @@ def read_lens(
         translate: moves a row's stream before it is read (a tuned lens).
         edits: interventions during the run.
         tolerance: largest gap in nats between the last row and the model's own log-probabilities.
+    Returns:
+        By "layer pos" (row 0 = embedding, last = final): `top_ids` and `top_log_probs` of the best
+        candidates; `entropy_bits` of the whole distribution; `kl_nats`, KL(final || row);
+        `kl_other_nats`, the KL to this row from the final distribution of another position (a
+        control); `answer_ranks` of the final distribution's best token; `log_probs` and `ranks` of
+        the targets, 0 = the most probable token. Fields of `LogitLens`, but the first and fifth.
     Raises:
         ReadoutError: the last row is not the model's own output.
     Source:
@@ -113,9 +93,7 @@ def read_lens(
         _read_chunk(model, streams[:, part], logits[part], others[part], targets, k, translate)
         for part in torch.arange(len(logits)).split(CHUNK)
     ]
-    names = LensReadout.__dataclass_fields__
-    joined = {name: torch.cat([getattr(part, name) for part in parts], 1).cpu() for name in names}
-    return LensReadout(**joined)
+    return {name: torch.cat([part[name] for part in parts], 1).cpu() for name in parts[0]}
 
 
 def _read_chunk(
@@ -126,13 +104,13 @@ def _read_chunk(
     targets: Sequence[int],
     k: int,
     translate: Translate | None,
-) -> LensReadout:
+) -> dict[str, Tensor]:
     final, other = _log_probs(logits), _log_probs(others)
     rows = []
     for layer, resid in enumerate(streams):
         moved = translate(layer, resid) if translate else resid
         rows.append(_row(_log_probs(model.unembed(moved)), final, other, targets, k))
-    return LensReadout(**{name: torch.stack([row[name] for row in rows]) for name in rows[0]})
+    return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
 
 
 def _log_probs(logits: Float[Tensor, "pos d_vocab"]) -> Float[Tensor, "pos d_vocab"]:

@@ -1,1 +1,1 @@
-"""What each attention head looks at, and what is lost without it."""
+"""What each attention head attends to, and what is lost without it."""

@@ -1,4 +1,4 @@
-"""What stands in for a head that is taken away, and how much the loss grows without it."""
+"""What stands in for a head that is ablated, and how much the loss grows without it."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal

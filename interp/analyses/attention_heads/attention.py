@@ -1,4 +1,4 @@
-"""Where each head looks on one prompt, and how much it writes from there.
+"""Where each head attends on one prompt, and how much it writes from there.
 
 `view="written"` of the figure multiplies each weight by the norm of what the head writes from that
 position, |v W_O|: a large weight on a position with a small value moves nothing.
@@ -22,8 +22,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.core.protocols import LanguageModel, Prompt
-from interp.methods.attention_patterns import off_by, run_patterns, written_norms
+from interp.core.protocols import LanguageModel, Prompt, Run
+from interp.methods.attention_patterns import off_by, written_norms
 from interp.methods.prompts import displayed, one_row
 from interp.methods.untrained import untrained_twins
 from interp.results.provenance import provenance
@@ -103,7 +103,7 @@ def attention(
     untrained: int = 3,
     seed: int = 0,
 ) -> Attention:
-    """Where each head looks on one prompt, and how much it writes from there.
+    """Where each head attends on one prompt, and how much it writes from there.
 
     Args:
         model: any language model.
@@ -123,13 +123,12 @@ def attention(
     """
     call = dict(locals())
     tokens = one_row(model, prompt)
-    run = run_patterns(model, tokens, edits)
-    layers = range(model.cfg.n_layers)
-    pattern = torch.stack([run["pattern", layer][0].float() for layer in layers])
-    controls = [
-        _summary(_patterns(twin, tokens)) for twin in untrained_twins(model, untrained, seed)
-    ]
-    summary = _summary(pattern)
+    run = model.run(tokens, cache=["pattern", "v"], edits=edits, logits=False)
+    pattern = _pattern(run)
+    twins = untrained_twins(model, untrained, seed)
+    runs = (twin.run(tokens, cache=["pattern"], logits=False) for twin in twins)
+    controls = [_summary(_pattern(each)) for each in runs]
+    summary, layers = _summary(pattern), range(model.cfg.n_layers)
     return Attention(
         tokens=displayed(model.tokenizer, tokens[0].tolist()),
         pattern=pattern,
@@ -140,15 +139,14 @@ def attention(
     )
 
 
-def _patterns(model: LanguageModel, tokens: Tensor) -> Float[Tensor, "layer head query key"]:
-    run = model.run(tokens, cache=["pattern"], logits=False)
+def _pattern(run: Run) -> Float[Tensor, "layer head query key"]:
     return run.stack("pattern")[:, 0].float()
 
 
 def _summary(
     pattern: Float[Tensor, "layer head query key"],
 ) -> Float[Tensor, "quantity layer head"]:
-    """`SUMMARIES`, meant over queries; the first query can only look at itself and is left out."""
+    """`SUMMARIES`, meant over queries; the first query can only attend to itself and is left out."""
     length = pattern.shape[-1]
     if length == 1:
         return pattern.new_full((len(SUMMARIES), *pattern.shape[:2]), math.nan)

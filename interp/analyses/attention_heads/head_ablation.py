@@ -1,4 +1,4 @@
-"""What each head does for one answer: how much its loss grows when the head is taken away.
+"""What each head does for one answer: how much its loss grows when the head is ablated.
 
 Its question is who matters for one answer of one prompt, fast enough to ask while reading; `heads`
 asks what each head is for, over many texts. Both replace a head by its mean in the same way, each
@@ -163,7 +163,7 @@ def _check(tokens: Int[Tensor, "1 pos"], kind: str) -> None:
         raise ConfigError(f"head_ablation needs kind 'mean' or 'zero'; got {kind!r}.")
     if tokens.shape[1] < 2:
         raise NotEnoughDataError(
-            "Heads are never taken away at the first position, so head_ablation needs a prompt of "
+            "Heads are never ablated at the first position, so head_ablation needs a prompt of "
             "two tokens; got one. Write a longer one."
         )
 

@@ -1,4 +1,4 @@
-"""What each head does: looks back, finds a repetition, continues one, rests on the first token.
+"""What each head does: attends back, finds a repetition, continues one, rests on the first token.
 
 Its question is what a head is for, over many texts; `head_ablation` asks who matters for one answer
 of one prompt. Both replace a head by its mean in the same way, each over its own text.

@@ -45,12 +45,6 @@ class PathIntegral:
     first_order: float
     points: int
 
-    @property
-    def residual(self) -> float:
-        """What the shares miss of the true change, as a share of it."""
-        change = self.end - self.start
-        return (self.total - change) / abs(change) if change else float("nan")
-
 
 def path_integral(
     start: Mapping[str, Tensor],
@@ -71,7 +65,7 @@ def path_integral(
         end: parameters at the end.
         loss: the loss of some parameters; adds their gradients where gradients are on.
         tolerance: largest sum of all intervals' errors, as a share of the whole true change.
-        most: gradients at most; what is missed then is `residual`.
+        most: gradients at most; `total` misses the rest.
         least: a change smaller than this counts as this: one that is zero by chance has no share.
     """
     path = _StraightPath(start, end, loss)

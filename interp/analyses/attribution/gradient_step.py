@@ -38,7 +38,7 @@ from interp.analyses.attribution._part_contributions import part_contributions
 from interp.core.errors import ConfigError
 from interp.core.protocols import LanguageModel, Prompt
 from interp.methods.data.answer_loss import AnswerLoss, PromptAnswer, answer_loss, held_out_pairs
-from interp.methods.distributions import kl_divergence
+from interp.methods.distributions import followed_tokens, kl_divergence
 from interp.methods.parameters import Parameters, parameters_of, shell_of
 from interp.methods.prompts import displayed
 from interp.results.provenance import provenance
@@ -198,7 +198,7 @@ class GradientStep(Result):
 
     def _elsewhere(self) -> str:
         if not self.untouched:
-            return "No other prompt was looked at."
+            return "No other prompt was watched."
         change = self.untouched_loss.diff(dim=1)
         several = len(self.untouched) > 1
         span = f" in the mean ({change.min():+.2g} to {change.max():+.2g})" if several else ""
@@ -348,9 +348,7 @@ def _candidates(
     model: LanguageModel, pair: PromptAnswer, before: AnswerLoss, after: AnswerLoss, k: int
 ) -> dict[str, object]:
     """The best tokens before, then those that became it; the answer's among them."""
-    k = min(k, before.log_probs.shape[1])
-    best = [reading.log_probs[0].topk(k).indices.tolist() for reading in (before, after)]
-    ids = list(dict.fromkeys([*best[0], pair.answer[0], *best[1][: max(k // 2, 1)]]))
+    ids = followed_tokens(before.log_probs[0], after.log_probs[0], pair.answer[0], k)
     return {
         "candidates": displayed(model.tokenizer, ids),
         "right": ids.index(pair.answer[0]),

@@ -251,7 +251,10 @@ def comprehension(
     _check(n_stories, splits, n_fitted)
     fitted = questions_in(sample_stories(world, n_fitted, seed=seed, level=level, split=TRAIN))
     need_questions(fitted, world.name, TRAIN)
-    sampled = _sample(world, splits, n_stories, level, seed)
+    sampled = {
+        split: sample_stories(world, n_stories, seed=seed, level=level, split=split)
+        for split in dict.fromkeys([*splits, HELD_OUT])  # for regret and openings in any case
+    }
     predictions = {split: predict_stories(model, stories) for split, stories in sampled.items()}
     questions, beyond = _within(model, world, sampled, predictions, splits)
     every = [question for split in splits for question in questions[split]]
@@ -259,7 +262,11 @@ def comprehension(
     never = unknown_answers([*fitted, *every])
     rows, recall, first = [], {}, 0
     for split in splits:
-        answers = _answers(model, sampled[split], predictions[split], questions[split], never)
+        reading = (predictions[split], questions[split])
+        answers = Answers(
+            right=torch.tensor(right_answers(*reading), dtype=torch.bool),
+            unknown=torch.tensor(says_unknown(model, sampled[split], *reading, never)),
+        )
         last = first + len(questions[split])
         own = {name: guess.at(range(first, last)) for name, guess in guesses.items()}
         rows += score(questions[split], answers, own, split, tuple(world.variables), seed)
@@ -285,14 +292,6 @@ def _check(n_stories: int, splits: Sequence[str], n_fitted: int) -> None:
         )
 
 
-def _sample(
-    world: World, splits: Sequence[str], n: int, level: str, seed: int
-) -> dict[str, list[Story]]:
-    """The stories of each split; of the held-out one in any case, for regret and openings."""
-    names = dict.fromkeys([*splits, HELD_OUT])
-    return {split: sample_stories(world, n, seed=seed, level=level, split=split) for split in names}
-
-
 def _within(
     model: LanguageModel,
     world: World,
@@ -315,19 +314,6 @@ def _within(
                 "an easier level."
             )
     return within, beyond
-
-
-def _answers(
-    model: LanguageModel,
-    stories: Sequence[Story],
-    predictions: Sequence[StoryPrediction],
-    questions: Sequence[QuestionInContext],
-    never: frozenset[str],
-) -> Answers:
-    return Answers(
-        right=torch.tensor(right_answers(predictions, questions), dtype=torch.bool),
-        unknown=torch.tensor(says_unknown(model, stories, predictions, questions, never)),
-    )
 
 
 def _tables(rows: Sequence[QuestionScore]) -> dict[str, dict]:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from interp.analyses.behavior._state_readability import (
@@ -275,8 +275,10 @@ def fidelity(
     wanted = _wanted(world, variables, testing)
     tasks = find_tasks(model, world, wanted, training, testing, max_examples)
     places = checkpoints([model, *models], steps, most)
-    sums, sizes = [], _sizes(model, testing)
-    tasks_of = {text_ids(model, texts): tasks}
+    own_ids = text_ids(model, texts)
+    # Predicted tokens of each story.
+    counts = [min(len(ids), model.cfg.n_ctx) - 1 for ids in own_ids]
+    sums, sizes, tasks_of = [], torch.tensor(counts, dtype=torch.float64), {own_ids: tasks}
     for number, (_, step, make) in enumerate(places):
         share, name = 0.9 / len(places), "a model" if step < 0 else f"step {step:,}"
         with progress_range(number * share, (number + 1) * share, f"{name}: "):
@@ -323,13 +325,6 @@ def _wanted(world: World, variables: Sequence[str], stories: Sequence[Story]) ->
                 f"{variable!r}.{near_misses(variable, known)}"
             )
     return [v for v in world.variables if v in known and (not variables or v in variables)]
-
-
-def _sizes(model: LanguageModel, stories: Sequence[Story]) -> Float[Tensor, " story"]:
-    """Predicted tokens of each story."""
-    longest = model.cfg.n_ctx
-    counts = [min(len(model.tokenizer.encode(s.text)), longest) - 1 for s in stories]
-    return torch.tensor(counts, dtype=torch.float64)
 
 
 def _counted(

@@ -70,7 +70,7 @@ def random_arms(edits: Sequence[Edit], n_random: int, seed: int) -> Arms:
     if odd or not edits:
         got = type(odd[0]).__name__ if odd else "nothing"
         raise ConfigError(
-            "Random directions of equal length stand beside edits, so each needs to add one vector "
+            "Random directions of equal length are compared with edits, so each needs to add one vector "
             f"(Add); got {got}. Take concept.add(dose)."
         )
     vectors, strengths = [], []

@@ -5,7 +5,7 @@ gradient times size: the first-order change, for a doubled part, of the answer's
 over its nearest rival. Heads and neurons are turned at every position but the first; a weight
 wherever it is used.
 
-Control: random parts of the same kinds turned alike (heads of any layer, neurons of the same layer,
+Control: random parts of the same kinds scaled alike (heads of any layer, neurons of the same layer,
 weights of the same matrix).
 
 Units: probabilities in [0, 1]; KL(before || after) and pulls in nats. n = 1 prompt, so no interval:
@@ -30,7 +30,7 @@ from interp.core.errors import ConfigError
 from interp.core.protocols import LanguageModel, Prompt
 from interp.methods.batches import rows_at_once
 from interp.methods.data.answer_loss import PromptAnswer
-from interp.methods.distributions import kl_divergence
+from interp.methods.distributions import followed_tokens, kl_divergence
 from interp.methods.parameters import shell_of
 from interp.methods.prompts import displayed, one_row
 from interp.results.provenance import provenance
@@ -54,7 +54,7 @@ class ComponentScaling(Result):
         before: probabilities of the candidates with every dial as it was.
         after: probabilities of the candidates with the dials turned.
         kl_nats: KL(before || after) of the next token.
-        random_kl: KL(before || after) when random parts of the same kinds are turned alike.
+        random_kl: KL(before || after) when random parts of the same kinds are scaled alike.
         suggested: the heads, neurons and weights that count most for the answer.
         suggested_kinds: `head`, `neuron` or `weight`, of each suggestion.
         pulls: gradient times size of each suggestion: to first order, what the answer's lead
@@ -114,7 +114,7 @@ class ComponentScaling(Result):
             kinds = dict.fromkeys(self.suggested_kinds)
             largest = ", ".join(map(self._largest_pull, kinds))
             return (
-                f"No dial is turned: {name!r} has {chance:.1%}. What counts most for "
+                f"No component is scaled: {name!r} has {chance:.1%}. What counts most for "
                 f"{self.answer!r} against {self.rival!r}, to first order: {largest}."
             )
         now = int(self.after.argmax())
@@ -122,7 +122,7 @@ class ComponentScaling(Result):
         control = "no control"
         if self.random_kl:
             low, high = min(self.random_kl), max(self.random_kl)
-            control = f"{len(self.random_kl)} random ones turned alike: {low:.2g} to {high:.2g}"
+            control = f"{len(self.random_kl)} random ones scaled alike: {low:.2g} to {high:.2g}"
         return (
             f"{'; '.join(self.turns)}: {name!r} goes from {chance:.1%} to {self.after[best]:.1%} "
             f"{best_now} (KL {self.kl_nats:.3g} nats; {control})."
@@ -134,13 +134,13 @@ class ComponentScaling(Result):
 
     def caption(self) -> str:
         return (
-            f"{self.finding()} A head or neuron is turned at every position but the first; a "
-            "weight is turned wherever it is used. A pull is gradient times size: what the lead of "
+            f"{self.finding()} A head or neuron is scaled at every position but the first; a "
+            "weight is changed wherever it is used. A pull is gradient times size: what the lead of "
             f"{self.answer!r} over {self.rival!r} (its log-odds) would change by if the part were "
             "doubled and the model were straight, which it is not. "
             f"Control: {len(self.random_kl)} draws of random parts of "
             "the same kinds (heads of any layer, neurons of the same layer, weights of the same "
-            "matrix). Curves turn one dial at a time, the others held. n = 1 prompt, so no "
+            "matrix). Curves scale one component at a time, the others held. n = 1 prompt, so no "
             "interval; one part's effect here says nothing of other texts."
         )
 
@@ -182,14 +182,14 @@ def component_scaling(
     call = dict(locals())
     if len(turns) > MOST_DIALS or k < 1 or suggestions < 1:
         raise ConfigError(
-            f"component_scaling needs at most {MOST_DIALS} dials, and k and suggestions of 1 or "
-            f"more; got {len(turns)} dials, k = {k} and suggestions = {suggestions}."
+            f"component_scaling needs at most {MOST_DIALS} components, and k and suggestions of 1 or "
+            f"more; got {len(turns)} components, k = {k} and suggestions = {suggestions}."
         )
     tokens = one_row(model, prompt)
     turned_dials = [read_dial(model, text) for text in turns]
     (followed,) = PromptAnswer.of(model, prompt, answer).answer[:1]
     before, after = (_log_probs(model, tokens, dials)[0] for dials in ((), turned_dials))
-    ids = _followed(before, after, followed, k)
+    ids = followed_tokens(before, after, followed, k)
     rival = next(i for i in before.topk(min(2, len(before))).indices.tolist() if i != followed)
     suggested = pulls(model, tokens, followed, rival, suggestions)
     swept = turned_dials or _first_of_each(model, suggested)
@@ -227,13 +227,6 @@ def _log_probs(
 ) -> Float[Tensor, "1 d_vocab"]:
     subject, edits = turn_dials(model, dials)
     return subject.run(tokens, edits=edits).logits[:, -1].double().cpu().log_softmax(-1)
-
-
-def _followed(before: Tensor, after: Tensor, answer: int, k: int) -> list[int]:
-    """The best before, the answer, and what became the best."""
-    k = min(k, len(before))
-    best = [side.topk(k).indices.tolist() for side in (before, after)]
-    return list(dict.fromkeys([*best[0], answer, *best[1][: max(k // 2, 1)]]))
 
 
 def _first_of_each(model: LanguageModel, suggested: Sequence[Pull]) -> list[Dial]:

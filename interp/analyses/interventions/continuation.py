@@ -86,7 +86,7 @@ class Continuation(Result):
         return (
             f"The texts part at token {self.parted + 1} of {n}; mean KL "
             f"{self.kl_nats.mean():.3f} nats a token; under the unedited model the steered text "
-            f"costs {self.cost_nats:+.2f} nats a token beside the base text"
+            f"costs {self.cost_nats:+.2f} nats a token compared with the base text"
         )
 
     def caption(self) -> str:
@@ -94,7 +94,7 @@ class Continuation(Result):
             f"{self.finding()}. KL(edited || unedited) before each token of the steered text, both "
             "models having read the same steered text so far. Control: the base text, written by "
             "the unedited model with the same random numbers. n = 1 pair of texts: how often "
-            "this happens, beside random directions, is what `steering_metrics` measures."
+            "this happens, compared with random directions, is what `steering_metrics` measures."
         )
 
 

@@ -45,6 +45,7 @@ from interp.analyses.interventions._text_counts import (
 from interp.core.errors import ConfigError, NotEnoughDataError, TokenError
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval
+from interp.methods.data.answers import encoded_stories
 from interp.methods.data.contrast_pairs import concept_group
 from interp.methods.data.loss_floor import story_floor
 from interp.methods.prompts import one_row
@@ -169,7 +170,7 @@ def steering_metrics(
         >>> print(steering_metrics(model, "It is", [happy.add(1.0)], world=world))  # doctest: +SKIP
     Source:
         Wu et al. 2025, AxBench (concept against fluency). Differs: text is read by the world's own
-        grammar, and random directions of equal length stand beside every measure.
+        grammar, and every measure is compared with random directions of equal length.
     """
     call = dict(locals())
     if n_texts < 2:
@@ -225,15 +226,14 @@ def _reader(
 
 def _regret(model: LanguageModel, arms: Arms, world: World, n: int, level: str, seed: int) -> Ratio:
     """Nats above the floor that every arm pays on true stories, of their tokens."""
-    texts, floors = [], []
-    for i in range(n):
-        story = world.sample(seed * 1_000_003 + i, level=level, split="held_out")
-        ids, spans = model.tokenizer.encode_with_spans(story.text)
-        texts.append(ids[: model.cfg.n_ctx])
-        floors.append(float(story_floor(story, spans[: model.cfg.n_ctx])[0].sum()))
-    losses = reading_loss(model, arms, texts).double()
-    lengths = torch.tensor([len(ids) - 1 for ids in texts]).double()
-    excess = losses - torch.tensor(floors).double()
+    numbers = range(seed * 1_000_003, seed * 1_000_003 + n)
+    stories = [world.sample(number, level=level, split="held_out") for number in numbers]
+    encoded = encoded_stories(model, stories)
+    pairs = zip(stories, encoded, strict=True)
+    floors = torch.tensor([float(story_floor(s, spans)[0].sum()) for s, (_, spans) in pairs])
+    losses = reading_loss(model, arms, [ids for ids, _ in encoded]).double()
+    lengths = torch.tensor([len(ids) - 1 for ids, _ in encoded]).double()
+    excess = losses - floors.double()
     return Ratio(part=excess, whole=lengths.expand(len(arms), -1))
 
 

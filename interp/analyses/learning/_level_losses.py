@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.core.protocols import LanguageModel
-from interp.methods.data.answers import predict_stories, right_answers
+from interp.methods.data.answers import encoded_stories, predict_stories, right_answers
 from interp.methods.data.examples import sample_stories
 from interp.methods.data.loss_floor import has_floor, story_floor
 from interp.methods.data.questions import NEVER_SAID, QuestionInContext, questions_in, table_rows
@@ -57,10 +57,8 @@ class LevelEvaluation:
         stories = self.stories[level]
         if not has_floor(stories):
             return torch.tensor(float("nan"))
-        encoded = (model.tokenizer.encode_with_spans(story.text)[1] for story in stories)
-        cut = [spans[: model.cfg.n_ctx] for spans in encoded]
-        pairs = zip(stories, cut, strict=True)
-        floors = torch.cat([story_floor(story, spans)[0] for story, spans in pairs])
+        pairs = zip(stories, encoded_stories(model, stories), strict=True)
+        floors = torch.cat([story_floor(story, spans)[0] for story, (_, spans) in pairs])
         return floors.mean().float()
 
 

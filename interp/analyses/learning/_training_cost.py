@@ -52,7 +52,7 @@ PUBLISHED = (
 )
 """Name, parameters, tokens of training, and the paper that prints them, with the place in it."""
 UNPUBLISHED = (
-    "GPT-2 (1.5 billion parameters; Radford et al. 2019) is not drawn: its paper tells 40 GB of "
+    "GPT-2 (1.5 billion parameters; Radford et al. 2019) is not drawn: its paper gives 40 GB of "
     "text, not how many tokens were trained on."
 )
 

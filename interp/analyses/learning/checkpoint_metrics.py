@@ -28,7 +28,8 @@ from torch import Tensor
 
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval, plain
-from interp.methods.checkpoints.over_checkpoints import Settings, timeline
+from interp.methods.checkpoints.evaluation_set import Settings
+from interp.methods.checkpoints.over_checkpoints import timeline
 from interp.methods.measures import get_measure
 from interp.results.provenance import provenance
 from interp.results.result import Result

@@ -33,7 +33,8 @@ from interp.analyses.learning._emergence_test import (
 from interp.core.errors import ConfigError
 from interp.core.protocols import LanguageModel
 from interp.methods.checkpoints.change_points import ChangePoints
-from interp.methods.checkpoints.over_checkpoints import Settings, timeline
+from interp.methods.checkpoints.evaluation_set import Settings
+from interp.methods.checkpoints.over_checkpoints import timeline
 from interp.methods.measures import get_measure
 from interp.results.provenance import provenance
 from interp.results.result import Result
@@ -170,7 +171,7 @@ class Emergence(Result):
         summary = "; ".join(f"{METRIC_WORDS[name]}: {n}" for name, n in counts.items() if n)
         if not summary:
             return ""
-        return f"Accuracy beside log-probability, kinds of question by runs: {summary}."
+        return f"Accuracy compared with log-probability, kinds of question by runs: {summary}."
 
 
 def emergence(

@@ -6,7 +6,6 @@ the run, norm and unembedding are a linear map, so what the parts add sums to th
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -19,23 +18,6 @@ from interp.core.protocols import LanguageModel, Run
 SCALE, NORMALIZED, POSITION = "ln_final.hook_scale", "ln_final.hook_normalized", "hook_pos_embed"
 
 
-@dataclass(frozen=True, kw_only=True)
-class LogitAttribution:
-    """Scores of some tokens, taken apart.
-
-    Attributes:
-        parts: `embedding`, `position`, `attention 0`, `MLP 0`, …, `bias`.
-        contributions: what each part adds to each token's score.
-        scores: logits of the tokens less the mean over the vocabulary.
-        gap: the largest difference between a score and the sum of its parts.
-    """
-
-    parts: tuple[str, ...]
-    contributions: Float[Tensor, "part k"]
-    scores: Float[Tensor, " k"]
-    gap: float
-
-
 def attribution_points(model: LanguageModel) -> list[Name]:
     """The hook points that `attribute_logits` reads."""
     outer = [name for name in (POSITION, SCALE, NORMALIZED) if name in model.hook_names]
@@ -44,7 +26,7 @@ def attribution_points(model: LanguageModel) -> list[Name]:
 
 def attribute_logits(
     model: LanguageModel, run: Run, targets: Sequence[int], *, edited: bool, tolerance: float
-) -> LogitAttribution:
+) -> dict[str, object]:
     """Scores of the targets after a run's last position, taken apart.
 
     Args:
@@ -53,6 +35,9 @@ def attribute_logits(
         targets: ids.
         edited: the run had edits, which may add to the stream what no part wrote.
         tolerance: the largest gap that is let pass, in nats.
+    Returns:
+        Fields of `Prediction`: `parts` (`embedding`, `position`, `attention 0`, `MLP 0`, …,
+        `bias`), their `contributions`, the `scores` and the `gap`.
     Raises:
         ReadoutError: the parts do not add up to the scores.
     """
@@ -77,9 +62,7 @@ def attribute_logits(
             f"most {tolerance:.3g} nats; got {gap:.3g}. Leave out edits of the final norm, or "
             "raise `tolerance` for a model of low precision."
         )
-    return LogitAttribution(
-        parts=(*parts, "bias"), contributions=contributions, scores=scores, gap=gap
-    )
+    return dict(parts=(*parts, "bias"), contributions=contributions, scores=scores, gap=gap)
 
 
 def _parts(model: LanguageModel, run: Run) -> Iterator[tuple[str, Tensor]]:

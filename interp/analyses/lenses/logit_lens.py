@@ -14,7 +14,7 @@ positions of one prompt.
         --html lens.html
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -26,7 +26,7 @@ from interp.core.errors import ConfigError
 from interp.core.protocols import LanguageModel, Prompt
 from interp.core.statistics.intervals import Interval, mean_interval, plain
 from interp.methods.prompts import displayed, one_row, single_tokens
-from interp.methods.unembedding import LensReadout, read_lens
+from interp.methods.unembedding import read_lens
 from interp.methods.untrained import untrained_twins
 from interp.results.provenance import provenance
 from interp.results.result import Result
@@ -185,18 +185,14 @@ def logit_lens(
     twin = next((read_lens(each, tokens, k=1) for each in twins), None)
     kl, agreement = _trust(readout, seed)
     kl_untrained, agreement_untrained = ((), ()) if twin is None else _trust(twin, seed)
+    top_ids, kl_other = readout.pop("top_ids"), readout.pop("kl_other_nats")
     return LogitLens(
         tokens=displayed(model.tokenizer, tokens[0].tolist()),
         targets=displayed(model.tokenizer, ids),
-        top_tokens=_display_top(model, readout.top_ids),
-        top_log_probs=readout.top_log_probs,
-        entropy_bits=readout.entropy_bits,
-        kl_nats=readout.kl_nats,
-        answer_ranks=readout.answer_ranks,
-        log_probs=readout.log_probs,
-        ranks=readout.ranks,
+        top_tokens=_display_top(model, top_ids),
+        **readout,
         kl=kl,
-        kl_other=tuple(mean_interval(row, seed=seed) for row in readout.kl_other_nats),
+        kl_other=tuple(mean_interval(row, seed=seed) for row in kl_other),
         kl_untrained=kl_untrained,
         agreement=agreement,
         agreement_untrained=agreement_untrained,
@@ -205,13 +201,11 @@ def logit_lens(
     )
 
 
-def _trust(readout: LensReadout, seed: int) -> tuple[tuple[Interval, ...], tuple[Interval, ...]]:
+def _trust(readout: dict[str, Tensor], seed: int) -> Iterator[tuple[Interval, ...]]:
     """KL to the final distribution and agreement with its best token, a row."""
-    agrees = readout.top_ids[:, :, 0] == readout.top_ids[-1, :, 0]
-    return (
-        tuple(mean_interval(row, seed=seed) for row in readout.kl_nats),
-        tuple(mean_interval(row, seed=seed) for row in agrees.double()),
-    )
+    best = readout["top_ids"][:, :, 0]
+    for values in (readout["kl_nats"], (best == best[-1]).double()):
+        yield tuple(mean_interval(row, seed=seed) for row in values)
 
 
 def _display_top(

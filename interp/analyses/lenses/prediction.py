@@ -218,7 +218,6 @@ def prediction(
     names = [*attribution_points(model), "pattern"]
     lengths = [len(ids) - len(then)]
     run = model.run(tokens, cache=names, edits=edits, prompt_lengths=lengths)
-    attribution = attribute_logits(model, run, candidates, edited=bool(edits), tolerance=tolerance)
     return Prediction(
         tokens=displayed(model.tokenizer, ids),
         ids=tokens[0],
@@ -228,10 +227,7 @@ def prediction(
         candidate_ids=torch.tensor(candidates),
         **_choice(generation, candidates),
         tempered_probabilities=_tempered(run, candidates, temperature),
-        scores=attribution.scores,
-        parts=attribution.parts,
-        contributions=attribution.contributions,
-        gap=attribution.gap,
+        **attribute_logits(model, run, candidates, edited=bool(edits), tolerance=tolerance),
         entropy_bits=float(entropy_bits(run.logits[0, -1].float().log_softmax(-1))),
         chosen=candidates.index(step.token),
         ends=generation.finished[0] == "end_of_text",

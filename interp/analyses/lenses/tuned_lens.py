@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from interp.core.errors import ConfigError, NotEnoughDataError
@@ -30,19 +30,6 @@ from interp.results.result import Result
 from interp.worlds.world import World
 
 CHUNK = 256
-
-
-@dataclass(frozen=True, kw_only=True)
-class Streams:
-    """Residual streams of many documents, one after the other along `pos`.
-
-    Attributes:
-        resid: the stream; row 0 = embedding, last = final.
-        document: number of the document that each position is of.
-    """
-
-    resid: Float[Tensor, "layer pos d_model"]
-    document: Int[Tensor, " pos"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,12 +145,11 @@ def tuned_lens(
         for part in (sources, held_out)
     )
     train_rows, test_rows = split(*encoded, seed)
-    train = _harvest(model, train_rows, max_tokens, tolerance)
-    test = _harvest(model, test_rows, max_tokens, tolerance)
+    train, _ = _harvest(model, train_rows, max_tokens, tolerance)
+    test, owners = _harvest(model, test_rows, max_tokens, tolerance)
     weight, bias, losses = _fit(model, train, steps, batch, learning_rate, seed)
     maps = ((weight, bias), (weight * 0, bias * 0))
     tuned, raw = (_held_out_kl(model, test, *affine) for affine in maps)
-    owners = test.document.tolist()
     rows = range(len(weight))
     return TunedLens(
         weight=weight,
@@ -173,7 +159,7 @@ def tuned_lens(
         gain=tuple(mean_interval(raw[row] - tuned[row], owners, seed) for row in rows),
         kl_unigram=mean_interval(_unigram_kl(model, train, test), owners, seed),
         loss_nats=losses,
-        n_train=len(train.document),
+        n_train=train.shape[1],
         provenance=provenance(tuned_lens, call, hooks=("resid_pre 0", "resid_post")),
     )
 
@@ -190,14 +176,14 @@ def _texts(texts: Sequence[str], world: World | None, n_stories: int, seed: int)
 
 
 def _fit(
-    model: LanguageModel, train: Streams, steps: int, batch: int, learning_rate: float, seed: int
+    model: LanguageModel, train: Tensor, steps: int, batch: int, learning_rate: float, seed: int
 ) -> tuple[Tensor, Tensor, Float[Tensor, " step"]]:
     """W and b a row, and the training KL; rows learn side by side, each from its own KL."""
-    rows, _, d_model = train.resid.shape
+    rows, n_positions, d_model = train.shape
     # Adam moves a parameter by about the learning rate a step, whatever its gradient. W has no
     # unit, but b has that of the stream, which grows from row to row; so b is learned in shares of
     # its row's root mean square, and one learning rate fits all rows.
-    scale = train.resid[:-1].pow(2).mean((1, 2), keepdim=True).sqrt().clamp_min(1e-6)
+    scale = train[:-1].pow(2).mean((1, 2), keepdim=True).sqrt().clamp_min(1e-6)
     weight = torch.zeros(rows - 1, d_model, d_model, requires_grad=True, device=scale.device)
     bias = torch.zeros(rows - 1, 1, d_model, requires_grad=True, device=scale.device)
     adam = torch.optim.Adam([weight, bias], lr=learning_rate)
@@ -205,8 +191,8 @@ def _fit(
     generator = torch.Generator().manual_seed(seed)
     losses = torch.zeros(steps)
     for step in range(steps):
-        picks = torch.randint(0, train.resid.shape[1], (batch,), generator=generator)
-        resid = train.resid[:, picks.to(scale.device)]
+        picks = torch.randint(0, n_positions, (batch,), generator=generator)
+        resid = train[:, picks.to(scale.device)]
         kl = _kl(model, resid, weight, bias * scale).mean(-1)
         adam.zero_grad()
         # Rows share no parameters, so the sum trains each as if it were alone; and of these two
@@ -239,20 +225,20 @@ def _log_probs(
 @torch.no_grad()
 def _held_out_kl(
     model: LanguageModel,
-    streams: Streams,
+    streams: Float[Tensor, "layer pos d_model"],
     weight: Float[Tensor, "layer d_model d_model"],
     bias: Float[Tensor, "layer d_model"],
 ) -> Float[Tensor, "layer pos"]:
-    chunks = streams.resid.split(CHUNK, dim=1)
+    chunks = streams.split(CHUNK, dim=1)
     return torch.cat([_kl(model, resid, weight, bias[:, None]).cpu() for resid in chunks], -1)
 
 
 @torch.no_grad()
-def _unigram_kl(model: LanguageModel, train: Streams, test: Streams) -> Float[Tensor, " pos"]:
-    chunks = train.resid[-1].split(CHUNK)
+def _unigram_kl(model: LanguageModel, train: Tensor, test: Tensor) -> Float[Tensor, " pos"]:
+    chunks = train[-1].split(CHUNK)
     mean = sum(model.unembed(resid).float().softmax(-1).sum(0) for resid in chunks)
     log_mean = (mean / mean.sum()).log()
-    tests = test.resid[-1].split(CHUNK)
+    tests = test[-1].split(CHUNK)
     return torch.cat([kl_divergence(_log_probs(model, resid), log_mean).cpu() for resid in tests])
 
 
@@ -279,8 +265,10 @@ def split(
 @torch.no_grad()
 def _harvest(
     model: LanguageModel, rows: list[list[int]], max_tokens: int, tolerance: float
-) -> Streams:
-    """Streams of the documents, one after the other, until `max_tokens` positions are reached.
+) -> tuple[Float[Tensor, "layer pos d_model"], list[int]]:
+    """Residual streams of the documents, until `max_tokens` positions are reached.
+
+    Row 0 = embedding, last = final; beside them the number of each position's document.
 
     Raises:
         ReadoutError: the last stream does not reproduce the model's logits.
@@ -293,6 +281,6 @@ def _harvest(
         run, resid = residuals(model, torch.tensor([row]))
         check_readout(model, resid[-1], run.logits, tolerance)
         streams.append(resid[:, 0])
-        owners.append(torch.full((len(row),), number))
+        owners += [number] * len(row)
         n_tokens += len(row)
-    return Streams(resid=torch.cat(streams, 1), document=torch.cat(owners))
+    return torch.cat(streams, 1), owners

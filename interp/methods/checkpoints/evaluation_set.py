@@ -11,12 +11,17 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from interp.core.alignment import Span
 from interp.core.errors import InterpError
 from interp.core.protocols import LanguageModel, Run
 from interp.core.surprisal import surprisal
-from interp.methods.batches import TextBatch, TokenValues, read_texts
-from interp.methods.data.answers import StoryPrediction, answer_tokens
+from interp.methods.batches import TextBatch
+from interp.methods.data.answers import (
+    EncodedStory,
+    StoryPrediction,
+    answer_tokens,
+    encoded_stories,
+    predict_encoded,
+)
 from interp.methods.data.examples import sample_stories
 from interp.methods.data.loss_floor import story_floor
 from interp.methods.data.questions import NEVER_SAID, QuestionInContext, questions_in, table_rows
@@ -29,6 +34,21 @@ PROBED_FROM = 500_000
 
 
 @dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How checkpoints are measured: `checkpoint_metrics`' arguments of the same names."""
+
+    measures: Sequence[str] = ()
+    texts: Sequence[str] = ()
+    steps: Sequence[int] = ()
+    most: int = 0
+    n_stories: int = 128
+    n_probed: int = 200
+    n_sequences: int = 16
+    level: str = "full"
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvaluationSet:
     """Texts, questions and settings that every checkpoint of a run meets alike.
 
@@ -36,38 +56,29 @@ class EvaluationSet:
         first: the run's first checkpoint.
         world: the world whose truth is known; None for texts alone.
         stories: the stories that are read.
-        n_probed: how many stories the probes are fitted and tested on.
-        n_sequences: how many sequences of random tokens said twice.
-        level: the world's level of difficulty.
-        seed: the seed of everything that is sampled.
+        settings: the numbers of probed stories and random sequences, the level and the seed.
     """
 
     first: LanguageModel
     world: World | None
     stories: Sequence[Story]
-    n_probed: int
-    n_sequences: int
-    level: str
-    seed: int
+    settings: Settings
 
     @cached_property
     def digest(self) -> str:
         """Hash of everything here that a measurement depends on."""
+        own = self.settings
         parts = [
-            self.first.hash, self.n_probed, self.n_sequences, self.level, self.seed,
+            self.first.hash, own.n_probed, own.n_sequences, own.level, own.seed,
             None if self.world is None else [self.world.name, self._story(PROBED_FROM).text],
             [story.text for story in self.stories],
         ]  # fmt: skip
         return sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
     @cached_property
-    def encoded(self) -> list[tuple[list[int], list[Span]]]:
+    def encoded(self) -> list[EncodedStory]:
         """Tokens of each story with their characters, cut at the context."""
-        longest, encode = self.first.cfg.n_ctx, self.first.tokenizer.encode_with_spans
-        return [
-            (ids[:longest], spans[:longest])
-            for ids, spans in (encode(story.text) for story in self.stories)
-        ]
+        return encoded_stories(self.first, self.stories)
 
     @cached_property
     def floors(self) -> list[tuple[Float[Tensor, " pos"], tuple[str, ...]]]:
@@ -101,7 +112,7 @@ class EvaluationSet:
     @cached_property
     def wrong(self) -> list[int]:
         """For each question the first token of an answer to another story's; -1 without one."""
-        random, first = Random(self.seed), self._first_tokens
+        random, first = Random(self.settings.seed), self._first_tokens
         tokens = [-1] * len(self.questions)
         for i, question in enumerate(self.questions):
             others = [
@@ -117,9 +128,9 @@ class EvaluationSet:
         """Each variable's examples, from stories of their own; none without a world."""
         if self.world is None:
             return {}
-        stories = [self._story(PROBED_FROM + number) for number in range(self.n_probed)]
-        tokenizer, longest = self.first.tokenizer, self.first.cfg.n_ctx
-        return probe_data(tokenizer, stories, self.world.variables, longest=longest, seed=self.seed)
+        stories = [self._story(PROBED_FROM + number) for number in range(self.settings.n_probed)]
+        options = {"longest": self.first.cfg.n_ctx, "seed": self.settings.seed}
+        return probe_data(self.first.tokenizer, stories, self.world.variables, **options)
 
     @cached_property
     def repeated(self) -> tuple[Int[Tensor, "batch pos"], int] | None:
@@ -128,7 +139,8 @@ class EvaluationSet:
             length = copy_length(self.first)
         except InterpError:
             return None
-        return repeated_tokens(self.first, self.n_sequences, length, self.seed), length
+        count, seed = self.settings.n_sequences, self.settings.seed
+        return repeated_tokens(self.first, count, length, seed), length
 
     @cached_property
     def _first_tokens(self) -> list[int]:
@@ -142,8 +154,8 @@ class EvaluationSet:
         return place if place and place[0] > 0 else None
 
     def _story(self, number: int) -> Story:
-        options = {"seed": self.seed, "level": self.level, "split": HELD_OUT, "first": number}
-        return sample_stories(self.world, 1, **options)[0]
+        options = {"seed": self.settings.seed, "level": self.settings.level, "split": HELD_OUT}
+        return sample_stories(self.world, 1, first=number, **options)[0]
 
 
 class Evaluator:
@@ -180,24 +192,13 @@ class Evaluator:
             by_story.setdefault(question.story, []).append(number)
         wrong = [float("nan")] * len(self.data.questions)
 
-        rows = [ids for ids, _ in self.data.encoded]
-        best, nats = TokenValues(rows), TokenValues(rows)
-
-        def read(batch: TextBatch, run: Run) -> None:
-            best.put(batch, run.logits.argmax(-1)[:, :-1])
-            nats.put(batch, batch.nats(run.logits))
+        def read_wrong(batch: TextBatch, run: Run) -> None:
             for logits, story in zip(run.logits, batch.numbers, strict=True):
                 numbers = [n for n in by_story.get(story, ()) if self.data.wrong[n] >= 0]
                 for number, cost in zip(numbers, self._nats_of_wrong(logits, numbers), strict=True):
                     wrong[number] = cost
 
-        read_texts(self.model, rows, read)
-        parts = zip(self.data.encoded, best.rows, nats.rows, strict=True)
-        predictions = [
-            StoryPrediction(ids=ids, spans=spans, best=first.tolist(), nats=cost)
-            for (ids, spans), first, cost in parts
-        ]
-        return predictions, wrong
+        return predict_encoded(self.model, self.data.encoded, read_wrong), wrong
 
     def _nats_of_wrong(
         self, logits: Float[Tensor, "pos d_vocab"], numbers: Sequence[int]

@@ -8,7 +8,7 @@ from pathlib import Path
 from interp.core.errors import ConfigError
 from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel
-from interp.methods.checkpoints.evaluation_set import HELD_OUT, EvaluationSet, Evaluator
+from interp.methods.checkpoints.evaluation_set import HELD_OUT, EvaluationSet, Evaluator, Settings
 from interp.methods.checkpoints.measure_cache import keep, known
 from interp.methods.checkpoints.measure_scores import Curve, Scores, curve_of
 from interp.methods.data.examples import sample_stories
@@ -39,21 +39,6 @@ class Timeline:
     curves: tuple[Curve, ...]
     untrained: Mapping[str, float]
     measured: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How checkpoints are measured: `checkpoint_metrics`' arguments of the same names."""
-
-    measures: Sequence[str] = ()
-    texts: Sequence[str] = ()
-    steps: Sequence[int] = ()
-    most: int = 0
-    n_stories: int = 128
-    n_probed: int = 200
-    n_sequences: int = 16
-    level: str = "full"
-    seed: int = 0
 
 
 def timeline(model: LanguageModel, world: World | None, settings: Settings) -> Timeline:
@@ -101,15 +86,7 @@ def _evaluation_set(first: LanguageModel, world: World | None, settings: Setting
             "Intervals need two texts or more and two sequences or more; got "
             f"{len(stories)} texts and n_sequences = {settings.n_sequences}."
         )
-    return EvaluationSet(
-        first=first,
-        world=world,
-        stories=stories,
-        n_probed=settings.n_probed,
-        n_sequences=settings.n_sequences,
-        level=settings.level,
-        seed=settings.seed,
-    )
+    return EvaluationSet(first=first, world=world, stories=stories, settings=settings)
 
 
 def _chosen(data: EvaluationSet, measures: Sequence[str]) -> list[str]:

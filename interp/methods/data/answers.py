@@ -4,7 +4,7 @@ The true text stands before every answer. The answer counts when each of its tok
 first choice: then greedy decoding would write it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +17,8 @@ from interp.methods.batches import TextBatch, TokenValues, read_texts
 from interp.methods.data.loss_floor import story_floor
 from interp.methods.data.questions import QuestionInContext
 from interp.worlds.world import Story
+
+EncodedStory = tuple[list[int], list[Span]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,14 +38,33 @@ class StoryPrediction:
     nats: Float[Tensor, " pos"]
 
 
+def encoded_stories(model: LanguageModel, stories: Sequence[Story]) -> list[EncodedStory]:
+    """Tokens of each story with their characters, cut at the model's context."""
+    encoded = (model.tokenizer.encode_with_spans(story.text) for story in stories)
+    return [(ids[: model.cfg.n_ctx], spans[: model.cfg.n_ctx]) for ids, spans in encoded]
+
+
 def predict_stories(model: LanguageModel, stories: Sequence[Story]) -> list[StoryPrediction]:
     """Each story in one forward pass."""
-    encoded = [model.tokenizer.encode_with_spans(story.text) for story in stories]
-    longest = model.cfg.n_ctx
-    rows = [ids[:longest] for ids, _ in encoded]
+    return predict_encoded(model, encoded_stories(model, stories))
+
+
+def predict_encoded(
+    model: LanguageModel,
+    encoded: Sequence[EncodedStory],
+    also: Callable[[TextBatch, Run], None] | None = None,
+) -> list[StoryPrediction]:
+    """As `predict_stories`, of `encoded_stories`.
+
+    Args:
+        model: any language model.
+        encoded: tokens of each story with their characters.
+        also: takes from each pass what else is needed.
+    """
+    read = zip(encoded, _read(model, [ids for ids, _ in encoded], also), strict=True)
     return [
-        StoryPrediction(ids=ids, spans=spans[:longest], best=best.tolist(), nats=nats)
-        for ids, (_, spans), (best, nats) in zip(rows, encoded, _read(model, rows), strict=True)
+        StoryPrediction(ids=ids, spans=spans, best=best.tolist(), nats=nats)
+        for (ids, spans), (best, nats) in read
     ]
 
 
@@ -134,7 +155,9 @@ def _instead(
 
 
 def _read(
-    model: LanguageModel, rows: Sequence[Sequence[int]]
+    model: LanguageModel,
+    rows: Sequence[Sequence[int]],
+    also: Callable[[TextBatch, Run], None] | None = None,
 ) -> Iterator[tuple[Int[Tensor, " pos"], Float[Tensor, " pos"]]]:
     """First choice and nats of every token of each row after its first."""
     first_choices, nats = TokenValues(rows), TokenValues(rows)
@@ -142,6 +165,8 @@ def _read(
     def read(batch: TextBatch, run: Run) -> None:
         first_choices.put(batch, run.logits.argmax(-1)[:, :-1])
         nats.put(batch, batch.nats(run.logits))
+        if also:
+            also(batch, run)
 
     read_texts(model, rows, read)
     return zip(first_choices.rows, nats.rows, strict=True)

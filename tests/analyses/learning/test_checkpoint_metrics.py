@@ -9,8 +9,9 @@ import torch
 from interp.analyses.learning.checkpoint_metrics import CheckpointMetrics, checkpoint_metrics
 from interp.core.errors import ConfigError, NotEnoughDataError
 from interp.methods.checkpoints import measure_cache
+from interp.methods.checkpoints.evaluation_set import Settings
 from interp.methods.checkpoints.measure_scores import Scores, curve_of
-from interp.methods.checkpoints.over_checkpoints import Settings, timeline
+from interp.methods.checkpoints.over_checkpoints import timeline
 from interp.methods.measures import get_measure, measure_names
 from interp.methods.measures.rank import effective_rank
 from interp.models.config import GPTConfig

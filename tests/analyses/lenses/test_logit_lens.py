@@ -35,9 +35,11 @@ def test_the_last_row_is_the_model_itself(family):
     targets = list(range(model.cfg.d_vocab))
     readout = read_lens(model, tokens, targets=targets, k=3)
     own = model(tokens)[0].log_softmax(-1)
-    torch.testing.assert_close(readout.log_probs[-1], own, atol=1e-5, rtol=0)
-    torch.testing.assert_close(readout.kl_nats[-1], torch.zeros(len(tokens[0])), atol=1e-6, rtol=0)
-    assert (readout.ranks[-1].gather(1, own.argmax(-1, keepdim=True)) == 0).all()
+    torch.testing.assert_close(readout["log_probs"][-1], own, atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        readout["kl_nats"][-1], torch.zeros(len(tokens[0])), atol=1e-6, rtol=0
+    )
+    assert (readout["ranks"][-1].gather(1, own.argmax(-1, keepdim=True)) == 0).all()
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -48,7 +50,7 @@ def test_every_row_is_the_norm_recomputed_and_the_unembedding(family):
     readout = read_lens(model, tokens, targets=[3, 7])
     for layer in range(model.cfg.n_layers):
         own = model.unembed(run["resid_pre", layer][0]).log_softmax(-1)[:, [3, 7]]
-        torch.testing.assert_close(readout.log_probs[layer], own, atol=1e-5, rtol=0)
+        torch.testing.assert_close(readout["log_probs"][layer], own, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("seed", range(3))
