@@ -37,7 +37,7 @@ class TrainingProgress:
     def __init__(self, steps: int, console: Console | None = None, silent: bool = False) -> None:
         console = console or Console(stderr=True)
         self._silent = silent
-        self._told: object = None
+        self._reported_step: object = None
         self._bar = _bar(console) if console.is_terminal and not silent else None
         self._task = self._bar.add_task("", total=steps) if self._bar else None
 
@@ -69,8 +69,8 @@ class TrainingProgress:
     def _is_news(self, progress: "pretrain.RunProgress") -> bool:
         """Whether there is a new evaluation, or the end: a line each."""
         step = (progress.evaluation or {}).get("step")
-        news = step != self._told or progress.step == progress.steps
-        self._told = step
+        news = step != self._reported_step or progress.step == progress.steps
+        self._reported_step = step
         return news
 
 

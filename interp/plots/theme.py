@@ -90,16 +90,16 @@ def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
         raise ConfigError(f"{name} needs to be one of {names}; got {value!r}.")
 
 
-def in_lines(title: str, longest: int = LONGEST_TITLE) -> str:
+def in_lines(title: str) -> str:
     """An axis title in lines that a phone does not cut.
 
     Example:
-        >>> in_lines("share of the questions", 14)
-        'share of the<br>questions'
+        >>> in_lines("share of questions answered with the new value")
+        'share of questions answered<br>with the new value'
     """
-    count = -(-len(title) // longest)
+    count = -(-len(title) // LONGEST_TITLE)
     # Of about the same length, so that no word stands alone in the last one.
-    width = longest if count < 2 else min(longest, len(title) // count + 6)
+    width = LONGEST_TITLE if count < 2 else min(LONGEST_TITLE, len(title) // count + 6)
     return "<br>".join(textwrap.wrap(title, width, break_long_words=False))
 
 

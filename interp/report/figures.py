@@ -28,15 +28,15 @@ def compact(figure: "go.Figure") -> tuple[dict[str, Any], str]:
     return {"data": plain["data"], "layout": layout}, title
 
 
-def round_bits(numbers: np.ndarray, kept: int = KEPT_BITS) -> np.ndarray:
-    """Single precision with `kept` bits of the fraction: within 1 part in 2^(kept + 1).
+def round_bits(numbers: np.ndarray) -> np.ndarray:
+    """Single precision with 14 bits of the fraction: within 1 part in 2^15.
 
     Whole numbers stay as they are. The zeros at the end are what makes the page small when it is
     compressed.
     """
     single = np.ascontiguousarray(numbers, dtype=np.float32)
     bits = single.view(np.uint32).astype(np.uint64)
-    dropped = 23 - kept
+    dropped = 23 - KEPT_BITS
     # Half of the last kept bit is added before the rest is cut off: to the nearest, carry included.
     rounded = (bits + (1 << (dropped - 1))) >> dropped << dropped
     kept_numbers = rounded.astype(np.uint32).view(np.float32).reshape(numbers.shape)

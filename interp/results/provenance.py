@@ -156,7 +156,6 @@ def provenance(
     *,
     hooks: tuple[str, ...] = (),
     prompt: Any = None,
-    seed: int | None = None,
 ) -> Provenance:
     """Provenance from the arguments an instrument was called with.
 
@@ -166,7 +165,6 @@ def provenance(
             `seed` are taken from there.
         hooks: hook points that were read.
         prompt: the text that was read, where it is not an argument.
-        seed: seed of the draws, where it is not an argument.
     """
     model = call["model"]
     arguments = {name: record(value) for name, value in call.items() if name != "model"}
@@ -179,7 +177,7 @@ def provenance(
         prompt=arguments.get("prompt") if prompt is None else record(prompt),
         hooks=tuple(str(hook) for hook in hooks),
         edits=edits.get("$edits", "") if isinstance(edits, dict) else "",
-        seed=call.get("seed", seed),
+        seed=call.get("seed"),
         device=str(model.device),
         world=getattr(call.get("world"), "name", ""),
     )

@@ -12,12 +12,11 @@ from interp.core.statistics.intervals import Interval
 LEVEL = 0.95
 
 
-def mean_over_seeds(values: Tensor | Sequence[float], level: float = LEVEL) -> Interval:
+def mean_over_seeds(values: Tensor | Sequence[float]) -> Interval:
     """The mean of one number a run with Student's interval; without ends for a single run.
 
     Args:
         values: a number a run; nan where a run has none, and then left out.
-        level: level of the interval.
 
     Example:
         >>> print(mean_over_seeds([1.0, 2.0, 3.0]))
@@ -27,18 +26,17 @@ def mean_over_seeds(values: Tensor | Sequence[float], level: float = LEVEL) -> I
     n = len(numbers)
     if n < 2:
         return Interval.without_ends(float(numbers.mean()) if n else math.nan, n)
-    return _around(float(numbers.mean()), float(numbers.var()) / n, n - 1, n, level)
+    return _around(float(numbers.mean()), float(numbers.var()) / n, n - 1, n)
 
 
 def difference_over_seeds(
-    first: Tensor | Sequence[float], second: Tensor | Sequence[float], level: float = LEVEL
+    first: Tensor | Sequence[float], second: Tensor | Sequence[float]
 ) -> Interval:
     """Mean of the first less mean of the second, with Welch's interval; `n` counts both.
 
     Args:
         first: a number a run.
         second: a number a run of the other group; variances need not be equal.
-        level: level of the interval.
     Source:
         Welch 1947, "The generalization of 'Student's' problem".
 
@@ -59,14 +57,14 @@ def difference_over_seeds(
     parts = [float(group.var()) / len(group) for group in groups]
     total = sum(parts)
     spread = sum(part**2 / (len(group) - 1) for part, group in zip(parts, groups, strict=True))
-    return _around(value, total, total**2 / spread if spread else float(n - 2), n, level)
+    return _around(value, total, total**2 / spread if spread else float(n - 2), n)
 
 
-def _around(value: float, variance: float, freedom: float, n: int, level: float) -> Interval:
+def _around(value: float, variance: float, freedom: float, n: int) -> Interval:
     from scipy.special import stdtrit
 
-    reach = float(stdtrit(freedom, (1 + level) / 2)) * math.sqrt(variance)
-    return Interval(value=value, low=value - reach, high=value + reach, n=n, level=level)
+    reach = float(stdtrit(freedom, (1 + LEVEL) / 2)) * math.sqrt(variance)
+    return Interval(value=value, low=value - reach, high=value + reach, n=n, level=LEVEL)
 
 
 def _without_nan(values: Tensor | Sequence[float]) -> Float[Tensor, " run"]:

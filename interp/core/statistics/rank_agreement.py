@@ -16,7 +16,7 @@ from interp.core.statistics.intervals import (
 
 N_BOOT = 1000
 MOST_PAIRS = 8_000_000
-FEWEST_FOR_ENDS = 5
+FEWEST, FEWEST_FOR_ENDS = 3, 5
 """Three models in perfect order would seem certain: chance alone orders them so one time in six."""
 
 
@@ -38,7 +38,6 @@ def rank_agreement(
     strata: Sequence[int],
     units: Sequence[int],
     *,
-    fewest: int = 3,
     seed: int = 0,
 ) -> Interval:
     """Spearman's correlation of x and y among points of the same stratum, and its interval.
@@ -53,14 +52,13 @@ def rank_agreement(
         strata: a number a point; ranks are taken only among points of one stratum.
         units: a number a point, for what is drawn anew in each row: the point itself, or the model
             it belongs to.
-        fewest: units that are needed; with fewer the interval is `UNKNOWN`.
         seed: seed of the draws of units.
     Returns:
-        Interval: `n` counts units; without ends for fewer than five.
+        Interval: `n` counts units; without ends for fewer than five, unknown for fewer than three.
     """
     names = torch.tensor(list(dict.fromkeys(units)))
     of_unit = (torch.tensor(units)[:, None] == names).double().argmax(1)
-    if len(names) < fewest:
+    if len(names) < FEWEST:
         return UNKNOWN
     weights = bootstrap_weights(len(names), len(x) - 1, seed)[:, of_unit]
     same = torch.tensor(strata)[:, None] == torch.tensor(strata)

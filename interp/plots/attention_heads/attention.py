@@ -41,7 +41,7 @@ def figure(
         view: `attention` weights, or `written`: times the norm of what the head writes, |v W_O|.
         combine: the `mean` or the `largest` of the heads as one picture, instead of the grid.
         word: only this token, as bars.
-        look: what `word` looks at (`from`), or what looks at it (`to`).
+        look: what `word` attends to (`from`), or what attends to it (`to`).
     Raises:
         ConfigError: an unknown view, layer, head or word, or too many heads for one figure.
     """
@@ -96,7 +96,7 @@ def _bars(result: Attention, values: Tensor, word: int, look: str, title: str) -
     """The weights of one token on every other."""
     [word] = _chosen(word, len(values), "word")
     row = values[word] if look == "from" else values[:, word]
-    verb = "looks at" if look == "from" else "is looked at by"
+    verb = "attends to" if look == "from" else "is attended to by"
     figure = theme.new_figure(
         x_title="token",
         y_title=title.partition(": ")[2],
@@ -117,7 +117,7 @@ def _bars(result: Attention, values: Tensor, word: int, look: str, title: str) -
 
 def _map(result: Attention, values: Tensor, unit: str, title: str) -> go.Figure:
     figure = theme.new_figure(
-        x_title="key token (looked at)",
+        x_title="key token (attended to)",
         y_title="query token",
         height=min(860, 170 + 24 * len(values)),
     )
@@ -150,7 +150,7 @@ def _grid(
     theme.label_grid(figure, result.tokens, result.tokens)
     figure.update_xaxes(showticklabels=False, ticks="", tickangle=-60, tickfont_size=10)
     figure.update_yaxes(showticklabels=False, ticks="", tickfont_size=10)
-    figure.update_xaxes(title={"text": "key (looked at)", "standoff": 6}, row=len(layers))
+    figure.update_xaxes(title={"text": "key (attended to)", "standoff": 6}, row=len(layers))
     if named:
         figure.update_xaxes(showticklabels=True, row=len(layers))
         figure.update_yaxes(showticklabels=True, col=1)
@@ -172,7 +172,7 @@ def _trace(result: Attention, values: Tensor, name: str, unit: str, colorbar: bo
     return trace.update(
         xgap=0,
         ygap=0,
-        hovertemplate=f"{name}<br>query %{{y}}<br>looks at %{{x}}"
+        hovertemplate=f"{name}<br>query %{{y}}<br>attends to %{{x}}"
         f"<br>{unit} %{{z:.3f}}<extra></extra>",
     )
 

@@ -33,7 +33,7 @@ def figure(result: "ComponentScaling", *, view: View = "candidates") -> go.Figur
 def _candidates(result: "ComponentScaling") -> go.Figure:
     names = [theme.label(name) for name in result.candidates]
     series = [("before", result.before, theme.CONTROL)]
-    series += [("turned", result.after, theme.CATEGORICAL[0])] if result.turns else []
+    series += [("scaled", result.after, theme.CATEGORICAL[0])] if result.turns else []
     return probability_bars(names, series, lambda x: f"{x:.1%}" if x >= 5e-4 else None)
 
 
@@ -58,7 +58,7 @@ def _sweep(result: "ComponentScaling") -> go.Figure:
             _upright(result.original_values[i], i, "dot"),
             _upright(result.current_values[i], i, "solid"),
         ]
-        figure.update_xaxes(title_text=f"{result.units[i]} of the dial", **place)
+        figure.update_xaxes(title_text=f"{result.units[i]} of the component", **place)
     figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%")
     figure.update_yaxes(title_text="probability", col=1)
     return figure.update_layout(margin={"t": 92}, legend={"y": 1 + 0.16 / rows}, shapes=uprights)

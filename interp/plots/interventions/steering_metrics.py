@@ -21,6 +21,9 @@ NAMES = {
     "kl_nats_per_token": "KL (nats a token)",
 }
 
+STRIP_HEIGHT, LABEL_HEIGHT = 56, 18
+"""Pixels: of a strip with its tick labels, and of the labels."""
+
 
 def figure(result: "SteeringMetrics") -> go.Figure:
     """Draw the measures, one below the other; shares from 0 to 1, nats from 0 on.
@@ -29,8 +32,10 @@ def figure(result: "SteeringMetrics") -> go.Figure:
         result: of `interp.steering_metrics`.
     """
     names = [name for name, interval in result.steered.items() if interval.value == interval.value]
-    figure = make_subplots(rows=len(names), cols=1, vertical_spacing=0.0)
-    theme.style(figure, height=56 * len(names) + 60)
+    # Room for a strip's tick labels, which the grid lines of the strip below would run through.
+    spacing = LABEL_HEIGHT / (STRIP_HEIGHT * len(names))
+    figure = make_subplots(rows=len(names), cols=1, vertical_spacing=spacing)
+    theme.style(figure, height=STRIP_HEIGHT * len(names) + 60)
     for row, name in enumerate(names, 1):
         _strip(figure, result, name, row)
     figure.update_yaxes(range=[-1, 1], showline=False, ticks="", showgrid=False, zeroline=False)

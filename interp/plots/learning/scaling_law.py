@@ -33,7 +33,7 @@ BEYOND = 10.0
 
 
 def figure(result: "ScalingLaw", view: Literal["models", "law"] = "models") -> go.Figure:
-    """Draw it.
+    """Draw a model among published ones, or the fitted law.
 
     Args:
         result: of `interp.scaling_law`.
