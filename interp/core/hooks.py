@@ -53,7 +53,16 @@ Name = str | tuple[str, int]
 
 Names = Sequence[Name] | Literal["all"]
 
-EXPENSIVE = frozenset({"q_input", "k_input", "v_input", "result", "mlp_in"})
+SWITCHES = {
+    "result": "use_attn_result",
+    "q_input": "use_split_qkv_input",
+    "k_input": "use_split_qkv_input",
+    "v_input": "use_split_qkv_input",
+    "mlp_in": "use_hook_mlp_in",
+}
+"""The settings of TransformerLens that turn its expensive points on."""
+
+EXPENSIVE = frozenset(SWITCHES)
 """Points that are made only when they are named: `cache="all"` leaves them out."""
 
 

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from interp.core.edits import Edit, EditContext, by_point
 from interp.core.errors import ConfigError
-from interp.core.protocols import Generation, ModelConfig, Prompt, Step, Tokenizer
+from interp.core.protocols import Generation, Prompt, Step, Tokenizer
 from interp.models.kv_cache import KVCache
 from interp.models.prompts import with_mask
 from interp.models.sampling import SampledTokens, Sampling, describe, pick, to_steps, uniforms
@@ -24,68 +24,78 @@ DESCRIBED_AT_ONCE = 16
 """Columns of logits that are kept before they are described: a bound on memory."""
 
 
-class Decodable(Protocol):
-    """What decoding asks of a model: hidden states of new tokens, and their logits."""
+class Generates:
+    """Gives a model `generate` and `stream`, once it says where its next logits come from."""
 
-    cfg: ModelConfig
-    tokenizer: Tokenizer | None
-    hook_names: tuple[str, ...]
-    embed: nn.Embedding
+    def generate(
+        self, prompt: Prompt, *, edits: Sequence[Edit] = (), use_cache: bool = True, **options: Any
+    ) -> Generation:
+        """Continue each row; options as in `LanguageModel.generate`."""
+        return self._sampler(prompt, edits, use_cache, options).finish()
 
-    def to_tokens(self, prompt: Prompt) -> tuple[Tensor, Tensor]:
-        """Ids and mask, "batch pos"."""
+    def stream(
+        self, prompt: Prompt, *, edits: Sequence[Edit] = (), use_cache: bool = True, **options: Any
+    ) -> Iterator[list[Step | None]]:
+        """As `generate`, but yields after each token: a `Step` a row, None for rows that ended."""
+        return self._sampler(prompt, edits, use_cache, options).steps()
 
-    def last_hidden_state(self, tokens: Tensor, tap: RunTap | None, **options: Any) -> Tensor:
-        """What the final norm gives, "batch pos d_model"."""
+    def _sampler(
+        self, prompt: Prompt, edits: Sequence[Edit], use_cache: bool, options: dict[str, Any]
+    ) -> "Sampler":
+        sampling = Sampling(**options)
+        tokens, mask = self.to_tokens(prompt)
+        with_mask((tokens, mask), None if bool(mask.all()) else mask, self.cfg.n_ctx)
+        decoder = self._decoder(mask, edits, use_cache, sampling)
+        return Sampler(decoder, tokens, mask, self.tokenizer, self.cfg.n_ctx, sampling)
 
-    def to_logits(self, normalized: Tensor) -> Tensor:
-        """The unembedding alone."""
-
-
-def generate(
-    model: Decodable,
-    prompt: Any,
-    *,
-    edits: Sequence[Edit] = (),
-    use_cache: bool = True,
-    **options: Any,
-) -> Generation:
-    """Continue each row; see `LanguageModel.generate`."""
-    return _sampler(model, prompt, edits, use_cache, options).finish()
-
-
-def stream(
-    model: Decodable,
-    prompt: Any,
-    *,
-    edits: Sequence[Edit] = (),
-    use_cache: bool = True,
-    **options: Any,
-) -> Iterator[list[Step | None]]:
-    """As `generate`, but yields after each token: a `Step` a row, None for rows that ended."""
-    return _sampler(model, prompt, edits, use_cache, options).steps()
+    def _decoder(
+        self, mask: Tensor, edits: Sequence[Edit], use_cache: bool, sampling: Sampling
+    ) -> Continue:
+        raise NotImplementedError
 
 
 class Decoder:
-    """The next logits of a GPT: with a KV cache, or by running everything anew each time."""
+    """What the decoders of all models keep from column to column.
+
+    Args:
+        model: its `cfg` and `hook_names` are looked at.
+        mask: True at the real tokens of the prompts.
+        edits: interventions on every pass.
+        use_cache: whether a pass may take up what earlier ones worked out.
+        sampling: says how many columns may come.
+    """
 
     def __init__(
         self,
-        model: Decodable,
+        model: Any,
         mask: Bool[Tensor, "batch pos"],
-        room: int,
-        edits: Sequence[Edit] = (),
-        use_cache: bool = True,
-        written: int = 0,
+        edits: Sequence[Edit],
+        use_cache: bool,
+        sampling: Sampling,
     ) -> None:
         self.model, self.points = model, by_point(edits, model.hook_names)
-        self.lengths, self.padded = mask.sum(1) - written, not bool(mask.all())
+        self.lengths, self.padded = mask.sum(1) - sampling.written, not bool(mask.all())
+        # No row goes past its context, and the shortest prompt leaves most room in it.
+        room = min(sampling.max_new_tokens, model.cfg.n_ctx - int(mask.sum(1).min()))
         self.mask = torch.cat([mask, mask.new_ones(len(mask), room)], 1)
-        weight = model.embed.weight
-        capacity = self.mask.shape[1]
-        self.kv = KVCache(model.cfg, len(mask), capacity, weight) if use_cache else None
         self.ids = mask.new_zeros(len(mask), 0, dtype=torch.long)
-        self.seen = 0
+        self.use_cache, self.seen = use_cache, 0
+
+    def tap(self, new: Int[Tensor, "batch new"]) -> RunTap | None:
+        """The tap of a pass over these columns, the last of those seen; None without edits."""
+        if not self.points:
+            return None
+        context = EditContext.of(new, self.mask[:, : self.seen], self.lengths)
+        return RunTap(frozenset(), self.points, context)
+
+
+class GPTDecoder(Decoder):
+    """The next logits of a GPT: with a KV cache, or by running everything anew each time."""
+
+    def __init__(self, model: Any, mask: Tensor, *options: Any) -> None:
+        super().__init__(model, mask, *options)
+        shape = len(mask), self.mask.shape[1]
+        self.kv = KVCache(model.cfg, *shape, model.embed.weight) if self.use_cache else None
 
     def __call__(self, new: Int[Tensor, "batch new"]) -> Float[Tensor, "batch d_vocab"]:
         # With edits no inference mode: what a `Call` keeps must stay usable with autograd.
@@ -96,17 +106,14 @@ class Decoder:
         self.seen += new.shape[1]
         if self.kv is None:
             new = self.ids = torch.cat([self.ids, new], 1)
-        tap = mask = position_ids = None
-        if self.points:
-            context = EditContext.of(new, self.mask[:, : self.seen], self.lengths)
-            tap = RunTap(frozenset(), self.points, context)
+        mask = position_ids = None
         if self.padded:
             mask = self.mask[:, : self.seen]
             position_ids = (mask.long().cumsum(1) - 1)[:, self.seen - new.shape[1] :]
             # Rows that ended are fed on beside the others, past their context.
             position_ids = position_ids.clamp(0, self.model.cfg.n_ctx - 1)
         normalized = self.model.last_hidden_state(
-            new, tap, mask=mask, position_ids=position_ids, kv=self.kv
+            new, self.tap(new), mask=mask, position_ids=position_ids, kv=self.kv
         )
         return self.model.to_logits(normalized[:, -1])
 
@@ -231,15 +238,3 @@ def _check_written(written: int, prompts: Sequence[Sequence[int]]) -> None:
             f"written counts a prompt's last tokens, and one must stand before them; it is "
             f"{written} of {shortest} tokens."
         )
-
-
-def _sampler(
-    model: Decodable, prompt: Any, edits: Sequence[Edit], use_cache: bool, options: dict[str, Any]
-) -> Sampler:
-    sampling = Sampling(**options)
-    tokens, mask = model.to_tokens(prompt)
-    widest = None if bool(mask.all()) else mask
-    with_mask((tokens, mask), widest, model.cfg.n_ctx)
-    room = min(sampling.max_new_tokens, model.cfg.n_ctx - int(mask.sum(1).min()))
-    decoder = Decoder(model, mask, room, edits, use_cache, sampling.written)
-    return Sampler(decoder, tokens, mask, model.tokenizer, model.cfg.n_ctx, sampling)

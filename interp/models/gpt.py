@@ -5,7 +5,7 @@ It knows nothing of training, files or what anybody looks for.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from itertools import islice
@@ -19,11 +19,12 @@ from torch import Tensor, nn
 from interp.core.edits import Edit
 from interp.core.errors import TokenError
 from interp.core.hooks import Name, Names, Tap
-from interp.core.protocols import Generation, Prompt, Run, Step, Tokenizer
+from interp.core.protocols import Prompt, Run, Tokenizer
 from interp.core.surprisal import surprisal, weighted_mean
-from interp.models import generation, prompts
+from interp.models import prompts
 from interp.models.attention_mask import ForwardContext, causal_mask
 from interp.models.config import ACTIVATIONS, GPTConfig
+from interp.models.generation import Generates, GPTDecoder
 from interp.models.kv_cache import KVCache
 from interp.models.rotary import rotary_tables, rotate
 from interp.models.taps import RunTap, hook_names
@@ -204,7 +205,7 @@ def dropout(x: Tensor, context: ForwardContext) -> Tensor:
     return F.dropout(x, context.dropout) if context.dropout else x
 
 
-class GPT(nn.Module):
+class GPT(nn.Module, Generates):
     """A causal language model that can be trained, opened, steered and asked.
 
     Example:
@@ -403,10 +404,5 @@ class GPT(nn.Module):
         view = import_module("interp.models.transformer_lens_view")
         return view.TransformerLensView(self)
 
-    def generate(self, prompt: Prompt, **options: Any) -> Generation:
-        """Continue each row; options as in `LanguageModel.generate`."""
-        return generation.generate(self, prompt, **options)
-
-    def stream(self, prompt: Prompt, **options: Any) -> Iterator[list[Step | None]]:
-        """As `generate`, but yields after each token."""
-        return generation.stream(self, prompt, **options)
+    def _decoder(self, *options: Any) -> GPTDecoder:
+        return GPTDecoder(self, *options)

@@ -1,13 +1,10 @@
 """Keys and values of the columns seen so far, in memory set aside once."""
 
-from typing import TYPE_CHECKING
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from interp.models.config import GPTConfig
+from interp.models.config import GPTConfig
 
 Columns = Float[Tensor, "batch kv_head pos d_head"]
 
@@ -19,7 +16,7 @@ class KVCache:
         length: columns stored; the model moves it on once a pass.
     """
 
-    def __init__(self, cfg: "GPTConfig", batch: int, capacity: int, like: Tensor) -> None:
+    def __init__(self, cfg: GPTConfig, batch: int, capacity: int, like: Tensor) -> None:
         shape = (cfg.n_layers, 2, batch, cfg.n_key_value_heads, capacity, cfg.d_head)
         memory = torch.zeros(shape, dtype=like.dtype, device=like.device)
         self.layers = [tuple(layer.unbind()) for layer in memory.unbind()]

@@ -173,10 +173,8 @@ def _described(
         probability, entropy = torch.ones_like(chosen), torch.zeros_like(kept_mass)
         top_sampling_probability = (ids == token).to(best.dtype)
     else:
-        probability, top_sampling_probability = (
-            probabilities.gather(-1, token),
-            probabilities.gather(-1, ids),
-        )
+        probability = probabilities.gather(-1, token)
+        top_sampling_probability = probabilities.gather(-1, ids)
         entropy = torch.special.entr(probabilities).sum(-1) / math.log(2)
     return Column(
         token=token[:, 0],

@@ -1,39 +1,33 @@
 """The tap of a run: at each hook point it applies the edits, then keeps what was asked for."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from interp.core.edits import Edit, EditContext, by_point
 from interp.core.hooks import SHORT, Names, layer_of, resolve_all
-
-if TYPE_CHECKING:
-    from interp.models.config import GPTConfig
+from interp.models.config import GPTConfig
 
 
+@dataclass
 class RunTap:
     """Applies the edits of each point, then keeps what was asked for.
 
     Attributes:
+        cached_points: full names of the points that are kept.
+        edits: edits by the full name of their point.
+        context: what edits may ask of the pass.
+        grad: whether what is kept stays in the autograd graph.
         cache: full name to activation, in the order of the forward pass.
     """
 
-    def __init__(
-        self,
-        cached_points: frozenset[str],
-        edits: Mapping[str, Sequence[Edit]],
-        context: EditContext | None,
-        grad: bool = False,
-    ) -> None:
-        self.cached_points, self.edits, self.context, self.grad = (
-            cached_points,
-            edits,
-            context,
-            grad,
-        )
-        self.cache: dict[str, Tensor] = {}
+    cached_points: frozenset[str]
+    edits: Mapping[str, Sequence[Edit]]
+    context: EditContext
+    grad: bool = False
+    cache: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -77,7 +71,7 @@ class RunTap:
         return x
 
 
-def hook_names(cfg: "GPTConfig") -> tuple[str, ...]:
+def hook_names(cfg: GPTConfig) -> tuple[str, ...]:
     """Full names of all points a model with these settings has, as its forward pass meets them."""
     missing = set() if cfg.positions == "learned" else {"pos_embed"}
     if cfg.positions != "rotary":

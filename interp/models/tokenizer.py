@@ -55,7 +55,7 @@ class Tokenizer:
         Raises:
             NotEnoughDataError: there is no text.
         """
-        return cls(vocabularies.word_vocabulary(texts))
+        return cls(vocabularies.listed_vocabulary(texts, "words"))
 
     @classmethod
     def characters(cls, texts: Iterable[str]) -> "Tokenizer":
@@ -64,7 +64,7 @@ class Tokenizer:
         Raises:
             NotEnoughDataError: there is no text.
         """
-        return cls(vocabularies.character_vocabulary(texts))
+        return cls(vocabularies.listed_vocabulary(texts, "characters"))
 
     @classmethod
     def bytes_bpe(cls, texts: Iterable[str], d_vocab: int = 1024) -> "Tokenizer":

@@ -5,11 +5,10 @@ again whatever happens. Interventions stay arguments.
 """
 
 import copy
-import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from inspect import signature
 from typing import Any
@@ -21,24 +20,16 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.model_bridge.bridge_core import build_alias_to_canonical_map
 from transformer_lens.model_bridge.sources import build_bridge_from_module
 
-from interp.core.edits import Edit, EditContext, by_point
+from interp.core.edits import Edit
 from interp.core.errors import CheckpointError, ConfigError, HookNameError, ReadoutError
-from interp.core.hooks import SHORT, Name, Names, layer_of, short_name
-from interp.core.protocols import Generation, Prompt, Run, Step
+from interp.core.hooks import SHORT, SWITCHES, Name, Names, layer_of, short_name
+from interp.core.protocols import Prompt, Run
 from interp.models import prompts
-from interp.models.generation import Sampler
-from interp.models.sampling import Sampling
+from interp.models.generation import Decoder, Generates
 from interp.models.taps import RunTap
 from interp.models.tokenizer import Tokenizer
-from interp.models.weights import hash_of
+from interp.models.weights import hash_of, split_name
 
-GATES = {
-    "result": "use_attn_result",
-    "q_input": "use_split_qkv_input",
-    "k_input": "use_split_qkv_input",
-    "v_input": "use_split_qkv_input",
-    "mlp_in": "use_hook_mlp_in",
-}
 READOUT_TOLERANCE = 1e-3
 """How far the unembedded last stream may be from the logits, as a share of their spread."""
 
@@ -108,21 +99,12 @@ class BridgeConfig:
     @classmethod
     def of(cls, cfg: Any) -> "BridgeConfig":
         """From TransformerLens' config."""
-        return cls(
-            n_layers=cfg.n_layers,
-            n_heads=cfg.n_heads,
-            n_key_value_heads=cfg.n_key_value_heads or cfg.n_heads,
-            d_model=cfg.d_model,
-            d_head=cfg.d_head,
-            d_mlp=cfg.d_mlp or 0,
-            d_vocab=cfg.d_vocab,
-            n_ctx=cfg.n_ctx,
-            attn_only=bool(cfg.attn_only),
-            architecture=str(cfg.architecture),
-        )
+        settings = {field.name: getattr(cfg, field.name) for field in fields(cls)}
+        settings["n_key_value_heads"] = cfg.n_key_value_heads or cfg.n_heads
+        return cls(**settings | {"d_mlp": cfg.d_mlp or 0, "architecture": str(cfg.architecture)})
 
 
-class BridgeModel:
+class BridgeModel(Generates):
     """A bridge as a `LanguageModel`: hook names, edits and generation work as on our own models.
 
     Attributes:
@@ -225,7 +207,7 @@ class BridgeModel:
     @contextmanager
     def _gates_open(self, names: Sequence[str]) -> Iterator[None]:
         """Turn on what makes the expensive points fire, and off again."""
-        gates = {GATES[short] for short in map(short_name, names) if short in GATES}
+        gates = {SWITCHES[short] for short in map(short_name, names) if short in SWITCHES}
         closed = [gate for gate in gates if not getattr(self.bridge.cfg, gate)]
         try:
             for gate in closed:
@@ -281,7 +263,7 @@ class BridgeModel:
         Raises:
             HookNameError: this architecture has no such weight, or not in that form.
         """
-        short, layer = _split(name)
+        short, layer = split_name(name)
         places = [self.bridge]
         if layer is not None:
             block = self.bridge.blocks[layer]
@@ -316,29 +298,9 @@ class BridgeModel:
         twin.tokenizer = self.tokenizer
         return twin
 
-    def generate(
-        self, prompt: Prompt, *, edits: Sequence[Edit] = (), use_cache: bool = True, **options: Any
-    ) -> Generation:
-        """Continue each row; options as in `LanguageModel.generate`."""
-        return self._sampler(prompt, edits, use_cache, options).finish()
-
-    def stream(
-        self, prompt: Prompt, *, edits: Sequence[Edit] = (), use_cache: bool = True, **options: Any
-    ) -> Iterator[list[Step | None]]:
-        """As `generate`, but yields after each token."""
-        return self._sampler(prompt, edits, use_cache, options).steps()
-
-    def _sampler(
-        self, prompt: Prompt, edits: Sequence[Edit], use_cache: bool, options: dict[str, Any]
-    ) -> Sampler:
-        sampling = Sampling(**options)
-        tokens, mask = self.to_tokens(prompt)
-        prompts.with_mask((tokens, mask), None if bool(mask.all()) else mask, self.cfg.n_ctx)
+    def _decoder(self, *options: Any) -> "BridgeDecoder":
         with self._naming():
-            decoder = BridgeDecoder(
-                self, mask, sampling.max_new_tokens, edits, use_cache, sampling.written
-            )
-        return Sampler(decoder, tokens, mask, self.tokenizer, self.cfg.n_ctx, sampling)
+            return BridgeDecoder(self, *options)
 
     def _probe(self) -> Int[Tensor, "2 pos"]:
         sizes = (self.cfg.n_heads, self.cfg.n_key_value_heads)
@@ -373,7 +335,7 @@ class BridgeModel:
         self.hook_names, self._swapped = tuple(names), frozenset(swapped)
 
     def _all_gates_open(self) -> Any:
-        names = [SHORT[short].format(0) for short in GATES]
+        names = [SHORT[short].format(0) for short in SWITCHES]
         try:
             with self._gates_open(names):
                 return self._gates_open(names)
@@ -381,44 +343,25 @@ class BridgeModel:
             return nullcontext()
 
 
-class BridgeDecoder:
+class BridgeDecoder(Decoder):
     """The next logits of a bridge: with its model's own cache, or by running all anew."""
 
-    def __init__(
-        self,
-        model: BridgeModel,
-        mask: Tensor,
-        room: int,
-        edits: Sequence[Edit],
-        use_cache: bool,
-        written: int,
-    ) -> None:
-        self.model, self.points = model, by_point(edits, model.hook_names)
-        self.lengths, self.padded = mask.sum(1) - written, not bool(mask.all())
-        self.mask = torch.cat([mask, mask.new_ones(len(mask), room)], 1)
-        self.ids = mask.new_zeros(len(mask), 0, dtype=torch.long)
-        self.use_cache, self.past, self.seen = use_cache, None, 0
+    past: Any = None
 
     @torch.no_grad()
     def __call__(self, new: Int[Tensor, "batch new"]) -> Float[Tensor, "batch d_vocab"]:
         self.ids = torch.cat([self.ids, new], 1)
         self.seen = self.ids.shape[1]
         fed = new if self.past is not None else self.ids
-        mask = self.mask[:, : self.seen]
-        tap = None
-        if self.points:
-            context = EditContext.of(fed, mask, self.lengths)
-            tap = RunTap(frozenset(), self.points, context)
-        with self.model.hooked(tap):
-            logits, self.past = self.model.bridge(
+        with self.model.hooked(self.tap(fed)):
+            logits, past = self.model.bridge(
                 fed,
                 return_type="logits_and_cache",
-                attention_mask=mask.long() if self.padded else None,
+                attention_mask=self.mask[:, : self.seen].long() if self.padded else None,
                 past_key_values=self.past,
                 use_cache=self.use_cache,
             )
-        if not self.use_cache:
-            self.past = None
+        self.past = past if self.use_cache else None
         return logits[:, -1]
 
 
@@ -454,14 +397,6 @@ def _aliases(canonical_of: dict[str, str]) -> dict[str, str]:
         if short_name(canonical) not in SHORT and short_name(known.get(canonical, "")) not in SHORT:
             known[canonical] = alias
     return known
-
-
-def _split(name: Name) -> tuple[str, int | None]:
-    if not isinstance(name, str):
-        return name
-    match = re.fullmatch(r"blocks\.(\d+)\.(.+)", name)
-    short, layer = (match[2], int(match[1])) if match else (name, None)
-    return re.sub(r"^(attn|mlp|embed|pos_embed|unembed)\.", "", short), layer
 
 
 def _at(place: Any, path: str) -> Tensor | None:

@@ -15,20 +15,12 @@ from transformer_lens.config import TransformerLensConfig
 from transformer_lens.hook_points import HookPoint
 
 from interp.core.errors import HookNameError, TokenError, near_misses
-from interp.core.hooks import EXPENSIVE, short_name
+from interp.core.hooks import SWITCHES, short_name
 from interp.core.surprisal import surprisal, weighted_mean
 from interp.models.gpt import GPT
 
 ATTENTION = tuple(f"{kind}_{part}" for kind in "Wb" for part in "QKVO")
 MLP = tuple(f"{kind}_{part}" for kind in "Wb" for part in ("in", "gate", "out"))
-FLAGS = {
-    "result": "use_attn_result",
-    "q_input": "use_split_qkv_input",
-    "k_input": "use_split_qkv_input",
-    "v_input": "use_split_qkv_input",
-    "mlp_in": "use_hook_mlp_in",
-}
-"""The switch of TransformerLens that puts an expensive point among those cached without a name."""
 
 Tokens = str | list[str] | Int[Tensor, "batch pos"]
 
@@ -52,10 +44,8 @@ class TransformerLensView(HookedRootModule):
         super().__init__()
         self.model, self.tokenizer = model, model.tokenizer
         self.cfg = _config(model)
-        self.embed, self.unembed = (
-            LensComponent(model, ("W_E",)),
-            LensComponent(model, ("W_U", "b_U")),
-        )
+        self.embed = LensComponent(model, ("W_E",))
+        self.unembed = LensComponent(model, ("W_U", "b_U"))
         self.blocks = nn.ModuleList(_block(model, layer) for layer in range(model.cfg.n_layers))
         self.ln_final = FinalNorm(model)
         for name in model.hook_names:
@@ -162,7 +152,7 @@ class TransformerLensView(HookedRootModule):
 
     def _is_cheap(self, name: str) -> bool:
         short = short_name(name)
-        return short not in EXPENSIVE or getattr(self.cfg, FLAGS[short])
+        return short not in SWITCHES or getattr(self.cfg, SWITCHES[short])
 
     def _check_name(self, name: str) -> None:
         if name not in self.hook_dict:
@@ -372,18 +362,12 @@ def _is_hooked(point: HookPoint) -> bool:
 def _config(model: GPT) -> TransformerLensConfig:
     cfg = model.cfg
     kinds = {"learned": "standard", "rotary": "rotary", "none": "none"}
+    sizes = ("d_model", "d_head", "n_layers", "n_ctx", "n_heads", "d_mlp", "d_vocab", "attn_only")
     config = TransformerLensConfig(
-        d_model=cfg.d_model,
-        d_head=cfg.d_head,
-        n_layers=cfg.n_layers,
-        n_ctx=cfg.n_ctx,
-        n_heads=cfg.n_heads,
-        d_mlp=cfg.d_mlp,
-        d_vocab=cfg.d_vocab,
+        **{name: getattr(cfg, name) for name in sizes},
         device=str(model.device),
         positional_embedding_type=kinds[cfg.positions],
         n_key_value_heads=None if cfg.n_key_value_heads == cfg.n_heads else cfg.n_key_value_heads,
-        attn_only=cfg.attn_only,
         gated_mlp=cfg.gated,
         uses_rms_norm=cfg.norm == "rms",
         normalization_type={"rms": "RMS", "layer": "LN", "none": None}[cfg.norm],

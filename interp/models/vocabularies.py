@@ -7,20 +7,11 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, proce
 from interp.core.errors import ConfigError, NotEnoughDataError
 
 BOS = "<|bos|>"
-WORD = r" ?\w+| ?[^\w\s]|\s"
-CHARACTER = r"(?m)."
+PIECES = {"words": r" ?\w+| ?[^\w\s]|\s", "characters": r"(?m)."}
+"""What is one token of a vocabulary that lists all it knows; a word has the space before it."""
+
 _UNLIMITED = 2**31
 _SMALLEST_BPE = 1 + 256
-
-
-def word_vocabulary(texts: Iterable[str]) -> Tokenizer:
-    """Every word of the texts, with the space before it, is one token."""
-    return _listed(texts, WORD, "words")
-
-
-def character_vocabulary(texts: Iterable[str]) -> Tokenizer:
-    """Every character of the texts is one token."""
-    return _listed(texts, CHARACTER, "characters")
 
 
 def bytes_bpe_vocabulary(texts: Iterable[str], d_vocab: int) -> Tokenizer:
@@ -47,9 +38,14 @@ def bytes_bpe_vocabulary(texts: Iterable[str], d_vocab: int) -> Tokenizer:
     return _with_bos(backend)
 
 
-def _listed(texts: Iterable[str], pattern: str, what: str) -> Tokenizer:
+def listed_vocabulary(texts: Iterable[str], what: str) -> Tokenizer:
+    """Every one of the texts' `words` or `characters` is a token.
+
+    Raises:
+        NotEnoughDataError: there is no text.
+    """
     backend = Tokenizer(models.WordLevel())
-    backend.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), "isolated")
+    backend.pre_tokenizer = pre_tokenizers.Split(Regex(PIECES[what]), "isolated")
     backend.decoder = decoders.Fuse()
     trainer = trainers.WordLevelTrainer(
         vocab_size=_UNLIMITED, special_tokens=[BOS], show_progress=False

@@ -101,7 +101,7 @@ def named(model: Named, name: Name) -> Tensor:
     Raises:
         HookNameError: no such weight.
     """
-    short, layer = _split(name)
+    short, layer = split_name(name)
     weight = _outer(model, short) if layer is None else None
     if layer is not None and -len(model.blocks) <= layer < len(model.blocks):
         weight = _inner(model.blocks[layer], short)
@@ -117,7 +117,8 @@ _NORMS = ("ln1.w", "ln1.b", "ln2.w", "ln2.b", "q_norm.w", "k_norm.w")
 _INNER = (*(f"{x}_{y}" for x in "Wb" for y in ("Q", "K", "V", "O", "in", "gate", "out")), *_NORMS)
 
 
-def _split(name: Name) -> tuple[str, int | None]:
+def split_name(name: Name) -> tuple[str, int | None]:
+    """A weight's short name, and its layer if it has one: `blocks.2.attn.W_O` = `("W_O", 2)`."""
     if not isinstance(name, str):
         return name
     match = re.fullmatch(r"blocks\.(\d+)\.(.+)", name)

@@ -36,7 +36,7 @@ from interp.models.gpt import GPT
 from interp.models.tokenizer import CONFIG, Tokenizer
 
 WEIGHTS, SETTINGS, WORDS = "model.safetensors", "config.json", "tokenizer.json"
-_LONGEST_CONTEXT = 2**22
+LONGEST_CONTEXT = 2**22
 _STEP = re.compile(r"step-(\d{6,})")
 
 
@@ -175,18 +175,10 @@ def _no_such_step(folder: Path, step: int | None, steps: list[int]) -> str:
             f"{folder} needs a run.json with the SHA-256 of its files; there is none. Copy the "
             "folder again, or save the model with save_model."
         )
-    pickled = next((p for p in sorted(folder.iterdir()) if p.is_file() and _pickled(p)), None)
-    if pickled is not None:
-        refuse_pickle(pickled)
+    for path in sorted(folder.iterdir()):
+        if path.is_file():
+            refuse_pickle(path)
     return f"{folder} must be a model's folder (config.json, {WEIGHTS}, run.json); it is none."
-
-
-def _pickled(path: Path) -> bool:
-    try:
-        refuse_pickle(path)
-    except CheckpointError:
-        return True
-    return False
 
 
 def _table(path: Path, record: Mapping[str, Any]) -> Mapping[str, str]:
@@ -221,7 +213,7 @@ def _settings(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> GPTConfig:
     }
     wrong = [name for name, shape in claimed.items() if shapes.get(name) != shape]
     too_many = f"blocks.{cfg.n_layers}.attn.qkv.weight" in shapes
-    if wrong or too_many or not cfg.n_ctx <= _LONGEST_CONTEXT:
+    if wrong or too_many or not cfg.n_ctx <= LONGEST_CONTEXT:
         raise CheckpointError(  # before any memory is asked for
             f"{path} does not describe its weights ({(wrong or ['n_ctx, n_layers'])[0]}). "
             "The two files are of different models: copy the folder again."

@@ -25,11 +25,11 @@ from interp.core.files import (
 )
 from interp.models.config import GPTConfig
 from interp.models.gpt import GPT
+from interp.models.io.checkpoint import LONGEST_CONTEXT, WEIGHTS
 from interp.models.io.huggingface_config import architecture_of, read_config, write_config
 from interp.models.tokenizer import Tokenizer
 
-WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
-LONGEST_CONTEXT = 2**22
+INDEX = "model.safetensors.index.json"
 
 GPT2 = {
     "embed.weight": ["transformer.wte.weight"],
