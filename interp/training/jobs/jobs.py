@@ -11,7 +11,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -247,7 +247,8 @@ def _leave(job: Job, wanted: Wanted) -> Job:
         job = replace(job, wanted=wanted)
         _keep(job)
         if state == "running":
-            os.kill(read_pid(job), signal.SIGTERM)
+            with suppress(ProcessLookupError):  # It may just have ended by itself.
+                os.kill(read_pid(job), signal.SIGTERM)
     return job
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from interp.core.errors import ConfigError, near_misses
 from interp.models.config import GPTConfig
+from interp.runs.metrics import is_number
 from interp.training.data.curriculum import Stage, check_stages
 from interp.training.recipe.schedule import Decay, learning_rate_scale
 
@@ -18,9 +19,11 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "precision": ("auto", "fp32", "bf16"),
     "history_precision": ("fp32", "bf16"),
 }
-_AT_LEAST_ONE = ("steps", "batch_size", "context", "accumulate", "eval_tokens", "keep_full")
-_NOT_NEGATIVE = ("warmup_steps", "momentum_warmup_steps", "eval_every", "checkpoint_every")
-_POSITIVE = ("muon_lr", "embed_lr", "head_lr", "scalar_lr", "adamw_lr", "log_every")
+_LEAST: dict[int, tuple[str, ...]] = {
+    1: ("steps", "batch_size", "context", "accumulate", "eval_tokens", "keep_full", "log_every"),
+    0: ("warmup_steps", "momentum_warmup_steps", "eval_every", "checkpoint_every"),
+}
+_POSITIVE = ("muon_lr", "embed_lr", "head_lr", "scalar_lr", "adamw_lr")
 
 MAY_CHANGE = frozenset(
     {"steps", "eval_every", "eval_tokens", "checkpoint_every", "keep_full", "log_every", "compile"}
@@ -122,14 +125,15 @@ class TrainConfig:
         check_stages(self.stages)
 
     def _check_numbers(self) -> None:
-        for names, holds, what in (
-            (_AT_LEAST_ONE, lambda x: x >= 1, "at least 1"),
-            (_NOT_NEGATIVE, lambda x: x >= 0, "at least 0"),
-            (_POSITIVE, lambda x: x > 0, "greater than 0"),
-        ):
-            for name in names:
-                if not holds(getattr(self, name)):
-                    raise ConfigError(f"{name} must be {what}; got {getattr(self, name)}.")
+        whole = [(name, least) for least, names in _LEAST.items() for name in names]
+        for name, least in whole:
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise ConfigError(f"{name} must be at least {least}, and whole; got {value!r}.")
+        for name in _POSITIVE:
+            value = getattr(self, name)
+            if not is_number(value) or value <= 0:
+                raise ConfigError(f"{name} must be greater than 0; got {value!r}.")
 
     def learning_rate_scale(self, step: int) -> float:
         """What every base learning rate is multiplied with in update `step`, counted from 0."""
@@ -163,13 +167,16 @@ class TrainConfig:
         """
         values = dict(values)
         _check_names(cls, values, "training")
-        if isinstance(values.get("model"), Mapping):
-            values["model"] = GPTConfig.from_json(json.dumps(values["model"]))
-        if "stages" in values:
-            values["stages"] = tuple(_stage(stage) for stage in values["stages"])
-        if "betas" in values:
-            values["betas"] = tuple(values["betas"])
-        return cls(**values)
+        try:
+            if isinstance(values.get("model"), Mapping):
+                values["model"] = GPTConfig.from_json(json.dumps(values["model"]))
+            if "stages" in values:
+                values["stages"] = tuple(_stage(stage) for stage in values["stages"])
+            if "betas" in values:
+                values["betas"] = tuple(values["betas"])
+            return cls(**values)
+        except (TypeError, AttributeError) as error:
+            raise ConfigError(f"A training setting is of the wrong kind: {error}.") from error
 
     @classmethod
     def from_json(cls, text: str) -> Self:

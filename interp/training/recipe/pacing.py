@@ -99,7 +99,8 @@ def paced(
     Returns:
         Stages with `steps` steps together; the last one goes on should the run be lengthened.
     Raises:
-        ConfigError: no such pacing or order, no levels, or fewer steps than there are stages.
+        ConfigError: no such pacing or order, fewer than two levels or one of them twice, or `last`
+            is no share below 1.
 
     Example:
         >>> [(stage.steps, dict(stage.mix)) for stage in paced(["a", "b"], 10)]

@@ -153,6 +153,16 @@ def test_how_it_ended(tmp_path, exit_code, state):
     assert job.state == state
 
 
+def test_a_run_that_ends_just_as_it_is_asked_to_leave_is_no_error(tmp_path, monkeypatch):
+    job = folder_of(tmp_path, pid=os.getpid(), birth=birth(os.getpid()), turn=5, exit=None)
+
+    def gone(pid, number):
+        raise ProcessLookupError(pid)
+
+    monkeypatch.setattr(os, "kill", gone)
+    assert job.state == "running" and jobs.pause(job).wanted == "pause"
+
+
 def test_a_new_turn_is_queued_again(tmp_path):
     assert folder_of(tmp_path, pid=2**22 + 1, birth=None, turn=4, exit=-9).state == "queued"
 

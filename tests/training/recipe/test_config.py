@@ -53,6 +53,22 @@ def test_impossible_values_are_refused(changes, text):
         tiny_config(**changes)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("steps", 10.5, "steps must be at least 1, and whole; got 10.5"),
+        ("batch_size", "16", "batch_size must be at least 1, and whole; got '16'"),
+        ("muon_lr", "fast", "muon_lr must be greater than 0; got 'fast'"),
+        ("stages", [1], "wrong kind"),
+        ("stages", [{"mix": ["full"]}], "wrong kind"),
+        ("betas", 0.9, "wrong kind"),
+    ],
+)
+def test_values_of_the_wrong_kind_are_refused(name, value, text):
+    with pytest.raises(ConfigError, match=text):
+        TrainConfig.from_dict(tiny_config().to_dict() | {name: value})
+
+
 def test_differences_name_every_field_the_models_too():
     old = tiny_config()
     new = dataclasses.replace(old, seed=5, model=dataclasses.replace(old.model, dropout=0.5))
