@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from interp.core.errors import ConfigError, near_misses
-from interp.core.files import replacing, write_text
+from interp.core.files import write_bytes
 from interp.report.archive import archive
 from interp.report.document import Document
 from interp.report.notebook import notebook
@@ -123,21 +123,19 @@ class Report(Document):
 
     def save_html(self, path: str | Path) -> Path:
         """Write the page."""
-        write_text(path, self.html())
-        return Path(path)
+        return _written(path, self.html().encode())
 
     def save_pdf(self, path: str | Path) -> Path:
         """Write the page as PDF (see `pdf`)."""
-        return _write(path, self.pdf())
+        return _written(path, self.pdf())
 
     def save_zip(self, path: str | Path, pictures: bool = True) -> Path:
         """Write everything in one file (see `zip`)."""
-        return _write(path, self.zip(pictures=pictures))
+        return _written(path, self.zip(pictures=pictures))
 
     def save_notebook(self, path: str | Path) -> Path:
         """Write the notebook (see `notebook`)."""
-        write_text(path, self.notebook())
-        return Path(path)
+        return _written(path, self.notebook().encode())
 
     @classmethod
     def load(cls, source: str | Path | BinaryIO) -> Self:
@@ -156,7 +154,6 @@ class Report(Document):
         return self
 
 
-def _write(path: str | Path, content: bytes) -> Path:
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
+def _written(path: str | Path, content: bytes) -> Path:
+    write_bytes(path, content)
     return Path(path)

@@ -101,9 +101,7 @@ def _tensor_columns(values: np.ndarray, axes: tuple[str, ...]) -> dict[str, np.n
         ends = _over_repeats(values, names)
     places = np.indices(ends[0].shape)
     columns = {name: place.ravel() for name, place in zip(names, places, strict=True)}
-    return columns | dict(
-        zip(("value", "low", "high"), (end.ravel() for end in ends), strict=False)
-    )
+    return columns | dict(zip(NUMBERS, (end.ravel() for end in ends), strict=False))
 
 
 def _over_repeats(values: np.ndarray, names: list[str]) -> Sequence[np.ndarray]:

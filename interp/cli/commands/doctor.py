@@ -16,7 +16,6 @@ import click
 GIB = 2**30
 NEEDED_MEMORY_GIB = 2
 NEEDED_DISK_GIB = 1
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,10 +144,12 @@ def _shipped_model() -> Check:
 
 
 def _browser() -> Check:
-    detail = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    advice = "only the browser tests need it; on Debian: apt-get install chromium"
+    from interp.report.chromium import find_chromium, no_chromium
+
+    path = find_chromium()
+    advice = no_chromium("A PDF or a picture")
     return Check(
-        name="browser", ok=detail is not None, detail=detail or "none", advice=advice, needed=False
+        name="browser", ok=path is not None, detail=path or "none", advice=advice, needed=False
     )
 
 

@@ -5,7 +5,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from interp.cli.commands.train import read_settings
+from interp.cli.commands.train import (
+    device_option,
+    read_settings,
+    settings_option,
+    threads_option,
+)
 from interp.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -54,15 +59,9 @@ class Numbers(click.ParamType):
 @click.option(
     "--documents", default=8_000, show_default=True, help="Documents to generate from a world."
 )
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Any other setting of the recipe.",
-)
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
-@click.option("--threads", type=int, help="CPU threads.")
+@settings_option
+@device_option
+@threads_option
 def command(
     data: Path | None,
     world_name: str | None,

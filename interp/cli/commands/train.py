@@ -13,6 +13,17 @@ if TYPE_CHECKING:
     from interp.training.loop.metrics import Writer
 
 DIRECT = ("steps", "batch_size", "context", "seed", "optimizer")
+settings_option = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Any other setting of the recipe.",
+)
+device_option = click.option(
+    "--device", default="auto", show_default=True, help="auto, cpu, cuda or mps."
+)
+threads_option = click.option("--threads", type=int, help="CPU threads.")
 
 
 @click.command()
@@ -32,15 +43,9 @@ DIRECT = ("steps", "batch_size", "context", "seed", "optimizer")
 @click.option("--documents", type=int, help="Documents per level of a world.")
 @click.option("--curriculum", metavar="PACING", help="step, overlapping, linear, root; anti-…")
 @click.option("--order-by", help="Sort documents into levels by: length, gap, chance, loss:MODEL.")
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Any other setting of the recipe.",
-)
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
-@click.option("--threads", type=int, help="CPU threads.")
+@settings_option
+@device_option
+@threads_option
 @click.option(
     "--engine",
     type=click.Choice(["ddp", "fsdp"]),
