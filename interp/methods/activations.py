@@ -13,6 +13,8 @@ from interp.methods.batches import MOST_VALUES, TextBatch, TokenValues, read_tex
 from interp.methods.data.examples import Example
 
 Site = tuple[str, int]
+NORMED = 64
+"""Texts whose activations give the median length."""
 
 
 def residual_sites(model: LanguageModel, short: str = "resid_post") -> list[Site]:
@@ -71,11 +73,7 @@ def rows_at(
 
 
 def mean_rows(
-    model: LanguageModel,
-    examples: Sequence[Example],
-    sites: Sequence[Name],
-    *,
-    most_values: int = MOST_VALUES,
+    model: LanguageModel, examples: Sequence[Example], sites: Sequence[Name]
 ) -> Float[Tensor, "site example d_model"]:
     """The mean of each site over each example's tokens, the first left out, on the CPU.
 
@@ -83,9 +81,7 @@ def mean_rows(
         model: any language model.
         examples: at least one.
         sites: hook points; heads are joined to one row.
-        most_values: see `methods.batches.rows_at_once`.
     """
-
     rows = [example.tokens for example in examples]
     means: list[Tensor] = []
 
@@ -97,19 +93,19 @@ def mean_rows(
             for row, number, length in zip(values, batch.numbers, batch.lengths, strict=True):
                 means[i][number] = row[min(1, length - 1) : length].mean(0)
 
-    read_texts(model, rows, read, cache=list(sites), logits=False, most_values=most_values)
+    read_texts(model, rows, read, cache=list(sites), logits=False)
     return torch.stack(means)
 
 
 def median_norms(
-    model: LanguageModel, examples: Sequence[Example], sites: Sequence[Name], *, n: int = 64
+    model: LanguageModel, examples: Sequence[Example], sites: Sequence[Name]
 ) -> list[float]:
     """The median length of each site's activations over whole texts, first positions left out.
 
     The first position often holds a vector many times longer than the others, with no text in it.
     """
 
-    rows = list(_longest_rows(examples).values())[:n]
+    rows = list(_longest_rows(examples).values())[:NORMED]
     norms = TokenValues(rows)
 
     def read(batch: TextBatch, run: Run) -> None:

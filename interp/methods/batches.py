@@ -198,25 +198,16 @@ def text_batches(
         yield _batch(model, rows, numbers)
 
 
-def rows_at_once(
-    model: LanguageModel,
-    width: int,
-    *,
-    cache: Names = (),
-    logits: bool = True,
-    most_values: int = MOST_VALUES,
-) -> int:
+def rows_at_once(model: LanguageModel, width: int, *, most_values: int = MOST_VALUES) -> int:
     """How many rows of a width one pass may hold: at least one.
 
     Args:
         model: that will run them.
         width: tokens of a row.
-        cache: points that will be cached.
-        logits: whether logits will be made.
         most_values: bound on the numbers in the largest tensor of the pass, and in all cached
             activations together.
     """
-    return max(1, most_values // _values(model.cfg, width, _points(model, cache), logits))
+    return max(1, most_values // _values(model.cfg, width, (), logits=True))
 
 
 def padded(

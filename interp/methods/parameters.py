@@ -4,7 +4,7 @@ The loaded model is never written to, nor are its modules swapped: every pass ru
 of its own (`shell_of`), which other threads do not see.
 
     params = parameters_of(model)                      # leaves of their own, by PyTorch's names
-    loss = loss_of(model, params, tokens)              # mean nats per predicted token
+    loss = losses_of(model, params, tokens).mean()     # nats per predicted token
     grads = dict(zip(params, torch.autograd.grad(loss, params.values())))
     for part in slices(model):                         # each parameter is in exactly one slice
         print(part.label, grads[part.tensor][part.index].norm())   # W_Q[2, 1] 0.03
@@ -23,7 +23,7 @@ from torch.func import functional_call
 
 from interp.core.errors import ConfigError, HookNameError
 from interp.core.protocols import LanguageModel
-from interp.core.surprisal import surprisal, weighted_mean
+from interp.core.surprisal import surprisal
 
 Parameters = dict[str, Tensor]
 """By PyTorch's name: `blocks.2.attn.qkv.weight`, in PyTorch's layout (outputs first)."""
@@ -76,24 +76,6 @@ def losses_of(
     """
     logits = functional_call(shell_of(model), dict(params), (tokens[:, :-1],))
     return surprisal(logits, tokens[:, 1:])
-
-
-def loss_of(
-    model: LanguageModel,
-    params: Mapping[str, Tensor],
-    tokens: Int[Tensor, "batch pos"],
-    weights: Float[Tensor, "batch pos"] | None = None,
-) -> Float[Tensor, ""]:
-    """Mean nats per predicted token under other weights, as `model.loss` under its own.
-
-    Args:
-        model: gives the shape of the computation.
-        params: all its parameters, as `parameters_of` gives them.
-        tokens: padded on the right if at all.
-        weights: how much each token counts as a target (0 at padding); None = all alike.
-    """
-    nats = losses_of(model, params, tokens)
-    return weighted_mean(nats, None if weights is None else weights[:, 1:])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,18 +4,15 @@ Knows nothing of plots, controls or results: numbers in, numbers out.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from interp.core.edits import Edit
 from interp.core.errors import ReadoutError
 from interp.core.protocols import LanguageModel, Run
 from interp.methods.distributions import entropy_bits, kl_divergence
-
-if TYPE_CHECKING:
-    from interp.core.edits import Edit
 
 CHUNK = 64
 Translate = Callable[[int, Float[Tensor, "pos d_model"]], Float[Tensor, "pos d_model"]]
@@ -23,7 +20,7 @@ Translate = Callable[[int, Float[Tensor, "pos d_model"]], Float[Tensor, "pos d_m
 
 
 def residuals(
-    model: LanguageModel, tokens: Int[Tensor, "batch pos"], edits: "Sequence[Edit]" = ()
+    model: LanguageModel, tokens: Int[Tensor, "batch pos"], edits: Sequence[Edit] = ()
 ) -> tuple[Run, Float[Tensor, "layer batch pos d_model"]]:
     """One run, and its residual stream before the first block and after each."""
     run = model.run(tokens, cache=[("resid_pre", 0), "resid_post"], edits=edits)
@@ -59,7 +56,7 @@ def read_lens(
     targets: Sequence[int] = (),
     k: int = 5,
     translate: Translate | None = None,
-    edits: "Sequence[Edit]" = (),
+    edits: Sequence[Edit] = (),
     tolerance: float = 1e-3,
 ) -> dict[str, Tensor]:
     """Read every residual stream of one prompt as if the model stopped there.

@@ -8,8 +8,9 @@ import torch
 
 from interp.analyses.attribution._parameter_sums import SliceSums
 from interp.core.errors import ConfigError
+from interp.core.surprisal import weighted_mean
 from interp.methods.parameters import (
-    loss_of,
+    losses_of,
     parameters_of,
     slices,
     weight_matrices,
@@ -78,8 +79,8 @@ def test_the_loss_is_the_models_own(family):
     model = tiny(family)
     weights = torch.rand(TOKENS.shape)
     params = parameters_of(model)
-    torch.testing.assert_close(loss_of(model, params, TOKENS), model.loss(TOKENS))
-    weighed = loss_of(model, params, TOKENS, weights)
+    torch.testing.assert_close(losses_of(model, params, TOKENS).mean(), model.loss(TOKENS))
+    weighed = weighted_mean(losses_of(model, params, TOKENS), weights[:, 1:])
     torch.testing.assert_close(weighed, model.loss(TOKENS, weights))
 
 
@@ -87,7 +88,7 @@ def test_the_loaded_model_keeps_its_weights_and_gets_no_gradients():
     model = tiny("llama")
     before = model.hash
     params = parameters_of(model)
-    loss_of(model, params, TOKENS).backward()
+    losses_of(model, params, TOKENS).mean().backward()
     with torch.no_grad():
         params["embed.weight"] -= params["embed.weight"].grad
     assert model.hash == before and all(p.grad is None for p in model.parameters())
@@ -95,13 +96,13 @@ def test_the_loaded_model_keeps_its_weights_and_gets_no_gradients():
 
 def test_other_weights_give_the_other_models_loss():
     model, other = tiny("gpt2"), tiny("gpt2", seed=1)
-    value = loss_of(model, parameters_of(other), TOKENS)
+    value = losses_of(model, parameters_of(other), TOKENS).mean()
     torch.testing.assert_close(value, other.loss(TOKENS))
 
 
 def test_leaves_can_be_more_precise_than_the_model():
     model = tiny("qwen3")
-    value = loss_of(model, parameters_of(model, dtype=torch.float64), TOKENS)
+    value = losses_of(model, parameters_of(model, dtype=torch.float64), TOKENS).mean()
     assert value.dtype is torch.float64
     torch.testing.assert_close(value.float(), model.loss(TOKENS))
 

@@ -22,6 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp.core.edits import Edit
 from interp.core.protocols import LanguageModel, Prompt, Run
 from interp.methods.attention_patterns import off_by, written_norms
 from interp.methods.prompts import displayed, one_row
@@ -32,7 +33,6 @@ from interp.results.result import Result
 if TYPE_CHECKING:
     import pandas as pd
 
-    from interp.core.edits import Edit
 
 SUMMARIES = ("entropy_bits", "distance_tokens", "first_token", "previous_token", "itself")
 
@@ -99,7 +99,7 @@ def attention(
     model: LanguageModel,
     prompt: Prompt,
     *,
-    edits: "Sequence[Edit]" = (),
+    edits: Sequence[Edit] = (),
     untrained: int = 3,
     seed: int = 0,
 ) -> Attention:
@@ -146,7 +146,7 @@ def _pattern(run: Run) -> Float[Tensor, "layer head query key"]:
 def _summary(
     pattern: Float[Tensor, "layer head query key"],
 ) -> Float[Tensor, "quantity layer head"]:
-    """`SUMMARIES`, meant over queries; the first query can only attend to itself and is left out."""
+    """`SUMMARIES`, meant over queries; the first can only attend to itself and is left out."""
     length = pattern.shape[-1]
     if length == 1:
         return pattern.new_full((len(SUMMARIES), *pattern.shape[:2]), math.nan)

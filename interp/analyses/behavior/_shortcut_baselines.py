@@ -18,6 +18,7 @@ from interp.methods.data.questions import QuestionInContext, unknown_answers
 from interp.methods.probes.classifier import fit_linear
 
 LONGEST, WINDOW = 5, 8
+EPOCHS, BATCH = 25, 128
 MOST_WORDS = 1000
 FITTED = ("majority", "bag_of_words", "n_gram", "no_attention")
 Predict = Callable[[Sequence[QuestionInContext]], Float[Tensor, "question answer"]]
@@ -200,8 +201,6 @@ def _fit_network(
     targets: Int[Tensor, " question"],
     sizes: tuple[int, int, int],
     generator: torch.Generator,
-    epochs: int = 25,
-    batch: int = 128,
 ) -> list[Tensor]:
     """One hidden layer; of all epochs, the best one on a tenth of the stories left aside."""
     words, hidden, n = sizes
@@ -212,8 +211,8 @@ def _fit_network(
     optimizer = torch.optim.AdamW(weights, lr=3e-3, weight_decay=0.1)
     train = max(1, len(rows) * 9 // 10)
     best, kept = float("inf"), [weight.detach().clone() for weight in weights]
-    for _ in range(epochs):
-        for part in torch.randperm(train, generator=generator).split(batch):
+    for _ in range(EPOCHS):
+        for part in torch.randperm(train, generator=generator).split(BATCH):
             optimizer.zero_grad()
             cross_entropy(_network(rows[part], weights), targets[part]).backward()
             optimizer.step()

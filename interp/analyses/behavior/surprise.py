@@ -15,12 +15,14 @@ sentences of one text.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from interp.core.alignment import Span
+from interp.core.edits import Edit
 from interp.core.errors import ConfigError, TokenError
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import UNKNOWN, Interval, mean_interval, plain
@@ -32,10 +34,6 @@ from interp.methods.untrained import untrained_twins
 from interp.results.provenance import provenance
 from interp.results.result import Result
 from interp.worlds.world import World
-
-if TYPE_CHECKING:
-    from interp.core.alignment import Span
-    from interp.core.edits import Edit
 
 SHUFFLES = 5
 
@@ -162,7 +160,7 @@ def surprise(
     world: World | None = None,
     level: str = "full",
     k: int = 5,
-    edits: "Sequence[Edit]" = (),
+    edits: Sequence[Edit] = (),
     untrained: bool = True,
     seed: int = 0,
 ) -> Surprise:
@@ -218,7 +216,7 @@ def surprise(
     )
 
 
-def _tokenize(model: LanguageModel, text: str) -> "tuple[list[int], list[Span]]":
+def _tokenize(model: LanguageModel, text: str) -> tuple[list[int], list[Span]]:
     """Ids and their characters; all but the first are predicted."""
     ids, spans = model.tokenizer.encode_with_spans(text)
     if len(ids) < 2:
@@ -231,7 +229,7 @@ def _tokenize(model: LanguageModel, text: str) -> "tuple[list[int], list[Span]]"
 
 @torch.no_grad()
 def _log_probs(
-    model: LanguageModel, ids: Sequence[int], edits: "Sequence[Edit]" = ()
+    model: LanguageModel, ids: Sequence[int], edits: Sequence[Edit] = ()
 ) -> Float[Tensor, "pos d_vocab"]:
     """What the model gave each token after the first, in nats."""
     logits = model.run(torch.tensor([list(ids)]), edits=edits).logits[0, :-1].float().cpu()
@@ -239,12 +237,12 @@ def _log_probs(
 
 
 def _mean_loss(
-    model: LanguageModel, rows: Sequence[Sequence[int]], edits: "Sequence[Edit]" = ()
+    model: LanguageModel, rows: Sequence[Sequence[int]], edits: Sequence[Edit] = ()
 ) -> float:
     return torch.cat(nats_per_token(model, rows, edits=edits)).double().mean().item()
 
 
-def _sentences(text: str, spans: "Sequence[Span]") -> list[int]:
+def _sentences(text: str, spans: Sequence[Span]) -> list[int]:
     """The number of each token's sentence: how many ends lie before it."""
     ends = [i + 1 for i, letter in enumerate(text) if letter in ".!?\n"]
     return [sum(end <= start for end in ends) for start, _ in spans]

@@ -16,8 +16,8 @@ from interp.methods.parameters import shell_of
 Kind = Literal["head", "neuron", "weight"]
 OUTER = ("W_E", "W_pos", "W_U", "ln_final.w", "ln_final.b")
 FORM = (
-    "A change of a component is `head 2.1 * 0`, `neuron 3.17 * 2`, `neuron 3.17 = 1.5`, `W_E[5, 3] = 0.2` or "
-    "`W_Q[2, 1][17, 3] * -1` (layer and head first, then the place in the matrix)"
+    "A change of a component is `head 2.1 * 0`, `neuron 3.17 * 2`, `neuron 3.17 = 1.5`, "
+    "`W_E[5, 3] = 0.2` or `W_Q[2, 1][17, 3] * -1` (layer and head first, then the place in the matrix)"
 )
 
 
@@ -154,4 +154,6 @@ def own_tensor(shell: nn.Module, dial: Dial) -> None:
             own = nn.Parameter(parameter.detach().clone(), requires_grad=False)
             shell.get_submodule(place)._parameters[leaf] = own
             return
-    raise ConfigError(f"This model has no {dial.weight}: it stands for zeros, and cannot be changed.")
+    raise ConfigError(
+        f"This model has no {dial.weight}: it stands for zeros, and cannot be changed."
+    )

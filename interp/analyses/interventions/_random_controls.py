@@ -70,8 +70,8 @@ def random_arms(edits: Sequence[Edit], n_random: int, seed: int) -> Arms:
     if odd or not edits:
         got = type(odd[0]).__name__ if odd else "nothing"
         raise ConfigError(
-            "Random directions of equal length are compared with edits, so each needs to add one vector "
-            f"(Add); got {got}. Take concept.add(dose)."
+            "Random directions of equal length are compared with edits, so each needs to add one "
+            f"vector (Add); got {got}. Take concept.add(dose)."
         )
     vectors, strengths = [], []
     for number, edit in enumerate(edits):

@@ -111,18 +111,12 @@ def world_counts(
     said = [concept for sentence in new for concept in sentence.concepts]
     well_formed = [sentence for sentence in new if sentence.well_formed]
     consistent = sum(bool(sentence.consistent) for sentence in well_formed)
-    mentions = {
-        name: [concept for concept in said if concept in among]
-        for name, (_, among) in rates.items()
-    }
-    return {
-        **{
-            name: (mentions[name].count(word), len(mentions[name]))
-            for name, (word, _) in rates.items()
-        },
-        "well_formed": (len(well_formed), len(new)),
-        "consistent": (consistent, len(well_formed)),
-    }
+    counts = {}
+    for name, (word, among) in rates.items():
+        mentions = [concept for concept in said if concept in among]
+        counts[name] = (mentions.count(word), len(mentions))
+    counts["well_formed"] = (len(well_formed), len(new))
+    return counts | {"consistent": (consistent, len(well_formed))}
 
 
 def word_counts(text: str, words: Sequence[str]) -> tuple[int, int]:

@@ -135,9 +135,9 @@ class ComponentScaling(Result):
     def caption(self) -> str:
         return (
             f"{self.finding()} A head or neuron is scaled at every position but the first; a "
-            "weight is changed wherever it is used. A pull is gradient times size: what the lead of "
-            f"{self.answer!r} over {self.rival!r} (its log-odds) would change by if the part were "
-            "doubled and the model were straight, which it is not. "
+            "weight is changed wherever it is used. A pull is gradient times size: what the lead "
+            f"of {self.answer!r} over {self.rival!r} (its log-odds) would change by if the part "
+            "were doubled and the model were straight, which it is not. "
             f"Control: {len(self.random_kl)} draws of random parts of "
             "the same kinds (heads of any layer, neurons of the same layer, weights of the same "
             "matrix). Curves scale one component at a time, the others held. n = 1 prompt, so no "
@@ -182,8 +182,8 @@ def component_scaling(
     call = dict(locals())
     if len(turns) > MOST_DIALS or k < 1 or suggestions < 1:
         raise ConfigError(
-            f"component_scaling needs at most {MOST_DIALS} components, and k and suggestions of 1 or "
-            f"more; got {len(turns)} components, k = {k} and suggestions = {suggestions}."
+            f"component_scaling needs at most {MOST_DIALS} components, and k and suggestions of 1 "
+            f"or more; got {len(turns)} components, k = {k} and suggestions = {suggestions}."
         )
     tokens = one_row(model, prompt)
     turned_dials = [read_dial(model, text) for text in turns]

@@ -13,21 +13,19 @@ Units: nats; KL and log-probabilities before temperature and cut-offs.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp.core.edits import Edit
 from interp.core.errors import TokenError
 from interp.core.protocols import LanguageModel
 from interp.methods.distributions import kl_divergence
 from interp.methods.prompts import displayed, one_row
 from interp.results.provenance import provenance
 from interp.results.result import Result
-
-if TYPE_CHECKING:
-    from interp.core.edits import Edit
 
 Candidates = tuple[tuple[tuple[str, float], ...], ...]
 TOP = 4
@@ -101,7 +99,7 @@ class Continuation(Result):
 def continuation(
     model: LanguageModel,
     prompt: str,
-    edits: "Sequence[Edit]" = (),
+    edits: Sequence[Edit] = (),
     *,
     max_new_tokens: int = 60,
     temperature: float = 1.0,
@@ -164,7 +162,7 @@ def continuation(
 
 @torch.no_grad()
 def _compare(
-    model: LanguageModel, prompt: list[int], generated: list[int], edits: "Sequence[Edit]"
+    model: LanguageModel, prompt: list[int], generated: list[int], edits: Sequence[Edit]
 ) -> tuple[Tensor, Tensor, Tensor, Candidates, Candidates]:
     """KL(edited || unedited), and log-probabilities and candidates without and with the edits.
 

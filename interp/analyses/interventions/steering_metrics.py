@@ -19,7 +19,7 @@ Units: shares, nats per token. Intervals resample the texts (regret: the stories
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -42,6 +42,7 @@ from interp.analyses.interventions._text_counts import (
     word_counts,
     world_counts,
 )
+from interp.core.edits import Edit
 from interp.core.errors import ConfigError, NotEnoughDataError, TokenError
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval
@@ -52,9 +53,6 @@ from interp.methods.prompts import one_row
 from interp.results.provenance import provenance
 from interp.results.result import Result
 from interp.worlds.world import World
-
-if TYPE_CHECKING:
-    from interp.core.edits import Edit
 
 RATE = "rate of "
 NATS = "_nats_per_token"
@@ -126,7 +124,7 @@ class SteeringMetrics(Result):
 def steering_metrics(
     model: LanguageModel,
     prompt: str,
-    edits: "Sequence[Edit]",
+    edits: Sequence[Edit],
     *,
     world: World | None = None,
     concepts: Sequence[str] = (),

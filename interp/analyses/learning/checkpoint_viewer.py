@@ -186,11 +186,11 @@ def checkpoint_viewer(
         report_progress(f"step {step:,}", number, len(steps))
         view = snapshot(history, model.hash, step, tokens, settings)
         snapshots.append(view)
-        patterns.append(
-            view.patterns[layer, head]
-            if len(view.patterns)
-            else _pattern(history[step], tokens, layer, head)
-        )
+        if len(view.patterns):
+            patterns.append(view.patterns[layer, head])
+        else:  # too many to keep
+            run = history[step].run(tokens, cache=[("pattern", layer)], logits=False)
+            patterns.append(run["pattern", layer][0, head].float().cpu())
     points, explained = _planes([view.vectors for view in snapshots])
     return CheckpointViewer(
         steps=steps,
@@ -256,14 +256,6 @@ def _single(tokenizer: Tokenizer, words: dict[str, str]) -> dict[str, tuple[str,
             if len(ids) == 1 and len(single) < MOST_WORDS:
                 single.setdefault(word, (kind, ids[0]))
     return single if len(single) >= FEWEST_WORDS else {}
-
-
-def _pattern(
-    model: LanguageModel, tokens: Tensor, layer: int, head: int
-) -> Float[Tensor, "query key"]:
-    """One head's attention, of a model with too many to keep."""
-    run = model.run(tokens, cache=[("pattern", layer)], logits=False)
-    return run["pattern", layer][0, head].float().cpu()
 
 
 def _planes(

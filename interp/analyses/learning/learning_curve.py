@@ -92,14 +92,12 @@ class LearningCurve(Result, TrainingCurves):
 
     def _levels(self) -> str:
         """The floor and the losses of guessing, lowest first."""
-        levels = [f"{name} guess {loss:.3f}" for name, loss in self._guesses()]
+        guesses = sorted(self.baselines.items(), key=lambda guess: guess[1])
+        levels = [f"{name} guess {loss:.3f}" for name, loss in guesses]
         if "floor" in self.levels:
             regret = float(self.regret[-1])
             levels = [f"floor {self.levels['floor']:.3f}, regret {regret:.3f}", *levels]
         return ", ".join(levels)
-
-    def _guesses(self) -> list[tuple[str, float]]:
-        return sorted(self.baselines.items(), key=lambda guess: guess[1])
 
     def _losses(self) -> str:
         floor = "the world's exact entropy on that text" if "floor" in self.levels else "not known"

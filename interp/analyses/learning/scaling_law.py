@@ -164,37 +164,29 @@ class ScalingLaw(Result):
         """
         import pandas as pd
 
-        here = self.provenance.model
-        sizes = [("this model", here, float(self.parameters), float(self.tokens), math.nan, "")]
-        rows = zip(
-            self.published_names, self.published_parameters.tolist(),
-            self.published_tokens.tolist(), self.published_sources, strict=True,
-        )  # fmt: skip
-        sizes += [("published", name, n, d, math.nan, source) for name, n, d, source in rows]
-        runs = zip(self.run_names, self.run_parameters.tolist(), self.run_tokens.tolist(),
-                   self.run_loss.tolist(), strict=True)  # fmt: skip
-        sizes += [("run", name, n, d, loss, "") for name, n, d, loss in runs]
-        table = [self._row(*entry) for entry in sizes]
-        for name, fit in self.law.items():
-            ends = {"value": fit.value, "low": fit.low, "high": fit.high}
-            table.append({"kind": "law", "name": name} | ends)
-        return pd.DataFrame(table)
-
-    def _row(self, kind: str, name: str, n: float, d: float, loss: float, source: str) -> dict:
-        exact = kind == "this model"
-        words = self.corpus_words if exact else d * WORDS_PER_TOKEN if source else math.nan
-        days = days_of_reading(words, self.words_per_minute, 24)
-        return {
-            "kind": kind,
-            "name": name,
+        published, runs = len(self.published_names), len(self.run_names)
+        tokens = self.published_tokens.tolist()
+        words = [self.corpus_words, *(d * WORDS_PER_TOKEN for d in tokens), *[math.nan] * runs]
+        n = [float(self.parameters), *self.published_parameters.tolist()]
+        n += self.run_parameters.tolist()
+        d = [float(self.tokens), *tokens, *self.run_tokens.tolist()]
+        days = [days_of_reading(each, self.words_per_minute, 24) for each in words]
+        columns = {
+            "kind": ["this model", *["published"] * published, *["run"] * runs],
+            "name": [self.provenance.model, *self.published_names, *self.run_names],
             "parameters": n,
             "training_tokens": d,
-            "flops_6nd": 6 * n * d,
-            "flops_by_shapes": self.training_flops if exact else math.nan,
-            "reading_years_24h_a_day": days / DAYS_A_YEAR,
-            "loss_nats_per_token": loss,
-            "source": source,
+            "flops_6nd": [6 * a * b for a, b in zip(n, d, strict=True)],
+            "flops_by_shapes": [self.training_flops, *[math.nan] * (published + runs)],
+            "reading_years_24h_a_day": [each / DAYS_A_YEAR for each in days],
+            "loss_nats_per_token": [*[math.nan] * (1 + published), *self.run_loss.tolist()],
+            "source": ["", *self.published_sources, *[""] * runs],
         }
+        law = [
+            {"kind": "law", "name": name, "value": fit.value, "low": fit.low, "high": fit.high}
+            for name, fit in self.law.items()
+        ]
+        return pd.DataFrame([*pd.DataFrame(columns).to_dict("records"), *law])
 
     def _fitted_floor(self) -> str:
         if not self.law:

@@ -22,6 +22,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from interp.core.edits import Edit
 from interp.core.errors import ConfigError
 from interp.core.protocols import LanguageModel, Prompt
 from interp.core.statistics.intervals import Interval, mean_interval, plain
@@ -33,7 +34,6 @@ from interp.results.result import Result
 
 if TYPE_CHECKING:
     from interp.analyses.lenses.tuned_lens import TunedLens
-    from interp.core.edits import Edit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +142,7 @@ def logit_lens(
     targets: Sequence[str] = (),
     k: int = 5,
     lens: "TunedLens | None" = None,
-    edits: "Sequence[Edit]" = (),
+    edits: Sequence[Edit] = (),
     untrained: bool = True,
     tolerance: float = 1e-3,
     seed: int = 0,

@@ -14,22 +14,20 @@ only: what a part does through later ones is not in them. n = 1 prediction, so n
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.analyses.lenses._direct_logit_attribution import attribute_logits, attribution_points
+from interp.core.edits import Edit
 from interp.core.errors import ConfigError, TokenError
 from interp.core.protocols import Generation, LanguageModel, Prompt, Run
 from interp.methods.distributions import entropy_bits
 from interp.methods.prompts import displayed, one_row
 from interp.results.provenance import provenance
 from interp.results.result import Result
-
-if TYPE_CHECKING:
-    from interp.core.edits import Edit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +169,7 @@ def prediction(
     top_p: float | None = None,
     min_p: float | None = None,
     k: int = 10,
-    edits: "Sequence[Edit]" = (),
+    edits: Sequence[Edit] = (),
     tolerance: float = 1e-3,
     seed: int = 0,
 ) -> Prediction:

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.methods.activations import residual_sites, rows_at
-from interp.methods.checkpoints.evaluation_set import EvaluationSet, Evaluator
+from interp.methods.checkpoints.evaluation_set import Evaluator
 from interp.methods.checkpoints.measure_scores import Scores
 from interp.methods.measures import Measure
 from interp.methods.probes.classifier import fit_linear
@@ -30,11 +30,6 @@ def probe_accuracy(evaluator: Evaluator) -> dict[str, Scores]:
     return scores
 
 
-def applies(data: EvaluationSet) -> bool:
-    """Whether the world has a variable with examples enough."""
-    return bool(data.probes)
-
-
 def _right(x: Float[Tensor, "example d_model"], data: ProbeData) -> Float[Tensor, "task example"]:
     """What each task's classifier gets right at one site."""
     targets = data.targets[[data.names.index(name) for name in TASKS]]
@@ -54,7 +49,7 @@ MEASURE = Measure(
     title="Probes by variable",
     unit="held-out accuracy",
     of=probe_accuracy,
-    applies=applies,
+    applies=lambda data: bool(data.probes),
     better="high",
     control="shuffled labels",
     is_share=True,

@@ -2,7 +2,7 @@
 
 import torch
 
-from interp.methods.checkpoints.evaluation_set import EvaluationSet, Evaluator
+from interp.methods.checkpoints.evaluation_set import Evaluator
 from interp.methods.checkpoints.measure_scores import Scores
 from interp.methods.data.loss_floor import has_floor
 from interp.methods.measures import Measure
@@ -31,16 +31,11 @@ def regret(evaluator: Evaluator) -> dict[str, Scores]:
     }
 
 
-def applies(data: EvaluationSet) -> bool:
-    """Whether the world tells what its choices cost."""
-    return has_floor(data.stories)
-
-
 MEASURE = Measure(
     title="Regret by kind of token",
     unit="nats/token above the floor",
     of=regret,
-    applies=applies,
+    applies=lambda data: has_floor(data.stories),
     better="low",
     place=1,
 )

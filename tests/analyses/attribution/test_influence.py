@@ -5,7 +5,7 @@ import torch
 
 from interp.analyses.attribution.influence import Influence, influence
 from interp.core.errors import ConfigError, NotEnoughDataError
-from interp.methods.parameters import loss_of, parameters_of
+from interp.methods.parameters import losses_of, parameters_of
 from interp.plots.attribution.influence import VIEWS, figure
 from tests.analyses.short_history import short_history
 from tests.analyses.tiny_world import TinyWorld
@@ -24,9 +24,7 @@ def result() -> Influence:
 def gradient(model, ids: list[int], first: int) -> torch.Tensor:
     """Of the summed nats of a row's tokens from the `first` on, all parameters in one row."""
     params = parameters_of(model)
-    weights = torch.zeros(1, len(ids))
-    weights[0, first:] = 1
-    loss = loss_of(model, params, torch.tensor([ids]), weights) * (len(ids) - first)
+    loss = losses_of(model, params, torch.tensor([ids]))[0, first - 1 :].sum()
     return torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(params.values()))])
 
 
@@ -66,7 +64,7 @@ def test_a_small_plain_step_on_the_best_text_does_what_its_score_says(result):
     weights = torch.zeros(1, len(asked))
     weights[0, -1] = 1
     rows = torch.tensor([asked])
-    change = loss_of(model, params, rows, weights) - model.loss(rows, weights)
+    change = losses_of(model, params, rows)[0, -1] - model.loss(rows, weights)
     predicted = -rate * float(result.by_step[1, best])
     assert float(change.detach()) == pytest.approx(predicted, rel=0.1) and predicted < 0
 

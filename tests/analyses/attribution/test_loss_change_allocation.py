@@ -9,7 +9,7 @@ from interp.analyses.attribution.loss_change_allocation import (
     loss_change_allocation,
 )
 from interp.core.errors import ConfigError, NotEnoughDataError
-from interp.methods.parameters import loss_of, parameters_of
+from interp.methods.parameters import losses_of, parameters_of
 from interp.models.io.load import load_model
 from interp.plots.attribution.loss_change_allocation import VIEWS, figure
 from interp.training.loop.pretrain import train
@@ -33,7 +33,7 @@ def true_loss(params: dict[str, torch.Tensor]) -> torch.Tensor:
     """Mean nats per predicted token over all texts."""
     model = short_history()
     rows = [torch.tensor([model.tokenizer.encode(text)]) for text in TEXTS]
-    sums = [loss_of(model, params, row) * (row.shape[1] - 1) for row in rows]
+    sums = [losses_of(model, params, row).sum() for row in rows]
     return sum(sums) / sum(row.shape[1] - 1 for row in rows)
 
 
