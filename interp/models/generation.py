@@ -10,9 +10,8 @@ from torch import Tensor
 
 from interp.core.edits import Edit, EditContext, by_point
 from interp.core.errors import ConfigError
-from interp.core.protocols import Generation, Prompt, Step, Tokenizer
+from interp.core.protocols import Generation, Step, Tokenizer
 from interp.models.kv_cache import KVCache
-from interp.models.prompts import with_mask
 from interp.models.sampling import SampledTokens, Sampling, describe, pick, to_steps, uniforms
 from interp.models.taps import RunTap
 
@@ -22,36 +21,6 @@ follow the last column."""
 
 DESCRIBED_AT_ONCE = 16
 """Columns of logits that are kept before they are described: a bound on memory."""
-
-
-class Generates:
-    """Gives a model `generate` and `stream`, once it says where its next logits come from."""
-
-    def generate(
-        self, prompt: Prompt, *, edits: Sequence[Edit] = (), use_cache: bool = True, **options: Any
-    ) -> Generation:
-        """Continue each row; options as in `LanguageModel.generate`."""
-        return self._sampler(prompt, edits, use_cache, options).finish()
-
-    def stream(
-        self, prompt: Prompt, *, edits: Sequence[Edit] = (), use_cache: bool = True, **options: Any
-    ) -> Iterator[list[Step | None]]:
-        """As `generate`, but yields after each token: a `Step` a row, None for rows that ended."""
-        return self._sampler(prompt, edits, use_cache, options).steps()
-
-    def _sampler(
-        self, prompt: Prompt, edits: Sequence[Edit], use_cache: bool, options: dict[str, Any]
-    ) -> "Sampler":
-        sampling = Sampling(**options)
-        tokens, mask = self.to_tokens(prompt)
-        with_mask((tokens, mask), None if bool(mask.all()) else mask, self.cfg.n_ctx)
-        decoder = self._decoder(mask, edits, use_cache, sampling)
-        return Sampler(decoder, tokens, mask, self.tokenizer, self.cfg.n_ctx, sampling)
-
-    def _decoder(
-        self, mask: Tensor, edits: Sequence[Edit], use_cache: bool, sampling: Sampling
-    ) -> Continue:
-        raise NotImplementedError
 
 
 class Decoder:

@@ -5,7 +5,7 @@ It knows nothing of training, files or what anybody looks for.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
 from itertools import islice
@@ -16,15 +16,14 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from interp.core.edits import Edit
 from interp.core.errors import TokenError
-from interp.core.hooks import Name, Names, Tap
-from interp.core.protocols import Prompt, Run, Tokenizer
+from interp.core.hooks import Name, Tap
+from interp.core.protocols import Tokenizer
 from interp.core.surprisal import surprisal, weighted_mean
-from interp.models import prompts
 from interp.models.attention_mask import ForwardContext, causal_mask
+from interp.models.base import BaseModel
 from interp.models.config import ACTIVATIONS, GPTConfig
-from interp.models.generation import Generates, GPTDecoder
+from interp.models.generation import GPTDecoder
 from interp.models.kv_cache import KVCache
 from interp.models.rotary import rotary_tables, rotate
 from interp.models.taps import RunTap, hook_names
@@ -205,7 +204,7 @@ def dropout(x: Tensor, context: ForwardContext) -> Tensor:
     return F.dropout(x, context.dropout) if context.dropout else x
 
 
-class GPT(nn.Module, Generates):
+class GPT(nn.Module, BaseModel):
     """A causal language model that can be trained, opened, steered and asked.
 
     Example:
@@ -341,33 +340,11 @@ class GPT(nn.Module, Generates):
         """16 hex digits of the SHA-256 over the weights' names and bytes."""
         return hash_of(self)
 
-    def to_tokens(self, prompt: Prompt) -> tuple[Tensor, Tensor]:
-        """`tokens` and `mask` (batch pos); rows of different length are padded on the left."""
-        return prompts.to_tokens(prompt, self.tokenizer, self.cfg, self.device)
-
-    def run(
-        self,
-        tokens: Prompt,
-        *,
-        cache: Names = (),
-        edits: Sequence[Edit] = (),
-        grad: bool = False,
-        mask: Tensor | None = None,
-        prompt_lengths: Sequence[int] | None = None,
-        logits: bool = True,
-    ) -> Run:
-        """One forward pass without dropout; see `LanguageModel.run`."""
-        ids, real = prompts.with_mask(self.to_tokens(tokens), mask, self.cfg.n_ctx)
-        padded = None if bool(real.all()) else real
-        tap = RunTap.of(self.hook_names, cache, edits, ids, real, prompt_lengths, grad)
-        with torch.set_grad_enabled(grad):
-            scores = self._pass(ids, tap, padded, logits)
-        return Run(tokens=ids, mask=real, logits=scores, cache=tap.cache if tap else {})
-
     def _pass(
-        self, tokens: Tensor, tap: RunTap | None, mask: Tensor | None, logits: bool
+        self, tokens: Tensor, real: Tensor, tap: RunTap | None, logits: bool
     ) -> Tensor | None:
         """The logits; or, where they are not asked for, as much of the pass as the tap needs."""
+        mask = None if bool(real.all()) else real
         if logits:
             return self.to_logits(self.last_hidden_state(tokens, tap, mask=mask))
         stop = 0 if tap is None else tap.stop_at_layer()

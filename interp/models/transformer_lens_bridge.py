@@ -20,12 +20,10 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.model_bridge.bridge_core import build_alias_to_canonical_map
 from transformer_lens.model_bridge.sources import build_bridge_from_module
 
-from interp.core.edits import Edit
 from interp.core.errors import CheckpointError, ConfigError, HookNameError, ReadoutError
-from interp.core.hooks import SHORT, SWITCHES, Name, Names, layer_of, short_name
-from interp.core.protocols import Prompt, Run
-from interp.models import prompts
-from interp.models.generation import Decoder, Generates
+from interp.core.hooks import SHORT, SWITCHES, Name, layer_of, short_name
+from interp.models.base import BaseModel
+from interp.models.generation import Decoder
 from interp.models.taps import RunTap
 from interp.models.tokenizer import Tokenizer
 from interp.models.weights import hash_of, split_name
@@ -104,7 +102,7 @@ class BridgeConfig:
         return cls(**settings | {"d_mlp": cfg.d_mlp or 0, "architecture": str(cfg.architecture)})
 
 
-class BridgeModel(Generates):
+class BridgeModel(BaseModel):
     """A bridge as a `LanguageModel`: hook names, edits and generation work as on our own models.
 
     Attributes:
@@ -134,30 +132,14 @@ class BridgeModel(Generates):
         """16 hex digits of the SHA-256 over the weights' names and bytes."""
         return hash_of(self.bridge.original_model)
 
-    def to_tokens(self, prompt: Prompt) -> tuple[Tensor, Tensor]:
-        """`tokens` and `mask` (batch pos); rows of different length are padded on the left."""
-        return prompts.to_tokens(prompt, self.tokenizer, self.cfg, self.device)
-
-    def run(
-        self,
-        tokens: Prompt,
-        *,
-        cache: Names = (),
-        edits: Sequence[Edit] = (),
-        grad: bool = False,
-        mask: Tensor | None = None,
-        prompt_lengths: Sequence[int] | None = None,
-        logits: bool = True,
-    ) -> Run:
-        """One forward pass; see `LanguageModel.run`."""
-        ids, real = prompts.with_mask(self.to_tokens(tokens), mask, self.cfg.n_ctx)
-        with self._naming():
-            tap = RunTap.of(self.hook_names, cache, edits, ids, real, prompt_lengths, grad)
+    def _pass(
+        self, tokens: Tensor, real: Tensor, tap: RunTap | None, logits: bool
+    ) -> Tensor | None:
         padded = None if bool(real.all()) else real.long()
-        with torch.set_grad_enabled(grad), self.hooked(tap):
-            scores = self.bridge(ids, attention_mask=padded, **({} if logits else self._no_logits))
-        cached = tap.cache if tap else {}
-        return Run(tokens=ids, mask=real, logits=scores if logits else None, cache=cached)
+        with self.hooked(tap):
+            options = {} if logits else self._no_logits
+            scores = self.bridge(tokens, attention_mask=padded, **options)
+        return scores if logits else None
 
     @cached_property
     def _no_logits(self) -> dict[str, int]:
@@ -299,8 +281,7 @@ class BridgeModel(Generates):
         return twin
 
     def _decoder(self, *options: Any) -> "BridgeDecoder":
-        with self._naming():
-            return BridgeDecoder(self, *options)
+        return BridgeDecoder(self, *options)
 
     def _probe(self) -> Int[Tensor, "2 pos"]:
         sizes = (self.cfg.n_heads, self.cfg.n_key_value_heads)
