@@ -9,7 +9,7 @@ if (root := str(Path(__file__).resolve().parents[1])) not in sys.path:
 
 import streamlit as st
 
-from dashboards.components.link import link
+from dashboards.components import component
 from dashboards.page import navigation
 from dashboards.page.report_sidebar import report_summary
 
@@ -36,7 +36,8 @@ def main() -> None:
     chosen.run()
     report_summary()
     with st.sidebar:
-        link()
+        # It reads the address bar in the browser when it is pressed: the link is never an old one.
+        component("link")(key="copy_link")
 
 
 if __name__ == "__main__":

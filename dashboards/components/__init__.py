@@ -1,5 +1,6 @@
-"""Own small widgets: `<stem>.py` draws, `<stem>.js` and `<stem>.css` run in the browser.
+"""Own small widgets: `<stem>.js` and `<stem>.css` run in the browser, mounted by `component`.
 
+A `<stem>.py` makes the data of those that more than one page draws, or whose data are packed.
 Data reach the browser as values, never as markup: a component writes words with `textContent`.
 """
 

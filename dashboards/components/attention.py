@@ -1,9 +1,9 @@
 """The tokens of a text, coloured by what a head attends to, above a grid of all heads."""
 
-from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping, Sequence
+from base64 import b64encode
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -50,12 +50,12 @@ def draw(
     layers: Sequence[int],
     n_layers: int,
     notes: HeadNotes,
-    look: Look = "from",
-    combine: Combine = "mean",
-    unit: str = "attention weight",
-    key: str = "attention_words",
-    on_change: Callable[[], None] = lambda: None,
-) -> Mapping[str, Any]:
+    look: Look,
+    combine: Combine,
+    unit: str,
+    key: str,
+    on_change: Callable[[], None],
+) -> None:
     """Draw the tokens and the heads; what is picked there comes back as the state `at`.
 
     Args:
@@ -83,7 +83,7 @@ def draw(
         "selection": asdict(selection),
         "notes": asdict(notes),
     }
-    return component("attention")(key=key, data=data, on_at_change=on_change)
+    component("attention")(key=key, data=data, on_at_change=on_change)
 
 
 def quantised(
@@ -108,12 +108,3 @@ def pack(weights: Float[Tensor, "layer head query key"]) -> str:
     past = np.tril_indices(weights.shape[-1])
     rows = (quantised(layer[None])[0][:, past[0], past[1]].tobytes() for layer in weights)
     return b64encode(b"".join(rows)).decode()
-
-
-def unpack(packed: str, n_heads: int, length: int) -> Float[np.ndarray, "layer head query key"]:
-    """The weights as the browser reads them."""
-    rows, columns = np.tril_indices(length)
-    steps = np.frombuffer(b64decode(packed), np.uint8).reshape(-1, n_heads, len(rows))
-    weights = np.zeros((*steps.shape[:2], length, length))
-    weights[:, :, rows, columns] = steps / LEVELS
-    return weights

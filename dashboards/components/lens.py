@@ -1,7 +1,7 @@
 """A grid of what each layer predicts at each position, and the candidates of the picked cell."""
 
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,30 +32,30 @@ class GridCell:
 def draw(
     result: LogitLens,
     *,
-    beside: Sequence[LogitLens] = (),
-    metric: Metric = "probability",
+    beside: Sequence[LogitLens],
+    metric: Metric,
     cell: GridCell,
-    first: int = 0,
-    count: int | None = None,
-    key: str = "lens_grid",
-    on_change: Callable[[], None] = lambda: None,
-) -> Mapping[str, Any]:
+    first: int,
+    count: int,
+    key: str,
+    on_change: Callable[[], None],
+) -> None:
     """Draw the grid and the candidates; the cell that is picked comes back as `[layer, pos]`.
 
     Args:
         result: whose cells are drawn; its first target, if any, is marked where it is on top.
-        beside: lenses on the same prompt, whose candidates of the cell are side by side; by default
-            the result alone.
+        beside: lenses on the same prompt, whose candidates of the cell are side by side.
         metric: what colours the cells.
         cell: whose candidates are listed.
         first: the first position that is drawn.
-        count: how many positions are drawn; None = the rest.
+        count: how many positions are drawn.
         key: of the component; its state `cell` is in the session under it.
         on_change: when a cell is picked.
     """
-    span = slice(first, None if count is None else first + count)
+    span = slice(first, first + count)
     values = cell_values(result, metric)
-    low, high = limits(values, "grid", 0.0 if metric != "target" else None, _top(metric))
+    top = {"probability": 1.0, "target": 0.0}.get(metric)
+    low, high = limits(values, "grid", 0.0 if metric != "target" else None, top)
     names, best = _best(result, span)
     data = {
         "rows": list(result.row_names),
@@ -64,18 +64,19 @@ def draw(
         "names": names,
         "best": best,
         "steps": quantised(values[:, span], low, high),
-        "numbers": _floats(_readable(values[:, span], metric)),
+        "numbers": _packed(_readable(values[:, span], metric), "<f4"),
         "marks": _marks(result, span),
         "target": result.targets[0] if result.targets else "",
         "legend": _legend(result, metric, low, high),
         "chosen": [cell.layer, cell.pos],
-        "panel": [candidates(reading, cell) for reading in beside or (result,)],
+        "panel": [candidates(reading, cell) for reading in beside],
     }
-    return component("lens")(key=key, data=data, on_cell_change=on_change)
+    component("lens")(key=key, data=data, on_cell_change=on_change)
 
 
 def candidates(result: LogitLens, cell: GridCell) -> dict[str, Any]:
     """The best tokens of a cell with their probabilities, and what else is known of it."""
+    tokens = result.top_tokens[cell.layer][cell.pos]
     chances = result.top_log_probs[cell.layer, cell.pos].exp().tolist()
     about = [
         ["entropy", f"{result.entropy_bits[cell.layer, cell.pos]:.2f} bits"],
@@ -89,13 +90,9 @@ def candidates(result: LogitLens, cell: GridCell) -> dict[str, Any]:
         about.append([target, f"{chance:.2%}, rank {rank}"])
     return {
         "title": f"{result.lens.capitalize()} lens",
-        "rows": [[token, p] for token, p in zip(_tokens_at(result, cell), chances, strict=True)],
+        "rows": [[token, p] for token, p in zip(tokens, chances, strict=True)],
         "about": about,
     }
-
-
-def _tokens_at(result: LogitLens, cell: GridCell) -> tuple[str, ...]:
-    return result.top_tokens[cell.layer][cell.pos]
 
 
 def _best(result: LogitLens, span: slice) -> tuple[list[str], str]:
@@ -122,19 +119,11 @@ def _readable(values: Tensor, metric: Metric) -> Tensor:
     return values.exp() if metric == "target" else values
 
 
-def _top(metric: Metric) -> float | None:
-    return {"probability": 1.0, "target": 0.0}.get(metric)
-
-
 def _legend(result: LogitLens, metric: Metric, low: float, high: float) -> dict[str, Any]:
     followed = result.targets[0] if result.targets else ""
     unit = LOG_UNITS.get(metric, UNITS[metric]).format(followed)
     ends = {"low": "0", "high": f"{10**high - 1:.0f}"} if metric in RANKS else {}
     return legend("grid", low, high, unit) | ends
-
-
-def _floats(values: Tensor) -> str:
-    return _packed(values.numpy(), "<f4")
 
 
 def _packed(values: Any, kind: str) -> str:

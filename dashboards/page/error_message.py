@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import StopException
 
 from dashboards.page.markdown import plain
 from interp.core.errors import InterpError
@@ -18,5 +19,7 @@ def guarded(render: Callable[[], None]) -> Callable[[], None]:
             render()
         except InterpError as error:
             st.error(plain(str(error)), icon=":material/error:")
+        except StopException:
+            pass  # `st.stop` ends the page; the sidebar below it is still drawn.
 
     return page

@@ -4,6 +4,7 @@ The values stand in the address bar (`bind="query-params"`), so the address is t
 """
 
 from collections.abc import Mapping
+from typing import NoReturn
 
 import streamlit as st
 
@@ -139,6 +140,15 @@ def splits_of(world: World) -> tuple[str, ...]:
     return ("held_out", "composition")
 
 
+def needed_world(entry: Entry) -> World:
+    """The world whose text the model was trained on; without one the page ends."""
+    world = world_of(entry)
+    if world is None:
+        no_world()
+        st.stop()
+    return world
+
+
 def no_world() -> None:
     """The empty state of views that need to know the truth."""
     st.info(
@@ -146,6 +156,29 @@ def no_world() -> None:
         "true answers are known. Choose such a model in the sidebar.",
         icon=":material/info:",
     )
+
+
+def checkpoints_of(model: LanguageModel) -> tuple[int, ...]:
+    """The steps of the run's checkpoints; none where the model is not part of a run."""
+    return tuple(sorted(getattr(model, "history", None) or ()))
+
+
+def needed_checkpoints(model: LanguageModel, fewest: int = 2) -> tuple[int, ...]:
+    """The steps of the run's checkpoints; with fewer than that the page ends."""
+    steps = checkpoints_of(model)
+    if len(steps) < fewest:
+        ends_here(
+            f"This needs a run with {'two' if fewest == 2 else fewest} or more checkpoints; this "
+            f"model has {len(steps)}. "
+            "Choose another run, or the shipped `stories-demo`."
+        )
+    return steps
+
+
+def ends_here(message: str) -> NoReturn:
+    """Say what the page needs, and end it."""
+    st.info(message, icon=":material/info:")
+    st.stop()
 
 
 def prompt_input(

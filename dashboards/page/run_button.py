@@ -5,7 +5,11 @@ from typing import Any
 
 import streamlit as st
 
+from dashboards.page import measurements
 from dashboards.page.markdown import plain
+from interp.core.protocols import LanguageModel
+from interp.results.provenance import record
+from interp.results.result import Result
 
 LONGEST_VALUE = 40
 Settings = Mapping[str, Any]
@@ -22,6 +26,27 @@ def is_requested(name: str, pressed: bool, settings: object) -> bool:
     if pressed:
         st.session_state[f"requested_{name}"] = settings
     return st.session_state.get(f"requested_{name}") == settings
+
+
+def on_request(
+    instrument: str, model: LanguageModel, pressed: bool, note: str = "", **arguments: Any
+) -> Result | None:
+    """A result that is at hand, or that was requested with these arguments; else a note and None.
+
+    Args:
+        instrument: its name.
+        model: that it measures.
+        pressed: whether the button of the measurement was pressed just now.
+        note: what the page says until then.
+        arguments: of the instrument.
+    """
+    settings = [model.hash, record(arguments)]
+    requested = is_requested(instrument, pressed, settings)
+    if requested or measurements.knows(instrument, model, **arguments):
+        return measurements.measured(instrument, model, **arguments)
+    if note:
+        st.caption(note)
+    return None
 
 
 def applied_settings(

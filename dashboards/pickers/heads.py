@@ -3,7 +3,6 @@
 They are in the address bar, so a locked token is in the permalink.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ import streamlit as st
 
 from dashboards.components.attention import HeadSelection
 from dashboards.page.header import LINK
+from dashboards.pickers.choice import choice, listed_choice
 from interp.analyses.attention_heads.attention import Attention
 from interp.plots.attention_heads.attention import MOST_PANELS
 
@@ -62,24 +62,16 @@ class HeadChoice:
 def head_choice(result: Attention) -> HeadChoice:
     """The row of widgets, and what it says."""
     n_layers, n_heads = result.pattern.shape[:2]
-    options = {
-        "layer": [*map(str, range(n_layers)), ALL],
-        "head": [*map(str, range(n_heads)), ALL],
-        "word": [NONE, *map(str, range(len(result.tokens)))],
-    }
-    _forget_what_is_gone(options)
+    words = {str(i): f"{i}: {token}" for i, token in enumerate(result.tokens)}
     with st.container(horizontal=True):
-        show = st.selectbox("Show", SHOWN, 0, SHOWN.get, key="show", width=220, **LINK)
-        layer = st.selectbox("Layer", options["layer"], key="layer", width=84, **LINK)
-        head = st.selectbox("Head", options["head"], key="head", width=84, **LINK)
-        combine = _combine() if ALL in (layer, head) else COMBINES[0]
-        word = st.selectbox(
-            "Locked token", options["word"], 0, named(result), key="word", width=160, **LINK
-        )
-        look = st.segmented_control(
-            "The token", LOOKS, default="from", required=True, format_func=LOOKS.get, key="look",
-            **LINK,
-        )  # fmt: skip
+        show = listed_choice("Show", SHOWN, "show", width=220)
+        layer = listed_choice("Layer", [*map(str, range(n_layers)), ALL], "layer", width=84)
+        head = listed_choice("Head", [*map(str, range(n_heads)), ALL], "head", width=84)
+        combine = COMBINES[0]
+        if ALL in (layer, head):
+            combine = listed_choice("Several heads", COMBINES, "combine", width=120)
+        word = listed_choice("Locked token", {NONE: NONE, **words}, "word", width=160)
+        look = choice("The token", LOOKS, "look")
     layer, head, word = (
         -1 if value in (ALL, NONE) else int(value) for value in (layer, head, word)
     )
@@ -93,24 +85,6 @@ def follow_click() -> None:
     for name, beyond in (("layer", ALL), ("head", ALL), ("word", NONE)):
         number = int(state.get(name, -1))
         st.session_state[name] = beyond if number < 0 else str(number)
-
-
-def named(result: Attention) -> Callable[[str], str]:
-    """How a position of the text is called in the list and in the address."""
-    return lambda position: (
-        position if position == NONE else f"{position}: {result.tokens[int(position)]}"
-    )
-
-
-def _combine() -> str:
-    return st.selectbox("Several heads", COMBINES, key="combine", width=120, **LINK)
-
-
-def _forget_what_is_gone(options: Mapping[str, list[str]]) -> None:
-    """Another model has other heads, another text other tokens."""
-    for name, values in options.items():
-        if st.session_state.get(name, values[0]) not in values:
-            del st.session_state[name]
 
 
 def _sent(result: Attention, selection: HeadSelection) -> tuple[tuple[int, ...], HeadSelection]:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from dashboards.components.lens import GridCell
 from dashboards.page.header import LINK
+from dashboards.pickers.choice import listed_choice
 from interp.analyses.lenses.logit_lens import LogitLens
 from interp.plots.lenses.logit_lens import Metric
 
@@ -35,29 +36,16 @@ def followed_word() -> str:
 
 def metric_choice(follows: bool) -> Metric:
     """The number that colours the cells."""
-    metrics = METRICS | (FOLLOWED if follows else {})
-    if st.session_state.get("lens_colour", "probability") not in metrics:
-        del st.session_state["lens_colour"]
-    return st.selectbox("Colour", list(metrics), 0, metrics.get, key="lens_colour", **LINK)
+    return listed_choice("Colour", METRICS | (FOLLOWED if follows else {}), "lens_colour")
 
 
 def cell_choice(result: LogitLens) -> GridCell:
     """The picked cell; at first the final prediction at the last token."""
     # The last ones come first: only with the first option as the default do clicks and links agree.
-    rows, places = range(len(result.kl))[::-1], range(len(result.tokens))[::-1]
-    for key, options in ((ROW, rows), (POS, places)):
-        if st.session_state.get(key, options[0]) not in options:
-            del st.session_state[key]
-    layer = st.selectbox("Layer", rows, 0, lambda row: result.row_names[row], key=ROW, **LINK)
-    pos = st.selectbox(
-        "Position",
-        places,
-        0,
-        lambda position: f"{position}: {result.tokens[position]}",
-        key=POS,
-        **LINK,
-    )
-    return GridCell(layer=layer, pos=pos)
+    rows = {row: result.row_names[row] for row in reversed(range(len(result.kl)))}
+    places = {pos: f"{pos}: {result.tokens[pos]}" for pos in reversed(range(len(result.tokens)))}
+    layer = listed_choice("Layer", rows, ROW)
+    return GridCell(layer=layer, pos=listed_choice("Position", places, POS))
 
 
 def follow_click() -> None:

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from dashboards.page import header, measurements, run_button
+from dashboards.page import header, run_button
+from dashboards.pickers.choice import choice
 from interp.analyses.lenses.tuned_lens import TunedLens
 from interp.core.protocols import LanguageModel
 from interp.worlds.world import World
@@ -30,13 +31,10 @@ def tuned_lens_form(model: LanguageModel, world: World | None, seed: int) -> Tun
         source = st.radio("Train on", sources, 0, SOURCES.get, key="tune_from", horizontal=True)
         texts = _texts() if source == "own" else ()
         data = {"texts": texts} if source == "own" else {"world": world, "n_stories": STORIES}
-        settings = [model.hash, source, texts, seed]
         pressed = st.button("Train a tuned lens", icon=":material/model_training:")
-        if not run_button.is_requested("tuned_lens", pressed, settings):
-            return None
     what = f"{len(texts)} texts" if source == "own" else f"{STORIES} stories"
     with st.spinner(f"Training a tuned lens on {what}: a few seconds for a small model …"):
-        return measurements.measured("tuned_lens", model, **data, **TRAINING, seed=seed)
+        return run_button.on_request("tuned_lens", model, pressed, **data, **TRAINING, seed=seed)
 
 
 def _texts() -> tuple[str, ...]:
@@ -57,14 +55,5 @@ def lens_choice(tuned: TunedLens | None) -> str:
             "lens.",
             icon=":material/info:",
         )
-    return st.segmented_control(
-        "Lens",
-        LENSES,
-        default="raw",
-        required=True,
-        format_func=LENSES.get,
-        key="lens",
-        disabled=tuned is None,
-        help="Train a tuned lens below to use it.",
-        **header.LINK,
-    )
+    help_text = "Train a tuned lens below to use it."
+    return choice("Lens", LENSES, "lens", disabled=tuned is None, help=help_text)

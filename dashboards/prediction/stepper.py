@@ -4,12 +4,14 @@ from typing import Any
 
 import streamlit as st
 
-from dashboards.components.branches import tree
-from dashboards.components.stage import stage
+from dashboards.components import component
 from dashboards.prediction.branches import Path, Walk, branches
 from dashboards.prediction.stages import percent, stage_card, stages
 from interp.analyses.lenses.prediction import Prediction
 from interp.core.protocols import LanguageModel
+
+SECONDS = 2.4
+"""How long a stage stays when they play by themselves."""
 
 
 def stage_row(here: Walk, names: list[str]) -> None:
@@ -67,7 +69,8 @@ def _write(model: LanguageModel, prompt: list[int], here: Walk, how: dict[str, A
 
 def card(here: Walk, result: Prediction, text: str) -> None:
     """The card of the current stage; `text` is the text so far."""
-    turn = f"{'.'.join(map(str, here.path))}/{here.stage}"
+    # Names this stage of this text, so that a late click on another one is ignored.
+    turn = f"{_joined(here.path)}/{here.stage}"
     n = len(stages(len(result.attn_norms)))
 
     def choose() -> None:
@@ -80,7 +83,12 @@ def card(here: Walk, result: Prediction, text: str) -> None:
             here.forward(n, result.chosen_id)
 
     data = stage_card(result, text, here.stage)
-    stage(data, turn=turn, auto=here.auto, key="stage_card", on_choose=choose, on_play=play)
+    component("stage")(
+        key="stage_card",
+        data=data | {"turn": turn, "auto": SECONDS if here.auto else 0},
+        on_chosen_change=choose,
+        on_played_change=play,
+    )
 
 
 def branch_tree(model: LanguageModel, here: Walk) -> None:
@@ -99,7 +107,7 @@ def branch_tree(model: LanguageModel, here: Walk) -> None:
         if not ids or ids in here.log_probs:
             here.go(ids, here.stage)
 
-    tree(_rows(model, here), key="branches", on_go=go)
+    component("branches")(key="branches", data={"rows": _rows(model, here)}, on_went_change=go)
     st.caption(
         "Each row is the text between two forks, with the probability of the whole branch at "
         "temperature 1. Click a row to go to its end."
@@ -107,6 +115,7 @@ def branch_tree(model: LanguageModel, here: Walk) -> None:
 
 
 def _rows(model: LanguageModel, here: Walk) -> list[dict[str, Any]]:
+    """A row a piece; `on` are those on the way to where the reader stands."""
     start = {"depth": 0, "text": "(the prompt)", "odds": "", "path": "", "on": True}
     rows = [start | {"here": not here.path, "label": "The prompt"}]
     for branch in branches(list(here.log_probs), here.path):

@@ -8,6 +8,7 @@ import streamlit as st
 from dashboards.page import header, measurements
 from dashboards.page.markdown import plain
 from dashboards.page.model_list import Entry
+from dashboards.pickers.choice import listed_choice
 from dashboards.pickers.own_concepts import ConceptList
 from dashboards.steering import dose_zones
 from dashboards.steering.dose_zones import HIGHEST, LOWEST
@@ -122,8 +123,8 @@ def _row(model: LanguageModel, entry: Entry, concepts: ConceptList, name: str) -
         concept, where = _concept(model, entry, concepts, name, slug)
         words = tuple(concepts.own[name]["words"]) if name in concepts.own else ()
     with below:
-        key = {"slug": slug}
-        curve = dose_zones.dose_curve(model, entry, concept, where, concepts.world, words, **key)
+        arguments = dose_zones.curve_arguments(concept, where, concepts.world, words)
+        curve = dose_zones.dose_curve(model, arguments, slug)
         if curve is not None:
             dose_zones.zone_strip(curve, name, slug)
     return SteeredConcept(
@@ -136,12 +137,12 @@ def _concept(
 ) -> tuple[Concept, Where]:
     """The concept by the chosen method and layer, and the positions where it is added."""
     own = concepts.own.get(name)
-    methods = [method for method in METHODS if own is None or method != "gradient"]
-    method = st.selectbox(
-        "Direction", methods, format_func=METHODS.__getitem__, key=f"method_{slug}",
-        help="Differences of means separate examples, but hardly steer this kind of model; "
-        "gradients of the log-odds do.", **header.LINK,
-    )  # fmt: skip
+    methods = {name: METHODS[name] for name in METHODS if own is None or name != "gradient"}
+    help_text = (
+        "Differences of means separate examples, but hardly steer this kind of model; gradients of "
+        "the log-odds do."
+    )
+    method = listed_choice("Direction", methods, f"method_{slug}", help=help_text)
     last = model.cfg.n_layers - 1
     layer = st.number_input("After layer", 0, last, last, key=f"layer_{slug}", **header.LINK)
     if own is not None:
@@ -152,5 +153,5 @@ def _concept(
     arguments = concept_arguments(model, name, concepts.world, method=method, layer=layer)
     concept = measurements.measured("concept", model, **arguments)
     places = [WRITTEN, EVERYWHERE] if concept.slots else [EVERYWHERE]
-    where = st.selectbox("Positions", places, key=f"where_{slug}", **header.LINK)
+    where = listed_choice("Positions", places, f"where_{slug}")
     return concept, concept.where_written if where == WRITTEN else Where()

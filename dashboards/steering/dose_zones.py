@@ -4,9 +4,8 @@ from typing import Any
 
 import streamlit as st
 
-from dashboards.components import zones
+from dashboards.components import component
 from dashboards.page import measurements, run_button
-from dashboards.page.model_list import Entry
 from interp.analyses.interventions.steering import Steering
 from interp.analyses.probing.concept import Concept
 from interp.core.edits import Where
@@ -23,25 +22,13 @@ LEGEND = (
 )
 
 
-def dose_curve(
-    model: LanguageModel,
-    entry: Entry,
-    concept: Concept,
-    where: Where,
-    world: World | None,
-    words: tuple[str, ...],
-    *,
-    slug: str,
-) -> Steering | None:
-    """The dose curve of the concept where it is saved or was requested; else a button for it."""
-    arguments = curve_arguments(concept, where, world, words)
+def dose_curve(model: LanguageModel, arguments: dict[str, Any], slug: str) -> Steering | None:
+    """The dose curve of a concept where it is known or was requested; else a button for it."""
     if not arguments:
         st.caption("No zones: they need words to count, and a model of a simulated world.")
         return None
-    saved = measurements.saved("steering", model, **arguments)
-    if saved is not None:
-        return saved
-    settings = [model.hash, concept.name, concept.method, concept.site, repr(where), words]
+    if measurements.knows("steering", model, **arguments):
+        return measurements.measured("steering", model, **arguments)
     pressed = st.button(
         "Measure the zones",
         key=f"measure_{slug}",
@@ -49,15 +36,23 @@ def dose_curve(
         type="tertiary",
         help="Generates several hundred texts, which takes a few seconds.",
     )
-    if not run_button.is_requested(f"curve_{slug}", pressed, settings):
-        return None
-    return measurements.measured("steering", model, **arguments)
+    return run_button.on_request("steering", model, pressed, **arguments)
 
 
 def zone_strip(curve: Steering, name: str, slug: str) -> None:
-    """Draw the zones of a curve below its slider."""
-    ends = {"low": LOWEST, "high": HIGHEST}
-    zones.draw(curve.zones(), **ends, name=name, key=f"zones_{slug}")
+    """Draw the zones of a curve below its slider; `name` is for those who cannot see it."""
+    width = HIGHEST - LOWEST
+    parts = [
+        {
+            "kind": zone.kind,
+            "start": (max(zone.low, LOWEST) - LOWEST) / width,
+            "share": (min(zone.high, HIGHEST) - max(zone.low, LOWEST)) / width,
+            "words": f"{zone.kind} from {zone.low:g} to {zone.high:g}",
+        }
+        for zone in curve.zones()
+        if zone.low < HIGHEST and zone.high > LOWEST
+    ]
+    component("zones")(key=f"zones_{slug}", data={"name": name, "parts": parts})
 
 
 def curve_arguments(

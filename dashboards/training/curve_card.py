@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from dashboards.page import header, measurements, model_cache, result_card
+from dashboards.page import measurements, model_cache, result_card
 from dashboards.page.model_list import Entry
+from dashboards.pickers.choice import choice
 from interp.analyses.learning.learning_curve import LearningCurve
 from interp.core.errors import NotEnoughDataError
 from interp.plots.learning.learning_curve import drawable
@@ -40,10 +41,8 @@ def curve_card(job: Job, *, log_x: bool) -> None:
     if job.state in jobs.ACTIVE:
         step = result.provenance.step
         st.caption(f"Up to the newest checkpoint, step {step:,}; the curves above are live.")
-    view = st.segmented_control(
-        "Curve in the report and the downloads", views, default=views[0], required=True,
-        format_func=NAMES.__getitem__, key="curve", **header.LINK,
-    )  # fmt: skip
+    names = {view: NAMES[view] for view in views}
+    view = choice("Curve in the report and the downloads", names, "curve")
     result_card.show(
         result,
         f"Training of {job.name}: {NAMES[view].lower()}",

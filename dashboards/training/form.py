@@ -9,6 +9,7 @@ import torch
 
 from dashboards.page import header, model_cache
 from dashboards.page.markdown import plain
+from dashboards.pickers.choice import choice
 from interp.core.errors import ConfigError
 from interp.models.io.presets import PRESETS
 from interp.training.data.text_files import text_files
@@ -40,9 +41,7 @@ def form(runs: Path) -> None:
     Raises:
         InterpError: settings that do not fit together, or text that cannot be read.
     """
-    source = st.segmented_control(
-        "Text", [WORLD, OWN], default=WORLD, required=True, key="text_from", **header.LINK
-    )
+    source = choice("Text", [WORLD, OWN], "text_from")
     first, second, third = st.columns(3)
     world, tokens, data, texts = None, "bpe", "", {}
     if source == WORLD:

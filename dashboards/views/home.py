@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboards.guide import guide
+from dashboards.page import navigation
 from dashboards.page.header import no_model
 from dashboards.page.markdown import plain
 from dashboards.page.model_list import Entry, entries, import_folder
@@ -13,6 +13,28 @@ from interp.core.errors import CheckpointError
 from interp.models.io.importing import import_model
 
 TITLE, ICON, GROUP, PLACE = "Home", ":material/home:", "Start", 0
+STEPS = (
+    ("Train", "Train a small model on a simulated world, where the truth is known.", ("train",)),
+    (
+        "Watch",
+        "See what it learns, when, and what a gradient step changes.",
+        ("checkpoint_metrics", "emergence", "blame", "gradient_step", "curriculum"),
+    ),
+    (
+        "Look inside",
+        "Follow a prediction; see what heads attend to and what layers encode.",
+        ("prediction", "surprise", "logit_lens", "attention", "probe", "fidelity"),
+    ),
+    (
+        "Steer",
+        "Add a concept, or scale a component, and see what changes.",
+        ("steering", "component_scaling"),
+    ),
+    ("Report", "Export your figures as one file that opens anywhere.", ("report",)),
+)
+"""Name, purpose, and pages; a page that does not exist is not linked."""
+CARD_WIDTH = 180
+"""Pixels: five cards stand in a row of a wide window, fewer in a narrower one."""
 MOST_UPLOADED = 500
 """Megabytes: the server keeps an upload in memory. A larger model is imported by its path."""
 
@@ -24,7 +46,7 @@ def render() -> None:
     models = entries()
     model = _models(models)
     st.subheader("What to do first")
-    guide(model.name if model else None)
+    _guide(model)
     st.caption(
         "*Add to report* is below every figure. The address bar always holds a link to what you "
         "see."
@@ -93,6 +115,23 @@ def _card(entry: Entry) -> None:
         steps = ", ".join(f"{step:,}" for step in entry.steps) or "none"
         st.caption(plain(f"Folder {entry.folder}. Checkpoints: {steps}."))
         st.code(f"import interp\n\nmodel = interp.load_model({entry.source!r})", language="python")
+
+
+def _guide(model: Entry | None) -> None:
+    """Five steps from an untrained model to a report, with links to the pages.
+
+    Args:
+        model: that the pages open; None leaves the choice to them.
+    """
+    there = navigation.stems()
+    cards = st.container(horizontal=True, key="guide")
+    for number, (name, why, stems) in enumerate(STEPS, start=1):
+        with cards.container(border=True, width=CARD_WIDTH, height="stretch"):
+            st.markdown(f"**{number}. {name}**")
+            st.caption(why)
+            query = {"model": model.name} if model else None
+            for stem in (stem for stem in stems if stem in there):
+                st.page_link(navigation.page(stem), query_params=query)
 
 
 def _import_form() -> None:

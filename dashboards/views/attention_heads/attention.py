@@ -61,13 +61,10 @@ def _effect(model: LanguageModel, prompt: str, seed: int) -> HeadAblation | None
     placeholder = "default: the most probable next token"
     answer = st.text_input("Answer", key="answer", placeholder=placeholder, **header.LINK)
     count = model.cfg.n_layers * model.cfg.n_heads
-    if count > MANY:
-        pressed = st.button(f"Ablate each of {count} heads in turn", type="primary")
-        if not run_button.is_requested("effect", pressed, [model.hash, prompt, answer, seed]):
-            return None
+    pressed = count <= MANY or st.button(f"Ablate each of {count} heads in turn", type="primary")
     with st.spinner(f"Ablating {count} heads, one after the other …", show_time=True):
-        return measurements.measured(
-            "head_ablation", model, prompt=prompt, answer=answer, seed=seed
+        return run_button.on_request(
+            "head_ablation", model, pressed, prompt=prompt, answer=answer, seed=seed
         )
 
 
@@ -77,12 +74,10 @@ def _head_scores(model: LanguageModel) -> Heads | None:
     They do not depend on the text and the seed of the page; *Attention heads* takes other seeds.
     """
     count = model.cfg.n_layers * model.cfg.n_heads
-    if count > MANY:
-        pressed = st.button(f"Score {count} heads", icon=":material/apps:")
-        if not run_button.is_requested("habits", pressed, [model.hash]):
-            return None
+    pressed = count <= MANY or st.button(f"Score {count} heads", icon=":material/apps:")
+    arguments = {"ablation": "none", "untrained": 3, "seed": 0}
     try:
-        return measurements.measured("heads", model, ablation="none", untrained=3, seed=0)
+        return run_button.on_request("heads", model, pressed, **arguments)
     except NotEnoughDataError:
         return None
 

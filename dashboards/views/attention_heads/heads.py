@@ -79,7 +79,7 @@ def _pick_one(result: Heads) -> None:
         on_select="rerun",
         selection_mode="single-row",
         key="heads_table",
-        alt="Scores of every head beside the untrained maximum, and the cost of ablating it",
+        alt="Scores of every head, the untrained maximum, and the cost of ablating it",
     ).selection.rows
     if rows:
         row = scores.iloc[rows[0]]

@@ -1,5 +1,6 @@
 """Attribution to parameters and training texts: of one mistake, and of the loss over training."""
 
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import streamlit as st
@@ -8,6 +9,7 @@ from dashboards.components.coloured_text import coloured_text
 from dashboards.page import header, measurements, result_card, run_button
 from dashboards.page.markdown import plain
 from dashboards.page.model_list import Entry
+from dashboards.pickers.choice import choice
 from dashboards.pickers.question import question_inputs
 from interp.analyses.attribution.influence import Influence
 from interp.core.protocols import LanguageModel
@@ -43,29 +45,28 @@ def render() -> None:
     )
     model, entry = header.begin(TITLE, what)
     seed = header.seed_input()
-    about = _choice("Attribution of", list(ABOUT), "about", ABOUT)
+    about = _buttons("Attribution of", ABOUT, "about")
     {"mistake": _mistake, "loss": _loss, "texts": _texts}[about](model, entry, seed)
 
 
-def _choice(words: str, options: list[str], key: str, names: dict[str, str] | None = None) -> str:
-    return st.segmented_control(
-        words, options, default=options[0], required=True, key=key,
-        format_func=(names or {}).get if names else str.capitalize,
-        label_visibility="collapsed", **header.LINK,
-    )  # fmt: skip
+def _buttons(label: str, options: Mapping[str, str] | Sequence[str], key: str) -> str:
+    """Buttons without a label beside them; options that are one word stand for themselves."""
+    if not isinstance(options, Mapping):
+        options = {option: option.capitalize() for option in options}
+    return choice(label, options, key, label_visibility="collapsed")
 
 
 def _mistake(model: LanguageModel, entry: Entry, seed: int) -> None:
     text, answer = question_inputs(model, entry)
-    has_path = len(getattr(model, "history", None) or ()) > 1
-    measures = [name for name in MEASURES if name != "path" or has_path]
-    measure = _choice("Measure", measures, "measure", MEASURES)
+    has_path = len(header.checkpoints_of(model)) > 1
+    measures = {name: MEASURES[name] for name in MEASURES if name != "path" or has_path}
+    measure = _buttons("Measure", measures, "measure")
     st.caption(EXPLANATIONS[measure])
     arguments = {"prompt": text, "answer": answer, "path": measure == "path"}
     is_known = measurements.knows("blame", model, **arguments, seed=seed)
     settings = run_button.applied_settings("blame", model.hash, {"seed": seed}, is_known=is_known)
     result = measurements.measured("blame", model, **arguments, **settings)
-    view = _choice("By", list(PARTS), "part")
+    view = _buttons("By", PARTS, "part")
     title = f"{MEASURES[measure]} of one mistake, by {view}"
     result_card.show(result, title, view=view, measure=measure)
     if view == "weights" and measure == "gradient_times_weight":
@@ -83,14 +84,7 @@ def _mistake(model: LanguageModel, entry: Entry, seed: int) -> None:
 
 
 def _loss(model: LanguageModel, entry: Entry, seed: int) -> None:
-    steps = sorted(getattr(model, "history", None) or {})
-    if len(steps) < 2:
-        st.info(
-            "This needs a run with two or more checkpoints; this model has fewer. Choose another "
-            "run, or the shipped `stories-demo`.",
-            icon=":material/info:",
-        )
-        return
+    steps = header.needed_checkpoints(model)
     world = header.world_of(entry)
     text = "" if world else header.prompt_input(model, entry, key="story", sentences=None)
     pairs = {f"{a}-{b}": (a, b) for a, b in pairwise(steps)}
@@ -99,10 +93,11 @@ def _loss(model: LanguageModel, entry: Entry, seed: int) -> None:
     arguments = {"texts": [text]} if text else {"world": world, "n_stories": STORIES}
     if interval != ALL:
         arguments["steps"] = pairs[interval]
-    elif not _is_requested("Integrate over all checkpoints", "allocation", [model.hash, text]):
+    pressed = interval != ALL or _pressed("Integrate over all checkpoints", "allocation")
+    result = run_button.on_request("loss_change_allocation", model, pressed, **arguments)
+    if result is None:
         return
-    result = measurements.measured("loss_change_allocation", model, **arguments)
-    view = _choice("By", list(SHARES), "share")
+    view = _buttons("By", SHARES, "share")
     st.caption(
         "Blue lowered the loss, orange or red raised it. Usually about half of all changes raise "
         "it."
@@ -113,13 +108,11 @@ def _loss(model: LanguageModel, entry: Entry, seed: int) -> None:
 def _texts(model: LanguageModel, entry: Entry, seed: int) -> None:
     world = header.world_of(entry)
     if world is None:
-        st.info(
+        header.ends_here(
             "This needs the training texts, which only a simulated world can generate again; this "
             "model was trained on other text. In Python, `interp.influence(model, texts)` takes "
-            "any texts.",
-            icon=":material/info:",
+            "any texts."
         )
-        return
     text, answer = question_inputs(model, entry)
     count = st.slider("Training stories", 20, 120, 40, 20, key="stories", **header.LINK)
     help_text = (
@@ -128,22 +121,20 @@ def _texts(model: LanguageModel, entry: Entry, seed: int) -> None:
     normalized = st.toggle(
         "Weight all checkpoints equally", True, key="alike", help=help_text, **header.LINK
     )
-    settings = [model.hash, text, answer, count, normalized, seed]
-    if not _is_requested(f"Score {count} training stories", "influence", settings):
-        return
-    result = measurements.measured(
-        "influence", model, prompt=text, answer=answer, world=world, n_stories=count,
+    pressed = _pressed(f"Score {count} training stories", "influence")
+    result = run_button.on_request(
+        "influence", model, pressed, prompt=text, answer=answer, world=world, n_stories=count,
         alike=normalized, seed=seed,
     )  # fmt: skip
-    view = _choice("Show", list(SCORES), "score")
+    if result is None:
+        return
+    view = _buttons("Show", SCORES, "score")
     result_card.show(result, f"Influence of training stories on a mistake: {view}", view=view)
     _one_text(result)
 
 
-def _is_requested(words: str, name: str, settings: list) -> bool:
-    return run_button.is_requested(
-        name, st.button(words, type="primary", key=f"ask_{name}"), settings
-    )
+def _pressed(words: str, name: str) -> bool:
+    return st.button(words, type="primary", key=f"ask_{name}")
 
 
 def _one_text(result: Influence) -> None:

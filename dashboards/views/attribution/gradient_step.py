@@ -4,6 +4,7 @@ import streamlit as st
 
 from dashboards.page import header, measurements, result_card
 from dashboards.page.model_list import Entry
+from dashboards.pickers.choice import choice
 from dashboards.pickers.question import TAKEN, question_inputs
 from dashboards.stories.gradient_step import story
 from interp.analyses.attribution.gradient_step import GradientStep
@@ -61,10 +62,8 @@ def render() -> None:
 
 def _how() -> tuple[str, float]:
     left, right = st.columns([1, 2])
-    method = left.segmented_control(
-        "Optimizer", list(METHODS), default="sgd", required=True, key="optimizer",
-        format_func=METHODS.__getitem__, **header.LINK,
-    )  # fmt: skip
+    with left:
+        method = choice("Optimizer", METHODS, "optimizer")
     size = right.select_slider(
         "Step size (learning rate)", SIZES, USUAL[method], key=f"lr_{method}",
         format_func="{:g}".format, **header.LINK,
@@ -107,16 +106,13 @@ def _steps() -> int:
 
 
 def _look(result: GradientStep) -> None:
-    looks = [look for look in LOOKS if result.untouched or look != "untouched"]
-    look = st.segmented_control(
-        "Show", looks, default="candidates", required=True, key="look",
-        format_func=LOOKS.__getitem__, label_visibility="collapsed", **header.LINK,
-    )  # fmt: skip
+    looks = {
+        look: words for look, words in LOOKS.items() if result.untouched or look != "untouched"
+    }
+    look = choice("Show", looks, "look", label_visibility="collapsed")
     options = {"view": look}
     if look == "parts":
         kinds = [kind for kind in PARTS if kind in result.part_kinds]
-        options["parts"] = st.segmented_control(
-            "By", kinds, default="head", required=True, key="parts", **header.LINK
-        )
+        options["parts"] = choice("By", kinds, "parts", default="head")
     st.caption(EXPLANATIONS[look])
     result_card.show(result, f"One gradient step: {LOOKS[look].lower()}", **options)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboards.page import header, measurements, result_card, run_button
+from dashboards.page import header, result_card, run_button
 
 TITLE, ICON, GROUP, PLACE = "Comprehension", ":material/quiz:", "Look inside", 60
 
@@ -12,19 +12,15 @@ def render() -> None:
     what = "Accuracy on questions about unseen stories, compared with what shortcuts would answer."
     model, entry = header.begin(TITLE, what)
     seed = header.seed_input()
-    world = header.world_of(entry)
-    if world is None:
-        header.no_world()
-        return
+    world = header.needed_world(entry)
     n = st.slider("Stories", 20, 400, 60, 20, key="read", **header.LINK)
     pressed = st.button("Ask", type="primary")
-    if not run_button.is_requested("comprehension", pressed, [model.hash, n, seed]):
-        st.caption("Press *Ask* to measure with these settings; it takes a few seconds.")
-        return
     # Left out where it is the default, so that what was saved with the model is found.
     splits = header.splits_of(world)
     options = header.level_of(world) | ({} if len(splits) > 1 else {"splits": splits})
-    result = measurements.measured(
-        "comprehension", model, world=world, **options, n_stories=n, seed=seed
+    note = "Press *Ask* to measure with these settings; it takes a few seconds."
+    result = run_button.on_request(
+        "comprehension", model, pressed, note, world=world, **options, n_stories=n, seed=seed
     )
-    result_card.show(result, "Question answering on unseen stories")
+    if result is not None:
+        result_card.show(result, "Question answering on unseen stories")

@@ -4,6 +4,7 @@ import streamlit as st
 
 from dashboards.components.coloured_text import coloured_text
 from dashboards.page import header, measurements, result_card
+from dashboards.pickers.choice import listed_choice
 from interp.analyses.behavior.surprise import Surprise
 from interp.core.errors import WorldError
 from interp.core.protocols import LanguageModel
@@ -35,10 +36,8 @@ def render() -> None:
             icon=":material/info:",
         )
         result = measurements.measured("surprise", model, text=text, seed=seed)
-    views = list(VIEWS) if result.has_floor else ["loss"]
-    if st.session_state.get("surprise_colour", "loss") not in views:
-        del st.session_state["surprise_colour"]
-    view = st.selectbox("Colour", views, 0, VIEWS.get, key="surprise_colour", **header.LINK)
+    views = VIEWS if result.has_floor else {"loss": VIEWS["loss"]}
+    view = listed_choice("Colour", views, "surprise_colour")
     picture = None if view == "kinds" else lambda: _draw(result, _unpredicted(model, text), view)
     result_card.show(result, VIEWS[view], picture=picture, view=view)
 

@@ -8,6 +8,7 @@ import streamlit as st
 from dashboards.page import header, measurements, result_card
 from dashboards.page.markdown import plain
 from dashboards.pickers import own_concepts
+from dashboards.pickers.choice import choice
 from dashboards.pickers.sampling import sampling
 from dashboards.steering import concept_sliders, side_by_side
 from dashboards.steering.concept_sliders import SteeredConcept
@@ -66,17 +67,9 @@ def _behind(steered: Sequence[SteeredConcept]) -> None:
     asking = "For each concept: how well it separates examples, and the effect of each dose"
     if not st.toggle(asking, key="show_behind", **header.LINK):
         return
-    names = [concept.name for concept in steered]
-    name = st.segmented_control(
-        "Concept",
-        names,
-        default=names[0],
-        required=True,
-        key="behind",
-        format_func=plain,
-        **header.LINK,
-    )
-    concept = steered[names.index(name)]
+    concepts = {concept.name: concept for concept in steered}
+    name = choice("Concept", {name: plain(name) for name in concepts}, "behind")
+    concept = concepts[name]
     result_card.show(concept.concept, f"'{name}' as a direction")
     st.caption(LEGEND)
     if concept.curve is None:

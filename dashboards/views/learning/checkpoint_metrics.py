@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboards.components.timeline import MOST_CURVES, timeline
 from dashboards.page import header, measurements, result_card, run_button
+from dashboards.pickers.choice import choice
 from interp.analyses.learning.checkpoint_metrics import CheckpointMetrics
 from interp.analyses.learning.checkpoint_viewer import CheckpointViewer
 from interp.core.protocols import LanguageModel
@@ -26,10 +27,7 @@ def render() -> None:
     what = "From noise to structure: metrics and internals at every checkpoint of a run."
     model, entry = header.begin(TITLE, what)
     seed = header.seed_input()
-    steps = tuple(getattr(model, "history", ()))
-    if len(steps) < 2:
-        _too_few(len(steps))
-        return
+    steps = header.needed_checkpoints(model)
     world = header.world_of(entry)
     measures = _measures(world)
     if not measures:
@@ -41,15 +39,6 @@ def render() -> None:
     viewer = measurements.measured("checkpoint_viewer", model, **arguments["viewer"])
     _moving(viewer, curves)
     result_card.show(curves, f"Training of {entry.name}", key="watch")
-
-
-def _too_few(n: int) -> None:
-    """The empty state."""
-    st.info(
-        f"This needs a run with two or more checkpoints; this model has {n}. Choose another run, "
-        "or the shipped `stories-demo`.",
-        icon=":material/info:",
-    )
 
 
 def _measures(world: World | None) -> tuple[str, ...]:
@@ -117,10 +106,7 @@ def _moving(viewer: CheckpointViewer, curves: CheckpointMetrics) -> None:
         "Curves next to the slider", curves.curves, _first(curves), key="beside",
         max_selections=MOST_CURVES, **header.LINK,
     )  # fmt: skip
-    view = st.segmented_control(
-        "Panel in the report and the downloads", list(VIEWS), default="words", required=True,
-        format_func=VIEWS.__getitem__, key="growth_view", **header.LINK,
-    )  # fmt: skip
+    view = choice("Panel in the report and the downloads", VIEWS, "growth_view")
     result_card.show(
         viewer,
         "One prompt at every checkpoint",

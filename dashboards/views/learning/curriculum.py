@@ -4,7 +4,8 @@ import streamlit as st
 
 from dashboards.page import header, measurements, model_cache, result_card, run_button
 from dashboards.page.markdown import plain
-from dashboards.page.model_list import Entry, entries
+from dashboards.page.model_list import Entry
+from dashboards.pickers.choice import listed_choice, other_runs, same_world
 from interp.analyses.learning.curriculum import Curriculum
 from interp.core.protocols import LanguageModel
 from interp.runs.curriculum import group_of
@@ -31,26 +32,13 @@ def render() -> None:
     )
     model, entry = header.begin(TITLE, what)
     seed = header.seed_input()
-    world = header.world_of(entry)
-    if world is None:
-        header.no_world()
-        return
-    if len(getattr(model, "history", ())) < 2:
-        st.info(
-            "This needs a run with two or more checkpoints; this model has fewer. Choose another "
-            "run.",
-            icon=":material/info:",
-        )
-        return
+    world = header.needed_world(entry)
+    header.needed_checkpoints(model)
     result = _compared(model, entry, world, seed)
     if result is None:
         return
     views = {name: label for name, label in VIEWS.items() if name != "answers" or result.kinds}
-    if st.session_state.get("curriculum_view", "loss") not in views:
-        del st.session_state["curriculum_view"]
-    view = st.selectbox(
-        "Show", list(views), 0, views.__getitem__, key="curriculum_view", **header.LINK
-    )
+    view = listed_choice("Show", views, "curriculum_view")
     result_card.show(result, "Did the order of the training data matter?", view=view)
 
 
@@ -61,7 +49,9 @@ def _compared(model: LanguageModel, entry: Entry, world: World, seed: int) -> Cu
     left, right = st.columns(2)
     baseline = groups[0]
     if len(groups) > 1:
-        baseline = left.selectbox("Baseline", groups, 0, plain, key="baseline", **header.LINK)
+        with left:
+            options = {group: plain(group) for group in groups}
+            baseline = listed_choice("Baseline", options, "baseline")
     n = right.slider("Stories per level", 10, 200, 40, 10, key="lessons", **header.LINK)
     pressed = st.button("Compare", type="primary", key="compare")
     settings = [model.hash, *[each.name for each in others], baseline, n, seed]
@@ -85,11 +75,7 @@ def _compared(model: LanguageModel, entry: Entry, world: World, seed: int) -> Cu
 
 def _others(entry: Entry) -> list[Entry]:
     """Other runs on the same world with checkpoints, as many as are picked."""
-    runs = {
-        run.name: run
-        for run in entries()
-        if run.folder != entry.folder and run.world == entry.world and len(run.steps) > 1
-    }
+    runs = [run for run in same_world(entry) if len(run.steps) > 1]
     if not runs:
         st.info(
             "There is no other run on this world, so only this one is shown. For a comparison, "
@@ -98,11 +84,8 @@ def _others(entry: Entry) -> list[Entry]:
         )
         st.code(COMMANDS, language="bash")
         return []
-    names = st.multiselect(
-        "Other runs", list(runs), key="compared", max_selections=MOST_RUNS - 1, **header.LINK,
-        help="Runs whose names differ only in the number at the end are seeds of one group.",
-    )  # fmt: skip
-    return [runs[name] for name in names]
+    help_text = "Runs whose names differ only in the number at the end are seeds of one group."
+    return other_runs(runs, "compared", help=help_text, most=MOST_RUNS - 1)
 
 
 def _levels(entry: Entry, world: World) -> tuple[str, ...]:

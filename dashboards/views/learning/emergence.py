@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from dashboards.page import header, measurements, model_cache, result_card, run_button
-from dashboards.page.model_list import Entry, entries
+from dashboards.page import header, model_cache, result_card, run_button
+from dashboards.page.model_list import Entry
+from dashboards.pickers.choice import choice, other_runs, same_world
 from interp.analyses.learning.emergence import METRIC_WORDS, Emergence
 from interp.core.protocols import LanguageModel
 from interp.methods.checkpoints.change_points import FEWEST
@@ -21,47 +22,29 @@ def render() -> None:
     )
     model, entry = header.begin(TITLE, what)
     seed = header.seed_input()
-    steps = tuple(getattr(model, "history", ()))
-    if len(steps) < FEWEST:
-        st.info(
-            f"This needs a run with {FEWEST} checkpoints or more; this model has {len(steps)}. "
-            "Choose another run.",
-            icon=":material/info:",
-        )
-        return
+    steps = header.needed_checkpoints(model, FEWEST)
     runs = _others(entry, set(steps))
     result = _emergence(model, entry, runs, seed)
     if result is None:
         return
     views = {name: label for name, label in VIEWS.items() if name != "answers" or result.kinds}
-    view = st.segmented_control(
-        "Show", list(views), default="when", format_func=views.__getitem__, required=True,
-        key="emergence_view", **header.LINK,
-    )  # fmt: skip
+    view = choice("Show", views, "emergence_view")
     result_card.show(result, "When each ability appeared", view=view)
     _jumps(result)
 
 
 def _others(entry: Entry, steps: set[int]) -> list[LanguageModel]:
     """Other runs on the same world that share checkpoints, as many as are picked."""
-    candidates = {
-        model.name: model
-        for model in entries()
-        if model.folder != entry.folder
-        and model.world == entry.world
-        and len(steps & {*model.steps, model.step}) >= FEWEST
-    }
+    candidates = [run for run in same_world(entry) if len(steps & {*run.steps, run.step}) >= FEWEST]
     if not candidates:
         st.caption(
             f"No other run shares {FEWEST} checkpoints with this one, so there is no variation "
             "over seeds."
         )
         return []
-    names = st.multiselect(
-        "Other runs", list(candidates), key="runs", max_selections=MOST_RUNS - 1, **header.LINK,
-        help="For instance other seeds. They are measured on the same stories.",
-    )  # fmt: skip
-    return [model_cache.opened(candidates[name], None) for name in names]
+    help_text = "For instance other seeds. They are measured on the same stories."
+    runs = other_runs(candidates, "runs", help=help_text, most=MOST_RUNS - 1)
+    return [model_cache.opened(run, None) for run in runs]
 
 
 def _emergence(
@@ -70,18 +53,11 @@ def _emergence(
     """Saved with the model, or measured on request: the first time takes a while."""
     world = header.world_of(entry)
     arguments = {"world": world, **header.level_of(world), "runs": runs, "seed": seed}
-    saved = measurements.saved("emergence", model, **arguments)
-    if saved is not None:
-        return saved
     pressed = st.button("Measure every checkpoint", type="primary", key="measure_emergence")
-    settings = [model.hash, *[run.hash for run in runs], seed]
-    if not run_button.is_requested("emergence", pressed, settings):
-        st.caption(
-            "Press *Measure every checkpoint*: about two seconds per checkpoint of a small model, "
-            "once."
-        )
-        return None
-    return measurements.measured("emergence", model, **arguments)
+    note = (
+        "Press *Measure every checkpoint*: about two seconds per checkpoint of a small model, once."
+    )
+    return run_button.on_request("emergence", model, pressed, note, **arguments)
 
 
 def _jumps(result: Emergence) -> None:

@@ -5,6 +5,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dashboards.page import header, measurements, result_card
 from dashboards.page.model_list import Entry, sweeps
+from dashboards.pickers.choice import choice
 
 TITLE, ICON, GROUP, PLACE = "Scaling", ":material/straighten:", "Training", 90
 VIEWS = {"models": "Compared with published models", "law": "Scaling law"}
@@ -28,10 +29,7 @@ def render() -> None:
         "reading English silently (Brysbaert 2019).",
         **header.LINK,
     )  # fmt: skip
-    view = st.segmented_control(
-        "Show", list(VIEWS), default="models", format_func=VIEWS.__getitem__, required=True,
-        key="scale_view", **header.LINK,
-    )  # fmt: skip
+    view = choice("Show", VIEWS, "scale_view")
     runs = _sweep(right) if view == "law" else []
     if view == "law" and not runs:
         _no_sweep(entry)

@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 
 from dashboards.page import header, measurements, result_card
+from dashboards.pickers.choice import choice
 from dashboards.pickers.sampling import token_sampling
 from dashboards.prediction import stepper
 from dashboards.prediction.branches import Walk, link, walk
@@ -24,10 +25,8 @@ def render() -> None:
     seed = header.seed_input()
     prompt = header.prompt_input(model, entry)
     left, right = st.columns([1, 3])
-    mode = left.segmented_control(
-        "Show", [STEPS, WHOLE], default=STEPS, required=True, key="mode",
-        label_visibility="collapsed", **header.LINK,
-    )  # fmt: skip
+    with left:
+        mode = choice("Show", [STEPS, WHOLE], "mode", label_visibility="collapsed")
     with right.expander("Sampling: temperature, top-k, top-p", icon=":material/casino:"):
         options = {**token_sampling(), "seed": seed}
         length = st.slider("Tokens to generate at once", 1, 128, 40, key="length", **header.LINK)

@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from dashboards.page import header, measurements, result_card, run_button
-from dashboards.page.model_list import Entry
+from dashboards.pickers.choice import choice, listed_choice
 from dashboards.pickers.labelled_table import own_table
 from dashboards.stories.reader import coloured_story, no_states, states, stepper, two_tables
 from interp.analyses.probing.state_decoding import StateDecoding
@@ -35,16 +35,13 @@ def render() -> None:
         header.no_world()
         _of_a_table(model, None, seed)
         return
-    part = st.segmented_control(
-        "Data", list(PARTS), default="world", format_func=PARTS.__getitem__, required=True,
-        key="part", **header.LINK,
-    )  # fmt: skip
+    part = choice("Data", PARTS, "part")
     if part == "world":
         _by_layer(model, world, seed)
     elif part == "story" and not states(world.name):
         no_states()
     elif part == "story":
-        _along_a_story(model, entry, world, seed)
+        _along_a_story(model, world, seed)
     else:
         _of_a_table(model, world, seed)
 
@@ -52,22 +49,17 @@ def render() -> None:
 def _by_layer(model: LanguageModel, world: World, seed: int) -> None:
     with st.form("probe"):
         first, second = st.columns(2)
-        variable = first.selectbox("Variable", list(world.variables), key="variable", **header.LINK)
-        position = second.selectbox(
-            "Position", list(AT), format_func=AT.__getitem__, key="at", **header.LINK
-        )
-        kind = first.selectbox(
-            "Probe", list(KINDS), format_func=KINDS.__getitem__, key="kind", **header.LINK
-        )
+        with first:
+            variable = listed_choice("Variable", list(world.variables), "variable")
+            kind = listed_choice("Probe", KINDS, "kind")
+        with second:
+            position = listed_choice("Position", AT, "at")
         n = second.slider("Stories", 100, 2000, 300, 100, key="probe_stories", **header.LINK)
         pressed = st.form_submit_button("Train the probe", type="primary")
     arguments = {"variable": variable, "at": position, "kind": kind, "n_stories": n, "seed": seed}
-    if not run_button.is_requested("probe", pressed, [model.hash, arguments]):
-        st.caption("Press *Train the probe* to measure with these settings.")
-        return
-    result = measurements.measured(
-        "probe", model, world=world, **header.level_of(world), **arguments
-    )
+    arguments |= {"world": world, **header.level_of(world)}
+    note = "Press *Train the probe* to measure with these settings."
+    result = run_button.on_request("probe", model, pressed, note, **arguments)
     _show_probe(result, f"Where '{variable}' can be decoded")
 
 
@@ -76,33 +68,26 @@ def _of_a_table(model: LanguageModel, world: World | None, seed: int) -> None:
     if path is None:
         return
     left, right = st.columns(2, vertical_alignment="bottom")
-    kind = left.selectbox(
-        "Probe", list(KINDS), format_func=KINDS.__getitem__, key="table_kind", **header.LINK
-    )
+    with left:
+        kind = listed_choice("Probe", KINDS, "table_kind")
     arguments = {"labels": str(path), "kind": kind, "seed": seed}
     pressed = right.button("Train the probe", type="primary", key="train_table")
-    if run_button.is_requested("table", pressed, [model.hash, arguments]):
-        _show_probe(
-            measurements.measured("probe", model, **arguments), "Where the label can be decoded"
-        )
+    result = run_button.on_request("probe", model, pressed, **arguments)
+    _show_probe(result, "Where the label can be decoded")
 
 
-def _show_probe(result: Result, title: str) -> None:
-    view = st.segmented_control(
-        "Show", list(VIEWS), default="accuracy", format_func=VIEWS.__getitem__, required=True,
-        key="probe_view", **header.LINK,
-    )  # fmt: skip
-    result_card.show(result, title, view=view)
+def _show_probe(result: Result | None, title: str) -> None:
+    if result is not None:
+        result_card.show(result, title, view=choice("Show", VIEWS, "probe_view"))
 
 
-def _along_a_story(model: LanguageModel, entry: Entry, world: World, seed: int) -> None:
+def _along_a_story(model: LanguageModel, world: World, seed: int) -> None:
     base = {"world": world, **header.level_of(world), **_what(model, world), "seed": seed}
     pressed = st.button("Train the decoder", type="primary", key="train_decoder")
-    saved = measurements.saved("state_decoding", model, **base)
-    if saved is None and not run_button.is_requested("reading", pressed, [model.hash, str(base)]):
-        st.caption("A decoder is first trained on other stories; then it reads any story at once.")
+    note = "A decoder is first trained on other stories; then it reads any story at once."
+    decoder = run_button.on_request("state_decoding", model, pressed, note, **base)
+    if decoder is None:
         return
-    decoder = saved or measurements.measured("state_decoding", model, **base)
     result = _read(model, base, decoder)
     title = f"The '{result.variable}' in a story: true and decoded"
 
@@ -135,7 +120,8 @@ def _shown_positions(result: StateDecoding) -> tuple[str, ...]:
 def _what(model: LanguageModel, world: World) -> dict[str, Any]:
     """The variable, and the layer that it is decoded from."""
     left, right = st.columns(2)
-    variable = left.selectbox("Variable", states(world.name), key="state", **header.LINK)
+    with left:
+        variable = listed_choice("Variable", states(world.name), "state")
     layers = ["embedding", *(f"after layer {i}" for i in range(model.cfg.n_layers))]
     middle = model.cfg.n_layers // 2 + 1
     layer = layers.index(right.selectbox("Layer", layers, middle, key="read_at", **header.LINK))

@@ -1,12 +1,14 @@
 """What the browser is sent: at most one step of 1/255 off, and every row still a distribution."""
 
+from base64 import b64decode
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dashboards.components.attention import LEVELS, pack, quantised, unpack
+from dashboards.components.attention import LEVELS, pack, quantised
 
 SIZES = {"layers": st.integers(1, 3), "heads": st.integers(1, 3), "length": st.integers(1, 40)}
 
@@ -17,6 +19,15 @@ def patterns(layers: int, heads: int, length: int, sharpness: float, seed: int) 
     scores = sharpness * torch.randn(layers, heads, length, length, generator=generator)
     future = torch.ones(length, length).triu(1).bool()
     return scores.masked_fill(future, -torch.inf).softmax(-1)
+
+
+def unpack(packed: str, n_heads: int, length: int) -> np.ndarray:
+    """The weights as the browser reads them."""
+    rows, columns = np.tril_indices(length)
+    steps = np.frombuffer(b64decode(packed), np.uint8).reshape(-1, n_heads, len(rows))
+    weights = np.zeros((*steps.shape[:2], length, length))
+    weights[:, :, rows, columns] = steps / LEVELS
+    return weights
 
 
 @settings(deadline=None, max_examples=40)

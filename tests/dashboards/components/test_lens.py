@@ -27,7 +27,12 @@ def drawn(result, **options):
 
         lens.draw(result, **options)
 
-    test = AppTest.from_function(script, args=(result, options), default_timeout=300).run()
+    usual = {
+        "beside": (result,), "metric": "probability", "first": 0, "count": len(result.tokens),
+        "key": "lens_grid", "on_change": int,
+    }  # fmt: skip
+    arguments = (result, {**usual, **options})
+    test = AppTest.from_function(script, args=arguments, default_timeout=300).run()
     assert not test.exception
     return json.loads(test.get("bidi_component")[0].proto.json)
 
