@@ -17,7 +17,8 @@ Kind = Literal["head", "neuron", "weight"]
 OUTER = ("W_E", "W_pos", "W_U", "ln_final.w", "ln_final.b")
 FORM = (
     "A change of a component is `head 2.1 * 0`, `neuron 3.17 * 2`, `neuron 3.17 = 1.5`, "
-    "`W_E[5, 3] = 0.2` or `W_Q[2, 1][17, 3] * -1` (layer and head first, then the place in the matrix)"
+    "`W_E[5, 3] = 0.2` or `W_Q[2, 1][17, 3] * -1` (layer and head first, then the "
+    "place in the matrix)"
 )
 
 

@@ -15,8 +15,8 @@ from interp.analyses.interventions._steered_generation import (
     GeneratedRows,
     SteeredRows,
     added_by_row,
+    edits_of_rows,
     generate_rows,
-    rows_of,
 )
 from interp.core.edits import Add, Edit
 from interp.core.errors import ConfigError
@@ -115,7 +115,7 @@ def reading_loss(
         edits = arms.by_row(1, len(ids))
 
         def own(batch: TextBatch, edits: Sequence[Add] = edits) -> list[Add]:
-            return rows_of(edits, list(batch.numbers))
+            return edits_of_rows(edits, list(batch.numbers))
 
         nats = nats_per_token(model, [ids] * len(arms), edits=own)
         losses.append(torch.stack([row.sum() for row in nats]))

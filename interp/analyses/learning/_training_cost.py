@@ -156,11 +156,11 @@ def days_of_reading(words: float, words_per_minute: float, hours_a_day: float) -
     return words / words_per_minute / 60 / hours_a_day
 
 
-def duration(days: float) -> str:
+def days_in_words(days: float) -> str:
     """A time in words: the largest unit of which there are two or more.
 
     Example:
-        >>> duration(3.2), duration(0.5), duration(4000)
+        >>> days_in_words(3.2), days_in_words(0.5), days_in_words(4000)
         ('3.2 days', '12 hours', '11 years')
     """
     length, name = next((span for span in SPANS if days >= 2 * span[0]), SPANS[-1])

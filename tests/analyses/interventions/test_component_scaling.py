@@ -143,7 +143,7 @@ def test_the_loaded_model_is_not_changed_by_any_of_many_threads(model):
 def test_without_a_turn_nothing_moves_and_suggestions_stand(model, tmp_path):
     result = component_scaling(model, PROMPT)
     assert torch.equal(result.before, result.after) and result.kl_nats == 0
-    assert "No dial is turned" in str(result) and result.random_kl == ()
+    assert "No component is scaled" in str(result) and result.random_kl == ()
     turned = component_scaling(model, PROMPT, turns=["head 0.0 * 0"])
     assert load_result(turned.save(tmp_path / "dials")) == turned
     assert {"probability", "pull_nats", "random_kl_nats"} < set(turned.frame()["quantity"])
@@ -162,8 +162,8 @@ def test_without_a_turn_nothing_moves_and_suggestions_stand(model, tmp_path):
         ("head 0.0 = 2", "no single value"),
         ("head 0.0 * x", "is no number"),
         ("head 0.0 * inf", "finite"),
-        ("<b>", "A dial is"),
-        ("", "A dial is"),
+        ("<b>", "A change of a component is"),
+        ("", "A change of a component is"),
         ("W_X[1, 2] * 0", "no weight of this model"),
         ("W_E[999, 0] * 0", "needs a place in its shape"),
         ("W_Q[0][1, 2] * 0", "needs a place in its shape"),
@@ -181,7 +181,7 @@ def test_a_bias_that_the_model_lacks_has_no_dial():
 
 
 def test_too_many_dials_are_refused_and_turns_read_back(model):
-    with pytest.raises(ConfigError, match="at most 6 dials"):
+    with pytest.raises(ConfigError, match="at most 6 components"):
         component_scaling(model, PROMPT, turns=["head 0.0 * 0"] * 7)
     for text in ("head 1.2 * 0", "neuron 0.3 = 1.5", "W_Q[1, 2][7, 3] * -1", "head 0.1 × 2"):
         assert read_dial(model, text).turn == text.replace("×", "*")

@@ -1,6 +1,7 @@
 """Steering metrics: no dose moves nothing, arms share their draws, counts are those of texts."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -101,6 +102,14 @@ def test_it_saves_draws_and_tells(metrics, tmp_path):
     assert len([trace for trace in figure.data if trace.name == "steered"]) == len(metrics.steered)
     assert "4 random directions" in metrics.caption() and "8 texts" in metrics.caption()
     assert "from_json(" in metrics.code() and "concepts=" in metrics.code()
+
+
+def test_no_grid_line_runs_through_the_tick_labels_of_the_strip_above(metrics):
+    layout = metrics.figure().to_plotly_json()["layout"]
+    strips = sorted(layout[name]["domain"] for name in layout if name.startswith("yaxis"))
+    height = layout["height"] - layout["margin"]["t"] - layout["margin"]["b"]
+    gaps = [height * (above[0] - below[1]) for below, above in pairwise(strips)]
+    assert len(gaps) > 1 and min(gaps) > 14
 
 
 def test_what_cannot_be_measured_is_refused(model, writes_glad):

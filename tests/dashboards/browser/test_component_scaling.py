@@ -7,7 +7,7 @@ LINK = "dials?prompt=It+is+a+sunny+morning.+Anna+is+in+the&dials=head+1.0"
 
 def test_a_dial_is_turned_by_keys_and_reset(page, address):
     page.goto(f"{address}/{LINK}")
-    page.get_by_text("No dial is turned").first.wait_for()
+    page.get_by_text("No component is scaled").first.wait_for()
     settle(page)
     slider = page.get_by_role("slider").first
     slider.focus()
@@ -16,13 +16,13 @@ def test_a_dial_is_turned_by_keys_and_reset(page, address):
     settle(page)
     assert "turn_head_1_0=" in page.url
     page.get_by_role("button", name="Reset", exact=True).click()
-    page.get_by_text("No dial is turned").first.wait_for()
+    page.get_by_text("No component is scaled").first.wait_for()
     assert outside(page, address) == []
 
 
 def test_any_part_can_be_written(page, address):
     page.goto(f"{address}/{LINK}")
-    page.get_by_text("No dial is turned").first.wait_for()
+    page.get_by_text("No component is scaled").first.wait_for()
     settle(page)
     box = page.get_by_role("combobox", name="Components")
     box.fill("neuron 0.5")
