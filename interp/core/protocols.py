@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from interp.core.alignment import Span
-from interp.core.hooks import Name, Names
+from interp.core.hooks import Name, Names, find_cached, layers_of
 
 if TYPE_CHECKING:
     from interp.core.edits import Edit
@@ -64,14 +64,10 @@ class Run:
         Raises:
             HookNameError: the activation was not cached; the names that were are shown.
         """
-        from interp.core.hooks import find_cached
-
         return find_cached(self.cache, name)
 
     def stack(self, short: str) -> Float[Tensor, "layer ..."]:
         """The same point of every layer, stacked: `run.stack("resid_post")`."""
-        from interp.core.hooks import layers_of
-
         return torch.stack([self.cache[name] for name in layers_of(self.cache, short)])
 
 

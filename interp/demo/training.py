@@ -3,12 +3,12 @@
 from contextlib import nullcontext
 from pathlib import Path
 
-from interp.core.files import read_object
 from interp.demo.display import Display
 from interp.demo.findings import Size
 from interp.demo.ledger import Ledger
 from interp.models.gpt import GPT
 from interp.models.io.load import load_model
+from interp.runs.record import is_finished, record_of
 from interp.training.data.corpus import Corpus
 from interp.training.loop.pretrain import train
 from interp.training.recipe.recipes import TrainingRecipe, demo_recipe
@@ -53,5 +53,4 @@ def _corpus(
 
 
 def _is_finished(run: Path, steps: int) -> bool:
-    record = read_object(run / "run.json") if (run / "run.json").exists() else {}
-    return record.get("model_hash") is not None and record.get("step") == steps
+    return is_finished(run) and record_of(run).get("step") == steps

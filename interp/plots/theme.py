@@ -239,14 +239,14 @@ def label_axis(
     *,
     axis: str = "x",
     down: bool = False,
-    row: int | None = None,
-    col: int | None = None,
+    **place: int,
 ) -> go.Figure:
     """Name the columns (`axis="x"`) or rows of a grid; where they are many, some and the last.
 
     Args:
         labels: raw text, one a column or row, for traces whose coordinates are `heatmap_trace`'s.
         down: the first label stands on top.
+        place: `row` and `col` of a panel.
     """
     every = -(-len(labels) // MOST_TICKS)
     ticks = [i for i in range(len(labels)) if i % every == 0 and len(labels) - i > every // 2]
@@ -262,7 +262,7 @@ def label_axis(
     if axis == "x" and sum(min(len(labels[i]), LONGEST_LABEL) + 2 for i in ticks) > 90:
         settings["tickangle"] = -60
     update = figure.update_xaxes if axis == "x" else figure.update_yaxes
-    update(**settings, row=row, col=col)
+    update(**settings, **place)
     return figure
 
 
@@ -278,14 +278,14 @@ def label_grid(figure: go.Figure, x: Sequence[str], y: Sequence[str], **place: i
     return label_axis(figure, y, axis="y", down=True, **place)
 
 
-def ticks(names: Sequence[str]) -> dict[str, Any]:
+def named_ticks(names: Sequence[str]) -> dict[str, Any]:
     """Settings of an axis that name 0, 1, 2 …; the names are escaped already."""
     return {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": list(names)}
 
 
 def name_rows(figure: go.Figure, names: Sequence[str]) -> go.Figure:
     """Name rows of marks that lie at 0, 1, 2 …, the first on top; `names` are raw text."""
-    named = ticks([label(name, 40) for name in names])
+    named = named_ticks([label(name, 40) for name in names])
     return figure.update_yaxes(**named, range=[len(names) - 0.5, -0.5], zeroline=False)
 
 
@@ -331,8 +331,7 @@ def add_line(
     words: Sequence[str] | None = None,
     markers: bool = True,
     legend: bool = True,
-    row: int | None = None,
-    col: int | None = None,
+    **place: int,
 ) -> go.Figure:
     """A line with its interval as a band.
 
@@ -342,8 +341,8 @@ def add_line(
         low: lower ends of the intervals.
         high: upper ends.
         words: raw text a point, shown on hover (tokens).
+        place: `row` and `col` of a panel.
     """
-    place = {"row": row, "col": col}
     number = color if isinstance(color, int) else 0
     colour = paint(color) if isinstance(color, int) else color
     if low is not None and high is not None:
@@ -373,8 +372,7 @@ def add_band(
     color: str = CONTROL,
     name: str = "",
     legend: bool = False,
-    row: int | None = None,
-    col: int | None = None,
+    **place: int,
 ) -> go.Figure:
     """A shaded interval between `low` and `high`, no outline; broken where an end is unknown."""
     around, ends = _outline(_numbers(x), _numbers(low), _numbers(high))
@@ -390,7 +388,7 @@ def add_band(
         showlegend=legend,
         hoverinfo="skip",
     )
-    return figure.add_trace(band, row=row, col=col)
+    return figure.add_trace(band, **place)
 
 
 def add_control(
@@ -402,22 +400,17 @@ def add_control(
     low: "Tensor | ArrayLike | None" = None,
     high: "Tensor | ArrayLike | None" = None,
     dash: str = "dash",
-    row: int | None = None,
-    col: int | None = None,
+    **place: int,
 ) -> go.Figure:
     """A control's line, grey and dashed so that it never looks like a finding."""
-    add_line(
-        figure, x, y, name=name, color=CONTROL, low=low, high=high, markers=False, row=row, col=col
-    )
+    add_line(figure, x, y, name=name, color=CONTROL, low=low, high=high, markers=False, **place)
     figure.data[-1].line.dash = dash
     return figure
 
 
-def add_level(
-    figure: go.Figure, value: float, *, name: str, row: int | None = None, col: int | None = None
-) -> go.Figure:
+def add_level(figure: go.Figure, value: float, *, name: str, **place: int) -> go.Figure:
     """A horizontal line at a fixed level (chance, floor), named at its right end."""
-    where = {} if row is None else {"row": row, "col": col, "exclude_empty_subplots": False}
+    where = {**place, "exclude_empty_subplots": False} if place else {}
     return figure.add_hline(
         y=value,
         line={"color": CONTROL, "width": 1.5, "dash": "dot"},
@@ -440,8 +433,7 @@ def add_bars(
     color: int | str = 0,
     low: "Tensor | ArrayLike | None" = None,
     high: "Tensor | ArrayLike | None" = None,
-    row: int | None = None,
-    col: int | None = None,
+    **place: int,
 ) -> go.Figure:
     """Vertical bars with interval whiskers; `labels` are raw text."""
     heights = _numbers(y)
@@ -458,8 +450,8 @@ def add_bars(
         error_y=ends,
         hovertemplate=f"%{{x}}<br>{label(name, 60)} %{{y:.4~g}}<extra></extra>",
     )
-    figure.add_trace(bars, row=row, col=col)
-    return figure.update_xaxes(type="category", showgrid=False, row=row, col=col)
+    figure.add_trace(bars, **place)
+    return figure.update_xaxes(type="category", showgrid=False, **place)
 
 
 def _numbers(values: "Tensor | ArrayLike") -> np.ndarray:

@@ -169,7 +169,7 @@ def _end(result: "Curriculum") -> go.Figure:
         for number, group in enumerate(result.names):
             _dots(figure, result, values, group, number, col)
     figure.update_xaxes(
-        **theme.ticks([theme.label(name, 20) for name in result.names]),
+        **theme.named_ticks([theme.label(name, 20) for name in result.names]),
         range=[-0.6, len(result.names) - 0.4],
         showgrid=False,
     )

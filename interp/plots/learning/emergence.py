@@ -62,7 +62,7 @@ def _when(result: Emergence) -> go.Figure:
         f"{theme.label(result.curves[i], 40)} · {result.appeared_in(i)}/{len(result.runs)}"
         for i in rows
     ]
-    figure.update_yaxes(**theme.ticks(named), showgrid=False, range=[len(rows) - 0.4, -0.6])
+    figure.update_yaxes(**theme.named_ticks(named), showgrid=False, range=[len(rows) - 0.4, -0.6])
     figure.update_layout(margin_t=64, title_text="", showlegend=True)
     _legend(figure)
     x = positions(result.steps)

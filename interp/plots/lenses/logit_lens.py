@@ -196,7 +196,7 @@ def _distance(result: LogitLens) -> go.Figure:
         add = theme.add_control if color == theme.CONTROL else theme.add_line
         paint = {} if color == theme.CONTROL else {"color": theme.CATEGORICAL.index(color)}
         add(figure, range(len(intervals)), **theme.curve(intervals), name=name, **paint)
-    figure.update_xaxes(**theme.ticks(result.row_names))
+    figure.update_xaxes(**theme.named_ticks(result.row_names))
     return figure.update_yaxes(rangemode="tozero")
 
 
@@ -210,7 +210,7 @@ def _word(result: LogitLens, target: int, pos: int) -> go.Figure:
     theme.style(figure, height=420)
     _add_word(figure, result.log_probs[:, :, target].exp(), result.targets[target], pos, row=1)
     _add_word(figure, 1.0 + result.ranks[:, :, target], result.targets[target], pos, row=2)
-    names = theme.ticks(result.row_names)
+    names = theme.named_ticks(result.row_names)
     figure.update_xaxes(title_text="layer", **names, row=2, col=1)
     figure.update_xaxes(**names, showticklabels=False, row=1, col=1)
     figure.update_yaxes(title_text="probability", rangemode="tozero", row=1, col=1)

@@ -70,7 +70,7 @@ def _bars(values: list[float], *, name: str, color: object, unit: str, **more: o
 
 def _name_rows(figure: go.Figure, names: list[str], **place: int) -> None:
     """Rows from the top by number, so that equal names stay apart."""
-    named = theme.ticks([theme.label(name) for name in names])
+    named = theme.named_ticks([theme.label(name) for name in names])
     figure.update_yaxes(**named, autorange="reversed", showgrid=False, zeroline=False, **place)
 
 

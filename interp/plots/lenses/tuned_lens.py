@@ -21,7 +21,7 @@ def figure(result: TunedLens) -> go.Figure:
         theme.add_line(
             figure, places, **theme.curve(intervals), name=f"{name} lens", color=color, words=rows
         )
-    figure.update_xaxes(**theme.ticks(rows))
+    figure.update_xaxes(**theme.named_ticks(rows))
     figure.update_yaxes(rangemode="tozero")
     theme.add_level(figure, result.kl_unigram.value, name="one distribution for every position")
     return figure

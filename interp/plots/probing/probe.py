@@ -42,7 +42,9 @@ def _accuracy(result: "Probe") -> go.Figure:
         x=result.best, y=best.high, text=f"{best.value:.2f}", showarrow=False, yshift=12
     )
     figure.update_yaxes(range=[0, 1.06], tickformat=".1f")
-    return figure.update_xaxes(**theme.ticks([theme.label(site, 24) for site in result.sites]))
+    return figure.update_xaxes(
+        **theme.named_ticks([theme.label(site, 24) for site in result.sites])
+    )
 
 
 def _confusion(result: "Probe") -> go.Figure:
