@@ -52,7 +52,7 @@ def copy_length(model: LanguageModel, wanted: int = 0) -> int:
     if not 3 <= length <= room:
         raise NotEnoughDataError(
             f"Each copy needs 3 to {room} different tokens in this model (context "
-            f"{model.cfg.n_ctx}, vocabulary {model.cfg.d_vocab}); {length} were asked for."
+            f"{model.cfg.n_ctx}, vocabulary {model.cfg.d_vocab}); got {length}."
         )
     return length
 

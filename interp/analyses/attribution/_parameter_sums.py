@@ -11,6 +11,8 @@ from interp.core.protocols import LanguageModel
 from interp.methods.parameters import Index, Parameters, parameters_of, slices, weight_name
 
 PRECISE_BELOW = 10_000_000
+Weight = tuple[str, int, float]
+"""One weight: PyTorch's name of its tensor, its index in the flattened tensor, its number."""
 
 
 def precise_parameters(model: LanguageModel) -> Parameters:
@@ -90,21 +92,6 @@ def layer_names(model: LanguageModel) -> tuple[str, ...]:
     return ("embedding", *inner, "unembedding")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Weight:
-    """One weight and its number.
-
-    Attributes:
-        tensor: the parameter's name as PyTorch has it.
-        place: the weight's index in the flattened parameter.
-        value: the weight's number.
-    """
-
-    tensor: str
-    place: int
-    value: float
-
-
 def largest(numbers: Mapping[str, Tensor], k: int) -> list[Weight]:
     """The `k` weights whose numbers are largest in size, of either sign.
 
@@ -118,14 +105,14 @@ def largest(numbers: Mapping[str, Tensor], k: int) -> list[Weight]:
         flat = values.flatten()
         best = flat.abs().topk(min(k, flat.numel())).indices
         pairs = zip(best.tolist(), flat[best].tolist(), strict=True)
-        leaders += [Weight(tensor=name, place=place, value=value) for place, value in pairs]
-        leaders = sorted(leaders, key=lambda weight: -abs(weight.value))[:k]
+        leaders += [(name, place, value) for place, value in pairs]
+        leaders = sorted(leaders, key=lambda weight: -abs(weight[2]))[:k]
     return leaders
 
 
-def named(model: LanguageModel, weights: list[Weight]) -> tuple[str, ...]:
+def weight_names(model: LanguageModel, weights: list[Weight]) -> tuple[str, ...]:
     """The weights' names: `W_Q[2, 1][17, 3]`."""
-    return tuple(weight_name(model, weight.tensor, weight.place) for weight in weights)
+    return tuple(weight_name(model, tensor, place) for tensor, place, _ in weights)
 
 
 def stacked_fields(rows: Sequence[Mapping[str, object]]) -> dict[str, object]:

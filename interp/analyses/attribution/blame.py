@@ -32,9 +32,9 @@ from interp.analyses.attribution._parameter_sums import (
     component_sums,
     largest,
     layer_names,
-    named,
     precise_parameters,
     stacked_fields,
+    weight_names,
 )
 from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel, Prompt
@@ -313,8 +313,8 @@ def _rows(
         "by_neuron": sums.neurons,
         "vocabulary": displayed(model.tokenizer, tokens.tolist()),
         "by_vocabulary": sums.tokens[tokens],
-        "weights": named(model, best),
-        "by_weight": torch.tensor([weight.value for weight in best]),
+        "weights": weight_names(model, best),
+        "by_weight": torch.tensor([value for _, _, value in best]),
     }
 
 
@@ -332,8 +332,8 @@ def _without(
 ) -> Float[Tensor, " n"]:
     """The true change of the loss when each weight alone is set to zero, on a copy."""
     says, changes = _loss(model, pair), []
-    for weight in weights:
-        changed = params[weight.tensor].detach().clone()
-        changed.view(-1)[weight.place] = 0
-        changes.append(float(says(params | {weight.tensor: changed}).loss[0]) - loss)
+    for tensor, place, _ in weights:
+        changed = params[tensor].detach().clone()
+        changed.view(-1)[place] = 0
+        changes.append(float(says(params | {tensor: changed}).loss[0]) - loss)
     return torch.tensor(changes)

@@ -33,9 +33,9 @@ from interp.analyses.attribution._parameter_sums import (
     component_sums,
     largest,
     layer_names,
-    named,
     precise_parameters,
     stacked_fields,
+    weight_names,
 )
 from interp.core.errors import ConfigError
 from interp.core.progress import report_progress
@@ -277,8 +277,8 @@ def _stretch(model: LanguageModel, integral: PathIntegral, k: int) -> dict[str, 
         "raised": torch.tensor(integral.total - lowered),
         "helping": torch.tensor(sum(helping.values()) / max(sum(moved.values()), 1.0)),
         "helping_in": torch.tensor(per_tensor),
-        "top": named(model, best),
-        "top_shares": torch.tensor([weight.value for weight in best]),
+        "top": weight_names(model, best),
+        "top_shares": torch.tensor([value for _, _, value in best]),
     }
 
 

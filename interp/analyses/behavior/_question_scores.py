@@ -94,13 +94,13 @@ def recalls(
     stories = torch.tensor([question.story for question in questions])
     hits = model.unknown == unknown
     return {
-        name: accuracy(hits[where], unknown[where], stories[where], seed)
+        name: balanced_accuracy(hits[where], unknown[where], stories[where], seed)
         for name, where in (("unknown", unknown), ("known", ~unknown))
         if where.any()
     }
 
 
-def accuracy(
+def balanced_accuracy(
     hits: Bool[Tensor, " question"],
     classes: Bool[Tensor, " question"],
     stories: Int[Tensor, " question"],
@@ -110,7 +110,7 @@ def accuracy(
 
     Example:
         >>> hits, classes = torch.tensor([True, True, True, False]), torch.arange(4) == 3
-        >>> accuracy(hits, classes, torch.arange(4), seed=0).value
+        >>> balanced_accuracy(hits, classes, torch.arange(4), seed=0).value
         0.5
     """
     n = len(stories.unique())
@@ -137,7 +137,7 @@ def _score(
         if any(guesses.applies)
     }
     accuracies = {
-        name: accuracy(own, unknown, stories, seed) for name, own in shortcut_hits.items()
+        name: balanced_accuracy(own, unknown, stories, seed) for name, own in shortcut_hits.items()
     }
     best = max(accuracies, key=lambda name: accuracies[name].value)
     ours, other = _balanced(hits, unknown), _balanced(shortcut_hits[best], unknown)
@@ -145,7 +145,7 @@ def _score(
         split=split,
         kind=kind,
         n=len(questions),
-        accuracy=accuracy(hits, unknown, stories, seed),
+        accuracy=balanced_accuracy(hits, unknown, stories, seed),
         shortcuts=accuracies,
         best=best,
         # One set of story weights for both: a hard story is hard for model and shortcut alike.

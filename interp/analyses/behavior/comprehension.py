@@ -49,7 +49,6 @@ from interp.methods.data.examples import sample_stories
 from interp.methods.data.loss_floor import has_floor
 from interp.methods.data.questions import (
     QuestionInContext,
-    need_questions,
     questions_in,
     unknown_answers,
 )
@@ -249,8 +248,8 @@ def comprehension(
     """
     call = dict(locals())
     _check(n_stories, splits, n_fitted)
-    fitted = questions_in(sample_stories(world, n_fitted, seed=seed, level=level, split=TRAIN))
-    need_questions(fitted, world.name, TRAIN)
+    training = sample_stories(world, n_fitted, seed=seed, level=level, split=TRAIN)
+    fitted = _questions(world, training, TRAIN)
     sampled = {
         split: sample_stories(world, n_stories, seed=seed, level=level, split=split)
         for split in dict.fromkeys([*splits, HELD_OUT])  # for regret and openings in any case
@@ -292,6 +291,16 @@ def _check(n_stories: int, splits: Sequence[str], n_fitted: int) -> None:
         )
 
 
+def _questions(world: World, stories: Sequence[Story], split: str) -> list[QuestionInContext]:
+    questions = questions_in(stories)
+    if not questions:
+        raise NotEnoughDataError(
+            f"Comprehension needs stories with questions; world {world.name!r} asks none in its "
+            f"{split!r} stories. Take a world that asks (`stories`), or another level."
+        )
+    return questions
+
+
 def _within(
     model: LanguageModel,
     world: World,
@@ -302,8 +311,7 @@ def _within(
     """Each split's questions inside the model's context, and how many are not."""
     within, beyond = {}, 0
     for split in splits:
-        questions = questions_in(sampled[split])
-        need_questions(questions, world.name, split)
+        questions = _questions(world, sampled[split], split)
         marks = right_answers(predictions[split], questions)
         within[split] = [q for q, mark in zip(questions, marks, strict=True) if mark is not None]
         beyond += len(questions) - len(within[split])

@@ -33,7 +33,7 @@ from interp.analyses.behavior._state_readability import (
     find_tasks,
     story_sums,
 )
-from interp.core.errors import ConfigError, NotEnoughDataError, near_misses
+from interp.core.errors import NotEnoughDataError
 from interp.core.progress import progress_range
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import (
@@ -46,7 +46,7 @@ from interp.core.statistics.intervals import (
 from interp.core.statistics.rank_agreement import N_BOOT, bootstrap_weights, rank_agreement
 from interp.methods.data.examples import sample_stories
 from interp.methods.probes.classifier import L2
-from interp.methods.probes.state_tracking import WHERE, state_variables
+from interp.methods.probes.state_tracking import WHERE, check_holds_on, state_variables
 from interp.methods.prompts import refuse_other_split, text_ids
 from interp.methods.untrained import untrained_twins
 from interp.results.provenance import provenance
@@ -319,11 +319,7 @@ def _stories(world: World, call: dict[str, Any]) -> tuple[list[Story], list[Stor
 def _wanted(world: World, variables: Sequence[str], stories: Sequence[Story]) -> list[str]:
     known = state_variables(fact for story in stories for fact in story.facts)
     for variable in variables:
-        if variable not in known:
-            raise ConfigError(
-                "Fidelity needs variables that hold on from sentence to sentence; got "
-                f"{variable!r}.{near_misses(variable, known)}"
-            )
+        check_holds_on(variable, known)
     return [v for v in world.variables if v in known and (not variables or v in variables)]
 
 

@@ -81,8 +81,8 @@ def first_choices(
         model: to ask.
         questions: whose stories are read.
         site: where the vectors are added; None = read as they are.
-        vectors: one an question.
-        positions: at which token, one an question.
+        vectors: one a question.
+        positions: at which token, one a question.
     """
 
     rows = [question.tokens for question in questions]

@@ -53,7 +53,7 @@ class EditSite:
     rows: Float[Tensor, "question d_model"]
 
 
-def rows_of(
+def site_rows(
     model: LanguageModel, questions: Sequence[StateQuestion], position: str, sites: Sequence[Site]
 ) -> Float[Tensor, "site question d_model"]:
     """What each site holds at that token of each story."""
@@ -85,7 +85,7 @@ def new_values(questions: Sequence[StateQuestion], classes: Sequence[str], seed:
     ]
 
 
-def differences(
+def mean_differences(
     questions: Sequence[StateQuestion], new: Sequence[str], means: Tensor, classes: Sequence[str]
 ) -> Float[Tensor, "question d_model"]:
     """The mean of each new value less the mean of the true one."""
@@ -111,7 +111,7 @@ def held_out_rates(
     new = new_values(questions, splits.classes, seed + 1)
     wanted = [splits.answers[value] for value in new]
     at = [question.positions[edit_site.position] for question in questions]
-    vectors = edit_site.dose * differences(questions, new, edit_site.means, splits.classes)
+    vectors = edit_site.dose * mean_differences(questions, new, edit_site.means, splits.classes)
 
     def edited(vectors: Tensor, subject: LanguageModel = model) -> list[Tensor]:
         return first_choices(subject, questions, edit_site.site, vectors, at)
@@ -134,9 +134,9 @@ def held_out_rates(
     if elsewhere.n:
         controls["other_entity"] = elsewhere
     for twin in untrained_twins(model, 1, seed):
-        rows = rows_of(twin, splits.training, edit_site.position, [edit_site.site])
+        rows = site_rows(twin, splits.training, edit_site.position, [edit_site.site])
         means = means_of(rows, splits.training, splits.classes)[0]
-        own = edit_site.dose * differences(questions, new, means, splits.classes)
+        own = edit_site.dose * mean_differences(questions, new, means, splits.classes)
         controls["untrained"] = success(edited(own, twin))
     controls["unedited"] = success(before)
     return {

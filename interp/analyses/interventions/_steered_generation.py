@@ -72,7 +72,7 @@ def added_by_row(
     return Add(hook=hook, vector=spread, scale=strengths, where=where)
 
 
-def rows_of(edits: Sequence[Add], part: slice | list[int]) -> list[Add]:
+def edits_of_rows(edits: Sequence[Add], part: slice | list[int]) -> list[Add]:
     """The edits for some of the rows only."""
     return [replace(edit, vector=edit.vector[part], scale=edit.scale[part]) for edit in edits]
 
@@ -91,7 +91,7 @@ def generate_rows(model: LanguageModel, rows: SteeredRows) -> GeneratedRows:
 
 
 def _generate(model: LanguageModel, rows: SteeredRows, part: slice) -> GeneratedRows:
-    prompts, edits = [list(row) for row in rows.prompts[part]], rows_of(rows.edits, part)
+    prompts, edits = [list(row) for row in rows.prompts[part]], edits_of_rows(rows.edits, part)
     generation = model.generate(
         prompts, edits=edits, seed=list(rows.seeds[part]), top=0, **rows.sampling
     )
@@ -118,7 +118,7 @@ def _damage(
     for batch in text_batches(model, rows):
         numbers = list(batch.numbers)
         lengths = [len(prompts[number]) for number in numbers]
-        sums[:, numbers] = _sums(model, batch, lengths, rows_of(edits, numbers)).cpu()
+        sums[:, numbers] = _sums(model, batch, lengths, edits_of_rows(edits, numbers)).cpu()
     return sums[0], sums[1]
 
 

@@ -34,12 +34,12 @@ from interp.analyses.interventions._counterfactuals import (
 from interp.analyses.interventions._edit_controls import (
     EditSite,
     QuestionSplits,
-    differences,
     held_out_rates,
+    mean_differences,
     means_of,
     new_values,
-    rows_of,
     says,
+    site_rows,
 )
 from interp.core.edits import Add, Where
 from interp.core.errors import ConfigError, NotEnoughDataError, near_misses
@@ -258,7 +258,7 @@ def state_edit(
     if position not in places:
         raise ConfigError(f"No word of this world's text is {POSITIONS[position]} for {variable}.")
     with progress_range(0.0, 0.2):
-        rows = {name: rows_of(model, splits.training, name, sites) for name in places}
+        rows = {name: site_rows(model, splits.training, name, sites) for name in places}
     means = {name: means_of(rows[name], splits.training, splits.classes) for name in places}
     with progress_range(0.2, 0.7):
         grid, chosen = _grid(model, splits, means, sites, doses, seed)
@@ -384,7 +384,7 @@ def _grid(
         report_progress(f"editing, {site_label(site, model.cfg.n_layers)}", row, len(sites))
         chosen.append([])
         for column, (name, of) in enumerate(means.items()):
-            vectors = differences(questions, new, of[row], splits.classes)
+            vectors = mean_differences(questions, new, of[row], splits.classes)
             at = [question.positions[name] for question in questions]
             tried = []
             for dose in doses:

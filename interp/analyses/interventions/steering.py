@@ -33,10 +33,11 @@ from torch import Tensor
 from interp.analyses.interventions._dose_response import (
     LEAST_WELL_FORMED,
     DoseExperiment,
+    candidate_concepts,
     dose_response,
+    search_sites,
 )
 from interp.analyses.interventions._random_controls import random_band
-from interp.analyses.interventions._site_search import candidate_concepts, search_sites
 from interp.analyses.interventions._text_counts import word_counts, world_counts
 from interp.analyses.probing.concept import Concept
 from interp.core.edits import Where
@@ -388,7 +389,7 @@ def _beginnings(call: Mapping[str, Any], n: int, first: int) -> tuple[str, ...]:
     if world is None:
         raise ConfigError("Without a world, give `prompts` to continue.")
     if n < 2:
-        raise NotEnoughDataError(f"An interval over prompts needs two or more; {n} asked for.")
+        raise NotEnoughDataError(f"An interval over prompts needs two or more; got {n}.")
     options = {"seed": call["seed"], "level": call["level"], "split": "held_out"}
     stories = sample_stories(world, n, first=first, **options)
     ends = [world.parse(story.text).sentences[sentences - 1].span[1] for story in stories]

@@ -172,14 +172,14 @@ def steering_metrics(
     """
     call = dict(locals())
     if n_texts < 2:
-        raise NotEnoughDataError(f"An interval over texts needs two or more; {n_texts} asked for.")
+        raise NotEnoughDataError(f"An interval over texts needs two or more; got {n_texts}.")
     if n_random < 1:
         raise NotEnoughDataError(f"The control needs a random direction or more; got {n_random}.")
     ids = one_row(model, prompt)[0].tolist()
     if len(ids) >= model.cfg.n_ctx:
         raise TokenError(
-            f"Room to write was needed; the prompt fills the context of {model.cfg.n_ctx} tokens. "
-            "Give a shorter prompt."
+            "A continuation needs room to write; the prompt fills the context of "
+            f"{model.cfg.n_ctx} tokens. Give a shorter prompt."
         )
     arms = random_arms(edits, n_random, seed)
     seeds = [seed * 1_000_003 + i for i in range(n_texts)]

@@ -34,8 +34,8 @@ from interp.analyses.learning._training_cost import (
     UNPUBLISHED,
     WORDS_PER_TOKEN,
     corpus_size,
+    days_in_words,
     days_of_reading,
-    duration,
     forward_flops,
     n_multiplied,
     n_parameters,
@@ -141,7 +141,9 @@ class ScalingLaw(Result):
         return days_of_reading(self.corpus_words, self.words_per_minute, hours_a_day)
 
     def finding(self) -> str:
-        days = " or ".join(f"{duration(self.reading_days(h))} at {n}" for n, h in HOURS.items())
+        days = " or ".join(
+            f"{days_in_words(self.reading_days(h))} at {n}" for n, h in HOURS.items()
+        )
         return (
             f"A person reads this corpus of {self.corpus_words:,} words in {days}; the model read "
             f"{self.tokens:,} tokens with {_many(self.training_flops)} floating-point operations"

@@ -144,7 +144,7 @@ def tuned_lens(
         [model.tokenizer.encode(text)[: model.cfg.n_ctx] for text in part]
         for part in (sources, held_out)
     )
-    train_rows, test_rows = split(*encoded, seed)
+    train_rows, test_rows = split_documents(*encoded, seed)
     train, _ = _harvest(model, train_rows, max_tokens, tolerance)
     test, owners = _harvest(model, test_rows, max_tokens, tolerance)
     weight, bias, losses = _fit(model, train, steps, batch, learning_rate, seed)
@@ -242,7 +242,7 @@ def _unigram_kl(model: LanguageModel, train: Tensor, test: Tensor) -> Float[Tens
     return torch.cat([kl_divergence(_log_probs(model, resid), log_mean).cpu() for resid in tests])
 
 
-def split(
+def split_documents(
     rows: list[list[int]], held_out: list[list[int]], seed: int
 ) -> tuple[list[list[int]], list[list[int]]]:
     """Training and held-out documents; without the latter, a fifth of the former, drawn by `seed`.

@@ -33,6 +33,7 @@ from interp.methods.probes.state_tracking import (
     UNKNOWN,
     WHERE,
     Track,
+    check_holds_on,
     decoder_name,
     state_variables,
     track,
@@ -268,7 +269,7 @@ def state_decoding(
     site = _site(model, site, decoder)
     check_name(world.name, "variable", variable, world.variables)
     sample = world.sample(story, level=level, split="held_out")
-    _check_holds_on(variable, sample.facts)
+    check_holds_on(variable, state_variables(sample.facts))
     facts = sample.facts if text is None else _own_facts(world, text)
     text = sample.text if text is None else text
     model.to_tokens(text)  # says which word the model does not know
@@ -305,7 +306,7 @@ def _site(
         raise ConfigError(f"state_decoding needs one site, as ('resid_post', 1); got {chosen!r}.")
     chosen = chosen[0], chosen[1] % model.cfg.n_layers
     if decoder and chosen != decoder.site:
-        raise ConfigError(f"The decoder reads at {decoder.site}; {chosen} was asked for.")
+        raise ConfigError(f"The decoder reads at {decoder.site}; got {chosen}.")
     return chosen
 
 
@@ -317,16 +318,6 @@ def _own_facts(world: World, text: str) -> tuple[Fact, ...]:
             f"World {world.name!r} cannot follow a text of your own. Read one of its stories."
         )
     return follow(text)
-
-
-def _check_holds_on(variable: str, facts: Sequence[Fact]) -> None:
-    """Refuse what is said once and then is no state: nothing would be true between."""
-    known = state_variables(facts)
-    if variable not in known:
-        raise ConfigError(
-            f"{variable!r} is not known at each token of this world's stories; only what holds on "
-            f"can be read along.{near_misses(variable, known)}"
-        )
 
 
 def _tracked(

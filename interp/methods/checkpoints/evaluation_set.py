@@ -112,7 +112,8 @@ class EvaluationSet:
     @cached_property
     def wrong(self) -> list[int]:
         """For each question the first token of an answer to another story's; -1 without one."""
-        random, first = Random(self.settings.seed), self._first_tokens
+        random, pairs = Random(self.settings.seed), zip(self.questions, self.places, strict=True)
+        first = [self.encoded[question.story][0][place[0]] for question, place in pairs]
         tokens = [-1] * len(self.questions)
         for i, question in enumerate(self.questions):
             others = [
@@ -142,15 +143,8 @@ class EvaluationSet:
         count, seed = self.settings.n_sequences, self.settings.seed
         return repeated_tokens(self.first, count, length, seed), length
 
-    @cached_property
-    def _first_tokens(self) -> list[int]:
-        pairs = zip(self.questions, self.places, strict=True)
-        return [self.encoded[question.story][0][place[0]] for question, place in pairs]
-
     def _place(self, question: QuestionInContext) -> tuple[int, int] | None:
-        ids, spans = self.encoded[question.story]
-        blank = StoryPrediction(ids=ids, spans=spans, best=[], nats=torch.zeros(0))
-        place = answer_tokens(blank, question)
+        place = answer_tokens(self.encoded[question.story][1], question)
         return place if place and place[0] > 0 else None
 
     def _story(self, number: int) -> Story:

@@ -22,22 +22,21 @@ from interp.methods.checkpoints.measure_scores import Scores
 FOLDER, LOCK = "measures", "run.lock"
 MOST_BYTES = 64 * 2**20
 FIELDS = ("part", "whole", "control")
+Key = tuple[str, str, str]
+"""The weights' hash, the measure's name, and the evaluation set's digest."""
 Curves = Mapping[str, Scores]
 """The scores of one measure of one checkpoint, by the name of the curve."""
 
 _memory = ByteBoundedCache(MOST_BYTES)
 
 
-def known(folder: Path | None, weights: str, measure: str, digest: str) -> Curves | None:
-    """What was measured of these weights; None when nothing was, or when it is damaged.
+def known(folder: Path | None, key: Key) -> Curves | None:
+    """What was measured before; None when nothing was, or when it is damaged.
 
     Args:
         folder: of the run; None = look in memory only.
-        weights: the model's hash.
-        measure: name of the measure.
-        digest: digest of the evaluation set.
+        key: what was measured of what.
     """
-    key = (weights, measure, digest)
     curves = _memory.get(key)
     if curves is None and folder is not None:
         curves = _read(_path(folder, key), key)
@@ -46,18 +45,15 @@ def known(folder: Path | None, weights: str, measure: str, digest: str) -> Curve
     return curves
 
 
-def keep(folder: Path | None, weights: str, measure: str, digest: str, curves: Curves) -> None:
+def keep(folder: Path | None, key: Key, curves: Curves) -> None:
     """Remember what was measured; on disk only in a folder where a run was trained, so that a
     copied or shipped model stays as it was.
 
     Args:
         folder: of the run; None = in memory only.
-        weights: the model's hash.
-        measure: name of the measure.
-        digest: digest of the evaluation set.
+        key: what was measured of what.
         curves: what was measured.
     """
-    key = (weights, measure, digest)
     _memory.put(key, curves)
     if folder is None or not (folder / LOCK).exists():
         return
@@ -73,12 +69,12 @@ def forget() -> None:
     _memory.clear()
 
 
-def _path(folder: Path, key: tuple[str, str, str]) -> Path:
+def _path(folder: Path, key: Key) -> Path:
     weights, measure, digest = key
     return folder / FOLDER / weights / f"{measure}-{digest}.json"
 
 
-def _read(path: Path, key: tuple[str, str, str]) -> Curves | None:
+def _read(path: Path, key: Key) -> Curves | None:
     try:
         record = read_object(path)
     except CheckpointError:

@@ -109,10 +109,11 @@ def _measured(
     """Each measure of one checkpoint, and how many of them were not known before."""
     evaluator, scores, fresh = Evaluator(model, data), {}, 0
     for name in measures:
-        curves = known(folder, model.hash, name, data.digest)
+        key = (model.hash, name, data.digest)
+        curves = known(folder, key)
         if curves is None:
             curves = get_measure(name).of(evaluator)
-            keep(folder, model.hash, name, data.digest, curves)
+            keep(folder, key, curves)
             fresh += 1
         scores[name] = curves
     return scores, fresh

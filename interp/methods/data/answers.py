@@ -114,18 +114,14 @@ def regrets(
     return losses - floors, torch.tensor([len(own.nats) for own in predictions])
 
 
-def answer_tokens(
-    prediction: StoryPrediction, question: QuestionInContext
-) -> tuple[int, int] | None:
+def answer_tokens(spans: Sequence[Span], question: QuestionInContext) -> tuple[int, int] | None:
     """The first and the last token of the answer; None beyond the context."""
     end = question.start + len(question.answer)
-    if end > prediction.spans[-1][1]:
-        return None
-    return token_range(prediction.spans, (question.start, end))
+    return token_range(spans, (question.start, end)) if end <= spans[-1][1] else None
 
 
 def _right(prediction: StoryPrediction, question: QuestionInContext) -> bool | None:
-    place = answer_tokens(prediction, question)
+    place = answer_tokens(prediction.spans, question)
     if place is None:
         return None
     first, last = place
@@ -140,7 +136,7 @@ def _instead(
     never: frozenset[str],
 ) -> Iterator[tuple[list[int], int]]:
     """Rows that end in an answer of `never`, where the model's first choice begins it."""
-    place = answer_tokens(prediction, question)
+    place = answer_tokens(prediction.spans, question)
     if place is None:
         return
     first = place[0]

@@ -135,22 +135,24 @@ def _content(path: Path) -> str:
         size = path.stat().st_size
         if size > MOST_BYTES:
             raise ConfigError(
-                f"{path.name}: a table of at most {MOST_BYTES // 10**6} MB was needed; it has "
+                f"{path.name}: a table needs to be of at most {MOST_BYTES // 10**6} MB; got "
                 f"{size / 10**6:.1f} MB. Take a part of the rows."
             )
         raw = path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"A labelled file was needed at {path}: {error}.") from error
+        raise ConfigError(
+            f"Labels need a file that can be read; {path}: {error}."
+        ) from error
     wide = raw[:2] in (b"\xff\xfe", b"\xfe\xff")
     try:
         content = raw.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(
-            f"{path.name}: text in UTF-8 was needed; byte {error.start:,} is not. Save the table "
+            f"{path.name}: a table needs to be text in UTF-8; byte {error.start:,} is not. Save it "
             "again as 'CSV UTF-8'."
         ) from error
     if "\0" in content:
-        raise ConfigError(f"{path.name}: a table as text was needed; this file is not text.")
+        raise ConfigError(f"{path.name}: a table needs to be text; this file is not.")
     return content
 
 
@@ -197,8 +199,8 @@ def _json_rows(content: str, path: Path) -> Iterator[tuple[int, Mapping]]:
             fields = None
         if not isinstance(fields, dict):
             raise ConfigError(
-                f'{path.name}, row {number}: one object a line was needed, {{"text": …, '
-                f'"label": …}}; there stands {line.strip()[:60]!r}.'
+                f'{path.name}, row {number}: each line needs to be an object, {{"text": …, '
+                f'"label": …}}; got {line.strip()[:60]!r}.'
             )
         yield number, fields
 
@@ -217,7 +219,7 @@ def _row(fields: Mapping, number: int, path: Path) -> LabelledText:
         )
     if len(text) > LONGEST_TEXT:
         raise ConfigError(
-            f"{place}: a text of at most {LONGEST_TEXT:,} characters was needed; it has "
+            f"{place}: a text needs to be of at most {LONGEST_TEXT:,} characters; got "
             f"{len(text):,}. Shorten it, or leave the row out."
         )
     span, group = _span(fields, text, place), _text(fields.get("group")).strip()

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from interp.core.errors import NotEnoughDataError
 from interp.worlds.world import Question, Story
 
 NEVER_SAID = "never_said"
@@ -93,19 +92,6 @@ def table_rows(
     if len({question.unknown for question in questions}) == 2:
         rows[NEVER_SAID] = list(range(len(questions)))
     return rows
-
-
-def need_questions(questions: Sequence[QuestionInContext], world: str, split: str) -> None:
-    """Refuse a world that asks nothing.
-
-    Raises:
-        NotEnoughDataError: there is no question.
-    """
-    if not questions:
-        raise NotEnoughDataError(
-            f"Comprehension needs stories with questions; world {world!r} asks none in its "
-            f"{split!r} stories. Take a world that asks (`stories`), or another level."
-        )
 
 
 def _in_context(number: int, text: str, question: Question) -> QuestionInContext:

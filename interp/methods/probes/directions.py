@@ -29,7 +29,7 @@ def pca(x: Rows, positive: Bool[Tensor, "task example"]) -> Float[Tensor, "task 
     return torch.stack([_first_axis(x, flags) for flags in positive])
 
 
-def probe(x: Rows, positive: Bool[Tensor, "task example"]) -> Float[Tensor, "task d"]:
+def probe_weights(x: Rows, positive: Bool[Tensor, "task example"]) -> Float[Tensor, "task d"]:
     """Weights of a logistic classifier, which knows how the rows vary for other reasons."""
     weight = fit_linear(x, positive.long(), 2).weight
     # Softmax over two classes sees the difference of their scores only.
@@ -39,7 +39,7 @@ def probe(x: Rows, positive: Bool[Tensor, "task example"]) -> Float[Tensor, "tas
 METHODS: dict[str, Callable[[Rows, Tensor], Tensor]] = {
     "mean_difference": mean_difference,
     "pca": pca,
-    "probe": probe,
+    "probe": probe_weights,
 }
 
 
@@ -97,13 +97,13 @@ def direction_controls(
     spread = {
         name: _spread(x[test] @ units.T, positive[test]) for name, units in directions.items()
     }
-    counts = word_counts(examples)
+    counts = token_counts(examples)
     weight = fit_linear(counts[train], labels.long()[None], 2).weight[0]
     scores = counts[test] @ (weight[1] - weight[0])
     return spread | {"bag_of_words": auroc(scores, positive[test], groups[test], seed=seed)}
 
 
-def word_counts(examples: Sequence[Example]) -> Float[Tensor, "example word"]:
+def token_counts(examples: Sequence[Example]) -> Float[Tensor, "example word"]:
     """How often each token stands in each example, up to the position that is read."""
     words = sorted({token for example in examples for token in example.tokens})
     column = {token: i for i, token in enumerate(words)}

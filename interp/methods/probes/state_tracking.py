@@ -9,6 +9,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from interp.core.alignment import Span
+from interp.core.errors import ConfigError, near_misses
 from interp.core.protocols import Tokenizer
 from interp.methods.data.examples import Example, fact_position
 from interp.worlds.world import Fact
@@ -77,6 +78,22 @@ def decoder_name(place: str, about: str) -> str:
 def state_variables(facts: Iterable[Fact]) -> list[str]:
     """The variables that hold on from sentence to sentence."""
     return sorted({fact.variable for fact in facts if fact.role == "state"})
+
+
+def check_holds_on(variable: str, known: Sequence[str]) -> None:
+    """Refuse what is said once and then is no state: nothing would be true between.
+
+    Args:
+        variable: that is asked for.
+        known: those that hold on, see `state_variables`.
+    Raises:
+        ConfigError: it does not hold on; the nearest that do are shown.
+    """
+    if variable not in known:
+        raise ConfigError(
+            f"{variable!r} is not known at each token of this world's stories: only what holds on "
+            f"from sentence to sentence can be read along.{near_misses(variable, known)}"
+        )
 
 
 def track(

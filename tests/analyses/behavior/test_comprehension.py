@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from interp.analyses.behavior._continuations import openings, rates
-from interp.analyses.behavior._question_scores import accuracy
+from interp.analyses.behavior._question_scores import balanced_accuracy
 from interp.analyses.behavior._shortcut_baselines import FITTED, shortcut_guesses
 from interp.analyses.behavior.comprehension import OWN_TEXT, UNTRAINED, Comprehension, comprehension
 from interp.core.errors import ConfigError, InterpError, NotEnoughDataError
@@ -325,11 +325,11 @@ def test_rows_part_what_is_carried_and_keep_what_is_new() -> None:
 def test_balanced_accuracy_counts_both_classes_alike() -> None:
     hits = torch.tensor([True] * 8 + [True, False])
     classes = torch.tensor([False] * 8 + [True, True])
-    result = accuracy(hits, classes, torch.arange(10), seed=0)
+    result = balanced_accuracy(hits, classes, torch.arange(10), seed=0)
     assert result.value == 0.75 and result.low < 0.75 < result.high
-    sure = accuracy(hits[:8], classes[:8], torch.arange(8), seed=0)
+    sure = balanced_accuracy(hits[:8], classes[:8], torch.arange(8), seed=0)
     assert sure.value == sure.high == 1 and 0.5 < sure.low < 0.7
-    alone = accuracy(hits[7:], classes[7:] | True, torch.zeros(3), seed=0)
+    alone = balanced_accuracy(hits[7:], classes[7:] | True, torch.zeros(3), seed=0)
     assert math.isnan(alone.low)
 
 

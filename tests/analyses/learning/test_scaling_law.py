@@ -12,8 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from interp.analyses.learning._training_cost import (
     PUBLISHED,
+    days_in_words,
     days_of_reading,
-    duration,
     forward_flops,
     n_multiplied,
     n_parameters,
@@ -222,6 +222,6 @@ def test_published_numbers_are_plausible_and_have_a_source():
 
 def test_reading_is_told_in_the_unit_that_fits():
     assert days_of_reading(2 * 60 * 200, 200, 2) == 1.0
-    assert [duration(x) for x in (1e6, 500, 2.0, 0.1, 1e-4)] == [
+    assert [days_in_words(x) for x in (1e6, 500, 2.0, 0.1, 1e-4)] == [
         "2,738 years", "500 days", "2 days", "2.4 hours", "0.14 minutes",
     ]  # fmt: skip

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from interp.analyses.lenses.logit_lens import logit_lens
-from interp.analyses.lenses.tuned_lens import TunedLens, split, tuned_lens
+from interp.analyses.lenses.tuned_lens import TunedLens, split_documents, tuned_lens
 from interp.core.errors import ConfigError, ModelMismatchError, NotEnoughDataError
 from interp.results.result import load_result
 from interp.worlds.world import Story
@@ -102,9 +102,9 @@ def test_it_learns_from_a_world_s_stories_and_says_so(model):
 
 def test_documents_are_split_and_never_shared():
     rows = [[i] for i in range(20)]
-    train, test = split(rows, [], seed=1)
+    train, test = split_documents(rows, [], seed=1)
     assert len(train) == 16 and len(test) == 4 and sorted(train + test) == rows
-    assert split(rows, [[99], [98]], seed=1) == (rows, [[99], [98]])
+    assert split_documents(rows, [[99], [98]], seed=1) == (rows, [[99], [98]])
     for few, held_out in (([[1]] * 4, []), (rows, [[1]])):
         with pytest.raises(NotEnoughDataError):
-            split(few, held_out, seed=0)
+            split_documents(few, held_out, seed=0)
