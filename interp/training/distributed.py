@@ -176,14 +176,10 @@ def shard_like(tensor: Tensor, pattern: Tensor) -> Tensor:
     """A full tensor, the same on every rank, sharded as `pattern` is; a copy where it is not."""
     if not isinstance(pattern, DTensor):
         return tensor.clone()
-    return replicated(tensor, pattern).redistribute(placements=pattern.placements)
-
-
-def replicated(tensor: Tensor, pattern: DTensor) -> DTensor:
-    """A full tensor, the same on every rank, on the mesh of `pattern`."""
     mesh = pattern.device_mesh
     # run_check would send the tensor round to compare; every rank has read the same file.
-    return DTensor.from_local(tensor, mesh, [Replicate()] * mesh.ndim, run_check=False)
+    whole = DTensor.from_local(tensor, mesh, [Replicate()] * mesh.ndim, run_check=False)
+    return whole.redistribute(placements=pattern.placements)
 
 
 def _local_rank() -> int:

@@ -110,19 +110,19 @@ class CorpusPart:
         self.n_bytes: int = entry["bytes"]
         self.has_floor = "floor" in entry["files"]
 
-    @cached_property
+    @property
     def tokens(self) -> np.ndarray:
         """Every token id of the part, in order, on the disk."""
-        return self._array("tokens")
+        return self._arrays["tokens"]
 
-    @cached_property
+    @property
     def starts(self) -> np.ndarray:
         """The place of each document's first token in the stream."""
-        return self._array("starts")
+        return self._arrays["starts"]
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Every array by kind: `tokens`, `starts` and, where known, `weights` and `floor`."""
-        return {kind: self._array(kind) for kind in self._entry["files"]}
+        return dict(self._arrays)
 
     def document(self, index: int) -> Int[np.ndarray, "pos"]:
         """The ids of one document, the beginning-of-text token first."""
@@ -138,9 +138,9 @@ class CorpusPart:
         self, starts: Int[np.ndarray, "batch"], length: int
     ) -> Float[np.ndarray, "batch pos"]:
         """How much each token of `rows` counts in training."""
-        if "weights" not in self._entry["files"]:
+        if "weights" not in self._arrays:
             return np.ones((len(starts), length), dtype=np.float32)
-        units = self._weights[self._places(starts, length)]
+        units = self._arrays["weights"][self._places(starts, length)]
         return units.astype(np.float32) / np.float32(WEIGHT_UNITS)
 
     def floor(
@@ -156,7 +156,7 @@ class CorpusPart:
                 f"The floor is known for the text of worlds only; {self.folder} is of another "
                 "source. Compare with another model instead."
             )
-        return self._floor[self._places(starts, length)].astype(np.float32)
+        return self._arrays["floor"][self._places(starts, length)].astype(np.float32)
 
     def check(self, verify: bool) -> None:
         """Check that every file has its length and, if `verify`, its SHA-256.
@@ -174,16 +174,10 @@ class CorpusPart:
                 )
 
     @cached_property
-    def _weights(self) -> np.ndarray:
-        return self._array("weights")
-
-    @cached_property
-    def _floor(self) -> np.ndarray:
-        return self._array("floor")
-
-    def _array(self, kind: str) -> np.ndarray:
-        path = inside(self.folder, self._entry["files"][kind]["name"])
-        return np.memmap(path, dtype=DTYPES[path.suffix[1:]], mode="r")
+    def _arrays(self) -> dict[str, np.ndarray]:
+        named = {kind: file["name"] for kind, file in self._entry["files"].items()}
+        paths = {kind: inside(self.folder, name) for kind, name in named.items()}
+        return {kind: np.memmap(p, DTYPES[p.suffix[1:]], "r") for kind, p in paths.items()}
 
     def _places(self, starts: np.ndarray, length: int) -> np.ndarray:
         places = starts[:, None] + np.arange(length)

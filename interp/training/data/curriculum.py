@@ -15,10 +15,6 @@ class Stage:
         steps: how many steps it lasts; None = to the end of the run (last stage only).
         mix: a level of the corpus to its share of the rows; shares need not sum to 1. Empty = every
             level of the corpus, by its number of tokens.
-
-    Example:
-        >>> Stage(steps=100, mix={"level-0": 1.0}).steps
-        100
     """
 
     steps: int | None = None

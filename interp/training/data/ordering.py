@@ -41,9 +41,6 @@ def gap(owners: Sequence[str], values: Sequence[str]) -> Difficulty:
         values: words that belong to owners (places).
     Returns:
         A difficulty; documents without any value are the easiest.
-    Example:
-        >>> gap(["Anna"], ["garden"]).__name__
-        'gap'
     """
 
     def gap(corpus: Corpus, part: CorpusPart) -> Float[np.ndarray, " document"]:

@@ -139,18 +139,16 @@ def build_optimizers(model: nn.Module, config: TrainConfig) -> Optimizers:
         betas=config.betas,
         fused=next(model.parameters()).device.type in ("cpu", "cuda"),
     )
+    adamw_names = {name: p for named in adamw_groups.values() for name, p in named.items()}
+    if not with_muon:
+        return Optimizers(config=config, adamw=adamw, adamw_names=adamw_names, muon=None)
     muon = Muon(
         groups["hidden"],
         lr=config.muon_lr,
         weight_decay=config.weight_decay,
         splits=matrix_splits(model, groups["hidden"]),
     )
-    return Optimizers(
-        config=config,
-        adamw=adamw,
-        adamw_names={name: p for named in adamw_groups.values() for name, p in named.items()},
-        muon=muon if with_muon else None,
-    )
+    return Optimizers(config=config, adamw=adamw, adamw_names=adamw_names, muon=muon)
 
 
 def matrix_splits(model: nn.Module, hidden: Mapping[str, Tensor]) -> dict[str, list[int]]:

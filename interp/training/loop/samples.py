@@ -42,7 +42,9 @@ class SampleLog:
         if step == self._last or model.tokenizer is None:
             return
         began = time.monotonic()
-        text = sample_text(model, self.seed)
+        options = dict(max_new_tokens=min(N_TOKENS, model.cfg.n_ctx - 1), temperature=TEMPERATURE)
+        prompt = [[model.tokenizer.bos_token_id or 0]]
+        text = model.generate(prompt, **options, seed=self.seed).texts[0]
         self.log.append([{"kind": "sample", "step": step, "seed": self.seed, "text": text}])
         now = time.monotonic()
         self._last, self._not_before = step, now + max(EVERY_SECONDS, (now - began) / SHARE)
@@ -52,17 +54,3 @@ class SampleLog:
         self.log.cut_back(step)
         known = read_metrics(self.log.path)
         self._last = known[-1]["step"] if known else -1
-
-
-def sample_text(model: GPT, seed: int) -> str:
-    """The text that the model begins, as it is now.
-
-    Args:
-        model: a model with a tokenizer.
-        seed: seed of the sampling.
-    """
-    start = getattr(model.tokenizer, "bos_token_id", None)
-    n_tokens = min(N_TOKENS, model.cfg.n_ctx - 1)
-    prompt = [[start or 0]]
-    generation = model.generate(prompt, max_new_tokens=n_tokens, temperature=TEMPERATURE, seed=seed)
-    return generation.texts[0]
