@@ -3,6 +3,8 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from mimetypes import guess_type
+from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -20,13 +22,11 @@ class Download:
 
     Attributes:
         kind: suffix of the file.
-        mime: its media type.
         what: is in the file, in a few words.
         make: gives its content.
     """
 
     kind: str
-    mime: str
     what: str
     make: Callable[[], str | bytes]
 
@@ -38,14 +38,12 @@ def download_options(result: Result, figure: go.Figure, title: str) -> list[Down
         return figure.to_html(include_plotlyjs=True, config=CONFIG)
 
     downloads = [
-        Download(kind="svg", mime="image/svg+xml", what="vector image",
-                 make=lambda: picture(figure, "svg")),
-        Download(kind="png", mime="image/png", what="bitmap image",
-                 make=lambda: picture(figure, "png")),
-        Download(kind="csv", mime="text/csv", what="the table", make=lambda: csv(result)),
-        Download(kind="json", mime="application/json", what="table, captions, provenance, figure",
+        Download(kind="svg", what="vector image", make=lambda: picture(figure, "svg")),
+        Download(kind="png", what="bitmap image", make=lambda: picture(figure, "png")),
+        Download(kind="csv", what="the table", make=lambda: csv(result)),
+        Download(kind="json", what="table, captions, provenance, figure",
                  make=lambda: json_text(result, figure, title)),
-        Download(kind="html", mime="text/html", what="interactive figure", make=html),
+        Download(kind="html", what="interactive figure", make=html),
     ]  # fmt: skip
     return downloads if find_chromium() else downloads[2:]
 
@@ -77,15 +75,24 @@ def downloads(result: Result, figure: go.Figure, title: str, key: str) -> None:
     """
     with st.popover("Download", icon=":material/download:", key=f"downloads_{key}"):
         for option in download_options(result, figure, title):
-            st.download_button(
-                f"{option.kind.upper()}: {option.what}",
-                data=option.make,
-                file_name=f"{key}.{option.kind}",
-                mime=option.mime,
-                key=f"{option.kind}_{key}",
-                on_click="ignore",
-                width="stretch",
-            )
+            name, label = f"{key}.{option.kind}", f"{option.kind.upper()}: {option.what}"
+            style = {"icon": None, "width": "stretch"}
+            download_button(label, name, option.make, key=f"{option.kind}_{key}", **style)
         if find_chromium() is None:
             why = no_chromium("A picture")
             st.caption(f"For SVG use the camera icon above the figure. {why}")
+
+
+def download_button(
+    label: str, name: str, data: str | bytes | Callable[[], str | bytes], **widget: Any
+) -> None:
+    """A button that downloads one file and leaves the page as it is.
+
+    Args:
+        label: of the button.
+        name: of the file; its ending gives the media type.
+        data: the content, or what makes it when it is downloaded.
+        widget: more options of `st.download_button`.
+    """
+    usual = {"mime": guess_type(name)[0], "icon": ":material/download:", "on_click": "ignore"}
+    st.download_button(label, data=data, file_name=name, **{**usual, **widget})

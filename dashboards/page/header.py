@@ -72,6 +72,11 @@ def begin(title: str, what: str) -> tuple[LanguageModel, Entry]:
     return model, entry
 
 
+def begin_measuring(title: str, what: str) -> tuple[LanguageModel, Entry, int]:
+    """`begin` for a page that measures: the seed of its random numbers comes third."""
+    return *begin(title, what), seed_input()
+
+
 def follow_former_labels() -> None:
     """Choose the options that a link of an earlier version names by their former labels."""
     for key, options in FORMER_LABELS.items():

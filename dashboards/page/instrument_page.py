@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboards.page import header, measurements, result_card, run_button
+from dashboards.page import header, result_card, run_button
 from dashboards.page.markdown import plain
 from dashboards.page.model_list import Entry
 from dashboards.pickers.sampling import load_code
@@ -19,7 +19,6 @@ from dashboards.pickers.signature_form import (
     title_of,
 )
 from interp.core.protocols import LanguageModel
-from interp.results.provenance import record
 from interp.results.registry import Instrument
 from interp.results.signature import (
     Parameter,
@@ -69,12 +68,10 @@ def _measure(
     _say_what_is_left(form)
     if form.missing:
         return
-    request = [model.hash, record(form.arguments)]
-    requested = run_button.is_requested(instrument.name, pressed, request)
-    if not requested and not measurements.knows(instrument.name, model, **form.arguments):
-        st.caption("Nothing is measured yet with these settings.")
+    note = "Nothing is measured yet with these settings."
+    result = run_button.on_request(instrument.name, model, pressed, note, **form.arguments)
+    if result is None:
         return
-    result = measurements.measured(instrument.name, model, **form.arguments)
     options = _figure_options(instrument, OpenedModel(model=model, entry=entry))
     result_card.show(result, title_of(instrument.name), **options)
 

@@ -73,12 +73,10 @@ class Entry:
     @cached_property
     def evaluations(self) -> list[dict[str, Any]]:
         """Evaluations on held-out text, in order of steps; what is no number is left out."""
-        try:
-            path = self.folder / METRICS
-            status = path.stat()
-            return _evaluations(path, status.st_mtime_ns, status.st_size)
-        except OSError:
-            return []
+        return [
+            {name: value for name, value in record.items() if is_number(value)}
+            for record in records(self.folder / METRICS, "eval")
+        ]
 
     @property
     def parameters(self) -> int | None:
@@ -139,13 +137,19 @@ def import_folder() -> Path:
     return next((root for root in free if root.resolve() not in shipped), RUNS)
 
 
+def records(path: Path, kind: str | None = None) -> list[dict[str, Any]]:
+    """The records of one kind, or all, in a file that a run writes; none while there is none."""
+    try:
+        status = path.stat()
+        return _records(path, kind, status.st_mtime_ns, status.st_size)
+    except OSError:
+        return []
+
+
 @lru_cache(maxsize=64)
-def _evaluations(path: Path, changed: int, size: int) -> list[dict[str, Any]]:
+def _records(path: Path, kind: str | None, changed: int, size: int) -> list[dict[str, Any]]:
     """Read once for every state of the file: a long run has many lines, and pages ask often."""
-    return [
-        {name: value for name, value in record.items() if is_number(value)}
-        for record in read_metrics(path, "eval")
-    ]
+    return read_metrics(path, kind)
 
 
 def _below(root: Path) -> list[Path]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from dashboards.page import navigation, report_draft
+from dashboards.page.downloads import download_button
 from dashboards.page.markdown import plain
 from interp.report.parts import FigurePart, Part
 
@@ -23,15 +24,8 @@ def report_summary() -> None:
             st.caption("Empty. Use *Add to report* below any figure.")
         st.page_link(navigation.page("report"), label="Edit and export", width="stretch")
         if parts:
-            st.download_button(
-                "report.html",
-                data=report_draft.report().html,
-                file_name="report.html",
-                mime="text/html",
-                on_click="ignore",
-                icon=":material/download:",
-                width="stretch",
-            )
+            html = report_draft.report().html
+            download_button("report.html", "report.html", html, width="stretch")
 
 
 def line(part: Part) -> str:

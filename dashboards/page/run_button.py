@@ -29,7 +29,7 @@ def is_requested(name: str, pressed: bool, settings: object) -> bool:
 
 
 def on_request(
-    instrument: str, model: LanguageModel, pressed: bool, note: str = "", **arguments: Any
+    instrument: str, model: LanguageModel, pressed: bool, note: str = "", /, **arguments: Any
 ) -> Result | None:
     """A result that is at hand, or that was requested with these arguments; else a note and None.
 

@@ -38,8 +38,10 @@ def listed_choice(label: str, options: Options, key: str, **widget: Any) -> Any:
 
 
 def forget_what_is_gone(key: str, options: Options) -> None:
-    """Forget a choice that the present model, text or result does not offer."""
-    if st.session_state.get(key) is not None and st.session_state[key] not in options:
+    """Forget a choice, of one or several, that the present model or text does not offer."""
+    choice = st.session_state.get(key)
+    picked = choice if isinstance(choice, list) else [] if choice is None else [choice]
+    if any(option not in options for option in picked):
         del st.session_state[key]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from dashboards.page.downloads import download_button
 from dashboards.page.markdown import plain
 from interp.core.protocols import LanguageModel
 from interp.methods.data.labelled_table import (
@@ -46,14 +47,7 @@ def own_table(model: LanguageModel, world: World | None) -> Path | None:
         "Table of labelled texts", type=KINDS, key="table", max_upload_size=MOST_BYTES // 10**6
     )
     if world is not None:
-        st.download_button(
-            "Example table",
-            data=lambda: example(world),
-            file_name="moods.csv",
-            mime="text/csv",
-            icon=":material/download:",
-            on_click="ignore",
-        )
+        download_button("Example table", "moods.csv", lambda: example(world))
     if uploaded is None:
         st.info(
             "Upload a table to train a probe on it. It stays on this machine.",
@@ -104,12 +98,8 @@ def _summary(rows: list[LabelledText]) -> None:
     """The number of rows of each label, and the first rows."""
     counts = label_counts(rows)
     share = next(iter(counts.values())) / len(rows)
-    st.markdown(
-        plain(
-            f"{len(rows):,} rows, {len(counts)} labels; always answering the most common label is "
-        )
-        + plain(f"right in {share:.0%} of them.")
-    )
+    words = f"{len(rows):,} rows, {len(counts)} labels; always answering the most common label is"
+    st.markdown(plain(f"{words} right in {share:.0%} of them."))
     left, right = st.columns([2, 1])
     head = [{"text": row.text, "label": row.label, "group": row.group} for row in rows[:HEAD]]
     left.dataframe(head, hide_index=True, alt="The first rows of the table", key="table_head")

@@ -17,6 +17,7 @@ from dashboards.page import header, model_cache
 from dashboards.page.markdown import plain
 from dashboards.page.model_list import Entry, entries
 from dashboards.pickers import own_concepts
+from dashboards.pickers.choice import forget_what_is_gone
 from dashboards.steering.concept_sliders import concept_sliders
 from interp.core.errors import ConfigError, InterpError
 from interp.core.hooks import layer_of, short_name
@@ -291,7 +292,7 @@ def _picked(
         otherwise: number of the first one picked where the default is none of them.
     """
     kind, usual = parameter.kind, _first(parameter, None)
-    _forget_what_is_gone(key, options)
+    forget_what_is_gone(key, options)
     if kind.is_sequence:
         chosen = [name for name, value in options.items() if value in (usual or ())]
         picked = st.multiselect(options=list(options), default=chosen, **_shared(parameter, key))
@@ -304,14 +305,6 @@ def _picked(
         **_shared(parameter, key),
     )  # fmt: skip
     return _given(None if name is None else options[name])
-
-
-def _forget_what_is_gone(key: str, options: dict[str, Any]) -> None:
-    """Another model has other hook points and other companions."""
-    picked = st.session_state.get(key)
-    names = picked if isinstance(picked, list) else [] if picked is None else [picked]
-    if any(name not in options for name in names):
-        del st.session_state[key]
 
 
 def _mapping(parameter: Parameter, key: str, opened: OpenedModel) -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from dashboards.components.colours import limits, quantised, ramp
@@ -31,7 +32,8 @@ class PassStage:
 def stages(n_layers: int) -> list[PassStage]:
     """Every stage in order, a block a stage."""
     blocks = [
-        PassStage(f"Block {n}", "through the layers", "path", _block(n)) for n in range(n_layers)
+        PassStage(f"Block {n}", "through the layers", "path", partial(_block, n))
+        for n in range(n_layers)
     ]
     return [
         PassStage("Tokens", "through the layers", "path", _tokens),
@@ -112,14 +114,7 @@ def _vectors(result: Prediction, text: str) -> Data:
     }
 
 
-def _block(layer: int) -> Callable[[Prediction, str], Data]:
-    def tell(result: Prediction, text: str) -> Data:
-        return _block_card(result, layer)
-
-    return tell
-
-
-def _block_card(result: Prediction, layer: int) -> Data:
+def _block(layer: int, result: Prediction, text: str) -> Data:
     looks = result.attention[layer]
     most = float(looks.max())
     best, last = result.candidates[0], len(result.tokens) - 1
@@ -183,6 +178,7 @@ def _scores(result: Prediction, text: str) -> Data:
             ["logit"],
             lambda i: [_cell(max(float(result.scores[i]), 0.0) / top,
                              f"{float(result.scores[i]):.2f}", "orange" if i == 0 else "")],
+            mark_cut=False,
         ),
         "numbers": [
             [f"logit of {best}", f"{score:.3f}"],
@@ -215,9 +211,16 @@ def _waterfall(result: Prediction) -> list[Data]:
 
 
 def _rows(
-    result: Prediction, head: str, columns: list[str], cells: Callable[[int], list[Data]]
+    result: Prediction,
+    head: str,
+    columns: list[str],
+    cells: Callable[[int], list[Data]],
+    *,
+    mark_cut: bool = True,
+    mark_chosen: bool = False,
 ) -> Data:
-    """The candidates as buttons, the chosen one always among them."""
+    """The candidates as buttons, the chosen one always among them; those cut off can be marked."""
+    shown = [i for i in range(len(result.candidates)) if i < MOST_ROWS or i == result.chosen]
     return {
         "head": head,
         "columns": columns,
@@ -225,13 +228,13 @@ def _rows(
             {
                 "token": result.candidates[i],
                 "id": int(result.candidate_ids[i]),
-                "chosen": False,
-                "cut": False,
+                "chosen": mark_chosen and i == result.chosen,
+                "cut": mark_cut and float(result.sampling_probabilities[i]) == 0,
                 "cells": cells(i),
                 "label": f"Continue with {result.candidates[i]}, "
                 f"probability {percent(float(result.probabilities[i]))}",
             }
-            for i in _shown_candidates(result)
+            for i in shown
         ],
     }
 
@@ -250,15 +253,12 @@ def _odds(result: Prediction, text: str) -> Data:
         return [_cell(float(of[i]), percent(float(of[i])), kind) for of, kind in columns]
 
     columns = ["at temperature 1", f"at temperature {result.temperature:g}", "after top-k, top-p"]
-    rows = _rows(result, "token", columns, cells)
-    for row, i in zip(rows["rows"], _shown_candidates(result), strict=True):
-        row["cut"] = float(result.sampling_probabilities[i]) == 0
     return {
         "title": "Softmax: probabilities",
         "words": "The softmax turns logits into probabilities that sum to one. The temperature "
         "sharpens them (below 1) or flattens them (above 1); top-k and top-p remove the tail, and "
         "the rest is renormalized. Change them above, under 'Sampling'.",
-        "candidates": rows,
+        "candidates": _rows(result, "token", columns, cells),
         "numbers": [
             ["can be sampled", f"{result.n_kept:,} of {result.n_vocab:,} tokens"],
             ["probability kept", f"{result.kept_mass:.1%}"],
@@ -266,10 +266,6 @@ def _odds(result: Prediction, text: str) -> Data:
             ["entropy when sampling", f"{result.drawn_entropy_bits:.2f} bits"],
         ],
     }
-
-
-def _shown_candidates(result: Prediction) -> list[int]:
-    return [i for i in range(len(result.candidates)) if i < MOST_ROWS or i == result.chosen]
 
 
 def _draw(result: Prediction, text: str) -> Data:
@@ -319,11 +315,7 @@ def _taking(result: Prediction, head: str) -> Data:
         share = float(result.sampling_probabilities[i])
         return [_cell(share, percent(share), "orange" if i == result.chosen else "")]
 
-    rows = _rows(result, head, ["probability when sampling"], cells)
-    for row, i in zip(rows["rows"], _shown_candidates(result), strict=True):
-        row["chosen"] = i == result.chosen
-        row["cut"] = float(result.sampling_probabilities[i]) == 0
-    return rows
+    return _rows(result, head, ["probability when sampling"], cells, mark_chosen=True)
 
 
 def _append(result: Prediction, text: str) -> Data:

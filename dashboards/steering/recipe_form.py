@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from dashboards.page.downloads import download_button
 from dashboards.page.markdown import plain
 from dashboards.pickers.own_concepts import ConceptList
 from dashboards.steering.concept_sliders import EVERYWHERE, METHODS, WRITTEN, SteeredConcept
@@ -45,17 +46,12 @@ def _saving(
     recipe = SteeringRecipe.of(
         model, [concept.ingredient() for concept in steered], prompt, **options
     )
-    st.download_button(
-        "Save recipe",
-        data=recipe.to_json(),
-        file_name=f"{'-'.join(concept.slug for concept in steered)}.recipe.json",
-        mime="application/json",
-        key="save_recipe",
-        icon=":material/download:",
-        on_click="ignore",
-        help="From Python: interp.load_recipe(file).edits(model); "
-        "from a shell: interp generate MODEL TEXT --recipe FILE",
+    name = f"{'-'.join(concept.slug for concept in steered)}.recipe.json"
+    help_text = (
+        "From Python: interp.load_recipe(file).edits(model); from a shell: interp generate MODEL "
+        "TEXT --recipe FILE"
     )
+    download_button("Save recipe", name, recipe.to_json(), key="save_recipe", help=help_text)
 
 
 def _load(model: LanguageModel, concepts: ConceptList) -> None:

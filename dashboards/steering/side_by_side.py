@@ -78,28 +78,22 @@ def growing(
 
 
 def _columns(result: Continuation) -> None:
-    left, right = st.columns(2)
     top = max(0.5, *result.kl_nats.tolist(), *result.base_kl_nats.tolist())
     scale = {"unit": "KL(edited ‖ unedited) before the token (nats)", "low": 0.0, "high": top}
-    with left:
-        st.markdown(f"**{BASE}**")
-        with st.container(border=True):
+    texts = (
+        ("base", BASE, result.base_tokens, result.base_kl_nats, _base_labels(result)),
+        ("steered", STEERED, result.steered_tokens, result.kl_nats, _steered_labels(result)),
+    )
+    for column, (key, name, tokens, values, labels) in zip(st.columns(2), texts, strict=True):
+        column.markdown(f"**{name}**")
+        with column.container(border=True):
             coloured_text(
-                result.base_tokens, result.base_kl_nats, labels=_base_labels(result), **scale,
-                key="base_text", name="The unsteered text", show_legend=False,
+                tokens, values, labels=labels, **scale, key=f"{key}_text",
+                name=f"The {name.lower()} text", show_legend=False,
             )  # fmt: skip
-    with right:
-        st.markdown(f"**{STEERED}**")
-        with st.container(border=True):
-            coloured_text(
-                result.steered_tokens, result.kl_nats, labels=_steered_labels(result), **scale,
-                key="steered_text", name="The steered text", show_legend=False,
-            )  # fmt: skip
+    words = f"the edit changes the prediction at this token (KL, 0 to {top:.2g} nats)"
     st.caption(
-        plain(
-            "Colour: how much the edit changes the prediction at this token "
-            f"(KL, 0 to {top:.2g} nats). Point at a token for its candidates before and after."
-        )
+        plain(f"Colour: how much {words}. Point at a token for its candidates before and after.")
     )
 
 

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboards.page.markdown import plain
-from interp.analyses.attribution.gradient_step import GradientStep, chance
+from interp.analyses.attribution.gradient_step import GradientStep, percent
 
 
 def story(result: GradientStep) -> None:
@@ -18,7 +18,7 @@ def story(result: GradientStep) -> None:
 def chapters(result: GradientStep) -> dict[str, str]:
     """Title to words."""
     right = result.candidates[result.right]
-    before, after = (chance(values[result.right]) for values in (result.before, result.after))
+    before, after = (percent(values[result.right]) for values in (result.before, result.after))
     largest = result.parts[result.part_kinds.index("tensor")]
     loss = f"{result.losses[0]:.3f} nats for {result.answer!r}"
     if result.steps:

@@ -1,14 +1,13 @@
 """A run as its files describe it: progress, speed, losses."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from dashboards.page.model_list import Entry, records
 from interp.core.errors import CheckpointError
-from interp.core.files import read_object
 from interp.runs.curves import TrainingCurves, curves_of
-from interp.runs.metrics import METRICS, read_baselines, read_metrics
+from interp.runs.metrics import METRICS, read_baselines
 
 Record = dict[str, Any]
 
@@ -37,14 +36,14 @@ class TrainingLog:
     def read(cls, run: Path) -> "TrainingLog":
         """Read the folder of a run; what is not there yet is empty."""
         kinds: dict[str, list[Record]] = {"train": [], "eval": [], "speed": []}
-        for record in _records(run / METRICS):
+        for record in records(run / METRICS):
             kinds.get(record.get("kind", ""), []).append(record)
         return cls(
-            recipe=_object(run / "run.json").get("recipe", {}),
+            recipe=Entry(run.name, run).record.get("recipe", {}),
             train=kinds["train"],
             evaluations=kinds["eval"],
             speed=kinds["speed"],
-            samples=[r for r in _records(run / "samples.jsonl") if r.get("kind") == "sample"],
+            samples=records(run / "samples.jsonl", "sample"),
             baselines=_baselines(run),
         )
 
@@ -81,27 +80,6 @@ class TrainingLog:
         """All curves of the run."""
         records = [*self.train, *self.evaluations, *self.speed]
         return curves_of(records, self.recipe, self.baselines)
-
-
-def _records(path: Path) -> list[Record]:
-    try:
-        status = path.stat()
-        return _read(path, status.st_mtime_ns, status.st_size)
-    except OSError:
-        return []
-
-
-@lru_cache(maxsize=32)
-def _read(path: Path, changed: int, size: int) -> list[Record]:
-    """Read once for every state of the file: the page asks every two seconds."""
-    return read_metrics(path)
-
-
-def _object(path: Path) -> Record:
-    try:
-        return read_object(path)
-    except CheckpointError:
-        return {}
 
 
 def _baselines(run: Path) -> dict[str, float]:

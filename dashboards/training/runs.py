@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboards.page import header, navigation, result_card
+from dashboards.page.downloads import download_button
 from dashboards.page.error_message import guarded
 from dashboards.page.markdown import plain
 from dashboards.page.model_list import Entry, entries
@@ -199,15 +200,8 @@ def _afterwards(job: Job) -> None:
     with st.expander("Command", icon=":material/terminal:"):
         st.code(shlex.join(job.command), language="bash", wrap_lines=True)
     if TrainingLog.read(job.folder).train:
-        st.download_button(
-            "CSV of all curves",
-            data=partial(_csv, job.folder),
-            file_name=f"{job.name}.csv",
-            mime="text/csv",
-            key="training_csv",
-            on_click="ignore",
-            icon=":material/download:",
-        )
+        content = partial(_csv, job.folder)
+        download_button("CSV of all curves", f"{job.name}.csv", content, key="training_csv")
 
 
 def _csv(folder: Path) -> str:

@@ -8,6 +8,7 @@ from plotly.basedatatypes import BaseTraceType
 
 from dashboards.page import navigation, report_draft
 from dashboards.page.dark_mode import is_dark, on_dark
+from dashboards.page.downloads import download_button
 from dashboards.page.error_message import guarded
 from dashboards.page.header import no_model
 from dashboards.page.markdown import plain
@@ -80,23 +81,14 @@ def _typed(name: str, key: str) -> None:
 def _exports(report: Report) -> None:
     printable = find_chromium() is not None
     kinds = (
-        ("HTML", "report.html", "text/html", report.html, True),
-        ("PDF", "report.pdf", "application/pdf", report.pdf, printable),
-        ("ZIP", "report.zip", "application/zip", report.zip, True),
-        ("Notebook", "report.ipynb", "application/x-ipynb+json", report.notebook, True),
+        ("HTML", "report.html", report.html, True),
+        ("PDF", "report.pdf", report.pdf, printable),
+        ("ZIP", "report.zip", report.zip, True),
+        ("Notebook", "report.ipynb", report.notebook, True),
     )
     with st.container(horizontal=True, vertical_alignment="center", key="report_exports"):
-        for name, file, mime, make, possible in kinds:
-            st.download_button(
-                name,
-                data=make,
-                file_name=file,
-                mime=mime,
-                key=f"export_{file}",
-                icon=":material/download:",
-                on_click="ignore",
-                disabled=not possible,
-            )
+        for label, name, make, possible in kinds:
+            download_button(label, name, make, key=f"export_{name}", disabled=not possible)
     st.caption(
         "The HTML page works offline. The ZIP holds everything (page, SVG, PNG, CSV, JSON, "
         "notebook) and can be reopened here. PDF and ZIP take a few seconds."

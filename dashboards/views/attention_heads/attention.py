@@ -23,8 +23,7 @@ def render() -> None:
     what = (
         "Point at a token to see what it attends to. Click to lock it; use the arrow keys to move."
     )
-    model, entry = header.begin(TITLE, what)
-    seed = header.seed_input()
+    model, entry, seed = header.begin_measuring(TITLE, what)
     prompt = header.prompt_input(model, entry)
     _question_button(header.world_of(entry))
     result = measurements.measured("attention", model, prompt=prompt, seed=seed)

@@ -23,8 +23,7 @@ def render() -> None:
         "What each head attends to on repeated random tokens, compared with untrained models, and "
         "how much the loss rises when it is ablated."
     )
-    model, entry = header.begin(TITLE, what)
-    seed = header.seed_input()
+    model, entry, seed = header.begin_measuring(TITLE, what)
     n = st.slider(
         "Sequences",
         8,

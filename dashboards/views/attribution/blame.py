@@ -43,8 +43,7 @@ def render() -> None:
         "Which parameters and which training texts are responsible: for one wrong answer, and for "
         "the change of the loss between checkpoints."
     )
-    model, entry = header.begin(TITLE, what)
-    seed = header.seed_input()
+    model, entry, seed = header.begin_measuring(TITLE, what)
     about = _buttons("Attribution of", ABOUT, "about")
     {"mistake": _mistake, "loss": _loss, "texts": _texts}[about](model, entry, seed)
 

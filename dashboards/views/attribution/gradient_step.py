@@ -46,8 +46,7 @@ def render() -> None:
         "backpropagation gives the gradient of every parameter, and a step moves them all. "
         "This happens on a copy; the model itself is unchanged."
     )
-    model, entry = header.begin(TITLE, what)
-    seed = header.seed_input()
+    model, entry, seed = header.begin_measuring(TITLE, what)
     text, answer = question_inputs(model, entry)
     method, size = _how()
     others = _others(model, entry)

@@ -10,8 +10,7 @@ TITLE, ICON, GROUP, PLACE = "Comprehension", ":material/quiz:", "Look inside", 6
 def render() -> None:
     """Draw the page."""
     what = "Accuracy on questions about unseen stories, compared with what shortcuts would answer."
-    model, entry = header.begin(TITLE, what)
-    seed = header.seed_input()
+    model, entry, seed = header.begin_measuring(TITLE, what)
     world = header.needed_world(entry)
     n = st.slider("Stories", 20, 400, 60, 20, key="read", **header.LINK)
     pressed = st.button("Ask", type="primary")

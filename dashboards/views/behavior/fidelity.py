@@ -29,8 +29,7 @@ def render() -> None:
         "How much of the world state can be decoded as the loss falls, and whether the model uses "
         "it."
     )
-    model, entry = header.begin(TITLE, what)
-    seed = header.seed_input()
+    model, entry, seed = header.begin_measuring(TITLE, what)
     world = header.needed_world(entry)
     part = choice("Show", PARTS, "part")
     if not states(world.name):

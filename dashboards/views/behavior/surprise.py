@@ -22,8 +22,7 @@ VIEWS = {
 def render() -> None:
     """Draw the page."""
     what = "The loss of each token, and how much of it was unavoidable."
-    model, entry = header.begin(TITLE, what)
-    seed = header.seed_input()
+    model, entry, seed = header.begin_measuring(TITLE, what)
     text = header.prompt_input(model, entry, key="story", sentences=None)
     world = header.world_of(entry)
     try:

@@ -24,8 +24,7 @@ def render() -> None:
         "Scale the output of a head or neuron, or change a single weight, and see the prediction "
         "change. The model itself is unchanged."
     )
-    model, entry = header.begin(TITLE, what)
-    seed = header.seed_input()
+    model, entry, seed = header.begin_measuring(TITLE, what)
     prompt = header.prompt_input(model, entry)
     unturned = measurements.measured("component_scaling", model, prompt=prompt, seed=seed)
     names = _pick(unturned)

@@ -25,8 +25,7 @@ VIEWS = {"words": "Embeddings", "attention": "Attention", "lens": "Logit lens"}
 def render() -> None:
     """Draw the page."""
     what = "From noise to structure: metrics and internals at every checkpoint of a run."
-    model, entry = header.begin(TITLE, what)
-    seed = header.seed_input()
+    model, entry, seed = header.begin_measuring(TITLE, what)
     steps = header.needed_checkpoints(model)
     world = header.world_of(entry)
     measures = _measures(world)

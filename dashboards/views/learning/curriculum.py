@@ -30,8 +30,7 @@ def render() -> None:
         "The loss on each level of difficulty during training, what was forgotten, and whether the "
         "order mattered. Thin lines are seeds; the answer can be `no effect shown`."
     )
-    model, entry = header.begin(TITLE, what)
-    seed = header.seed_input()
+    model, entry, seed = header.begin_measuring(TITLE, what)
     world = header.needed_world(entry)
     header.needed_checkpoints(model)
     result = _compared(model, entry, world, seed)

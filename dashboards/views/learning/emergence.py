@@ -20,8 +20,7 @@ def render() -> None:
         "When each ability appeared: its change point with an interval, compared with an untrained "
         "model and a shuffled control. The answer can be `did not appear`."
     )
-    model, entry = header.begin(TITLE, what)
-    seed = header.seed_input()
+    model, entry, seed = header.begin_measuring(TITLE, what)
     steps = header.needed_checkpoints(model, FEWEST)
     runs = _others(entry, set(steps))
     result = _emergence(model, entry, runs, seed)

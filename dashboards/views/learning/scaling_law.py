@@ -20,8 +20,7 @@ def render() -> None:
     what = (
         "How much text and compute the training took, and how the loss falls with more of either."
     )
-    model, entry = header.begin(TITLE, what)
-    seed = header.seed_input()
+    model, entry, seed = header.begin_measuring(TITLE, what)
     left, right = st.columns(2)
     speed = left.number_input(
         "Words per minute", 50, 1000, 238, key="words_per_minute",

@@ -26,8 +26,7 @@ CANDIDATES = 10
 def render() -> None:
     """Draw the page."""
     what = "What each layer predicts as the next token; the last row is the final prediction."
-    model, entry = header.begin(TITLE, what)
-    seed = header.seed_input()
+    model, entry, seed = header.begin_measuring(TITLE, what)
     prompt = header.prompt_input(model, entry)
     choices = st.container(horizontal=True)
     tuned = tuned_lens_form(model, header.world_of(entry), seed)

@@ -10,7 +10,7 @@ from dashboards.pickers.sampling import token_sampling
 from dashboards.prediction import stepper
 from dashboards.prediction.branches import Walk, link, walk
 from dashboards.prediction.stages import PassStage, stages
-from dashboards.steering.full_text import whole_text
+from dashboards.prediction.whole_text import whole_text
 from interp.analyses.lenses.prediction import Prediction
 from interp.core.protocols import LanguageModel
 
@@ -21,8 +21,7 @@ WHAT = "How a language model generates text: follow one next token from the inpu
 
 def render() -> None:
     """Draw the page."""
-    model, entry = header.begin(TITLE, WHAT)
-    seed = header.seed_input()
+    model, entry, seed = header.begin_measuring(TITLE, WHAT)
     prompt = header.prompt_input(model, entry)
     left, right = st.columns([1, 3])
     with left:

@@ -28,8 +28,7 @@ MOST_STORIES = 1000
 def render() -> None:
     """Draw the page."""
     what = "What a probe can decode from the activations, compared with controls."
-    model, entry = header.begin(TITLE, what)
-    seed = header.seed_input()
+    model, entry, seed = header.begin_measuring(TITLE, what)
     world = header.world_of(entry)
     if world is None:
         header.no_world()

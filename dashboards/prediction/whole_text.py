@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboards.page import measurements, result_card
+from dashboards.page.downloads import download_button
 from dashboards.pickers.sampling import load_code
 from interp.core.protocols import Generation, LanguageModel
 
@@ -32,14 +33,7 @@ def whole_text(model: LanguageModel, prompt: str, options: dict[str, Any]) -> No
     numbers = _table(model, generation)
     result_card.table(numbers, "Each sampled token with its probability and the other candidates")
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.download_button(
-            "CSV",
-            data=lambda: numbers.to_csv(index=False),
-            file_name="text.csv",
-            mime="text/csv",
-            on_click="ignore",
-            icon=":material/download:",
-        )
+        download_button("CSV", "text.csv", lambda: numbers.to_csv(index=False))
         as_code = st.toggle("Copy as Python", key="code_text")
     if as_code:
         arguments = ", ".join(f"{name}={value!r}" for name, value in options.items())
