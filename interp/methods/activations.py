@@ -104,7 +104,6 @@ def median_norms(
 
     The first position often holds a vector many times longer than the others, with no text in it.
     """
-
     rows = list(_longest_rows(examples).values())[:NORMED]
     norms = TokenValues(rows)
 

@@ -54,7 +54,6 @@ def mean_outputs(
     model: LanguageModel, rows: Sequence[Sequence[int]]
 ) -> Float[Tensor, "layer head d_head"]:
     """The mean output z of every head over all rows of text, their first positions left out."""
-
     total = torch.zeros(model.cfg.n_layers, model.cfg.n_heads, model.cfg.d_head)
 
     def read(batch: TextBatch, run: Run) -> None:

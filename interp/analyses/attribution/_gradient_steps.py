@@ -77,7 +77,6 @@ def gradient_steps(
 
 def gradient(loss: Loss, params: Parameters) -> tuple[float, Parameters]:
     """The loss and its gradient at some parameters, on leaves that no one else holds."""
-
     leaves = {name: p.detach().requires_grad_() for name, p in params.items()}
     value = loss(leaves)
     # A tensor that takes no part (a cut-off position table) has a gradient of zero.

@@ -132,6 +132,5 @@ class _StraightPath:
 
         In double precision: millions of terms of either sign nearly cancel.
         """
-
         pairs = ((grads[name], move) for name, move in self.move.items())
         return sum(float((grad * move).sum(dtype=torch.float64)) for grad, move in pairs)

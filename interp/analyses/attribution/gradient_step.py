@@ -173,14 +173,14 @@ class GradientStep(Result):
         how = f"{self.optimizer_name} step{'s' * (self.steps != 1)} of {self.lr:g}"
         if not self.steps:
             return (
-                f"Nothing has moved yet: {self.answer!r} has {chance(self.before[self.right])} and "
-                f"a loss of {self.losses[0]:.3f} nats. One {self.optimizer_name} step of "
+                f"Nothing has moved yet: {self.answer!r} has {percent(self.before[self.right])} "
+                f"and a loss of {self.losses[0]:.3f} nats. One {self.optimizer_name} step of "
                 f"{self.lr:g} is predicted to change it by {self.predicted[0]:+.4g} nats by the "
                 f"gradient alone, {self.curved:+.4g} with curvature."
             )
         return (
-            f"{self.steps} {how} took {self.answer!r} from {chance(self.before[self.right])} to "
-            f"{chance(self.after[self.right])}: its loss changed by {self.change:+.4g} nats "
+            f"{self.steps} {how} took {self.answer!r} from {percent(self.before[self.right])} to "
+            f"{percent(self.after[self.right])}: its loss changed by {self.change:+.4g} nats "
             f"({sum(self.predicted):+.4g} predicted by the gradient; "
             f"{self._beside()}). {self._elsewhere()}"
         )
@@ -303,7 +303,7 @@ def gradient_step(
     )
 
 
-def chance(probability: Tensor) -> str:
+def percent(probability: Tensor) -> str:
     """A probability as people read it, also a very small one."""
     value = float(probability)
     return f"{value:.2%}" if value >= 1e-3 or value == 0 else f"{100 * value:.1g} %"

@@ -84,7 +84,6 @@ def first_choices(
         vectors: one a question.
         positions: at which token, one a question.
     """
-
     rows = [question.tokens for question in questions]
     choices = TokenValues(rows)
 

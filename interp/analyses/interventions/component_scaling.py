@@ -24,8 +24,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from interp.analyses.interventions._component_scaling import Dial, own_tensor, read_dial, turn_dials
-from interp.analyses.interventions._sensitivity import Pull, pulls
+from interp.analyses.interventions._component_scaling import (
+    Dial,
+    Pull,
+    own_tensor,
+    pulls,
+    read_dial,
+    turn_dials,
+)
 from interp.core.errors import ConfigError
 from interp.core.protocols import LanguageModel, Prompt
 from interp.methods.batches import rows_at_once

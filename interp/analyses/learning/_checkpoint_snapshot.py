@@ -74,16 +74,12 @@ def snapshot(
         tokens: of the prompt.
         settings: all else that it depends on.
     """
-    return _memory.get_or_make(
-        (weights, step, settings), lambda: take_snapshot(history[step], tokens, settings)
-    )
+    key = (weights, step, settings)
+    return _memory.get_or_make(key, lambda: _take(history[step], tokens, settings))
 
 
 @torch.no_grad()
-def take_snapshot(
-    model: LanguageModel, tokens: Int[Tensor, "1 pos"], settings: SnapshotSettings
-) -> Snapshot:
-    """Write, and look inside on the prompt."""
+def _take(model: LanguageModel, tokens: Tensor, settings: SnapshotSettings) -> Snapshot:
     size = model.cfg.n_layers * model.cfg.n_heads * tokens.shape[1] ** 2
     patterns = torch.zeros(0, model.cfg.n_heads, tokens.shape[1], tokens.shape[1])
     if size <= LARGEST:

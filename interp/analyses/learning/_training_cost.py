@@ -16,6 +16,7 @@ from interp.core.files import read_object
 from interp.core.protocols import LanguageModel
 from interp.methods.parameters import BLOCK_MATRICES
 from interp.runs.record import corpus_of
+from interp.worlds import load_world, world_names
 from interp.worlds.world import World
 
 BACKWARD = 2
@@ -108,13 +109,15 @@ def corpus_size(
         model: the model whose tokenizer counts.
         record: the run's record.
         folder: the run's folder; the corpus in it or beside it is counted, if it is still there.
-        world: the world that told the text.
+        world: the world that told the text; None = the one on record.
         n: documents of each level that are told again to measure their mean.
     Raises:
         NotEnoughDataError: there is neither a world nor a corpus to measure.
     """
     digest, source = corpus_of(record)
     documents = source.get("documents")
+    if world is None and source.get("world") in world_names():
+        world = load_world(source["world"])
     if world is None or not isinstance(documents, Mapping) or source.get("world") != world.name:
         raise NotEnoughDataError(
             "The words of a corpus are measured on a world's documents; this run's record names no "

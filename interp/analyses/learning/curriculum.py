@@ -15,7 +15,7 @@ They are not corrected for the number of groups.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -25,18 +25,65 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from interp.analyses.learning._level_losses import LevelEvaluation, level_evaluation
 from interp.core.errors import ConfigError, near_misses
 from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval, plain
 from interp.core.statistics.over_seeds import difference_over_seeds, mean_over_seeds
+from interp.methods.data.answers import encoded_stories, predict_stories, right_answers
+from interp.methods.data.examples import sample_stories
+from interp.methods.data.loss_floor import has_floor, story_floor
+from interp.methods.data.questions import NEVER_SAID, QuestionInContext, questions_in, table_rows
 from interp.results.provenance import provenance
 from interp.results.result import Result
 from interp.runs.curriculum import CurriculumRecord, common_steps, curriculum_record, group_of
-from interp.worlds.world import World
+from interp.worlds.world import Story, World
 
+HELD_OUT = "held_out"
 LOSS, ANSWERS, TOKENS = "loss_nats_per_token", "answers", "tokens_to_threshold"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LevelEvaluation:
+    """Held-out stories of every level, the same for every model.
+
+    Attributes:
+        stories: the stories of each level, easiest first.
+        questions: the questions of the last level.
+        kinds: each kind of question of the last level with the numbers of its questions.
+    """
+
+    stories: Mapping[str, Sequence[Story]]
+    questions: Sequence[QuestionInContext]
+    kinds: Mapping[str, Sequence[int]]
+
+    def measure(
+        self, model: LanguageModel
+    ) -> tuple[Float[Tensor, " level"], Float[Tensor, " kind"]]:
+        """Mean nats a token on each level, and the share of right answers to each kind.
+
+        The mean is over tokens, not stories: a long story counts for more, as in training.
+        """
+        losses, predictions = [], []
+        for stories in self.stories.values():
+            predictions = predict_stories(model, stories)
+            losses.append(torch.cat([each.nats for each in predictions]).mean())
+        if not self.kinds:
+            return torch.stack(losses), torch.zeros(0)
+        marks = right_answers(predictions, self.questions)
+        known = torch.tensor([float("nan") if mark is None else float(mark) for mark in marks])
+        right = [known[list(own)].nanmean() for own in self.kinds.values()]
+        return torch.stack(losses), torch.stack(right)
+
+    def floors(self, model: LanguageModel) -> Float[Tensor, " level"]:
+        """The least that any model could pay on each level; nan where the world has no prices."""
+        floors = torch.full((len(self.stories),), math.nan)
+        for number, stories in enumerate(self.stories.values()):
+            if has_floor(stories):
+                pairs = zip(stories, encoded_stories(model, stories), strict=True)
+                nats = [story_floor(story, spans)[0] for story, (_, spans) in pairs]
+                floors[number] = torch.cat(nats).mean()
+        return floors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,7 +324,7 @@ def curriculum(
     baseline = _baseline(groups, baseline)
     steps = common_steps(records, max(checkpoints, 2))
     levels = tuple(levels) or tuple(world.levels)
-    evaluation = level_evaluation(world, levels, n_stories, seed)
+    evaluation = _level_evaluation(world, levels, n_stories, seed)
     losses, answers = _measured(records, steps, evaluation)
     shares = [
         [[record.share(max(step - 1, 0), level) for level in levels] for step in steps]
@@ -337,3 +384,21 @@ def _baseline(groups: Sequence[str], baseline: str) -> str:
     if baseline and baseline not in groups:
         raise ConfigError(f"No group is called {baseline!r}.{near_misses(baseline, groups)}")
     return baseline or groups[0]
+
+
+def _level_evaluation(world: World, levels: Sequence[str], n: int, seed: int) -> LevelEvaluation:
+    """Stories of each level and the questions of the last one.
+
+    Args:
+        world: the world that tells the stories.
+        levels: the levels, easiest first.
+        n: how many stories of each level.
+        seed: the seed of the stories.
+    """
+    stories = {
+        level: sample_stories(world, n, seed=seed, level=level, split=HELD_OUT) for level in levels
+    }
+    questions = questions_in(stories[levels[-1]])
+    rows = table_rows(questions, HELD_OUT, tuple(world.variables))
+    kinds = {name: own for name, own in rows.items() if name != NEVER_SAID}
+    return LevelEvaluation(stories=stories, questions=questions, kinds=kinds)

@@ -20,7 +20,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -47,8 +46,7 @@ from interp.core.statistics.intervals import Interval, plain
 from interp.methods.checkpoints.scaling_law import Law, fit_law, why_not
 from interp.results.provenance import provenance
 from interp.results.result import Result
-from interp.runs.record import RunRecord, corpus_of, read_runs, record_of, tokens_a_step
-from interp.worlds import load_world, world_names
+from interp.runs.record import read_runs, record_of, tokens_a_step
 from interp.worlds.world import World
 
 if TYPE_CHECKING:
@@ -271,10 +269,12 @@ def scaling_law(
     record = record_of(folder) if folder is not None else {}
     context = record["recipe"]["context"] if tokens_a_step(record) else model.cfg.n_ctx
     trained = _trained(model, record, tokens)
-    corpus = (trained, words) if words else _corpus(model, record, folder, world, n_documents)
+    corpus = (trained, words) if words else corpus_size(model, record, folder, world, n_documents)
     given = read_runs(runs) if runs else []
     kept = [run for run in given if run.loss > 0]
-    law, why = _law(kept, n_boot, seed)
+    points = tuple((float(run.parameters), float(run.tokens)) for run in kept)
+    losses = tuple(run.loss for run in kept)
+    law, why = _law(points, losses, n_boot, seed)
     if lost := len(given) - len(kept):
         why = f"{why} {lost} runs without a finite loss were left out.".strip()
     names, parameters, trained_on, sources = zip(*PUBLISHED, strict=True)
@@ -292,9 +292,9 @@ def scaling_law(
         published_tokens=torch.tensor(trained_on),
         published_sources=sources,
         run_names=tuple(run.name for run in kept),
-        run_parameters=torch.tensor([float(run.parameters) for run in kept]),
-        run_tokens=torch.tensor([float(run.tokens) for run in kept]),
-        run_loss=torch.tensor([run.loss for run in kept]),
+        run_parameters=torch.tensor([n for n, _ in points]),
+        run_tokens=torch.tensor([d for _, d in points]),
+        run_loss=torch.tensor(losses),
         floor=kept[0].floor if kept else math.nan,
         law=law.values if law else {},
         law_weights=torch.tensor(law.weights if law else np.zeros((0, 0))),
@@ -335,27 +335,13 @@ def _trained(model: LanguageModel, record: dict, tokens: int | None) -> int:
     return tokens if tokens is not None else each * model.step
 
 
-def _corpus(
-    model: LanguageModel, record: dict, folder: Path | None, world: World | None, n: int
-) -> tuple[int, int]:
-    name = corpus_of(record)[1].get("world")
-    if world is None and name in world_names():
-        world = load_world(name)
-    return corpus_size(model, record, folder, world, n)
-
-
-def _law(runs: Sequence[RunRecord], n_boot: int, seed: int) -> tuple[Law | None, str]:
-    if not runs:
+@lru_cache(maxsize=16)
+def _law(
+    points: tuple[tuple[float, float], ...], losses: tuple[float, ...], n_boot: int, seed: int
+) -> tuple[Law | None, str]:
+    """The law, or why there is none; the same runs are read about at many speeds of reading."""
+    if not points:
         return None, "No runs were given to fit a law of losses to: train some with interp sweep."
-    points = tuple((float(run.parameters), float(run.tokens)) for run in runs)
     if why := why_not(np.array(points)):
         return None, why
-    return _fitted(points, tuple(run.loss for run in runs), n_boot, seed), ""
-
-
-@lru_cache(maxsize=16)
-def _fitted(
-    points: tuple[tuple[float, float], ...], losses: tuple[float, ...], n_boot: int, seed: int
-) -> Law:
-    """The same runs are asked about at many speeds of reading; the fit takes seconds."""
-    return fit_law(np.array(points), np.array(losses), n_boot=n_boot, seed=seed)
+    return fit_law(np.array(points), np.array(losses), n_boot=n_boot, seed=seed), ""

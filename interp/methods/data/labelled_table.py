@@ -140,9 +140,7 @@ def _content(path: Path) -> str:
             )
         raw = path.read_bytes()
     except OSError as error:
-        raise ConfigError(
-            f"Labels need a file that can be read; {path}: {error}."
-        ) from error
+        raise ConfigError(f"Labels need a file that can be read; {path}: {error}.") from error
     wide = raw[:2] in (b"\xff\xfe", b"\xfe\xff")
     try:
         content = raw.decode("utf-16" if wide else "utf-8-sig")

@@ -91,8 +91,8 @@ def check_holds_on(variable: str, known: Sequence[str]) -> None:
     """
     if variable not in known:
         raise ConfigError(
-            f"{variable!r} is not known at each token of this world's stories: only what holds on "
-            f"from sentence to sentence can be read along.{near_misses(variable, known)}"
+            "Reading along needs a variable that holds on from sentence to sentence; got "
+            f"{variable!r}.{near_misses(variable, known)}"
         )
 
 

@@ -78,7 +78,7 @@ def test_every_view_is_drawn(result):
     for view in ("words", "attention", "lens"):
         figure = result.figure(view=view)
         assert figure.layout.annotations[0].text == "step 0"
-    with pytest.raises(ConfigError, match="view is"):
+    with pytest.raises(ConfigError, match="view needs"):
         result.figure(view="sound")
     assert "n = 1 prompt" in result.caption() and len(result.frame()) > len(STEPS)
 

@@ -187,7 +187,7 @@ def test_every_view_is_drawn(result):
     assert len(figure.layout.yaxis.ticktext) == len(result.curves) == len(order(result))
     assert "accuracy: place" in [n.text for n in result.figure(view="answers").layout.annotations]
     assert len(result.figure(view="curves").layout.annotations) >= len(result.curves)
-    with pytest.raises(ConfigError, match="view is"):
+    with pytest.raises(ConfigError, match="view needs"):
         result.figure(view="table")
 
 

@@ -210,7 +210,7 @@ def test_it_saves_and_draws(read: StateDecoding, tmp_path: Path) -> None:
     assert story.z.shape == tuple(read.truth.shape)
     bars = read.figure(view="where").data
     assert [bar.name for bar in bars] == ["probe", "untrained model", "shuffled labels", "majority"]
-    with pytest.raises(ConfigError, match="'story' or 'where'"):
+    with pytest.raises(ConfigError, match="one of story, where"):
         read.figure(view="both")
 
 
@@ -229,7 +229,7 @@ def test_it_tells_how_far_it_is_and_no_result_depends_on_it(
 def test_what_cannot_be_read_is_refused_in_words(model: GPT) -> None:
     with pytest.raises(ConfigError, match="Did you mean 'place'"):
         state_decoding(model, WORLD, "plase")
-    with pytest.raises(ConfigError, match="only what holds on"):
+    with pytest.raises(ConfigError, match="holds on from sentence to sentence; got"):
         state_decoding(model, WORLD, "likes")
     with pytest.raises(WorldError, match=r"Sentence 2, 'Zed flies\.'"):
         state_decoding(model, WORLD, text="It is a sunny morning. Zed flies.")
