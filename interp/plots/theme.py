@@ -173,10 +173,7 @@ def heatmap(
         high: top of the colour range.
     """
     cells = _numbers(values)
-    y, x = (
-        list(map(str, range(size))) if names is None else names
-        for size, names in zip(cells.shape, (y, x), strict=True)
-    )
+    x, y = _names(x, cells.shape[1]), _names(y, cells.shape[0])
     height = height or int(np.clip(24 * len(cells) + 130, 240, 760))
     figure = new_figure(x_title=x_title, y_title=y_title, title=title, height=height)
     figure.add_trace(
@@ -191,8 +188,8 @@ def heatmap(
 def heatmap_trace(
     values: "Tensor | ArrayLike",
     *,
-    x: Sequence[str],
-    y: Sequence[str],
+    x: Sequence[str] | None = None,
+    y: Sequence[str] | None = None,
     x_title: str,
     y_title: str,
     unit: str,
@@ -211,8 +208,8 @@ def heatmap_trace(
     words = "<br>%{text}" if text is not None else ""
     return go.Heatmap(
         z=cells,
-        x=_unique(x),
-        y=_unique(y),
+        x=_unique(_names(x, cells.shape[1])),
+        y=_unique(_names(y, cells.shape[0])),
         zmin=low,
         zmax=high,
         colorscale=DIVERGING if diverging else SEQUENTIAL,
@@ -299,7 +296,7 @@ def curve(intervals: Sequence[Interval]) -> dict[str, list[float]]:
 
 
 def whiskers(
-    intervals: Sequence[Interval], color: str, *, thickness: float = 1.6, width: float = 4
+    intervals: Sequence[Interval], color: str, *, thickness: float = 1.6, width: float | None = 4
 ) -> dict[str, Any]:
     """Intervals as plotly's `error_x` or `error_y`; of no length where an end is unknown."""
     up = np.array([interval.high - interval.value for interval in intervals])
@@ -472,6 +469,10 @@ def _outline(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarr
         around += [gap] * bool(around) + [x[run], x[run][::-1]]
         ends += [gap] * bool(ends) + [high[run], low[run][::-1]]
     return np.concatenate(around or [gap]), np.concatenate(ends or [gap])
+
+
+def _names(names: Sequence[str] | None, count: int) -> Sequence[str]:
+    return list(map(str, range(count))) if names is None else names
 
 
 def _unique(labels: Sequence[str]) -> list[str]:

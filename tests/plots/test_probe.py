@@ -6,6 +6,7 @@ import pytest
 
 from interp.analyses.probing.concept import concept
 from interp.analyses.probing.probe import Probe, probe
+from interp.core.errors import ConfigError
 from interp.models.config import GPTConfig
 from interp.models.gpt import GPT
 from interp.models.tokenizer import Tokenizer
@@ -39,6 +40,11 @@ def test_every_control_is_in_the_picture(result: Probe) -> None:
 def test_the_confusion_view_has_a_cell_for_each_pair(result: Probe) -> None:
     grid = result.figure(view="confusion").data[0]
     assert grid.z.shape == (4, 4) and "share" in grid.colorbar.title.text
+
+
+def test_a_view_that_is_not_there_is_refused(result: Probe) -> None:
+    with pytest.raises(ConfigError, match="one of accuracy, confusion; got 'where'"):
+        result.figure(view="where")
 
 
 def test_markup_in_labels_is_shown_and_not_obeyed(model: GPT, tmp_path: Path) -> None:

@@ -121,11 +121,8 @@ def _panels(result: Heads) -> dict[str, Panel]:
 
 
 def _trace(panel: Panel, largest_change: float, first: bool) -> go.Heatmap:
-    layers, heads = panel.values.shape
     trace = theme.heatmap_trace(
         panel.values,
-        x=[str(head) for head in range(heads)],
-        y=[str(layer) for layer in range(layers)],
         x_title="head",
         y_title="layer",
         unit="loss change (nats/token)" if panel.signed else "attention weight",
@@ -135,7 +132,7 @@ def _trace(panel: Panel, largest_change: float, first: bool) -> go.Heatmap:
         colorbar=first,
     )
     trace.update(customdata=panel.words, hovertemplate="%{customdata}<extra></extra>")
-    if layers * heads <= MOST_NUMBERS:
+    if panel.values.numel() <= MOST_NUMBERS:
         trace.update(texttemplate="%{z:.2f}", textfont={"size": 11})
     return trace
 

@@ -1,5 +1,7 @@
 """Where a mistake sits in the weights: by tensor, layer, head, neuron, token, single weight."""
 
+from typing import Literal, get_args
+
 import plotly.graph_objects as go
 import torch
 
@@ -13,11 +15,13 @@ UNITS = {
     "gradient_times_weight": "gradient times weight (nats)",
     "path": "share of the change (nats)",
 }
-VIEWS = ("heads", "layers", "tensors", "neurons", "tokens", "weights")
+View = Literal["heads", "layers", "tensors", "neurons", "tokens", "weights"]
+Measure = Literal["gradient", "gradient_times_weight", "path"]
+VIEWS: tuple[View, ...] = get_args(View)
 MOST_ROWS = 16
 
 
-def figure(result: Blame, *, view: str = "tensors", measure: str = "gradient") -> go.Figure:
+def figure(result: Blame, *, view: View = "tensors", measure: Measure = "gradient") -> go.Figure:
     """One measure by one kind of part; above zero, the part raises the right answer's loss.
 
     Args:

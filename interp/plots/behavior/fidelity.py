@@ -1,7 +1,7 @@
 """How well the world is read against how well the text is predicted, a panel a variable."""
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -20,16 +20,20 @@ COMPARED = {
     "at_end": ("loss, models at their ends", 3, "triangle-up"),
 }
 ROW = 46
+View = Literal["scatter", "correlation"]
 
 
-def figure(result: "Fidelity", *, view: str = "scatter") -> go.Figure:
+def figure(result: "Fidelity", *, view: View = "scatter") -> go.Figure:
     """Draw fidelity.
 
     Args:
         result: of `interp.fidelity`.
         view: `scatter`: accuracy against loss, which falls to the right, the colour telling the
             step; `correlation`: rank correlations of accuracy with their intervals.
+    Raises:
+        ConfigError: an unknown view.
     """
+    theme.check_choice("view", view, get_args(View))
     return _correlations(result) if view == "correlation" else _scatter(result)
 
 

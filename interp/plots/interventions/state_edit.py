@@ -31,7 +31,10 @@ def figure(result: "StateEdit", *, view: Literal["grid", "rates"] = "grid") -> g
         result: of `interp.state_edit`.
         view: `grid`: success by layer (down) and token (across) on the tuning questions; `rates`:
             the best cell on held-out ones, beside its controls.
+    Raises:
+        ConfigError: an unknown view.
     """
+    theme.check_choice("view", view, ("grid", "rates"))
     return _rates(result) if view == "rates" else _grid(result)
 
 

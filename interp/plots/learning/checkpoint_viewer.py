@@ -22,10 +22,11 @@ def figure(result: CheckpointViewer, view: View = "words", steps: Sequence[int] 
 
     Args:
         result: of `checkpoint_viewer`.
-        view: the words' embeddings, the head's attention, or the lens.
+        view: the words' embeddings (the lens where there are none), the head's attention, or the
+            lens.
         steps: to show; none = the first, the middle and the last checkpoint.
     Raises:
-        ConfigError: another view, a step that was not looked at, or no words to show.
+        ConfigError: another view, or a step that is not in the result.
     """
     drawers = {"words": _words, "attention": _attention, "lens": _lens}
     theme.check_choice("view", view, drawers)

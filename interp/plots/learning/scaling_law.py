@@ -27,7 +27,6 @@ NAMED = {
 }
 """Those whose names are written beside them, and where; the others tell theirs when pointed at."""
 LOSSES = (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10)
-BELOW = ("Pythia 70M", "LLaMA 65B", "Gopher", "SmolLM2 360M")
 BEYOND = 10.0
 """How far past the data the curves are drawn."""
 

@@ -178,7 +178,7 @@ def _points(
     return go.Scatter(
         x=[interval.value for interval in intervals],
         y=list(rows),
-        error_x=theme.whiskers(intervals, color, thickness=1.2),
+        error_x=theme.whiskers(intervals, color, thickness=1.2, width=None),
         mode="markers+lines",
         name=name,
         line={"width": 1, "color": color},

@@ -1,6 +1,6 @@
 """Probe accuracy by site, with every control in the same picture."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import plotly.graph_objects as go
 
@@ -17,13 +17,19 @@ NAMES = {
 DASHES = {"untrained": "dash", "control_task": "dashdot", "shuffled": "dot"}
 
 
-def figure(result: "Probe", *, view: str = "accuracy") -> go.Figure:
+View = Literal["accuracy", "confusion"]
+
+
+def figure(result: "Probe", *, view: View = "accuracy") -> go.Figure:
     """Draw a probe.
 
     Args:
         result: of `interp.probe`.
         view: `accuracy` by site with the controls, or `confusion` of the classes at the best site.
+    Raises:
+        ConfigError: an unknown view.
     """
+    theme.check_choice("view", view, get_args(View))
     return _confusion(result) if view == "confusion" else _accuracy(result)
 
 
