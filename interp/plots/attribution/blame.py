@@ -42,8 +42,6 @@ def figure(result: Blame, *, view: View = "tensors", measure: Measure = "gradien
     if view == "heads":
         values = result.by_head[number]
         return theme.heatmap(values, x_title="head", unit=unit, diverging=number > 0)
-    if view == "neurons":
-        return _neurons(result, number, unit)
     names, values = _listed(result, view, number)
     figure = signed_bars(names, values, unit=unit)
     # A length has no side, so it must not wear the colour of what raises the loss.
@@ -58,14 +56,15 @@ def _listed(result: Blame, view: str, number: int) -> tuple[tuple[str, ...], tor
         return result.vocabulary[number], result.by_vocabulary[number]
     if view == "weights":
         return result.weights[number], result.by_weight[number]
+    if view == "neurons":
+        return _neurons(result.by_neuron[number])
     best = result.by_tensor[number].abs().argsort(descending=True)[:MOST_ROWS]
     return tuple(result.tensors[i] for i in best.tolist()), result.by_tensor[number, best]
 
 
-def _neurons(result: Blame, number: int, unit: str) -> go.Figure:
+def _neurons(values: torch.Tensor) -> tuple[tuple[str, ...], torch.Tensor]:
     """The neurons that count most, as `layer.neuron`."""
-    values = result.by_neuron[number]
     best = values.flatten().abs().topk(min(MOST_ROWS, values.numel())).indices
     width = max(values.shape[1], 1)
     names = tuple(f"neuron {i // width}.{i % width}" for i in best.tolist())
-    return signed_bars(names, values.flatten()[best], unit=unit)
+    return names, values.flatten()[best]

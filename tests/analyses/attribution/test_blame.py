@@ -8,6 +8,7 @@ from interp.core.errors import ConfigError
 from interp.methods.data.answer_loss import ASKED, held_out_pairs, losses_on
 from interp.methods.parameters import parameters_of, weight_name
 from interp.plots.attribution.blame import MEASURES, VIEWS, figure
+from interp.plots.theme import CONTROL
 from tests.analyses.short_history import short_history
 from tests.analyses.tiny_world import TinyWorld
 
@@ -137,6 +138,12 @@ def test_it_is_told_kept_and_drawn(result, tmp_path):
     assert own.answer != own.said and own.loss_nats < result.loss_nats
     with pytest.raises(ConfigError, match="got neither"):
         blame(short_history())
+
+
+@pytest.mark.parametrize("view", ["layers", "tensors", "neurons", "tokens"])
+def test_a_length_does_not_wear_the_colour_of_what_raises_the_loss(result, view):
+    assert figure(result, view=view).data[0].marker.color == CONTROL
+    assert figure(result, view=view, measure="path").data[0].marker.color != CONTROL
 
 
 def test_without_the_path_the_other_measures_are_the_same_numbers(result):
