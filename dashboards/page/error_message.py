@@ -4,10 +4,13 @@ from collections.abc import Callable
 from functools import wraps
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import StopException
 
 from dashboards.page.markdown import plain
 from interp.core.errors import InterpError
+
+
+class PageEnd(Exception):
+    """All that the page can show is drawn. Unlike `st.stop`, it leaves the sidebar to be drawn."""
 
 
 def guarded(render: Callable[[], None]) -> Callable[[], None]:
@@ -19,7 +22,7 @@ def guarded(render: Callable[[], None]) -> Callable[[], None]:
             render()
         except InterpError as error:
             st.error(plain(str(error)), icon=":material/error:")
-        except StopException:
-            pass  # `st.stop` ends the page; the sidebar below it is still drawn.
+        except PageEnd:
+            pass
 
     return page

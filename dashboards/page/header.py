@@ -4,11 +4,12 @@ The values stand in the address bar (`bind="query-params"`), so the address is t
 """
 
 from collections.abc import Mapping
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import streamlit as st
 
 from dashboards.page import model_cache
+from dashboards.page.error_message import PageEnd
 from dashboards.page.markdown import plain
 from dashboards.page.model_list import NEWEST, Entry, entries
 from interp.core.errors import ConfigError, TokenError
@@ -65,7 +66,7 @@ def begin(title: str, what: str) -> tuple[LanguageModel, Entry]:
     models = entries()
     if not models:
         no_model()
-        st.stop()
+        raise PageEnd
     entry, step = _pick(models)
     model = model_cache.opened(entry, step)
     st.caption(_about(entry, model))
@@ -150,7 +151,7 @@ def needed_world(entry: Entry) -> World:
     world = world_of(entry)
     if world is None:
         no_world()
-        st.stop()
+        raise PageEnd
     return world
 
 
@@ -183,7 +184,7 @@ def needed_checkpoints(model: LanguageModel, fewest: int = 2) -> tuple[int, ...]
 def ends_here(message: str) -> NoReturn:
     """Say what the page needs, and end it."""
     st.info(message, icon=":material/info:")
-    st.stop()
+    raise PageEnd
 
 
 def prompt_input(
@@ -200,15 +201,7 @@ def prompt_input(
         TokenError: empty, longer than the context, or with words the model does not know.
     """
     world = world_of(entry)
-    text = st.text_area(
-        "Text",
-        example(world, 0, sentences),
-        key=key,
-        height=100,
-        max_chars=LONGEST_PROMPT,
-        placeholder="Enter a prompt …",
-        **LINK,
-    )
+    text = prompt_area("Text", example(world, 0, sentences), key, placeholder="Enter a prompt …")
     if world is not None:
         st.button(
             "Another example",
@@ -219,6 +212,12 @@ def prompt_input(
         )
     tokens_of(model, text or "")
     return text
+
+
+def prompt_area(label: str, text: str, key: str, **widget: Any) -> str:
+    """A box for a text that the model reads, at first with `text` in it."""
+    usual = {"height": 100, "max_chars": LONGEST_PROMPT, **LINK}
+    return st.text_area(label, text, key=key, **{**usual, **widget})
 
 
 def tokens_of(model: LanguageModel, text: str) -> None:
@@ -242,15 +241,8 @@ def tokens_of(model: LanguageModel, text: str) -> None:
 
 def seed_input() -> int:
     """The seed of everything that is drawn."""
-    return st.sidebar.number_input(
-        "Seed",
-        0,
-        MOST_SEEDS,
-        0,
-        key="seed",
-        help="The same seed gives the same random numbers.",
-        **LINK,
-    )
+    help_text = "The same seed gives the same random numbers."
+    return st.sidebar.number_input("Seed", 0, MOST_SEEDS, 0, key="seed", help=help_text, **LINK)
 
 
 def example(world: World | None, number: int, sentences: int | None) -> str:

@@ -7,7 +7,6 @@ these very weights and of the very same call.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -60,11 +59,6 @@ def saved(instrument: str, model: LanguageModel, **arguments: Any) -> Result | N
     if not isinstance(run, History):
         return None
     return _cache.saved(run.folder / FOLDER, instrument, model, **arguments)
-
-
-def save(folder: Path, name: str, result: Result) -> Path:
-    """Save a result with the model whose folder this is."""
-    return result.save(folder / FOLDER / name)
 
 
 @contextmanager

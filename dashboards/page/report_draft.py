@@ -47,24 +47,20 @@ def add_text() -> None:
 
 def change(number: int, **words: Any) -> None:
     """Change the title, comment or text of a part."""
-    index = _index(number)
-    if index is not None:
-        parts()[index] = replace(parts()[index], **words)
+    parts()[:] = [replace(part, **words) if part.number == number else part for part in parts()]
 
 
 def move(number: int, by: int) -> None:
     """Move a part down, or up where `by` is negative; it stops at the ends."""
-    index = _index(number)
-    if index is not None:
-        part = parts().pop(index)
-        parts().insert(max(index + by, 0), part)
+    numbers = [part.number for part in parts()]
+    if number in numbers:
+        index = numbers.index(number)
+        parts().insert(max(index + by, 0), parts().pop(index))
 
 
 def remove(number: int) -> None:
     """Take a part out."""
-    index = _index(number)
-    if index is not None:
-        parts().pop(index)
+    parts()[:] = [part for part in parts() if part.number != number]
 
 
 def replace_with(opened: Report) -> None:
@@ -72,10 +68,6 @@ def replace_with(opened: Report) -> None:
     parts()[:] = opened.parts
     heading = {"title": opened.title, "author": opened.author or "", "date": opened.date or ""}
     st.session_state["report_about"] = heading
-
-
-def _index(number: int) -> int | None:
-    return next((index for index, part in enumerate(parts()) if part.number == number), None)
 
 
 def _same(other: FigurePart, part: FigurePart) -> bool:

@@ -24,14 +24,9 @@ MOST_CELLS = 3600
 
 def followed_word() -> str:
     """The token to track through the layers; empty = none."""
-    return st.text_input(
-        "Track a token",
-        key="follow",
-        max_chars=40,
-        help="One token, usually with a space before it. Underlined where it is the top token.",
-        placeholder="one token",
-        **LINK,
-    )
+    help_text = "One token, usually with a space before it. Underlined where it is the top token."
+    options = {"max_chars": 40, "placeholder": "one token", "help": help_text}
+    return st.text_input("Track a token", key="follow", **options, **LINK)
 
 
 def metric_choice(follows: bool) -> Metric:
@@ -66,9 +61,5 @@ def window(result: LogitLens, cell: GridCell) -> tuple[int, int]:
     )
     starts = list(range(0, length, count))
     part = cell.pos // count
-    return st.select_slider(
-        "Positions shown",
-        starts,
-        starts[part],
-        lambda first: f"{first} to {min(first + count, length) - 1}",
-    ), count
+    words = {first: f"{first} to {min(first + count, length) - 1}" for first in starts}
+    return st.select_slider("Positions shown", starts, starts[part], words.get), count

@@ -38,12 +38,8 @@ def tuned_lens_form(model: LanguageModel, world: World | None, seed: int) -> Tun
 
 
 def _texts() -> tuple[str, ...]:
-    pasted = st.text_area(
-        "Texts, one per line, five or more",
-        key="tune_texts",
-        max_chars=header.LONGEST_PROMPT,
-        persist_state="session",
-    )
+    options = {"max_chars": header.LONGEST_PROMPT, "persist_state": "session"}
+    pasted = st.text_area("Texts, one per line, five or more", key="tune_texts", **options)
     return tuple(line.rstrip() for line in (pasted or "").splitlines() if line.strip())
 
 

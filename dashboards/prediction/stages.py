@@ -115,32 +115,31 @@ def _vectors(result: Prediction, text: str) -> Data:
 
 
 def _block(layer: int, result: Prediction, text: str) -> Data:
-    looks = result.attention[layer]
-    most = float(looks.max())
+    weights = result.attention[layer].tolist()
     best, last = result.candidates[0], len(result.tokens) - 1
+
+    def chip(pos: int) -> Data:
+        note = percent(weights[pos]) if weights[pos] >= 1e-3 else "<0.1%"
+        return {"weight": weights[pos] / max(weights), "note": note, "light": pos == last}
+
     named = list(zip(result.parts, result.contributions[:, 0].tolist(), strict=True))
-    adding = {name: value for name, value in named if name.endswith(f" {layer}")}
     share = float(result.guess_probabilities[layer + 1])
     return {
         "title": f"Block {layer}: attention, then MLP",
         "words": "First, attention: the last token attends to itself and the tokens before it and "
         "copies information from them (the fuller a token is below, the more it is attended to). "
         "Then the MLP processes the result. Both add their output to the residual stream.",
-        "chips": _chips(
-            result,
-            lambda pos: {
-                "weight": float(looks[pos]) / most,
-                "note": percent(float(looks[pos])) if looks[pos] >= 1e-3 else "<0.1%",
-                "light": pos == last,
-            },
-        ),
+        "chips": _chips(result, chip),
         "meters": _block_meters(result, layer),
         "aside": f"If the model stopped here, it would predict {result.guesses[layer + 1]} "
         f"({percent(share)}); before this block, {result.guesses[layer]} "
         f"({percent(float(result.guess_probabilities[layer]))}).",
-        "numbers": [[f"{name} adds to the logit of {best}", f"{v:+.2f}"] for name, v in
-                    adding.items()],
-    }  # fmt: skip
+        "numbers": [
+            [f"{name} adds to the logit of {best}", f"{value:+.2f}"]
+            for name, value in named
+            if name.endswith(f" {layer}")
+        ],
+    }
 
 
 def _block_meters(result: Prediction, layer: int) -> list[Data]:

@@ -1,1 +1,1 @@
-"""Results on a story or a question: mistakes, edits, decoded states, descriptions of heads."""
+"""Results on a story: edits, decoded states, descriptions of heads."""

@@ -9,6 +9,7 @@ from dashboards.components.coloured_text import coloured_text
 from dashboards.page import header, model_cache
 from dashboards.page.markdown import plain
 from interp.analyses.probing.state_decoding import WHERE, StateDecoding, state_variables
+from interp.worlds.world import World
 
 RIGHT, WRONG, NOTHING = "✓", "✗", "—"
 SIGN = "right?"
@@ -23,13 +24,15 @@ def states(world: str) -> list[str]:
     return [variable for variable in simulator.variables if variable in variables]
 
 
-def no_states() -> None:
-    """The message where a world has no such variable."""
-    st.info(
-        "This needs a variable that holds on from sentence to sentence; the world of this model "
-        "has none. Choose another model in the sidebar.",
-        icon=":material/info:",
-    )
+def needed_states(world: World) -> list[str]:
+    """The variables of `states`; without one the page ends."""
+    names = states(world.name)
+    if not names:
+        header.ends_here(
+            "This needs a variable that holds on from sentence to sentence; the world of this "
+            "model has none. Choose another model in the sidebar."
+        )
+    return names
 
 
 def coloured_story(result: StateDecoding, positions: Sequence[str]) -> None:
@@ -95,19 +98,14 @@ def stepper(result: StateDecoding, positions: Sequence[str]) -> int:
     token = st.session_state.get("reading_at", first)
     st.session_state["reading_at"] = min(max(0, int(token)), last)
     back, bar, on = st.columns([1, 10, 1], vertical_alignment="bottom")
-    for column, step, words, icon, key in (
-        (back, -1, "Previous token", ":material/chevron_left:", "Left"),
-        (on, 1, "Next token", ":material/chevron_right:", "Right"),
+    for column, step, words, side in (
+        (back, -1, "Previous token", "left"),
+        (on, 1, "Next token", "right"),
     ):
         column.button(
-            "",
-            icon=icon,
-            help=words,
-            key=f"reading_{key}",
-            on_click=_move,
-            args=(step, last),
-            width="stretch",
-        )
+            "", icon=f":material/chevron_{side}:", help=words, key=f"reading_{side.capitalize()}",
+            on_click=_move, args=(step, last), width="stretch",
+        )  # fmt: skip
     return bar.slider("Token", 0, last, key="reading_at", **header.LINK)
 
 

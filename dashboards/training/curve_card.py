@@ -43,14 +43,10 @@ def curve_card(job: Job, *, log_x: bool) -> None:
         st.caption(f"Up to the newest checkpoint, step {step:,}; the curves above are live.")
     names = {view: NAMES[view] for view in views}
     view = choice("Curve in the report and the downloads", names, "curve")
-    result_card.show(
-        result,
-        f"Training of {job.name}: {NAMES[view].lower()}",
-        key=f"curve_{view}",
-        picture=_drawn_above,
-        view=view,
-        log_x=log_x,
-    )
+    title = f"Training of {job.name}: {NAMES[view].lower()}"
+    options = {"view": view, "log_x": log_x}
+    # Nothing is drawn here: the live curves above show the same and more.
+    result_card.show(result, title, key=f"curve_{view}", picture=lambda: None, **options)
 
 
 def _learning_curve(entry: Entry) -> LearningCurve | None:
@@ -62,7 +58,3 @@ def _learning_curve(entry: Entry) -> LearningCurve | None:
         return measurements.measured("learning_curve", model)
     except NotEnoughDataError:
         return None
-
-
-def _drawn_above() -> None:
-    """Draw nothing: the live curves above show the same and more."""

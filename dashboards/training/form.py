@@ -74,15 +74,8 @@ def _choices(world: str | None, preset: str, tokenizer: str) -> TrainingPlan:
             shape = _shape(defaults, f"{preset}_{world}")
         with right:
             recipe = _recipe(defaults, world, f"{preset}_{world}")
-    return TrainingPlan(
-        world=world,
-        preset=preset,
-        tokenizer=tokenizer,
-        seed=header.seed_input(),
-        threads=_threads(),
-        **shape,
-        **recipe,
-    )
+    data = {"world": world, "preset": preset, "tokenizer": tokenizer}
+    return TrainingPlan(**data, **shape, **recipe, seed=header.seed_input(), threads=_threads())
 
 
 def _shape(defaults: TrainConfig, key: str) -> dict[str, int]:

@@ -138,14 +138,8 @@ def _small_figure(number: int, dark: bool, _part: FigurePart) -> go.Figure:
     figure = go.Figure(_part.figure.to_plotly_json())
     bare = {"title": None, "showticklabels": False, "ticks": "", "automargin": False}
     figure.update_xaxes(**bare).update_yaxes(**bare)
-    figure.update_layout(
-        title_text="",
-        height=THUMBNAIL_HEIGHT,
-        width=None,
-        margin=THUMBNAIL_MARGIN,
-        showlegend=False,
-        annotations=[],
-    )
+    size = {"height": THUMBNAIL_HEIGHT, "width": None, "margin": THUMBNAIL_MARGIN}
+    figure.update_layout(title_text="", showlegend=False, annotations=[], **size)
     figure.for_each_trace(_without_text)
     return on_dark(figure) if dark else figure
 
@@ -174,16 +168,9 @@ def _words(part: Part) -> None:
 
 def _field(part: Part, field: str, name: str, hint: str, tall: bool = False) -> None:
     key = f"{field}_{part.number}"
-    box = st.text_area if tall else st.text_input
-    box(
-        name,
-        getattr(part, field),
-        key=key,
-        placeholder=hint,
-        on_change=_changed,
-        args=(part.number, field, key),
-        **({"height": 80} if tall else {}),
-    )
+    box = partial(st.text_area, height=80) if tall else st.text_input
+    change = {"on_change": _changed, "args": (part.number, field, key)}
+    box(name, getattr(part, field), key=key, placeholder=hint, **change)
 
 
 def _changed(number: int, field: str, key: str) -> None:
@@ -198,15 +185,9 @@ def _buttons(part: Part, index: int, count: int) -> None:
     )
     with st.container(horizontal=True):
         for name, icon, act, args, possible in actions:
-            st.button(
-                name,
-                key=f"{name.lower()}_{part.number}",
-                icon=f":material/{icon}:",
-                type="tertiary",
-                disabled=not possible,
-                on_click=act,
-                args=args,
-            )
+            key, icon = f"{name.lower()}_{part.number}", f":material/{icon}:"
+            change = {"on_click": act, "args": args, "disabled": not possible}
+            st.button(name, key=key, icon=icon, type="tertiary", **change)
 
 
 def _reopen() -> None:

@@ -72,6 +72,7 @@ def test_without_a_model_it_says_how_to_get_one(application, tmp_path, stem):
     if stem not in WITHOUT_A_MODEL:
         assert any("no model" in info.value for info in test.info)
         assert "interp demo" in [code.value for code in test.code]
+    assert "Report (0)" in [box.label for box in test.sidebar.expander], "the page ends, not more"
 
 
 @pytest.mark.parametrize("stem", stems())

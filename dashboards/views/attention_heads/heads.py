@@ -24,16 +24,8 @@ def render() -> None:
         "how much the loss rises when it is ablated."
     )
     model, entry, seed = header.begin_measuring(TITLE, what)
-    n = st.slider(
-        "Sequences",
-        8,
-        64,
-        32,
-        8,
-        key="sequences",
-        help="More sequences give narrower intervals.",
-        **header.LINK,
-    )
+    help_text = "More sequences give narrower intervals."
+    n = st.slider("Sequences", 8, 64, 32, 8, key="sequences", help=help_text, **header.LINK)
     count = model.cfg.n_layers * model.cfg.n_heads
     if count > MANY:
         pressed = st.button(f"Ablate all {count} heads in turn", type="primary")

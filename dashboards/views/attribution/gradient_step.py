@@ -3,11 +3,11 @@
 import streamlit as st
 
 from dashboards.page import header, measurements, result_card
+from dashboards.page.markdown import plain
 from dashboards.page.model_list import Entry
 from dashboards.pickers.choice import choice
 from dashboards.pickers.question import TAKEN, question_inputs
-from dashboards.stories.gradient_step import story
-from interp.analyses.attribution.gradient_step import GradientStep
+from interp.analyses.attribution.gradient_step import GradientStep, percent
 from interp.core.protocols import LanguageModel
 
 TITLE, ICON, GROUP = "One gradient step", ":material/downhill_skiing:", "Training"
@@ -55,7 +55,7 @@ def render() -> None:
         "gradient_step", model, prompt=text, answer=answer, lr=size, optimizer=method, steps=steps,
         untouched=others, world=None if others else header.world_of(entry), seed=seed,
     )  # fmt: skip
-    story(result)
+    _story(result)
     _look(result)
 
 
@@ -102,6 +102,52 @@ def _steps() -> int:
             "Steps taken", 0, MOST_STEPS, 0, key=TAKEN, width=140, **header.LINK
         )
     return taken
+
+
+def _story(result: GradientStep) -> None:
+    """Prediction, loss, gradient, step, and what else changed, side by side."""
+    texts = _chapters(result)
+    for column, (title, words) in zip(st.columns(len(texts)), texts.items(), strict=True):
+        with column.container(border=True, height="stretch"):
+            st.markdown(f"**{title}**")
+            st.markdown(plain(words))
+
+
+def _chapters(result: GradientStep) -> dict[str, str]:
+    """Title to words."""
+    right = result.candidates[result.right]
+    before, after = (percent(values[result.right]) for values in (result.before, result.after))
+    largest = result.parts[result.part_kinds.index("tensor")]
+    loss = f"{result.losses[0]:.3f} nats for {result.answer!r}"
+    if result.steps:
+        before, loss = f"{before}, now {after}", f"{loss}, now {result.losses[-1]:.3f}"
+    return {
+        "1 · Prediction": f"{right}: {before}.",
+        "2 · Loss": f"{loss}.",
+        "3 · Gradient": f"Norm {result.gradient_norm:.3g}; the largest share is that of {largest}.",
+        "4 · Step": _taken(result),
+        "5 · Other prompts": _elsewhere(result),
+    }
+
+
+def _taken(result: GradientStep) -> str:
+    if not result.steps:
+        return (
+            f"Press Step. Predicted: {result.predicted[0]:+.3g} nats; with curvature "
+            f"{result.curved:+.3g}."
+        )
+    predicted = sum(result.predicted)
+    return f"{result.steps} taken: {result.change:+.3g} nats, {predicted:+.3g} predicted."
+
+
+def _elsewhere(result: GradientStep) -> str:
+    if not result.untouched:
+        return "No other prompts are watched."
+    if not result.steps:
+        return f"{len(result.untouched)} other prompts are watched."
+    change = result.untouched_loss.diff(dim=1).mean()
+    count = len(result.untouched)
+    return f"{result.turned} of {count} top answers changed; loss {change:+.2g} nats."
 
 
 def _look(result: GradientStep) -> None:

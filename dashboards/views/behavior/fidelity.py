@@ -6,7 +6,7 @@ from dashboards.page import header, model_cache, result_card, run_button
 from dashboards.page.model_list import Entry
 from dashboards.pickers.choice import choice, listed_choice, other_runs, same_world
 from dashboards.stories.edited_story import edited_story
-from dashboards.stories.reader import no_states, states
+from dashboards.stories.reader import needed_states
 from interp.core.protocols import LanguageModel
 from interp.worlds.world import World
 
@@ -32,17 +32,16 @@ def render() -> None:
     model, entry, seed = header.begin_measuring(TITLE, what)
     world = header.needed_world(entry)
     part = choice("Show", PARTS, "part")
-    if not states(world.name):
-        no_states()
-    elif part == "map":
-        _map(model, entry, world, seed)
+    variables = needed_states(world)
+    if part == "map":
+        known = [name for name in VARIABLES if name in variables]
+        _map(model, entry, world, known, seed)
     else:
-        _edit(model, entry, world, seed)
+        _edit(model, world, seed)
 
 
-def _map(model: LanguageModel, entry: Entry, world: World, seed: int) -> None:
+def _map(model: LanguageModel, entry: Entry, world: World, variables: list[str], seed: int) -> None:
     left, right = st.columns(2)
-    variables = [name for name in VARIABLES if name in states(world.name)]
     selected = left.pills(
         "Variables", variables, selection_mode="multi", default=variables[:2], key="variables",
         **header.LINK,
@@ -82,7 +81,7 @@ def _map(model: LanguageModel, entry: Entry, world: World, seed: int) -> None:
         result_card.show(result, "Decoding of the world state against the loss", view=view)
 
 
-def _edit(model: LanguageModel, entry: Entry, world: World, seed: int) -> None:
+def _edit(model: LanguageModel, world: World, seed: int) -> None:
     left, right = st.columns(2, vertical_alignment="bottom")
     with left:
         position = listed_choice("Edit at", POSITIONS, "edit_at")

@@ -106,13 +106,12 @@ def _moving(viewer: CheckpointViewer, curves: CheckpointMetrics) -> None:
         max_selections=MOST_CURVES, **header.LINK,
     )  # fmt: skip
     view = choice("Panel in the report and the downloads", VIEWS, "growth_view")
-    result_card.show(
-        viewer,
-        "One prompt at every checkpoint",
-        key="growth",
-        picture=lambda: timeline(viewer, curves, names=curve_names, key="timeline"),
-        view=view,
-    )
+
+    def picture() -> None:
+        timeline(viewer, curves, names=curve_names, key="timeline")
+
+    title = "One prompt at every checkpoint"
+    result_card.show(viewer, title, key="growth", picture=picture, view=view)
 
 
 def _first(curves: CheckpointMetrics) -> list[str]:

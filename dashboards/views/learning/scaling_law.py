@@ -33,14 +33,8 @@ def render() -> None:
     if view == "law" and not runs:
         _no_sweep(entry)
         return
-    result = measurements.measured(
-        "scaling_law",
-        model,
-        world=header.world_of(entry),
-        runs=runs,
-        words_per_minute=speed,
-        seed=seed,
-    )
+    arguments = {"world": header.world_of(entry), "runs": runs, "seed": seed}
+    result = measurements.measured("scaling_law", model, **arguments, words_per_minute=speed)
     result_card.show(result, TITLES[view], key=f"scale_{view}", view=view)
 
 

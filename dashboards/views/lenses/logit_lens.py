@@ -57,16 +57,8 @@ def _show(
 
     def picture() -> None:
         first, count = window(result, cell)
-        grid.draw(
-            result,
-            beside=readings,
-            metric=metric,
-            cell=cell,
-            first=first,
-            count=count,
-            key=GRID,
-            on_change=follow_click,
-        )
+        options = {"first": first, "count": count, "key": GRID, "on_change": follow_click}
+        grid.draw(result, beside=readings, metric=metric, cell=cell, **options)
 
     result_card.show(result, "Next-token predictions by layer", picture=picture, metric=metric)
     if result.targets:

@@ -7,7 +7,7 @@ import streamlit as st
 from dashboards.page import header, measurements, result_card, run_button
 from dashboards.pickers.choice import choice, listed_choice
 from dashboards.pickers.labelled_table import own_table
-from dashboards.stories.reader import coloured_story, no_states, states, stepper, two_tables
+from dashboards.stories.reader import coloured_story, needed_states, stepper, two_tables
 from interp.analyses.probing.state_decoding import StateDecoding
 from interp.core.protocols import LanguageModel
 from interp.results.result import Result
@@ -37,8 +37,6 @@ def render() -> None:
     part = choice("Data", PARTS, "part")
     if part == "world":
         _by_layer(model, world, seed)
-    elif part == "story" and not states(world.name):
-        no_states()
     elif part == "story":
         _along_a_story(model, world, seed)
     else:
@@ -120,7 +118,7 @@ def _what(model: LanguageModel, world: World) -> dict[str, Any]:
     """The variable, and the layer that it is decoded from."""
     left, right = st.columns(2)
     with left:
-        variable = listed_choice("Variable", states(world.name), "state")
+        variable = listed_choice("Variable", needed_states(world), "state")
     layers = ["embedding", *(f"after layer {i}" for i in range(model.cfg.n_layers))]
     middle = model.cfg.n_layers // 2 + 1
     layer = layers.index(right.selectbox("Layer", layers, middle, key="read_at", **header.LINK))
@@ -131,14 +129,9 @@ def _what(model: LanguageModel, world: World) -> dict[str, Any]:
 def _read(model: LanguageModel, base: dict[str, Any], decoder: Result) -> Result:
     left, right = st.columns([1, 3])
     story = left.number_input("Story", 0, MOST_STORIES, 0, key="story", **header.LINK)
-    own = right.text_area(
-        "Or my own story",
-        key="own_story",
-        height=68,
-        max_chars=header.LONGEST_PROMPT,
-        placeholder=base["world"].sample(story, split="held_out").text[:120] + " …",
-        **header.LINK,
-    )
+    hint = base["world"].sample(story, split="held_out").text[:120] + " …"
+    with right:
+        own = header.prompt_area("Or my own story", "", "own_story", height=68, placeholder=hint)
     story_arguments = {"text": own.rstrip()} if own.strip() else {"story": story}
     return measurements.measured(
         "state_decoding", model, **base, **story_arguments, decoder=decoder

@@ -59,3 +59,16 @@ def test_what_is_known_and_what_is_of_other_weights_is_shown_at_once():
     test.number_input[0].set_value(4)
     test.text_input[1].set_value("b").run()
     assert measured(test) == "4 <b>" and buttons(test) == []
+
+
+def test_a_result_on_request_waits_for_the_button_and_is_there_at_once_afterwards(application):
+    def measured(test: AppTest) -> bool:
+        assert not test.exception and not test.error
+        return bool(test.get("plotly_chart"))
+
+    test = application("comprehension", read="20")
+    button = next(each for each in test.button if each.label == "Ask")
+    assert not measured(test) and any("Press *Ask*" in each.value for each in test.caption)
+    assert measured(button.click().run())
+    assert not measured(application("comprehension", read="40"))
+    assert measured(application("comprehension", read="20")), "another reader asked for it"

@@ -110,7 +110,7 @@ BAD = {
     "over-long": ("a.csv", table() + "\n" + "x" * 20_001 + ",a", "row 61"),
     "beyond the context": ("a.csv", table() + "\n" + "qz" * 200 + ",a", "Row 61"),
     "not UTF-8": ("a.csv", table().encode() + b"\n\xff\xfe,a", "UTF-8"),
-    "not text": ("a.csv", b"text,label\n\0\0", "not text"),
+    "not text": ("a.csv", b"text,label\n\0\0", "needs to be text"),
     "too many cells": ("a.csv", table() + "\none,two,three", "row 61"),
     "not JSON": ("a.jsonl", '{"text": "a", "label": "b"}\nno', "row 2"),
     "hostile": ("a.csv", f"{HOSTILE},label\n", "the first line must be"),
