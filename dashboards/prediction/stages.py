@@ -219,7 +219,7 @@ def _rows(
     mark_chosen: bool = False,
 ) -> Data:
     """The candidates as buttons, the chosen one always among them; those cut off can be marked."""
-    shown = [i for i in range(len(result.candidates)) if i < MOST_ROWS or i == result.chosen]
+    rows = [i for i in range(len(result.candidates)) if i < MOST_ROWS or i == result.chosen]
     return {
         "head": head,
         "columns": columns,
