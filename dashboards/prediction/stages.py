@@ -233,7 +233,7 @@ def _rows(
                 "label": f"Continue with {result.candidates[i]}, "
                 f"probability {percent(float(result.probabilities[i]))}",
             }
-            for i in shown
+            for i in rows
         ],
     }
 
