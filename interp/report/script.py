@@ -2,11 +2,13 @@
 
 import ast
 
+import torch
+
 from interp.results.registry import instruments
 
 CALLED = {"print", "set", "float", "from_json"}
 LOADED = {"load_model", "load_world"}
-IMPORTED = {"interp", "torch", "interp.edits"}
+IMPORTED = {"interp", "torch"}
 ALLOWED = (
     ast.Module, ast.Import, ast.ImportFrom, ast.alias, ast.Assign, ast.Expr, ast.Name, ast.Load,
     ast.Store, ast.Call, ast.keyword, ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict,
@@ -29,15 +31,24 @@ def is_plain(code: str) -> bool:
 
 
 def _is_harmless(node: ast.AST) -> bool:
+    # Under a name of its own, or put in another's place, `torch.load` would look like a plain call.
     if isinstance(node, ast.Import):
-        return all(alias.name in IMPORTED for alias in node.names)
+        return all(alias.name in IMPORTED and alias.asname is None for alias in node.names)
     if isinstance(node, ast.ImportFrom):
-        return node.module in IMPORTED
+        names = [(alias.name, alias.asname) for alias in node.names]
+        return (node.module, names) == ("interp.edits", [("from_json", None)])
+    if isinstance(node, ast.Attribute):
+        return isinstance(node.ctx, ast.Load) and (_is_known(node) or _is_dtype(node))
     if isinstance(node, ast.Call):
         return _is_known(node.func)
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
         return node.id not in CALLED | {"interp", "torch"}
     return True
+
+
+def _is_dtype(node: ast.Attribute) -> bool:
+    of_torch = isinstance(node.value, ast.Name) and node.value.id == "torch"
+    return of_torch and isinstance(getattr(torch, node.attr, None), torch.dtype)
 
 
 def _is_known(called: ast.expr) -> bool:
