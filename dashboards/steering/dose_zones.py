@@ -61,5 +61,7 @@ def curve_arguments(
     """The arguments of `interp.steering` for the curve of a concept; empty where there is none."""
     if world is None or not (concept.among or words):
         return {}
-    counted = {} if concept.among else {"words": words}
-    return {"concept": concept, "world": world, "where": where, **counted, **SIZE, "seed": 0}
+    options = {} if concept.among else {"words": words}
+    # Everywhere is the default, and left out: a record says of positions only that there are some.
+    options |= {} if where == Where() else {"where": where}
+    return {"concept": concept, "world": world, **options, **SIZE, "seed": 0}

@@ -6,11 +6,12 @@ call, what was left out of the call counted with its default.
 
 import inspect
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from interp.core.cache import ByteBoundedCache
+from interp.core.edits import Where
 from interp.core.errors import CheckpointError
 from interp.core.protocols import Generation, LanguageModel
 from interp.results.provenance import describe_model, record
@@ -130,9 +131,13 @@ def _whole_call(instrument: str, arguments: Mapping[str, Any]) -> dict[str, Any]
     }
 
 
-def _key(what: str, model: LanguageModel, arguments: Mapping[str, Any]) -> str:
+def _key(what: str, model: LanguageModel, arguments: Mapping[str, Any]) -> Hashable:
+    places = {name: value for name, value in arguments.items() if isinstance(value, Where)}
+    rest = {name: value for name, value in arguments.items() if name not in places}
     # A result says the model's name and folder, so copies of one model have results of their own.
-    return json.dumps([what, describe_model(model), record(arguments)], sort_keys=True)
+    text = json.dumps([what, describe_model(model), record(rest)], sort_keys=True)
+    # A function or a large array is only described, as another one would be: never the same call.
+    return object() if '{"$other": "a ' in text else (text, frozenset(places.items()))
 
 
 def _places(folder: str | Path) -> list[Path]:

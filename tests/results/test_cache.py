@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from interp.core.edits import Scale
+from interp.core.edits import Call, Scale, Where
 from interp.results.cache import ResultCache, result_of_call, saved_results
 from tests.analyses.tiny_model import tiny_model
 from tests.analyses.tiny_world import TinyWorld
@@ -48,6 +48,31 @@ def test_a_text_is_remembered_by_its_edits_and_options(model, cache):
     assert cache.generated(model, TEXT, edits=[], max_new_tokens=4, seed=1) is not plain
     edits = [Scale(hook=("resid_post", 0), factor=0.0)]
     assert cache.generated(model, TEXT, edits=edits, max_new_tokens=4, seed=0) is not plain
+
+
+def test_positions_tell_two_calls_apart(model, cache):
+    options = {"world": TinyWorld(), "words": ("a",), "n_prompts": 2, "n_tokens": 2}
+    options |= {"n_random": 2, "n_random_prompts": 2, "doses": (0.5,), "prompt_sentences": 1}
+    concept = cache.measured(
+        "concept", model, positive="glad", world=TinyWorld(), at="stated", n_stories=40
+    )
+    first, other = Where(start=2), Where(tokens={3, 4})
+    measured = cache.measured("steering", model, concept=concept, **options, where=first)
+    assert cache.knows("steering", model, concept=concept, **options, where=Where(start=2))
+    assert not cache.knows("steering", model, concept=concept, **options, where=other)
+    assert not cache.knows("steering", model, concept=concept, **options)
+    again = cache.measured("steering", model, concept=concept, **options, where=other)
+    assert again.where != measured.where
+
+
+def test_what_a_record_only_describes_is_never_taken_for_something_else(model, cache):
+    def text(factor: float) -> str:
+        edit = Call(hook=("resid_post", 0), function=lambda x, context: x * factor)
+        options = {"max_new_tokens": 4, "temperature": 0.0}
+        return cache.generated(model, TEXT, edits=[edit], **options).tokens
+
+    plain = cache.generated(model, TEXT, max_new_tokens=4, temperature=0.0).tokens
+    assert text(1.0) == plain != text(-30.0)
 
 
 def test_a_saved_result_is_of_the_very_same_call_and_weights(folder, model, cache):

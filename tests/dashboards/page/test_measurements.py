@@ -8,6 +8,7 @@ import interp
 from dashboards.page import measurements
 from dashboards.steering import dose_zones
 from dashboards.steering.concept_sliders import concept_arguments
+from interp.core.edits import Where
 from tests.dashboards.browsing import SHIPPED
 
 
@@ -30,6 +31,8 @@ def test_every_saved_concept_and_its_curve_are_found_for_the_shipped_model():
         kinds = [zone.kind for zone in steering.zones()]
         assert "useful" in kinds and steering.word == word and steering.beats_random
         assert measurements.saved("steering", model, **{**curve, "seed": 1}) is None
+        everywhere = dose_zones.curve_arguments(concept, Where(), world, ())
+        assert measurements.saved("steering", model, **everywhere) is None
     for changed in ({"seed": 5}, {"method": "pca"}, {"site": ("resid_post", 1)}):
         assert measurements.saved("concept", model, **{**arguments, **changed}) is None
 
