@@ -194,6 +194,8 @@ def provenance_from_json(about: dict[str, Any]) -> Provenance:
     for name, value in entries.items():
         if not values.fits(value, hints[name]):
             raise TypeError(f"provenance.{name} is {show(value)}")
+    if not isinstance(getattr(torch, entries.get("dtype", "float32"), None), torch.dtype):
+        raise ValueError(f"provenance.dtype is {show(entries['dtype'])}")
     return Provenance(**entries)
 
 

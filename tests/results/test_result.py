@@ -121,6 +121,13 @@ def test_a_result_of_no_known_instrument_is_refused(tmp_path):
         load_result(folder)
 
 
+@pytest.mark.parametrize("dtype", ["float32)\nimport os  #", "float32, step=print(1)", ""])
+def test_a_precision_that_is_none_is_no_python_of_a_result(tmp_path, dtype):
+    folder = make_toy(provenance=provenance_of_toy(dtype=dtype)).save(tmp_path)
+    with pytest.raises(CheckpointError, match="dtype"):
+        Toy.load(folder)
+
+
 def test_provenance_is_told_whole():
     origin = provenance_of_toy(hooks=["blocks.0.hook_resid_post"])
     assert origin == provenance_of_toy(hooks=("blocks.0.hook_resid_post",))
