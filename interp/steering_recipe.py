@@ -188,7 +188,7 @@ class SteeringRecipe:
                 sampling=dict(record["sampling"]),
             )
             _check(recipe)
-        except (ConfigError, TypeError, ValueError, KeyError, AttributeError) as error:
+        except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
             raise _foreign(f"one whose values cannot be used ({error})") from error
         return recipe
 

@@ -106,6 +106,8 @@ def test_a_foreign_or_damaged_file_is_a_sentence(recipe, tmp_path):
         lambda record: record["concepts"].extend(record["concepts"] * MOST_CONCEPTS),
         lambda record: record["concepts"][0].update(dose="much"),
         lambda record: record["concepts"][0].update(dose=float("inf")),
+        lambda record: record["concepts"][0].update(dose=10**400),
+        lambda record: record["concepts"][0]["edit"]["vector"].update(values=[10**400]),
         lambda record: record["concepts"][0].pop("edit"),
         lambda record: record["concepts"][0]["edit"].update(edit="Call"),
         lambda record: record["concepts"][0]["edit"]["vector"].update(dtype="load"),

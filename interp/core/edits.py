@@ -304,7 +304,7 @@ def from_json(text: str) -> list[Edit]:
     """
     try:
         return [_revived(dict(entry)) for entry in json.loads(text)]
-    except (TypeError, ValueError, KeyError) as error:
+    except UNREADABLE as error:
         raise ConfigError(f"This text does not describe edits: {error}") from error
 
 
@@ -428,4 +428,8 @@ def _revived(entry: dict[str, Any]) -> Edit:
     return kind(**entry)
 
 
+UNREADABLE = (
+    TypeError, ValueError, KeyError, AttributeError, OverflowError, RuntimeError,
+)  # fmt: skip
+"""What values of another form raise, numbers beyond their kind and endless nesting among them."""
 _KINDS = {kind.__name__: kind for kind in (Add, Replace, Ablate, Scale, Project, Clamp)}

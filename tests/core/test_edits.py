@@ -1,6 +1,7 @@
 """Edits: what each does, where, and that no way of running changes the outcome."""
 
 import itertools
+import json
 
 import pytest
 import torch
@@ -251,6 +252,27 @@ def test_json_refuses_code_and_junk() -> None:
     for junk in ("{", "[1]", '[{"edit": "Burn"}]', '[{"edit": "Scale", "where": {}, "hook": "z"}]'):
         with pytest.raises(ConfigError, match="describe edits"):
             from_json(junk)
+
+
+@pytest.mark.parametrize(
+    "vector",
+    [
+        {"dtype": "no_such_kind", "values": [1.0]},
+        {"dtype": "load", "values": [1.0]},
+        {"dtype": "int64", "values": [10**30]},
+        {"dtype": "int64", "values": [1e999]},
+        {"dtype": "float32", "values": [[1.0], 2.0]},
+    ],
+)
+def test_json_of_tensors_that_cannot_be_is_refused(vector) -> None:
+    record = {"edit": "Add", "hook": ["resid_post", 0], "where": {}, "vector": vector}
+    with pytest.raises(ConfigError, match="describe edits"):
+        from_json(json.dumps([record]))
+
+
+def test_json_that_is_nested_too_deeply_is_refused() -> None:
+    with pytest.raises(ConfigError, match="describe edits"):
+        from_json("[" * 100_000)
 
 
 @pytest.mark.parametrize(
