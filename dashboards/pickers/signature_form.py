@@ -28,7 +28,9 @@ from interp.worlds.world import World
 COLUMNS = 3
 READ_BY_THE_MODEL = ("prompt", "text")
 """Names of texts that the model reads: they get a row of their own."""
-LARGEST = 2**53 - 1
+MOST = 10_000
+"""Whole numbers that a page takes, where ten times the default is not more: a link that asked for a
+billion stories would fill the server's memory."""
 SHORTEST_AREA = 68
 OF_THE_WORLD: dict[str, Callable[[World], Iterable[str]]] = {
     "level": lambda world: world.levels,
@@ -181,8 +183,9 @@ def _integer(parameter: Parameter, key: str, opened: OpenedModel) -> Any:
     if parameter.kind.is_sequence:
         return _listed(parameter, key, int, "whole numbers")
     usual = _first(parameter, None)
+    most = max(MOST, 10 * abs(usual or 0))
     value = st.number_input(
-        min_value=0 if usual is None or usual >= 0 else -LARGEST, max_value=LARGEST, value=usual,
+        min_value=0 if usual is None or usual >= 0 else -most, max_value=most, value=usual,
         step=1, placeholder="not set", **_shared(parameter, key),
     )  # fmt: skip
     return _given(value)
