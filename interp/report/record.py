@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 FORMAT = "interp report 1"
 KINDS = ("int64", "float64", "bool")
+CELLS = (bool, int, float, str, type(None))
 
 
 def to_record(part: Part, result: str = "") -> dict[str, Any]:
@@ -97,7 +98,7 @@ def _columns(frame: "pd.DataFrame") -> list[dict[str, Any]]:
 
 
 def _cell(value: Any) -> Any:
-    plain = value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
+    plain = value if isinstance(value, CELLS) else str(value)
     return values.encode(plain, "cell", {})
 
 
@@ -105,10 +106,22 @@ def _frame(columns: list[Mapping[str, Any]]) -> "pd.DataFrame":
     import pandas as pd
 
     made = [
-        pd.Series(values.decode(column["cells"], {}), dtype=column["kind"])
+        pd.Series(_read_cells(column), dtype=column["kind"])
         if column["kind"] in KINDS
-        else pd.Series(values.decode(column["cells"], {}), dtype="object").infer_objects()
+        else pd.Series(_read_cells(column), dtype="object").infer_objects()
         for column in columns
     ]
     frame = pd.concat(made, axis=1) if made else pd.DataFrame()
     return frame.set_axis([text_entry(column, "name") for column in columns], axis=1)
+
+
+def _read_cells(column: Mapping[str, Any]) -> list[Any]:
+    """What `_cell` wrote down.
+
+    Raises:
+        TypeError: something else, which no table of the page can show.
+    """
+    cells = list(values.decode(column["cells"], {}))
+    if odd := [type(cell).__name__ for cell in cells if not isinstance(cell, CELLS)]:
+        raise TypeError(f"a table's cells must be text and numbers; got {odd[0]}")
+    return cells

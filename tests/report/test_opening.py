@@ -129,6 +129,19 @@ def test_python_that_does_more_than_the_figure_is_refused(saved):
             "result": "results/1",
         },
         {"kind": "table", "title": "a", "comment": "", "columns": [{"name": "a", "kind": "int64"}]},
+        *(
+            {
+                "kind": "table",
+                "title": "a",
+                "comment": "",
+                "columns": [{"name": "a", "kind": "object", "cells": [cell]}],
+            }
+            for cell in (
+                {"$record": ["Interval", {"value": "x", "low": 0, "high": 0, "n": 0}]},
+                ["x"],
+                {"x": 1},
+            )
+        ),
     ],
 )
 def test_a_part_of_another_shape_is_refused(saved, part):
