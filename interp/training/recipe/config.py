@@ -24,6 +24,7 @@ _LEAST: dict[int, tuple[str, ...]] = {
     0: ("warmup_steps", "momentum_warmup_steps", "eval_every", "checkpoint_every"),
 }
 _POSITIVE = ("muon_lr", "embed_lr", "head_lr", "scalar_lr", "adamw_lr")
+_NUMBERS = ("weight_decay", "momentum", "momentum_start", "final_fraction", "stable_fraction")
 
 MAY_CHANGE = frozenset(
     {"steps", "eval_every", "eval_tokens", "checkpoint_every", "keep_full", "log_every", "compile"}
@@ -105,6 +106,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         self._check_numbers()
+        self._check_kinds()
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise ConfigError(
@@ -134,6 +136,15 @@ class TrainConfig:
             value = getattr(self, name)
             if not is_number(value) or value <= 0:
                 raise ConfigError(f"{name} must be greater than 0; got {value!r}.")
+
+    def _check_kinds(self) -> None:
+        for name in (*_NUMBERS, *(["grad_clip"] if self.grad_clip is not None else [])):
+            if not is_number(getattr(self, name)):
+                raise ConfigError(f"{name} must be a number; got {getattr(self, name)!r}.")
+        if len(self.betas) != 2 or not all(map(is_number, self.betas)):
+            raise ConfigError(f"betas are two numbers; got {self.betas!r}.")
+        if not isinstance(self.seed, int):
+            raise ConfigError(f"seed must be whole; got {self.seed!r}.")
 
     def learning_rate_scale(self, step: int) -> float:
         """What every base learning rate is multiplied with in update `step`, counted from 0."""

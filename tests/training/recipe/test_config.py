@@ -62,6 +62,15 @@ def test_impossible_values_are_refused(changes, text):
         ("stages", [1], "wrong kind"),
         ("stages", [{"mix": ["full"]}], "wrong kind"),
         ("betas", 0.9, "wrong kind"),
+        ("betas", [0.9], "betas are two numbers"),
+        ("betas", ["a", "b"], "betas are two numbers"),
+        ("seed", "x", "seed must be whole; got 'x'"),
+        ("seed", 1.5, "seed must be whole; got 1.5"),
+        ("weight_decay", "x", "weight_decay must be a number; got 'x'"),
+        ("momentum", None, "momentum must be a number; got None"),
+        ("final_fraction", "0.1", "final_fraction must be a number; got '0.1'"),
+        ("stable_fraction", float("nan"), "stable_fraction must be a number; got nan"),
+        ("grad_clip", "x", "grad_clip must be a number; got 'x'"),
     ],
 )
 def test_values_of_the_wrong_kind_are_refused(name, value, text):
