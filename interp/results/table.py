@@ -154,7 +154,7 @@ def _side_by_side(blocks: Mapping[str, "pd.DataFrame"], result: Any) -> "pd.Data
     for column, block in blocks.items():
         names = {end: f"{column}_{end}" for end in ("low", "high", "n") if column != "value"}
         block = block.rename(columns=names | {"value": column})
-        whole = whole.merge(block, on=places, how="left")
+        whole = whole.merge(block, on=places, how="left") if places else whole.join(block)
     return _labelled(whole, places, result)
 
 
@@ -169,8 +169,10 @@ def _long(blocks: Mapping[str, "pd.DataFrame"]) -> "pd.DataFrame":
         for column, block in blocks.items()
         if len(block)
     ]
-    whole = pd.concat(parts, ignore_index=True)
     places = dict.fromkeys(name for block in blocks.values() for name in _places(block))
+    if not parts:
+        return pd.DataFrame(columns=[*places, "quantity", "value"])
+    whole = pd.concat(parts, ignore_index=True)
     rest = [name for name in (*NUMBERS, "n") if name in whole]
     whole = whole.reindex(columns=[*places, "quantity", *rest])
     empty = [name for name in whole if name not in NUMBERS]

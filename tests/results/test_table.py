@@ -130,3 +130,28 @@ def test_the_toy_has_its_table():
     toy = make_toy()
     assert list(toy.frame()) == ["layer", "pos", "token", "score_nats"]
     assert toy.frame()["score_nats"].tolist() == toy.score.flatten().tolist()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scalars(Result):
+    loss: Interval
+    floor: float
+    columns: ClassVar = {"loss_nats": "loss", "floor_nats": "floor"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Empty(Result):
+    score: Float[Tensor, " pos"]
+    change: Float[Tensor, " head"]
+
+
+def test_numbers_without_a_place_are_one_row():
+    frame = Scalars(loss=interval(2), floor=1.5, provenance=provenance_of_toy()).frame()
+    row = {"loss_nats": 2.0, "loss_nats_low": 1.0, "loss_nats_high": 3.0, "loss_nats_n": 5}
+    assert frame.to_dict("records") == [{**row, "floor_nats": 1.5}]
+
+
+def test_a_result_without_a_value_has_a_table_without_rows():
+    nothing = {"score": torch.zeros(0), "change": torch.zeros(0)}
+    frame = Empty(**nothing, provenance=provenance_of_toy()).frame()
+    assert list(frame) == ["pos", "head", "quantity", "value"] and not len(frame)
