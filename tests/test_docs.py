@@ -222,6 +222,14 @@ def test_the_python_of_the_readme_runs(tmp_path):
     )
 
 
+def test_the_python_on_the_page_of_models_runs_on_the_shipped_one():
+    text = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    scope = {"model": load_model("stories-demo")}
+    for block in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
+        exec(block, scope)
+    assert scope["run"].logits.shape[-1] == scope["model"].cfg.d_vocab
+
+
 @pytest.fixture(scope="module")
 def with_a_new_instrument(tmp_path_factory):
     """A copy of the repository with the three files of the tutorial, and nothing else changed."""

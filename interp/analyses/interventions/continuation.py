@@ -92,7 +92,7 @@ class Continuation(Result):
             f"{self.finding()}. KL(edited || unedited) before each token of the steered text, both "
             "models having read the same steered text so far. Control: the base text, written by "
             "the unedited model with the same random numbers. n = 1 pair of texts: how often "
-            "this happens, compared with random directions, is what `steering_metrics` measures."
+            "this happens, compared with random directions, is what steering_metrics measures."
         )
 
 
