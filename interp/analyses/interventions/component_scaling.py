@@ -144,10 +144,17 @@ class ComponentScaling(Result):
             "weight is changed wherever it is used. A pull is gradient times size: what the lead "
             f"of {self.answer!r} over {self.rival!r} (its log-odds) would change by if the part "
             "were doubled and the model were straight, which it is not. "
-            f"Control: {len(self.random_kl)} draws of random parts of "
-            "the same kinds (heads of any layer, neurons of the same layer, weights of the same "
-            "matrix). Curves scale one component at a time, the others held. n = 1 prompt, so no "
-            "interval; one part's effect here says nothing of other texts."
+            f"{self._control()}Curves scale one component at a time, the others as they are. "
+            "n = 1 prompt, so no interval; one part's effect here says nothing of other texts."
+        )
+
+    def _control(self) -> str:
+        """What was drawn to compare with; nothing where nothing is scaled."""
+        if not len(self.random_kl):
+            return ""
+        return (
+            f"Control: {len(self.random_kl)} draws of random parts of the same kinds (heads of any "
+            "layer, neurons of the same layer, weights of the same matrix). "
         )
 
 
