@@ -83,6 +83,7 @@ def test_it_opens_on_a_model(application, stem, model):
     assert len(test.title) == 1
 
 
+@pytest.mark.slow  # not one, but all pages together
 @pytest.mark.parametrize("stem", stems())
 def test_any_text_gives_an_answer_or_a_sentence(application, stem):
     test = application(stem, model="bytes", **QUICK.get(stem, {}))
@@ -242,6 +243,7 @@ def test_what_is_missing_or_cannot_be_read_is_a_sentence(application):
     assert any("world" in info.value for info in test.info)
 
 
+@pytest.mark.slow  # forty-eight pages
 @pytest.mark.parametrize("stem", GENERIC)
 @pytest.mark.parametrize("number", ["0", "-1", "1000000000000000000000", "x"])
 def test_any_number_gives_an_answer_or_a_sentence(application, stem, number):

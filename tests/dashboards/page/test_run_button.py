@@ -1,5 +1,6 @@
 """What takes long waits for a word; meanwhile what was measured before stays."""
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 
@@ -61,6 +62,7 @@ def test_what_is_known_and_what_is_of_other_weights_is_shown_at_once():
     assert measured(test) == "4 <b>" and buttons(test) == []
 
 
+@pytest.mark.slow
 def test_a_result_on_request_waits_for_the_button_and_is_there_at_once_afterwards(application):
     def measured(test: AppTest) -> bool:
         assert not test.exception and not test.error

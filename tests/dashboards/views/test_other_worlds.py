@@ -25,6 +25,7 @@ def homes(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow  # not one, but all pages together
 @pytest.mark.parametrize("stem", [stem for stem in stems() if stem not in OF_RUNS])
 def test_every_page_opens_on_a_run_of_homes(application, homes, stem):
     test = application(stem, folder=homes, model="homes-run")
