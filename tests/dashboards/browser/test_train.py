@@ -97,7 +97,8 @@ def test_a_tiny_model_is_trained_to_the_end_and_opened(page, house):
     refusal = page.get_by_text("'tiny' is there already and finished")
     refusal.wait_for()
     assert "world=rrxor" in page.url
-    page.get_by_role("link", name="Attention").last.click()
+    settle(page)  # The links of a finished run come last, and the sidebar has links of such names.
+    page.get_by_test_id("stMain").get_by_role("link", name="Attention", exact=True).click()
     page.wait_for_url(re.compile("/attention"))  # The only model of the shelf is not in the link.
     page.get_by_text("step 60").first.wait_for()
     assert outside(page, house.address) == []
@@ -107,6 +108,7 @@ def test_the_curves_of_a_run_go_into_the_report_and_their_code_repeats_them(page
     ask_for(page, house, "tiny", 60)
     state(page, "finished")
     page.get_by_text(re.compile(r"Held-out loss [\d.]+ nats/token at step 60")).first.wait_for()
+    settle(page)  # While the page is drawn anew, what stood there before still stands beside it.
     page.get_by_text("Copy as Python", exact=True).click()
     shown = page.get_by_test_id("stCode").filter(has_text="interp.learning_curve(").locator("code")
     shown.wait_for()
