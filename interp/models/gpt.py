@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from interp.core.errors import TokenError
 from interp.core.hooks import Name, Tap
+from interp.core.precision import widened
 from interp.core.protocols import Tokenizer
 from interp.core.surprisal import surprisal, weighted_mean
 from interp.models.attention_mask import ForwardContext, causal_mask
@@ -56,17 +57,22 @@ class Norm(nn.Module):
             return self._exact(x, tap, path)
         if self.kind == "none":
             return x
+        # Streams may come in another precision than the weights': queries and keys under autocast,
+        # what a lens translated. The fused norms want one kind.
+        weight = self.weight.to(x.dtype)
         if self.kind == "layer":
-            return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
-        # Under autocast queries and keys come in half precision; the fused norm wants one kind.
-        return F.rms_norm(x, self.weight.shape, self.weight.to(x.dtype), self.eps)
+            bias = None if self.bias is None else self.bias.to(x.dtype)
+            return F.layer_norm(x, self.weight.shape, weight, bias, self.eps)
+        return F.rms_norm(x, self.weight.shape, weight, self.eps)
 
     def _exact(self, x: Tensor, tap: Tap, path: str) -> Tensor:
+        # As the fused norms, which widen half precision before they square and sum.
+        wide = widened(x)
         if self.kind == "layer":
-            x = x - x.mean(-1, keepdim=True)
-        scale = tap(f"{path}.hook_scale", self._scale(x))
-        x = tap(f"{path}.hook_normalized", x / scale) * self.weight
-        return x if self.bias is None else x + self.bias
+            wide = wide - wide.mean(-1, keepdim=True)
+        scale = tap(f"{path}.hook_scale", self._scale(wide))
+        normed = tap(f"{path}.hook_normalized", wide / scale) * self.weight
+        return (normed if self.bias is None else normed + self.bias).to(x.dtype)
 
     def _scale(self, x: Float[Tensor, "... d"]) -> Float[Tensor, "... 1"]:
         if self.kind == "none":
@@ -128,15 +134,16 @@ class SelfAttention(nn.Module):
         return F.scaled_dot_product_attention(q, k, v, context.attention_mask, **settings)
 
     def _exact(self, q: Tensor, k: Tensor, v: Tensor, context: ForwardContext) -> Tensor:
-        groups = self.sizes[0] // self.sizes[1]
+        groups, kind = self.sizes[0] // self.sizes[1], v.dtype
         k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
+        q, k, v = widened(q), widened(k), widened(v)  # as the fused kernels do
         unseen = context.unseen(q.shape[2], k.shape[2], q.device)
         scores = (q @ k.mT / math.sqrt(self.d_head)).masked_fill(unseen, -math.inf)
         scores = context.tap(f"{self.path}.hook_attn_scores", scores)
         # An edit must not let a token see the future, which a cached run does not even have.
         pattern = scores.masked_fill(unseen, -math.inf).softmax(-1)
         pattern = context.tap(f"{self.path}.hook_pattern", pattern).masked_fill(unseen, 0.0)
-        return F.dropout(pattern, context.dropout) @ v
+        return (F.dropout(pattern, context.dropout) @ v).to(kind)
 
     def _combine(
         self, z: Float[Tensor, "batch pos head d_head"], context: ForwardContext
@@ -145,8 +152,9 @@ class SelfAttention(nn.Module):
         if not context.wants(point):
             return self.out(z.flatten(2))
         columns = self.out.weight.unflatten(1, (-1, self.d_head))
-        result = context.tap(point, torch.einsum("btnh,mnh->btnm", z, columns)).sum(2)
-        return result if self.out.bias is None else result + self.out.bias
+        results = torch.einsum("btnh,mnh->btnm", widened(z), widened(columns))
+        result = context.tap(point, results).sum(2)
+        return (result if self.out.bias is None else result + self.out.bias).to(z.dtype)
 
 
 class MLP(nn.Module):
@@ -321,7 +329,8 @@ class GPT(nn.Module, BaseModel):
 
     def to_logits(self, normalized: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_vocab"]:
         """The unembedding alone, of what the final norm gave."""
-        return F.linear(normalized, (self.head or self.embed).weight)
+        weight = (self.head or self.embed).weight
+        return F.linear(normalized.to(weight.dtype), weight)
 
     def loss(
         self, tokens: Int[Tensor, "batch pos"], weights: Float[Tensor, "batch pos"] | None = None
