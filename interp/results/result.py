@@ -29,10 +29,10 @@ import torch
 from interp.core.errors import CheckpointError
 from interp.core.files import (
     read_object,
+    replacing,
     safe_load_safetensors,
     sha256_file,
     write_safetensors,
-    write_text,
 )
 from interp.results import values
 from interp.results.provenance import Provenance, provenance_from_json, provenance_to_json, show
@@ -134,16 +134,18 @@ class Result:
             name: values.encode(getattr(self, name), name, tensors) for name in self._own_fields()
         }
         folder = Path(folder)
-        write_safetensors(folder / TENSORS_NAME, tensors)
-        about = {
-            "format": FORMAT,
-            "class": type(self).__name__,
-            "provenance": provenance_to_json(self.provenance),
-            "tensors_sha256": sha256_file(folder / TENSORS_NAME),
-            "fields": encoded,
-        }
-        about["sha256"] = _digest(about)
-        write_text(folder / JSON_NAME, json.dumps(about, indent=1, allow_nan=False) + "\n")
+        # Both are whole on the disk before either takes its place.
+        with replacing(folder / JSON_NAME) as text, replacing(folder / TENSORS_NAME) as numbers:
+            write_safetensors(numbers, tensors)
+            about = {
+                "format": FORMAT,
+                "class": type(self).__name__,
+                "provenance": provenance_to_json(self.provenance),
+                "tensors_sha256": sha256_file(numbers),
+                "fields": encoded,
+            }
+            about["sha256"] = _digest(about)
+            text.write_text(json.dumps(about, indent=1, allow_nan=False) + "\n", encoding="utf-8")
         return folder
 
     @classmethod

@@ -97,3 +97,13 @@ def test_what_does_not_go_together_is_refused(tmp_path, runs):
     assert "Did you mean 'step'" in str(wrong.exception)
     nobody = CliRunner().invoke(compare, [str(runs / "nothing")])
     assert nobody.exit_code != 0
+
+
+def test_one_folder_under_two_names_is_refused(tmp_path):
+    """Counted twice it would be two seeds that agree to the last digit."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    for other in (tmp_path / "a", tmp_path / "." / "a", tmp_path / "b"):
+        refused = CliRunner().invoke(compare, [str(tmp_path / "a"), str(other)])
+        assert isinstance(refused.exception, ConfigError)
+        assert "each run once" in str(refused.exception)

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from interp.cli.commands.run import write_outputs
+from interp.cli.targets import Target
 from interp.core.errors import ConfigError
 
 
@@ -40,9 +41,9 @@ from interp.core.errors import ConfigError
     default="loss",
     help="Figure to draw.",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Save the result to this folder.")
-@click.option("--html", type=click.Path(path_type=Path), help="Write the figure to this file.")
-@click.option("--csv", type=click.Path(path_type=Path), help="Write the table to this file.")
+@click.option("--out", type=Target("folder"), help="Save the result to this folder.")
+@click.option("--html", type=Target("file"), help="Write the figure to this file.")
+@click.option("--csv", type=Target("file"), help="Write the table to this file.")
 def command(
     runs: tuple[str, ...],
     labels: tuple[str, ...],
@@ -67,6 +68,7 @@ def command(
     from interp.models.io.load import load_model
     from interp.worlds import load_world
 
+    _refuse_twice(runs)
     models = [load_model(model_source(run)) for run in runs]
     world = load_world(world_name or _world_of(Path(model_source(runs[0]))))
     result = curriculum(
@@ -81,8 +83,25 @@ def command(
         threshold=threshold,
         seed=seed,
     )
-    click.echo(result.caption())
-    write_outputs(result, out, html, csv, view=view)
+    write_outputs(result, result.caption(), out, html, csv, view=view)
+
+
+def _refuse_twice(runs: tuple[str, ...]) -> None:
+    """Refuse one folder under two names: it would count as two seeds that agree.
+
+    Raises:
+        ConfigError: a run is given twice.
+    """
+    from interp.cli.model_folders import model_source
+
+    seen: dict[Path, str] = {}
+    for run in runs:
+        place = Path(model_source(run)).resolve()
+        if place in seen:
+            raise ConfigError(
+                f"A comparison needs each run once; {run} is {seen[place]} again. Leave one out."
+            )
+        seen[place] = run
 
 
 def _world_of(run: Path) -> str:

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import click
 
+from interp.cli.targets import Target
+
 
 @click.command()
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=Target("folder"),
     default="demo-run",
     show_default=True,
     help="Folder for the model, the results and the report.",

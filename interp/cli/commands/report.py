@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from interp.cli.targets import Target
 from interp.core.errors import NotEnoughDataError
 
 
@@ -12,7 +13,7 @@ from interp.core.errors import NotEnoughDataError
 @click.option("--title", default="Report", show_default=True, help="Title of the report.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=Target("file"),
     default="report.html",
     show_default=True,
     help="File to write.",

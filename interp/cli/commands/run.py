@@ -1,12 +1,14 @@
 """`interp run INSTRUMENT`: every instrument, with options made from its signature."""
 
 import inspect
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from interp.cli.model_folders import DEFAULT, model_source
+from interp.cli.targets import Target
 from interp.core.errors import ConfigError, ModelMismatchError
 from interp.results.registry import get_instrument, instruments
 
@@ -73,34 +75,62 @@ def _run(
         )
     typed = {key: value for key, value in arguments.items() if value is not None}
     result = instrument.function(model, **typed)
-    click.echo(str(result))
-    write_outputs(result, save_to, html, csv)
+    write_outputs(result, str(result), save_to, html, csv)
 
 
 def write_outputs(
-    result: "Result", folder: Path | None, html: Path | None, csv: Path | None, **options: Any
+    result: "Result",
+    finding: str,
+    folder: Path | None,
+    html: Path | None,
+    csv: Path | None,
+    **options: Any,
 ) -> None:
-    """Save, draw and list a result where that was asked for, and say where it went.
+    """Save the result where that was asked for; then print, draw and list it, and say where.
+
+    When one of these fails, the result is kept in a new temporary folder, which the error names.
 
     Args:
         result: what was measured.
+        finding: what to print of it.
         folder: gets the saved result.
         html: gets the figure.
         csv: gets the table.
         options: options of the figure.
     """
-    if folder is not None:
-        click.echo(f"saved  {result.save(folder)}")
-    if html is not None:
-        result.figure(**options).write_html(html, include_plotlyjs=True)
-        click.echo(f"drawn  {html}")
-    if csv is not None:
-        result.frame().to_csv(csv, index=False)
-        click.echo(f"table  {csv}")
+    from interp.core.files import write_bytes, write_text
+
+    saved = None
+    try:
+        if folder is not None:
+            saved = result.save(folder)
+        click.echo(finding)
+        if saved is not None:
+            click.echo(f"saved  {saved}")
+        if html is not None:
+            write_text(html, result.figure(**options).to_html(include_plotlyjs=True))
+            click.echo(f"drawn  {html}")
+        if csv is not None:
+            table = result.frame().to_csv(index=False, lineterminator="\n")
+            write_bytes(csv, table.encode("utf-8", "backslashreplace"))
+            click.echo(f"table  {csv}")
+    except Exception as error:
+        error.add_note(_kept(result, saved))
+        raise
+
+
+def _kept(result: "Result", saved: Path | None) -> str:
+    """Where the result is, as a sentence; saved now if it was not."""
+    try:
+        place = saved or result.save(
+            tempfile.mkdtemp(prefix=f"interp-{result.provenance.instrument}-")
+        )
+    except OSError as error:
+        return f"The measurement could not be kept either ({error})."
+    return f"The measurement is kept: interp report {place}"
 
 
 def _common_options() -> list[click.Option]:
-    path = click.Path(path_type=Path)
     return [
         click.Option(
             ["--model", "subject"],
@@ -111,7 +141,9 @@ def _common_options() -> list[click.Option]:
         ),
         click.Option(["--step", "subject_step"], type=int, help="Checkpoint; the newest if left."),
         click.Option(["--device", "subject_device"], default="auto", show_default=True),
-        click.Option(["--out", "save_to"], type=path, help="Save the result in this folder."),
-        click.Option(["--html"], type=path, help="Write the figure to this file."),
-        click.Option(["--csv"], type=path, help="Write the table to this file."),
+        click.Option(
+            ["--out", "save_to"], type=Target("folder"), help="Save the result in this folder."
+        ),
+        click.Option(["--html"], type=Target("file"), help="Write the figure to this file."),
+        click.Option(["--csv"], type=Target("file"), help="Write the table to this file."),
     ]

@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from interp.cli.targets import Target
+from interp.core.display import percent
+
 if TYPE_CHECKING:
     from interp.analyses.behavior.comprehension import Comprehension
 
@@ -13,7 +16,7 @@ CHECKPOINTS = (0, 16, 64, 256, 512, 1000)
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=Target("folder"))
 @click.option(
     "--world",
     "world_name",
@@ -95,8 +98,8 @@ knows nothing else. Weights `{provenance.model_hash}`, step {provenance.step}. T
 {table}
 
 Regret (loss less the exact floor): {result.regret.value:.4f} nats per token. Of the sentences it
-writes at temperature 1, {result.well_formed["model"].value:.1%} are of the world's grammar, and
-{result.consistent["model"].value:.1%} of these agree with the story so far.
+writes at temperature 1, {percent(result.well_formed["model"].value, 1)} are of the world's grammar,
+and {percent(result.consistent["model"].value, 1)} of these agree with the story so far.
 
 {_verdict(result)}
 What people like (`likes`) is the same in every story: it is learned by heart, so a bag of words

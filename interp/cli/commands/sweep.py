@@ -11,6 +11,7 @@ from interp.cli.commands.train import (
     settings_option,
     threads_option,
 )
+from interp.cli.targets import Target, refuse_target
 from interp.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Numbers(click.ParamType):
 @click.option("--world", "world_name", help="Simulated world to use instead [default: stories].")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=Target("folder"),
     help="Folder of the sweep; runs/NAME-sweep by default.",
 )
 @click.option(
@@ -90,6 +91,7 @@ def command(
     grid = Grid(sizes=sizes, steps=steps, seeds=seeds)
     recipe = SweepRecipe(preset=preset, settings=read_settings(settings))
     out = out or Path("runs") / f"{world_name or data.stem}-sweep"
+    refuse_target(out, "folder", "--out")
     corpus = _corpus(out, data, world_name, documents)
     click.echo("parameters      tokens    loss  regret  run")
     with resumable(f"The sweep in {out}"):

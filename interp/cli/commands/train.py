@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from interp.cli.targets import Target, refuse_target
 from interp.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ threads_option = click.option("--threads", type=int, help="CPU threads.")
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path), help="Text file, JSONL file or folder.")
 @click.option("--world", "world_name", help="Simulated world to use instead; see `interp worlds`.")
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder; runs/NAME by default.")
+@click.option("--out", type=Target("folder"), help="Run folder; runs/NAME by default.")
 @click.option("--preset", default="demo", show_default=True, help="Preset of the model shape.")
 @click.option("--steps", type=int, help="Training steps.")
 @click.option("--batch-size", type=int, help="Sequences per step, over all ranks.")
@@ -90,6 +91,7 @@ def command(
     if order_by:
         source = sorted_source(source, order_by, world_name)
     out = out or Path("runs") / (world_name or data.stem)
+    refuse_target(out, "folder", "--out")
     corpus = corpus_of_run(out, source.asked, source.write)
     overrides = {name: direct[name] for name in DIRECT if direct[name] is not None}
     overrides |= read_settings(settings)
