@@ -1,9 +1,11 @@
 """The packed corpus of a training run: written once, opened again when the command is repeated."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 from filelock import FileLock
 
 from interp.core.errors import ConfigError
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 def corpus_of_run(
     run: Path, options: Mapping[str, Any], write: "Callable[[Path], Corpus]"
 ) -> "Corpus":
-    """The corpus in `run/corpus`; written now when it is not there yet.
+    """The corpus in `run/corpus`; written now when it is not there yet. Its remarks are printed.
 
     Under torchrun the first rank that comes writes it, and the others wait.
 
@@ -28,6 +30,15 @@ def corpus_of_run(
     Raises:
         ConfigError: the corpus of the run has other options; every difference is named.
     """
+    corpus = _corpus_of_run(run, options, write)
+    for remark in corpus.remarks if os.environ.get("RANK", "0") == "0" else ():
+        click.echo(f"Warning: {remark}", err=True)
+    return corpus
+
+
+def _corpus_of_run(
+    run: Path, options: Mapping[str, Any], write: "Callable[[Path], Corpus]"
+) -> "Corpus":
     from interp.training.data.corpus import Corpus
 
     run.mkdir(parents=True, exist_ok=True)

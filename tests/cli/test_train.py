@@ -45,6 +45,10 @@ def test_text_becomes_a_model_and_the_same_command_goes_on(text, tmp_path):
     out = tmp_path / "run"
     first = train("--data", text, "--out", out, "--steps", 2, "--tokenizer", "words")
     assert first.exit_code == 0, first.output
+    # All its documents are equal: the held-out ones were trained on, and it says so.
+    remark = "letter by letter: 3 of 3"
+    assert first.stderr.startswith("Warning: ") and remark in first.stderr
+    assert remark in json.loads((out / "run.json").read_text())["corpus"]["remarks"][0]
     more = train("--data", text, "--out", out, "--steps", 4, "--tokenizer", "words")
     assert more.exit_code == 0, more.output
     model = load_model(out, device="cpu")

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from interp.core.alignment import Span, last_token
 from interp.core.errors import ConfigError, NotEnoughDataError, TokenError
+from interp.core.plain_text import half_characters, other_than_text
 from interp.core.protocols import Tokenizer
 
 MOST_BYTES = 5_000_000
@@ -144,13 +145,13 @@ def _content(path: Path) -> str:
     wide = raw[:2] in (b"\xff\xfe", b"\xfe\xff")
     try:
         content = raw.decode("utf-16" if wide else "utf-8-sig")
+        wrong = "" if wide else other_than_text(raw)
     except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"{path.name}: a table needs to be text in UTF-8; byte {error.start:,} is not. Save it "
-            "again as 'CSV UTF-8'."
-        ) from error
-    if "\0" in content:
-        raise ConfigError(f"{path.name}: a table needs to be text; this file is not.")
+        wrong = other_than_text(raw) or (
+            f"byte {error.start:,} is not. Save it again as 'CSV UTF-8'."
+        )
+    if wrong:
+        raise ConfigError(f"{path.name}: a table needs to be text in UTF-8; {wrong}")
     return content
 
 
@@ -193,7 +194,7 @@ def _json_rows(content: str, path: Path) -> Iterator[tuple[int, Mapping]]:
     for number, line in enumerate(lines, 1):
         try:
             fields = json.loads(line)
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):  # Numbers of 5,000 digits are no JSONDecodeError.
             fields = None
         if not isinstance(fields, dict):
             raise ConfigError(
@@ -215,6 +216,9 @@ def _row(fields: Mapping, number: int, path: Path) -> LabelledText:
             f'{place}: each row needs "text" and "label"; {wrong} is missing. Fill it in, or leave '
             "the row out."
         )
+    for name, value in fields.items():
+        if half := half_characters(_text(value)):
+            raise ConfigError(f"{place}: {name} has {half}. Correct it, or leave the row out.")
     if len(text) > LONGEST_TEXT:
         raise ConfigError(
             f"{place}: a text needs to be of at most {LONGEST_TEXT:,} characters; got "

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ class Corpus:
         folder: folder of the corpus.
         hash: 16 hex digits over the content of every part, and over the tokenizer.
         source: record of where the text came from.
+        remarks: what a reader of the held-out loss should know of the text, in sentences.
         splits: the levels of each split, in order.
     """
 
@@ -32,6 +33,7 @@ class Corpus:
         self.folder, self._manifest = folder, manifest
         self.hash: str = manifest["hash"]
         self.source: Mapping[str, Any] = manifest["source"]
+        self.remarks: tuple[str, ...] = tuple(map(str, manifest.get("remarks", ())))
         self.splits = {split: tuple(levels) for split, levels in manifest["parts"].items()}
 
     @classmethod
@@ -42,21 +44,28 @@ class Corpus:
             CheckpointError: a file is missing or damaged.
         """
         folder = Path(folder)
-        manifest = read_object(folder / "corpus.json")
-        if manifest.get("format") != FORMAT or _hash(manifest) != manifest.get("hash"):
+        try:
+            manifest = read_object(folder / "corpus.json")
+            if manifest.get("format") != FORMAT or _hash(manifest) != manifest.get("hash"):
+                raise ValueError("another hash or format")
+            corpus = cls(folder, manifest)
+            parts = [
+                corpus.part(split, level)
+                for split in corpus.splits
+                for level in corpus.splits[split]
+            ]
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise CheckpointError(
                 f"{folder / 'corpus.json'} must be what `write_text_corpus` or "
                 f"`write_world_corpus` wrote ({FORMAT}); it was changed. Write the corpus again."
-            )
-        corpus = cls(folder, manifest)
+            ) from error
         if corpus.tokenizer.hash != manifest["tokenizer"]:
             raise CheckpointError(
                 f"{folder / 'tokenizer.json'} is not the tokenizer that the corpus was packed "
                 "with. Write the corpus again."
             )
-        for split, levels in corpus.splits.items():
-            for level in levels:
-                corpus.part(split, level).check(verify)
+        for part in parts:
+            part.check(corpus.tokenizer.d_vocab if verify else None)
         return corpus
 
     @cached_property
@@ -158,9 +167,11 @@ class CorpusPart:
             )
         return self._arrays["floor"][self._places(starts, length)].astype(np.float32)
 
-    def check(self, verify: bool) -> None:
-        """Check that every file has its length and, if `verify`, its SHA-256.
+    def check(self, d_vocab: int | None) -> None:
+        """Check that every file has its length and, with the size of a vocabulary, its content.
 
+        Args:
+            d_vocab: ids must be below it, and every file have its SHA-256; None = read nothing.
         Raises:
             CheckpointError: a file is missing or damaged.
         """
@@ -168,10 +179,15 @@ class CorpusPart:
             path = regular_file(inside(self.folder, file["name"]))
             length = self.n_documents if kind == "starts" else self.n_tokens
             whole = path.stat().st_size == length * np.dtype(DTYPES[path.suffix[1:]]).itemsize
-            if not whole or (verify and sha256_file(path) != file["sha256"]):
+            if not whole or (d_vocab is not None and sha256_file(path) != file["sha256"]):
                 raise CheckpointError(
                     f"{path} is not what was written. Write the corpus again, or copy it again."
                 )
+        if d_vocab is not None and (odd := int(self.tokens.max(initial=0))) >= d_vocab:
+            raise CheckpointError(
+                f"The token ids of {self.folder} must lie below {d_vocab}, the tokenizer's size; "
+                f"{odd} is among them. Write the corpus again."
+            )
 
     @cached_property
     def _arrays(self) -> dict[str, np.ndarray]:
@@ -189,13 +205,16 @@ def write_manifest(
     tokenizer: Tokenizer,
     parts: Mapping[str, Mapping[str, Mapping[str, Any]]],
     source: Mapping[str, Any],
+    remarks: Sequence[str] = (),
 ) -> None:
     """Write `tokenizer.json` and, last, `corpus.json`: with it the corpus is whole."""
     tokenizer.save(folder)
     manifest = {"format": FORMAT, "tokenizer": tokenizer.hash, "source": source, "parts": parts}
-    write_json(folder / "corpus.json", manifest | {"hash": _hash(manifest)})
+    said = {"remarks": list(remarks)} if remarks else {}
+    write_json(folder / "corpus.json", manifest | said | {"hash": _hash(manifest)})
 
 
 def _hash(manifest: Mapping[str, Any]) -> str:
-    plain = {key: value for key, value in manifest.items() if key != "hash"}
+    # The same text has the same hash, whatever is said of it.
+    plain = {key: value for key, value in manifest.items() if key not in ("hash", "remarks")}
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]

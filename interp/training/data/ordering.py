@@ -175,7 +175,8 @@ def write_ordered_corpus(
                 for name, chosen in zip(level_names(n_levels), bins, strict=True)
             }
         order = {"by": label or difficulty.__name__, "levels": n_levels, "of": corpus.hash}
-        write_manifest(temporary, corpus.tokenizer, parts, {**corpus.source, "order": order})
+        source = {**corpus.source, "order": order}
+        write_manifest(temporary, corpus.tokenizer, parts, source, corpus.remarks)
     return Corpus.open(folder)
 
 

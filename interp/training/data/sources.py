@@ -1,6 +1,8 @@
 """Where a corpus comes from: a simulated world, or the user's own text files."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
@@ -9,7 +11,12 @@ from interp.core.files import replacing_folder
 from interp.models.tokenizer import Tokenizer
 from interp.training.data.corpus import Corpus, write_manifest
 from interp.training.data.packing import CorpusDocument, pack
-from interp.training.data.text_files import HoldoutSplit, text_documents, text_files
+from interp.training.data.text_files import (
+    HoldoutSplit,
+    passed_over,
+    text_documents,
+    text_files,
+)
 from interp.training.data.world_documents import world_documents
 from interp.worlds.world import World
 
@@ -104,9 +111,18 @@ def write_text_corpus(
         splits = ("train",) if tokenizer == "bpe" else _SPLITS
         texts = (d.text for split in splits for d in text_documents(files, cut, split))
         tokenizer = build_tokenizer(tokenizer, texts, d_vocab)
-    documents = {split: {"full": text_documents(files, cut, split)} for split in _SPLITS}
+    seen = {split: array("Q") for split in _SPLITS}
+    documents = {
+        split: {"full": _counted(text_documents(files, cut, split), seen[split])}
+        for split in _SPLITS
+    }
     about = {"files": [path.name for path in files], "held_out": held_out, "by": cut.by}
-    return _write(folder, tokenizer, documents, about)
+
+    def remarks() -> list[str]:
+        others = passed_over(source) if Path(source).is_dir() else []
+        return [text for text in (_repeated(seen), _left_out(others)) if text]
+
+    return _write(folder, tokenizer, documents, about, remarks)
 
 
 def build_tokenizer(kind: TokenizerKind, texts: Iterable[str], d_vocab: int) -> Tokenizer:
@@ -127,6 +143,7 @@ def _write(
     tokenizer: Tokenizer,
     documents: Mapping[str, Mapping[str, Iterable[CorpusDocument]]],
     source: Mapping[str, object],
+    remarks: Callable[[], Sequence[str]] = tuple,
 ) -> Corpus:
     folder = Path(folder)
     if folder.exists() and not (folder / "corpus.json").exists() and any(folder.iterdir()):
@@ -141,5 +158,31 @@ def _write(
             }
             for split, levels in documents.items()
         }
-        write_manifest(temporary, tokenizer, parts, source)
+        write_manifest(temporary, tokenizer, parts, source, remarks())
     return Corpus.open(folder)
+
+
+def _counted(documents: Iterable[CorpusDocument], seen: "array[int]") -> Iterator[CorpusDocument]:
+    """The documents; eight bytes of each one's hash go to `seen` as it passes."""
+    for document in documents:
+        digest = blake2b(document.text.strip().encode(), digest_size=8).digest()
+        seen.append(int.from_bytes(digest))
+        yield document
+
+
+def _repeated(seen: Mapping[str, "array[int]"]) -> str:
+    """A sentence when held-out documents stand in the training text too; else empty."""
+    repeated = set(seen["held_out"]).intersection(seen["train"])
+    if not repeated:
+        return ""
+    n, total = sum(digest in repeated for digest in seen["held_out"]), len(seen["held_out"])
+    return (
+        "Held-out documents that stand in the training text too, letter by letter: "
+        f"{n:,} of {total:,}. The held-out loss measures memory there: take repeated documents out."
+    )
+
+
+def _left_out(names: Sequence[str]) -> str:
+    """A sentence when files of the folder are no text files by their ending; else empty."""
+    shown = ", ".join(names[:5]) + (f" … ({len(names):,} in all)" if len(names) > 5 else "")
+    return f"Passed over, since they end neither in .txt nor in .jsonl: {shown}." if names else ""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from interp.core.errors import ConfigError, NotEnoughDataError, TokenError
+from interp.core.plain_text import ENOUGH, half_characters, other_than_text
 from interp.training.data.packing import CorpusDocument
 
 ENDINGS = (".txt", ".jsonl")
@@ -71,21 +72,43 @@ def text_files(source: str | Path) -> list[Path]:
     Raises:
         NotEnoughDataError: there is none.
         ConfigError: nothing is there, or a file of another kind.
+        TokenError: a file is packed, of another encoding, or no text, by its first bytes.
     """
     source = Path(source)
     if not source.exists():
         raise ConfigError(
             f"Training needs a text file or a folder of them; {source} does not exist."
         )
-    if source.is_file():
-        return [source]
-    files = sorted(p for p in source.rglob("*") if p.suffix in ENDINGS and p.is_file())
+    files = [source] if source.is_file() else _in_folder(source)[0]
     if not files:
         raise NotEnoughDataError(
             f"The folder {source} must hold {' or '.join(ENDINGS)} files; it has none. Rename "
             "your files, or name one of them."
         )
+    for path in files:
+        _refuse_other_kinds(path)
     return files
+
+
+def passed_over(source: str | Path) -> list[str]:
+    """Names of the files of a folder that are no text files by their ending; of a file, none."""
+    source = Path(source)
+    return [str(path.relative_to(source)) for path in _in_folder(source)[1]]
+
+
+def _in_folder(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The text files and the others, both in the order of their names; hidden ones are neither."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    texts = [path for path in files if path.suffix.lower() in ENDINGS]
+    shown = (p for p in files if not any(n.startswith(".") for n in p.relative_to(folder).parts))
+    return texts, [path for path in shown if path.suffix.lower() not in ENDINGS]
+
+
+def _refuse_other_kinds(path: Path) -> None:
+    with path.open("rb") as file:
+        wrong = other_than_text(file.read(ENOUGH))
+    if wrong:
+        raise TokenError(f"{path} must be UTF-8 text; {wrong}")
 
 
 def text_documents(
@@ -129,7 +152,7 @@ def _file(
     path: Path, separator: str | None, span: tuple[int, int] | None
 ) -> Iterator[CorpusDocument]:
     start, end = span or (0, path.stat().st_size)
-    if path.suffix == ".jsonl":
+    if path.suffix.lower() == ".jsonl":
         return _lines(path, start, end)
     return _separated(_chunks(path, start, end), separator)
 
@@ -193,6 +216,11 @@ def _field(path: Path, number: int, offset: int, raw: bytes) -> str:
         raise TokenError(
             f"Each line of {path} must be an object with a string `text`; line {number} (byte "
             f"{offset}) is not. Correct the line."
+        )
+    if half := half_characters(row["text"]):
+        raise TokenError(
+            f"Each line of {path} must hold whole characters; line {number} (byte {offset}) has "
+            f"{half} of its text. Correct the line."
         )
     return row["text"]
 
