@@ -11,6 +11,7 @@ from torch import Tensor
 from dashboards.components import component
 from dashboards.components.colours import legend, limits, quantised
 from interp.analyses.lenses.logit_lens import LogitLens
+from interp.core.display import percent
 from interp.plots.lenses.logit_lens import UNITS, Metric, cell_values
 
 RANKS = ("answer_rank", "rank")
@@ -87,7 +88,7 @@ def candidates(result: LogitLens, cell: GridCell) -> dict[str, Any]:
     for number, target in enumerate(result.targets):
         chance = result.log_probs[cell.layer, cell.pos, number].exp().item()
         rank = result.ranks[cell.layer, cell.pos, number].item()
-        about.append([target, f"{chance:.2%}, rank {rank}"])
+        about.append([target, f"{percent(chance, 2)}, rank {rank}"])
     return {
         "title": f"{result.lens.capitalize()} lens",
         "rows": [[token, p] for token, p in zip(tokens, chances, strict=True)],

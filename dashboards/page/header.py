@@ -3,13 +3,13 @@
 The values stand in the address bar (`bind="query-params"`), so the address is the permalink.
 """
 
-from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import streamlit as st
 
 from dashboards.page import model_cache
 from dashboards.page.error_message import PageEnd
+from dashboards.page.link import linked
 from dashboards.page.markdown import plain
 from dashboards.page.model_list import NEWEST, Entry, entries
 from interp.core.errors import ConfigError, TokenError
@@ -19,39 +19,7 @@ from interp.worlds.world import World
 
 LONGEST_PROMPT = 20_000
 MOST_SEEDS = 2**31 - 1
-LINK = {"bind": "query-params"}
 EXAMPLES = 50
-FORMER_LABELS: Mapping[str, Mapping[str, object]] = {
-    "at": {"Just before a question's answer": "asked", "Where it is said": "stated"},
-    "curriculum_view": {"What was taught": "mixture", "How it ended": "end"},
-    "curve": {"Tokens a second": "tokens_per_second"},
-    "edit_at": {"Where it was said last": "told"},
-    "edit_view": {"Beside its controls": "rates"},
-    "emergence_view": {"When": "when", "Every curve": "curves"},
-    "growth_view": {"Words": "words", "Lens": "lens"},
-    "lens_colour": {
-        "Probability of the best token": "probability",
-        "Rank of the final answer": "answer_rank",
-        "Distance from the final answer (KL)": "kl",
-        "Probability of the followed word": "target",
-        "Rank of the followed word": "rank",
-    },
-    "look": {"looks at": "from", "is looked at by": "to", "Who moved": "parts"},
-    "measure": {"Since the first weights": "path"},
-    "part": {
-        "A table of my own": "table",
-        "Better prediction, better map?": "map",
-        "Edit the map": "edit",
-    },
-    "probe_view": {"What is taken for what": "confusion"},
-    "scale_view": {"Beside published models": "models", "The law of losses": "law"},
-    "show": {"Weight × what is written": "written"},
-    "surprise_colour": {
-        "Regret: loss less the floor": "regret",
-        "Floor: the least that any model could pay": "floor",
-    },
-}
-"""Labels that links of earlier versions hold, by widget, and the options they stand for."""
 
 
 def begin(title: str, what: str) -> tuple[LanguageModel, Entry]:
@@ -60,7 +28,6 @@ def begin(title: str, what: str) -> tuple[LanguageModel, Entry]:
     Raises:
         CheckpointError: the model cannot be opened.
     """
-    follow_former_labels()
     st.title(title)
     st.markdown(what)
     models = entries()
@@ -78,14 +45,6 @@ def begin_measuring(title: str, what: str) -> tuple[LanguageModel, Entry, int]:
     return *begin(title, what), seed_input()
 
 
-def follow_former_labels() -> None:
-    """Choose the options that a link of an earlier version names by their former labels."""
-    for key, options in FORMER_LABELS.items():
-        label = st.query_params.get(key)
-        if label in options and key not in st.session_state:
-            st.session_state[key] = options[label]
-
-
 def no_model() -> None:
     """The empty state."""
     st.info("There is no model on this machine yet. Train one with:", icon=":material/info:")
@@ -98,11 +57,11 @@ def no_model() -> None:
 def _pick(models: list[Entry]) -> tuple[Entry, int | None]:
     names = [entry.name for entry in models]
     with st.sidebar:
-        name = st.selectbox("Model", names, key="model", **LINK)
+        name = linked(st.selectbox, "Model", names, key="model")
         entry = models[names.index(name)]
         steps = [NEWEST, *map(str, reversed(entry.steps))]
         help_text = "The newest checkpoint, or one from an earlier training step."
-        step = st.selectbox("Training step", steps, key="step", help=help_text, **LINK)
+        step = linked(st.selectbox, "Training step", steps, key="step", help=help_text)
     return entry, None if step == NEWEST else int(step)
 
 
@@ -216,8 +175,8 @@ def prompt_input(
 
 def prompt_area(label: str, text: str, key: str, **widget: Any) -> str:
     """A box for a text that the model reads, at first with `text` in it."""
-    usual = {"height": 100, "max_chars": LONGEST_PROMPT, **LINK}
-    return st.text_area(label, text, key=key, **{**usual, **widget})
+    usual = {"height": 100, "max_chars": LONGEST_PROMPT}
+    return linked(st.text_area, label, text, key=key, **{**usual, **widget})
 
 
 def tokens_of(model: LanguageModel, text: str) -> None:
@@ -242,7 +201,7 @@ def tokens_of(model: LanguageModel, text: str) -> None:
 def seed_input() -> int:
     """The seed of everything that is drawn."""
     help_text = "The same seed gives the same random numbers."
-    return st.sidebar.number_input("Seed", 0, MOST_SEEDS, 0, key="seed", help=help_text, **LINK)
+    return linked(st.sidebar.number_input, "Seed", 0, MOST_SEEDS, 0, key="seed", help=help_text)
 
 
 def example(world: World | None, number: int, sentences: int | None) -> str:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboards.page.model_list import Entry
+from dashboards.page.model_list import Entry, is_gguf
 from interp.core.protocols import LanguageModel
 from interp.models.io.load import load_model
 from interp.worlds import load_world
@@ -17,7 +17,8 @@ def opened(entry: Entry, step: int | None) -> LanguageModel:
     Raises:
         CheckpointError: its files are missing, damaged or foreign.
     """
-    with st.spinner("Opening the model …"):
+    first = "; a GGUF file is converted once, which takes a while" if is_gguf(entry.folder) else ""
+    with st.spinner(f"Opening the model{first} …"):
         return _opened(entry.source, step, entry.weights_hash(step))
 
 

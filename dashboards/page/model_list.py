@@ -1,4 +1,8 @@
-"""The models of this machine, from the records in their folders; no weights are read."""
+"""The models of this machine, from the records in their folders; no weights are read.
+
+A model is a run or model folder of ours, a `transformers` folder, or a GGUF file: what `load_model`
+opens.
+"""
 
 import os
 from dataclasses import dataclass
@@ -18,6 +22,7 @@ RUNS = Path("runs")
 USUAL = (*SHIPPED, RUNS, Path("demo-run"))
 FIRST = "stories-demo"
 NEWEST = "newest"
+RECORD, SETTINGS, GGUF = "run.json", "config.json", ".gguf"
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class Entry:
 
     Attributes:
         name: unique among the models shown.
-        folder: its folder.
+        folder: its folder; of a GGUF model the file.
     """
 
     name: str
@@ -36,7 +41,7 @@ class Entry:
     def record(self) -> dict[str, Any]:
         """`run.json`; empty when it cannot be read."""
         try:
-            return read_object(self.folder / "run.json")
+            return read_object(self.folder / RECORD)
         except CheckpointError:
             return {}
 
@@ -53,14 +58,27 @@ class Entry:
         return said if isinstance(said, int) else last
 
     @property
+    def checkpoints(self) -> list[int]:
+        """Steps whose weights are there, in order: those of `steps`, and the finished model's."""
+        last = [self.step] if self.is_finished and self.step is not None else []
+        return sorted({*self.steps, *last})
+
+    @property
     def is_finished(self) -> bool:
         """Whether the training is finished."""
         return "model_hash" in self.record
 
     @property
     def state(self) -> str:
-        """Whether the run is `finished`, `in training`, or `damaged`."""
+        """Whether the run is `finished`, `in training` or `damaged`; of other models their kind."""
+        if not self.is_run:
+            return "GGUF file" if is_gguf(self.folder) else "model folder"
         return "finished" if self.is_finished else "in training" if self.record else "damaged"
+
+    @property
+    def is_run(self) -> bool:
+        """Whether it has a record of ours; else it comes from elsewhere, or is bare weights."""
+        return (self.folder / RECORD).is_file()
 
     @property
     def world(self) -> str | None:
@@ -81,13 +99,13 @@ class Entry:
     @property
     def parameters(self) -> int | None:
         """Number of parameters; None where it cannot be read."""
-        files = [self.folder / "model.safetensors"]
-        files += sorted(self.folder.glob("checkpoints/*/model.safetensors"))
-        weights = next((path for path in files if path.exists()), None)
+        whole = sorted(self.folder.glob("*.safetensors"))
+        files = whole or sorted(self.folder.glob("checkpoints/*/model.safetensors"))[:1]
         try:
-            return weights and sum(map(prod, safetensors_shapes(weights).values()))
+            shapes = [shape for path in files for shape in safetensors_shapes(path).values()]
         except CheckpointError:
             return None
+        return sum(map(prod, shapes)) or None
 
     @property
     def source(self) -> str:
@@ -100,7 +118,14 @@ class Entry:
             return str(self.folder.resolve())
 
     def weights_hash(self, step: int | None) -> str:
-        """The SHA-256 that is on record for the weights of a step; None = the newest."""
+        """The SHA-256 that is on record for the weights of a step; None = the newest.
+
+        Of a model without a record, what tells its file or files from others.
+        """
+        if not self.is_run:
+            files = [self.folder] if is_gguf(self.folder) else sorted(self.folder.glob("*.*"))
+            status = [path.stat() for path in files]
+            return repr([(each.st_size, each.st_mtime_ns, each.st_ino) for each in status])
         record = self.record
         if step is not None or not self.is_finished:
             step = self.steps[-1] if step is None and self.steps else step
@@ -111,16 +136,32 @@ class Entry:
 
 
 def entries() -> list[Entry]:
-    """Every model and run at hand, the shipped one first."""
-    roots = dict.fromkeys([*_roots(), import_folder()])
-    places = {folder.resolve(): folder for root in roots for folder in (root, *_below(root))}
-    folders = [folder for folder in places.values() if (folder / "run.json").is_file()]
-    names = [folder.resolve().name for folder in folders]
+    """Every model and run at hand: what was named by itself, the shipped one, and the rest."""
+    roots = list(dict.fromkeys([*_roots(), import_folder()]))
+    places = {place.resolve(): place for root in roots for place in (root, *_below(root))}
+    folders = [place for place in places.values() if is_model(place)]
+    names = [_name(folder.resolve()) for folder in folders]
     models = [
         Entry(name if names.count(name) == 1 else str(folder), folder)
         for name, folder in zip(names, folders, strict=True)
     ]
-    return sorted(models, key=lambda entry: (entry.name != FIRST, entry.name))
+    return sorted(
+        models, key=lambda each: (each.folder not in roots, each.name != FIRST, each.name)
+    )
+
+
+def is_model(place: Path) -> bool:
+    """Whether a file or folder is one model, by the names in it; nothing is read."""
+    if is_gguf(place) or (place / RECORD).is_file():
+        return True
+    # Pickled weights, too: opening them is refused with a sentence.
+    weights = (*place.glob("*.safetensors"), *place.glob("*.bin"))
+    return bool(weights) and (place / SETTINGS).is_file()
+
+
+def is_gguf(place: Path) -> bool:
+    """Whether it is a file of llama.cpp's format, by its name."""
+    return place.suffix == GGUF and place.is_file()
 
 
 def sweeps() -> list[Path]:
@@ -133,7 +174,7 @@ def import_folder() -> Path:
     """The folder that gets new models: the first given one that is no model or shipped folder."""
     shipped = {root.resolve() for root in SHIPPED}
     roots = _roots() if os.environ.get(FOLDERS) else ()
-    free = (root for root in roots if not (root / "run.json").exists())
+    free = (root for root in roots if not is_model(root))
     return next((root for root in free if root.resolve() not in shipped), RUNS)
 
 
@@ -153,7 +194,14 @@ def _records(path: Path, kind: str | None, changed: int, size: int) -> list[dict
 
 
 def _below(root: Path) -> list[Path]:
-    return sorted(path for path in root.glob("*") if path.is_dir()) if root.is_dir() else []
+    """What is in it, and the GGUF files in its folders."""
+    if not root.is_dir():
+        return []
+    return sorted([*root.glob("*"), *root.glob(f"*/*{GGUF}")])
+
+
+def _name(place: Path) -> str:
+    return place.stem if is_gguf(place) else place.name
 
 
 def _roots() -> tuple[Path, ...]:

@@ -15,6 +15,7 @@ import streamlit as st
 from dashboards import views
 from dashboards.page import instrument_page
 from dashboards.page.error_message import guarded
+from dashboards.page.link import watched
 from dashboards.pickers.signature_form import title_of
 from interp.results.registry import FORMER_NAMES, instruments
 
@@ -90,7 +91,7 @@ def page(stem: str, address: str | None = None) -> "st.Page":
     """The page of a file, listed; at another address than its file's name it is not listed."""
     about = entry(stem)
     return st.Page(
-        guarded(about.render),
+        partial(watched, stem, guarded(about.render)),
         title=about.title,
         icon=about.icon,
         url_path=address or stem,

@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboards.page.header import LINK
+from dashboards.page.link import linked
 from dashboards.page.model_list import Entry, entries
 
 Options = Mapping[str, str] | Sequence[Any]
@@ -26,14 +26,14 @@ def choice(label: str, options: Options, key: str, **widget: Any) -> Any:
     """
     forget_what_is_gone(key, options)
     usual = {"default": next(iter(options)), "format_func": _words(options), "required": True}
-    return st.segmented_control(label, list(options), key=key, **{**usual, **widget}, **LINK)
+    return linked(st.segmented_control, label, list(options), key=key, **{**usual, **widget})
 
 
 def listed_choice(label: str, options: Options, key: str, **widget: Any) -> Any:
     """A list that opens, at first on its first option; arguments as those of `choice`."""
     forget_what_is_gone(key, options)
-    return st.selectbox(
-        label, list(options), format_func=_words(options), key=key, **widget, **LINK
+    return linked(
+        st.selectbox, label, list(options), format_func=_words(options), key=key, **widget
     )
 
 
@@ -55,8 +55,8 @@ def other_runs(
 ) -> list[Entry]:
     """As many of the runs as are picked, at most `most`."""
     by_name = {run.name: run for run in runs}
-    names = st.multiselect(
-        "Other runs", list(by_name), key=key, max_selections=most, help=help, **LINK
+    names = linked(
+        st.multiselect, "Other runs", list(by_name), key=key, max_selections=most, help=help
     )
     return [by_name[name] for name in names]
 

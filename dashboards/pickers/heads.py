@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from dashboards.components.attention import HeadSelection
-from dashboards.page.header import LINK
+from dashboards.page.link import linked
 from dashboards.pickers.choice import choice, listed_choice
 from interp.analyses.attention_heads.attention import Attention
 from interp.plots.attention_heads.attention import MOST_PANELS
@@ -99,6 +99,6 @@ def _sent(result: Attention, selection: HeadSelection) -> tuple[tuple[int, ...],
         f"layer {layer} is drawn. Choose another layer, or draw all.",
         icon=":material/content_cut:",
     )
-    if st.toggle("Draw all anyway", key="draw_all", **LINK):
+    if linked(st.toggle, "Draw all anyway", key="draw_all"):
         return tuple(range(layers)), selection
     return (layer,), HeadSelection(layer=layer, head=selection.head, word=selection.word)

@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboards.page.downloads import download_button
 from dashboards.page.markdown import plain
+from interp.core.display import percent
 from interp.core.protocols import LanguageModel
 from interp.methods.data.labelled_table import (
     MOST_BYTES,
@@ -99,7 +100,7 @@ def _summary(rows: list[LabelledText]) -> None:
     counts = label_counts(rows)
     share = next(iter(counts.values())) / len(rows)
     words = f"{len(rows):,} rows, {len(counts)} labels; always answering the most common label is"
-    st.markdown(plain(f"{words} right in {share:.0%} of them."))
+    st.markdown(plain(f"{words} right in {percent(share)} of them."))
     left, right = st.columns([2, 1])
     head = [{"text": row.text, "label": row.label, "group": row.group} for row in rows[:HEAD]]
     left.dataframe(head, hide_index=True, alt="The first rows of the table", key="table_head")

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboards.components.lens import GridCell
-from dashboards.page.header import LINK
+from dashboards.page.link import linked
 from dashboards.pickers.choice import listed_choice
 from interp.analyses.lenses.logit_lens import LogitLens
 from interp.plots.lenses.logit_lens import Metric
@@ -26,7 +26,7 @@ def followed_word() -> str:
     """The token to track through the layers; empty = none."""
     help_text = "One token, usually with a space before it. Underlined where it is the top token."
     options = {"max_chars": 40, "placeholder": "one token", "help": help_text}
-    return st.text_input("Track a token", key="follow", **options, **LINK)
+    return linked(st.text_input, "Track a token", key="follow", **options)
 
 
 def metric_choice(follows: bool) -> Metric:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import streamlit as st
 
 from dashboards.page import header
+from dashboards.page.link import linked
 from dashboards.page.model_list import Entry
+from interp.core.display import percent
 from interp.core.errors import TokenError
 from interp.core.protocols import LanguageModel
 from interp.methods.batches import nats_per_token
@@ -41,9 +43,10 @@ def question_inputs(model: LanguageModel, entry: Entry) -> tuple[str, str]:
         )
     text = header.prompt_area("Prompt", default[0], "lesson")
     header.tokens_of(model, text or "")
-    answer = st.text_input(
-        "Right answer", default[1], key="right", placeholder="default: second most probable",
-        help="Any answer can be taken as right, even a wrong one.", **header.LINK,
+    answer = linked(
+        st.text_input, "Right answer", default[1], key="right",
+        placeholder="default: second most probable",
+        help="Any answer can be taken as right, even a wrong one.",
     )  # fmt: skip
     return text, _spaced(model, text, answer or "")
 
@@ -72,7 +75,7 @@ class Mistake:
         """The mistake in a line, from a whole word on."""
         end = self.text[-48:]
         ending = end.partition(" ")[2] or end
-        return f"… {ending} →{self.answer} ({self.probability:.1%})"
+        return f"… {ending} →{self.answer} ({percent(self.probability, 1)})"
 
 
 @st.cache_resource(max_entries=8, show_spinner="Searching for mistakes of the model …")

@@ -14,6 +14,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboards.page import header, model_cache
+from dashboards.page.link import linked
 from dashboards.page.markdown import plain
 from dashboards.page.model_list import Entry, entries
 from dashboards.pickers import own_concepts
@@ -166,7 +167,7 @@ def _wide(parameter: Parameter, key: str, opened: OpenedModel) -> Any:
 def _shared(parameter: Parameter, key: str) -> dict[str, Any]:
     """What all widgets are told."""
     words = {"label": title_of(parameter.name), "help": parameter.help or None}
-    return {**words, "key": key, **header.LINK}
+    return {**words, "key": key}
 
 
 def _first(parameter: Parameter, otherwise: Any) -> Any:
@@ -176,7 +177,7 @@ def _first(parameter: Parameter, otherwise: Any) -> Any:
 
 
 def _flag(parameter: Parameter, key: str, opened: OpenedModel) -> bool:
-    return st.toggle(value=bool(_first(parameter, False)), **_shared(parameter, key))
+    return linked(st.toggle, value=bool(_first(parameter, False)), **_shared(parameter, key))
 
 
 def _integer(parameter: Parameter, key: str, opened: OpenedModel) -> Any:
@@ -184,8 +185,9 @@ def _integer(parameter: Parameter, key: str, opened: OpenedModel) -> Any:
         return _listed(parameter, key, int, "whole numbers")
     usual = _first(parameter, None)
     most = max(MOST, 10 * abs(usual or 0))
-    value = st.number_input(
-        min_value=0 if usual is None or usual >= 0 else -most, max_value=most, value=usual,
+    value = linked(
+        st.number_input, min_value=0 if usual is None or usual >= 0 else -most, max_value=most,
+        value=usual,
         step=1, placeholder="not set", **_shared(parameter, key),
     )  # fmt: skip
     return _given(value)
@@ -197,8 +199,9 @@ def _number(parameter: Parameter, key: str, opened: OpenedModel) -> Any:
     usual = _first(parameter, None)
     # A tenth of the default's leading digit, so that one press changes it but a little.
     step = 10.0 ** (math.floor(math.log10(abs(usual))) - 1) if usual else 0.1
-    value = st.number_input(
-        min_value=0.0 if usual is None or usual >= 0 else None, value=usual and float(usual),
+    value = linked(
+        st.number_input, min_value=0.0 if usual is None or usual >= 0 else None,
+        value=usual and float(usual),
         step=step, format="%g", placeholder="not set", **_shared(parameter, key),
     )  # fmt: skip
     return _given(value)
@@ -211,7 +214,7 @@ def _text(parameter: Parameter, key: str, opened: OpenedModel) -> Any:
     if parameter.kind.is_sequence:
         return _lines(parameter, key, opened)
     options = {"max_chars": header.LONGEST_PROMPT, **_shared(parameter, key)}
-    return st.text_input(value=str(_first(parameter, "")), **options) or NOT_GIVEN
+    return linked(st.text_input, value=str(_first(parameter, "")), **options) or NOT_GIVEN
 
 
 def _words_of_world(parameter: Parameter, opened: OpenedModel) -> dict[str, str]:
@@ -226,7 +229,7 @@ def _text_area(parameter: Parameter, key: str, **options: Any) -> Any:
     usual = _first(parameter, "")
     written = usual if isinstance(usual, str) else "\n".join(map(str, usual))
     options = {"height": SHORTEST_AREA, "max_chars": header.LONGEST_PROMPT, **options}
-    return st.text_area(value=written, **options, **_shared(parameter, key)) or NOT_GIVEN
+    return linked(st.text_area, value=written, **options, **_shared(parameter, key)) or NOT_GIVEN
 
 
 def _lines(parameter: Parameter, key: str, opened: OpenedModel) -> Any:
@@ -245,7 +248,9 @@ def _listed(parameter: Parameter, key: str, read: Callable[[str], Any], what: st
         ConfigError: something else was typed.
     """
     usual = ", ".join(f"{value:g}" for value in _first(parameter, ()))
-    text = st.text_input(value=usual, placeholder="0, 1, 2", **_shared(parameter, key)) or ""
+    text = (
+        linked(st.text_input, value=usual, placeholder="0, 1, 2", **_shared(parameter, key)) or ""
+    )
     try:
         return tuple(map(read, text.replace(",", " ").split())) or NOT_GIVEN
     except ValueError as error:
@@ -298,13 +303,16 @@ def _picked(
     forget_what_is_gone(key, options)
     if kind.is_sequence:
         chosen = [name for name, value in options.items() if value in (usual or ())]
-        picked = st.multiselect(options=list(options), default=chosen, **_shared(parameter, key))
+        picked = linked(
+            st.multiselect, options=list(options), default=chosen, **_shared(parameter, key)
+        )
         return tuple(options[name] for name in picked) or NOT_GIVEN
     values = list(options.values())
     first = 0 if parameter.is_required else otherwise if usual is not None else None
     index = values.index(usual) if usual in values else first
-    name = st.selectbox(
-        options=list(options), index=index if options else None, placeholder="not set",
+    name = linked(
+        st.selectbox, options=list(options), index=index if options else None,
+        placeholder="not set",
         **_shared(parameter, key),
     )  # fmt: skip
     return _given(None if name is None else options[name])
@@ -321,13 +329,13 @@ def _world(parameter: Parameter, key: str, opened: OpenedModel) -> Any:
     if world is None or parameter.is_required:
         return NOT_GIVEN if world is None else world
     words = {**_shared(parameter, key), "label": f"Use the world '{world.name}'"}
-    return world if st.toggle(value=True, **words) else NOT_GIVEN
+    return world if linked(st.toggle, value=True, **words) else NOT_GIVEN
 
 
 def _edits(parameter: Parameter, key: str, opened: OpenedModel) -> Any:
     """Concepts with their doses, as the page of steering has them."""
     words = {**_shared(parameter, key), "label": "Add concepts to the activations"}
-    if not parameter.is_required and not st.toggle(value=False, **words):
+    if not parameter.is_required and not linked(st.toggle, value=False, **words):
         return NOT_GIVEN
     concepts = own_concepts.concept_list(header.world_of(opened.entry))
     edits: list[Any] = []

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import streamlit as st
 import torch
 
+from dashboards.page.link import compare
 from interp.core.protocols import LanguageModel
 
 WALK, PATH, STAGE = "prediction_walk", "path", "stage_number"
@@ -119,21 +120,28 @@ def walk(of: tuple[str, str], d_vocab: int) -> Walk:
     """
     current = st.session_state.get(WALK)
     if current is None:
-        linked = _read(st.query_params.get(PATH, ""), d_vocab)
+        asked = st.query_params.get(PATH, "")
         stage = st.query_params.get(STAGE, "")
-        current = st.session_state[WALK] = Walk(of, linked, int(stage) if _is_number(stage) else 0)
+        path = _read(asked, d_vocab)
+        current = st.session_state[WALK] = Walk(of, path, int(stage) if _is_number(stage) else 0)
     elif current.of != of:
         current = st.session_state[WALK] = Walk(of, stage=min(current.stage, 1))
     return current
 
 
-def link(here: Walk) -> None:
-    """Put the path and the stage into the address."""
-    stage = str(here.stage) if here.stage else ""
-    for name, value in ((PATH, ".".join(map(str, here.path))), (STAGE, stage)):
+def link(here: Walk, stages: Sequence[str]) -> None:
+    """Put the path and the stage into the address, and note what it asked for in vain."""
+    stage, path = str(here.stage or ""), ".".join(map(str, here.path))
+    appended = f"{len(here.path)} tokens appended"
+    for name, label, value, shown in (
+        (PATH, "Branch", path, appended),
+        (STAGE, "Stage", stage, stages[here.stage]),
+    ):
+        asked = st.query_params.get_all(name)
+        compare(name, label, asked, value, shown, asked in ([], [value]) or asked == ["0"])
         if not value:
             st.query_params.pop(name, None)
-        elif value != st.query_params.get(name):
+        elif asked != [value]:
             st.query_params[name] = value
 
 

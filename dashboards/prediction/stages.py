@@ -7,6 +7,7 @@ from typing import Any
 
 from dashboards.components.colours import limits, quantised, ramp
 from interp.analyses.lenses.prediction import Prediction
+from interp.core.display import percent
 
 MOST_CHIPS, MOST_ROWS, MOST_CELLS = 48, 10, 256
 Data = dict[str, Any]
@@ -50,20 +51,6 @@ def stage_card(result: Prediction, text: str, index: int) -> Data:
     """The card of one stage; `text` is the text so far."""
     known_stages = stages(len(result.attn_norms))
     return {"count": f"{index + 1} of {len(known_stages)}"} | known_stages[index].tell(result, text)
-
-
-def percent(share: float) -> str:
-    """A probability in few signs.
-
-    Example:
-        >>> percent(0.4321), percent(0.0312), percent(0.00002), percent(0.0)
-        ('43%', '3.1%', '0.0020%', '0%')
-    """
-    if share >= 0.0995:
-        return f"{share:.0%}"
-    if share >= 0.00095:
-        return f"{share:.1%}"
-    return f"{100 * share:.4f}%" if share >= 1e-6 else f"{share:.0e}" if share else "0%"
 
 
 def _tokens(result: Prediction, text: str) -> Data:
@@ -119,7 +106,7 @@ def _block(layer: int, result: Prediction, text: str) -> Data:
     best, last = result.candidates[0], len(result.tokens) - 1
 
     def chip(pos: int) -> Data:
-        note = percent(weights[pos]) if weights[pos] >= 1e-3 else "<0.1%"
+        note = percent(weights[pos])
         return {"weight": weights[pos] / max(weights), "note": note, "light": pos == last}
 
     named = list(zip(result.parts, result.contributions[:, 0].tolist(), strict=True))
@@ -260,7 +247,7 @@ def _odds(result: Prediction, text: str) -> Data:
         "candidates": _rows(result, "token", columns, cells),
         "numbers": [
             ["can be sampled", f"{result.n_kept:,} of {result.n_vocab:,} tokens"],
-            ["probability kept", f"{result.kept_mass:.1%}"],
+            ["probability kept", percent(result.kept_mass, 1)],
             ["entropy at temperature 1", f"{result.entropy_bits:.2f} bits"],
             ["entropy when sampling", f"{result.drawn_entropy_bits:.2f} bits"],
         ],
@@ -290,7 +277,7 @@ def _draw(result: Prediction, text: str) -> Data:
             ],
             [
                 "its probability when sampling",
-                f"{float(result.sampling_probabilities[chosen]):.1%}",
+                percent(float(result.sampling_probabilities[chosen]), 1),
             ],
         ],
     }

@@ -6,8 +6,9 @@ import streamlit as st
 
 from dashboards.components import component
 from dashboards.prediction.branches import Path, Walk, branches
-from dashboards.prediction.stages import percent, stage_card, stages
+from dashboards.prediction.stages import stage_card, stages
 from interp.analyses.lenses.prediction import Prediction
+from interp.core.display import percent
 from interp.core.protocols import LanguageModel
 
 SECONDS = 2.4

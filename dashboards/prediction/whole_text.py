@@ -8,6 +8,7 @@ import streamlit as st
 from dashboards.page import measurements, result_card
 from dashboards.page.downloads import download_button
 from dashboards.pickers.sampling import load_code
+from interp.core.display import percent
 from interp.core.protocols import Generation, LanguageModel
 
 ENDED = {
@@ -51,7 +52,7 @@ def _table(model: LanguageModel, generation: Generation) -> pd.DataFrame:
             "entropy (bits)": step.entropy_bits,
             "random number": step.draw,
             "best candidates": "  ".join(
-                f"{display([token])[0]} {chance:.0%}" for token, chance, _ in step.top
+                f"{display([token])[0]} {percent(chance)}" for token, chance, _ in step.top
             ),
         }
         for step in generation.steps[0]

@@ -5,7 +5,8 @@ from typing import Any
 
 import streamlit as st
 
-from dashboards.page import header, measurements
+from dashboards.page import measurements
+from dashboards.page.link import linked
 from dashboards.page.markdown import plain
 from dashboards.page.model_list import Entry
 from dashboards.pickers.choice import listed_choice
@@ -93,9 +94,10 @@ def concept_sliders(
         NotEnoughDataError: none is chosen.
     """
     names = [*concepts.words, *concepts.own]
-    selected = st.multiselect(
-        "Concepts", names, default=names[:1], max_selections=MOST_CONCEPTS, key="concepts",
-        help="Up to six. Below you can make your own from two lists of examples.", **header.LINK,
+    selected = linked(
+        st.multiselect, "Concepts", names, default=names[:1], max_selections=MOST_CONCEPTS,
+        key="concepts",
+        help="Up to six. Below you can make your own from two lists of examples.",
     )  # fmt: skip
     if not selected:
         raise NotEnoughDataError(
@@ -112,11 +114,11 @@ def concept_sliders(
 def _row(model: LanguageModel, entry: Entry, concepts: ConceptList, name: str) -> SteeredConcept:
     """One concept: its dose, its zones, its direction."""
     slug = concepts.slug(name)
-    dose = st.slider(
-        plain(name), LOWEST, HIGHEST, USUAL_DOSE, 0.05, key=f"dose_{slug}", format="%+.2f",
+    dose = linked(
+        st.slider, plain(name), LOWEST, HIGHEST, USUAL_DOSE, 0.05, key=f"dose_{slug}",
+        format="%+.2f",
         help="Steering strength, in shares of the median norm of the activations: 0 = unsteered, "
         "negative = away from the concept.",
-        **header.LINK,
     )  # fmt: skip
     below = st.container(gap=None)
     with st.popover("Direction and layer", icon=":material/tune:", type="tertiary"):
@@ -144,7 +146,7 @@ def _concept(
     )
     method = listed_choice("Direction", methods, f"method_{slug}", help=help_text)
     last = model.cfg.n_layers - 1
-    layer = st.number_input("After layer", 0, last, last, key=f"layer_{slug}", **header.LINK)
+    layer = linked(st.number_input, "After layer", 0, last, last, key=f"layer_{slug}")
     if own is not None:
         texts = {kind: own[kind] for kind in ("positive", "negative")}
         site = ("resid_post", layer)

@@ -16,9 +16,10 @@ SIZE = {"n_prompts": 16, "n_random": 8, "n_random_prompts": 8}
 LOWEST, HIGHEST = -1.0, 2.0
 LEGEND = (
     "**Zones** of the dose curve. *weak*: the rate of the concept stays within that of random "
-    "directions. *useful*: the rate is outside that band, and the text stays well formed. "
-    "*breaks*: fewer than 90 % of the sentences are well formed, or perplexity is up by half "
-    "(the loss by ln 1.5 nats per token)."
+    "directions. *useful*, for steering: the rate is outside that band, and the text holds. "
+    "*breaks*: fewer than 90 % as many sentences are well formed as without steering, perplexity "
+    "is up by half (the loss by ln 1.5 nats per token), or a tenth more of the trigrams stood "
+    "in the text before."
 )
 
 

@@ -12,6 +12,7 @@ from dashboards.components.coloured_text import coloured_text
 from dashboards.page import measurements, result_card
 from dashboards.page.markdown import plain
 from interp.analyses.interventions.continuation import Candidates, Continuation
+from interp.core.display import percent
 from interp.core.edits import Edit
 from interp.core.protocols import LanguageModel
 from interp.results.provenance import describe_model, record
@@ -112,4 +113,4 @@ def _steered_labels(result: Continuation) -> list[str]:
 
 
 def _listed(candidates: Candidates, i: int) -> str:
-    return "  ".join(f"{token} {chance:.0%}" for token, chance in candidates[i])
+    return "  ".join(f"{token} {percent(chance)}" for token, chance in candidates[i])

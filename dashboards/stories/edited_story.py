@@ -3,7 +3,7 @@
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboards.page import header
+from dashboards.page.link import linked
 from dashboards.page.markdown import plain
 from interp.analyses.interventions.state_edit import StateEdit, Trial, trial
 from interp.core.protocols import LanguageModel
@@ -15,11 +15,11 @@ MOST_STORIES = 200
 def edited_story(model: LanguageModel, world: World, result: StateEdit) -> None:
     """Choose a story and a new place; show the story, and the answers before and after."""
     left, right = st.columns(2)
-    number = left.number_input("Story", 0, MOST_STORIES, 0, key="edit_story", **header.LINK)
-    new = right.selectbox("New place", result.classes, key="new_place", **header.LINK)
-    dose = st.slider(
-        "Dose (in differences of means)", 0.0, 3.0, float(result.dose), 0.25, key="edit_dose",
-        **header.LINK,
+    number = linked(left.number_input, "Story", 0, MOST_STORIES, 0, key="edit_story")
+    new = linked(right.selectbox, "New place", result.classes, key="new_place")
+    dose = linked(
+        st.slider, "Dose (in differences of means)", 0.0, 3.0, float(result.dose), 0.25,
+        key="edit_dose",
     )  # fmt: skip
     trial_result = trial(model, world, result, story=number, new=new, dose=dose)
     st.markdown(_sentence(trial_result))

@@ -7,6 +7,7 @@ import torch
 
 from dashboards.components.coloured_text import coloured_text
 from dashboards.page import header, model_cache
+from dashboards.page.link import linked
 from dashboards.page.markdown import plain
 from interp.analyses.probing.state_decoding import WHERE, StateDecoding, state_variables
 from interp.worlds.world import World
@@ -106,7 +107,7 @@ def stepper(result: StateDecoding, positions: Sequence[str]) -> int:
             "", icon=f":material/chevron_{side}:", help=words, key=f"reading_{side.capitalize()}",
             on_click=_move, args=(step, last), width="stretch",
         )  # fmt: skip
-    return bar.slider("Token", 0, last, key="reading_at", **header.LINK)
+    return linked(bar.slider, "Token", 0, last, key="reading_at")
 
 
 def _move(step: int, last: int) -> None:

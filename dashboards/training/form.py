@@ -8,6 +8,7 @@ import streamlit as st
 import torch
 
 from dashboards.page import header, model_cache
+from dashboards.page.link import linked
 from dashboards.page.markdown import plain
 from dashboards.pickers.choice import choice
 from interp.core.errors import ConfigError
@@ -45,12 +46,12 @@ def form(runs: Path) -> None:
     first, second, third = st.columns(3)
     world, tokens, data, texts = None, "bpe", "", {}
     if source == WORLD:
-        world = first.selectbox("World", world_names(), _first_world(), key="world", **header.LINK)
+        world = linked(first.selectbox, "World", world_names(), _first_world(), key="world")
     else:
         tokens = first.selectbox(
             "Tokenizer", list(TOKENS), format_func=TOKENS.__getitem__, key="tokens", **KEPT
         )
-    preset = second.selectbox("Preset", list(PRESETS), key="preset", **header.LINK)
+    preset = linked(second.selectbox, "Preset", list(PRESETS), key="preset")
     name = third.text_input(
         "Run name", _free_name(runs), key="run_name", max_chars=jobs.LONGEST_NAME, **KEPT
     )

@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboards.page import header, navigation, result_card
+from dashboards.page import navigation, result_card
 from dashboards.page.downloads import download_button
 from dashboards.page.error_message import guarded
+from dashboards.page.link import linked
 from dashboards.page.markdown import plain
 from dashboards.page.model_list import Entry, entries
 from dashboards.training.curve_card import curve_card
@@ -58,8 +59,8 @@ def _run_inputs(all_jobs: list[Job]) -> tuple[Job, bool]:
     # Active runs come first; the order of the others stays.
     names = sorted(jobs_by_name, key=lambda name: jobs_by_name[name].state not in jobs.AT_WORK)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox("Run", names, key="run", **header.LINK)
-        log_x = st.toggle(LOG_X, key="log_steps", **header.LINK)
+        name = linked(st.selectbox, "Run", names, key="run")
+        log_x = linked(st.toggle, LOG_X, key="log_steps")
     return jobs_by_name[name], log_x
 
 

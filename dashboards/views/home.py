@@ -10,7 +10,7 @@ from dashboards.page.header import no_model
 from dashboards.page.markdown import plain
 from dashboards.page.model_list import Entry, entries, import_folder
 from interp.core.errors import CheckpointError
-from interp.models.io.importing import import_model
+from interp.models.io.importing import OPENED, import_model
 
 TITLE, ICON, GROUP, PLACE = "Home", ":material/home:", "Start", 0
 STEPS = (
@@ -36,7 +36,9 @@ STEPS = (
 CARD_WIDTH = 180
 """Pixels: five cards stand in a row of a wide window, fewer in a narrower one."""
 MOST_UPLOADED = 500
-"""Megabytes: the server keeps an upload in memory. A larger model is imported by its path."""
+"""Megabytes: the server keeps an upload in memory. A larger model is added by its path."""
+ADDED = "added_model"
+FIRST_PAGES = ("attention", "logit_lens", "prediction", "steering")
 
 
 def render() -> None:
@@ -44,6 +46,9 @@ def render() -> None:
     st.title("interp")
     st.markdown("A glass-box laboratory for language models. Everything runs on this machine.")
     models = entries()
+    added = st.session_state.get(ADDED)
+    if any(entry.name == added for entry in models):
+        _first_pages(added)
     model = _models(models)
     st.subheader("What to do first")
     _guide(model)
@@ -102,7 +107,7 @@ def _row(entry: Entry) -> dict[str, Any]:
         "parameters": entry.parameters,
         "step": entry.step,
         "state": entry.state,
-        "checkpoints": len(entry.steps),
+        "checkpoints": len(entry.checkpoints),
         "world": entry.world or "",
         "weights": str(entry.record.get("model_hash", ""))[:8],
     }
@@ -112,8 +117,8 @@ def _card(entry: Entry) -> None:
     """The folder of one model, and how to open it in Python."""
     with st.container(border=True):
         st.markdown(f"**{plain(entry.name)}** is selected; the links below open it.")
-        steps = ", ".join(f"{step:,}" for step in entry.steps) or "none"
-        st.caption(plain(f"Folder {entry.folder}. Checkpoints: {steps}."))
+        steps = ", ".join(f"{step:,}" for step in entry.checkpoints) or "none"
+        st.caption(plain(f"From {entry.folder}. Checkpoints: {steps}."))
         st.code(f"import interp\n\nmodel = interp.load_model({entry.source!r})", language="python")
 
 
@@ -135,36 +140,46 @@ def _guide(model: Entry | None) -> None:
 
 
 def _import_form() -> None:
-    """Ask for a model from elsewhere, and import it when the button is pressed.
+    """Take a model from elsewhere: a dropped file at once, a path when the button is pressed.
 
     Raises:
         CheckpointError: it was refused; the message says why.
         ConfigError: the model is of a family that has no counterpart here.
     """
-    name = st.session_state.pop("imported", None)
-    if name:
-        message = plain(f"{name} was imported. Choose it in the sidebar of any page.")
-        st.success(message, icon=":material/check:")
-    with st.expander("Import a model", icon=":material/upload:"):
-        st.caption(
-            "A model folder of interp, or one of `transformers` (GPT-2, Llama or Qwen 3): "
-            "safetensors and JSON. No code in it is run, and no existing model is replaced."
-        )
-        with st.form("import", border=False):
-            archive = st.file_uploader(
-                "ZIP of the folder", type="zip", key="upload", max_upload_size=MOST_UPLOADED
-            )
-            path = st.text_input("Or its path on this machine", key="path", max_chars=1000)
-            name = st.text_input("Name", key="name", max_chars=64, placeholder="name of the folder")
-            pressed = st.form_submit_button("Import", icon=":material/add:")
-        if pressed:
-            _import(archive or path.strip(), name.strip())
+    state = st.session_state
+    st.subheader("Add a model")
+    st.caption(
+        "A GGUF file, or a folder of interp or of `transformers` (GPT-2, Llama or Qwen 3; "
+        "safetensors and JSON). No code in it is run, and no existing model is replaced."
+    )
+    name = st.text_input("Name", key="name", max_chars=64, placeholder="the source's own name")
+    # A box of another key is an empty one: the server keeps a file as long as the box holds it.
+    file = st.file_uploader(
+        "GGUF file, or ZIP of the folder", type=["gguf", "zip"],
+        key=f"upload_{state.get(ADDED, '')}", max_upload_size=MOST_UPLOADED,
+    )  # fmt: skip
+    with st.form("import", border=False):
+        path = st.text_input("Or the path of the file or folder", key="path", max_chars=1000)
+        pressed = st.form_submit_button("Add", icon=":material/add:")
+    if file is not None:
+        _import(file, name.strip())
+    elif pressed:
+        _import(path.strip(), name.strip())
 
 
-def _import(source: object, name: str) -> None:
+def _import(source: Any, name: str) -> None:
     if not source:
-        raise CheckpointError("An import needs a ZIP or a path; got neither. Give one of them.")
-    with st.spinner("Checking the model …"):
-        folder = import_model(source, import_folder(), name or None)
-    st.session_state["imported"] = folder.name
+        raise CheckpointError(f"{OPENED}. Drop one, or give its path.")
+    with st.spinner("Checking the model; a GGUF file is converted once, which takes a while …"):
+        place = import_model(source, import_folder(), name or None)
+    st.session_state[ADDED] = next(each.name for each in entries() if each.folder == place)
     st.rerun()
+
+
+def _first_pages(name: str) -> None:
+    """What was added, and the pages that show most of any model."""
+    message = f"{name} was added. Look first at what it predicts, and where it attends."
+    st.success(plain(message), icon=":material/check:")
+    with st.container(horizontal=True):
+        for stem in FIRST_PAGES:
+            st.page_link(navigation.page(stem), query_params={"model": name})

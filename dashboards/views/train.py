@@ -5,7 +5,6 @@ from functools import partial
 import streamlit as st
 
 from dashboards.page.error_message import guarded
-from dashboards.page.header import follow_former_labels
 from dashboards.page.model_list import entries, import_folder
 from dashboards.training.form import form
 from dashboards.training.runs import watch
@@ -15,7 +14,6 @@ TITLE, ICON, GROUP, PLACE = "Train", ":material/school:", "Training", 0
 
 def render() -> None:
     """Draw the page."""
-    follow_former_labels()
     st.title(TITLE)
     st.markdown(
         "Train a small model from random weights. Each run is a process of its own: it continues "

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboards.page import header, measurements, navigation, result_card, run_button
+from dashboards.page.link import linked
 from interp.analyses.attention_heads.heads import SCORES, Heads
 from interp.core.protocols import LanguageModel
 from interp.worlds.world import World
@@ -25,7 +26,7 @@ def render() -> None:
     )
     model, entry, seed = header.begin_measuring(TITLE, what)
     help_text = "More sequences give narrower intervals."
-    n = st.slider("Sequences", 8, 64, 32, 8, key="sequences", help=help_text, **header.LINK)
+    n = linked(st.slider, "Sequences", 8, 64, 32, 8, key="sequences", help=help_text)
     count = model.cfg.n_layers * model.cfg.n_heads
     if count > MANY:
         pressed = st.button(f"Ablate all {count} heads in turn", type="primary")

@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboards.components.coloured_text import coloured_text
 from dashboards.page import header, measurements, result_card, run_button
+from dashboards.page.link import linked
 from dashboards.page.markdown import plain
 from dashboards.page.model_list import Entry
 from dashboards.pickers.choice import choice
@@ -88,7 +89,7 @@ def _loss(model: LanguageModel, entry: Entry, seed: int) -> None:
     text = "" if world else header.prompt_input(model, entry, key="story", sentences=None)
     pairs = {f"{a}-{b}": (a, b) for a, b in pairwise(steps)}
     message = "Two checkpoints are joined by a straight line, however far apart they are."
-    interval = st.selectbox("Steps", [*pairs, ALL], key="stretch", help=message, **header.LINK)
+    interval = linked(st.selectbox, "Steps", [*pairs, ALL], key="stretch", help=message)
     arguments = {"texts": [text]} if text else {"world": world, "n_stories": STORIES}
     if interval != ALL:
         arguments["steps"] = pairs[interval]
@@ -113,12 +114,12 @@ def _texts(model: LanguageModel, entry: Entry, seed: int) -> None:
             "any texts."
         )
     text, answer = question_inputs(model, entry)
-    count = st.slider("Training stories", 20, 120, 40, 20, key="stories", **header.LINK)
+    count = linked(st.slider, "Training stories", 20, 120, 40, 20, key="stories")
     help_text = (
         "Otherwise the first checkpoints dominate, because their gradients are by far the largest."
     )
-    normalized = st.toggle(
-        "Weight all checkpoints equally", True, key="alike", help=help_text, **header.LINK
+    normalized = linked(
+        st.toggle, "Weight all checkpoints equally", True, key="alike", help=help_text
     )
     pressed = _pressed(f"Score {count} training stories", "influence")
     result = run_button.on_request(

@@ -3,11 +3,13 @@
 import streamlit as st
 
 from dashboards.page import header, measurements, result_card
+from dashboards.page.link import linked
 from dashboards.page.markdown import plain
 from dashboards.page.model_list import Entry
 from dashboards.pickers.choice import choice
 from dashboards.pickers.question import TAKEN, question_inputs
-from interp.analyses.attribution.gradient_step import GradientStep, percent
+from interp.analyses.attribution.gradient_step import GradientStep
+from interp.core.display import percent
 from interp.core.protocols import LanguageModel
 
 TITLE, ICON, GROUP = "One gradient step", ":material/downhill_skiing:", "Training"
@@ -63,9 +65,9 @@ def _how() -> tuple[str, float]:
     left, right = st.columns([1, 2])
     with left:
         method = choice("Optimizer", METHODS, "optimizer")
-    size = right.select_slider(
-        "Step size (learning rate)", SIZES, USUAL[method], key=f"lr_{method}",
-        format_func="{:g}".format, **header.LINK,
+    size = linked(
+        right.select_slider, "Step size (learning rate)", SIZES, USUAL[method], key=f"lr_{method}",
+        format_func="{:g}".format,
     )  # fmt: skip
     return method, size
 
@@ -74,9 +76,9 @@ def _others(model: LanguageModel, entry: Entry) -> list[str]:
     """Prompts to watch: one's own, or none for the world's questions."""
     world = header.world_of(entry)
     with st.expander("Other prompts to watch", icon=":material/visibility:"):
-        text = st.text_area(
-            "One per line", "" if world else "There was a small garden", key="others",
-            placeholder="five held-out questions of the world", height=80, **header.LINK,
+        text = linked(
+            st.text_area, "One per line", "" if world else "There was a small garden", key="others",
+            placeholder="five held-out questions of the world", height=80,
         )  # fmt: skip
     lines = [line.rstrip() for line in (text or "").splitlines() if line.strip()]
     if len(lines) > MOST_OTHERS:
@@ -98,9 +100,7 @@ def _steps() -> int:
         st.button(
             "Undo all", key="undo", icon=":material/undo:", on_click=move, args=(-MOST_STEPS,)
         )
-        taken = st.number_input(
-            "Steps taken", 0, MOST_STEPS, 0, key=TAKEN, width=140, **header.LINK
-        )
+        taken = linked(st.number_input, "Steps taken", 0, MOST_STEPS, 0, key=TAKEN, width=140)
     return taken
 
 
@@ -116,7 +116,7 @@ def _story(result: GradientStep) -> None:
 def _chapters(result: GradientStep) -> dict[str, str]:
     """Title to words."""
     right = result.candidates[result.right]
-    before, after = (percent(values[result.right]) for values in (result.before, result.after))
+    before, after = (percent(values[result.right], 2) for values in (result.before, result.after))
     largest = result.parts[result.part_kinds.index("tensor")]
     loss = f"{result.losses[0]:.3f} nats for {result.answer!r}"
     if result.steps:

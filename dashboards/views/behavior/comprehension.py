@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboards.page import header, result_card, run_button
+from dashboards.page.link import linked
 
 TITLE, ICON, GROUP, PLACE = "Comprehension", ":material/quiz:", "Look inside", 60
 
@@ -12,7 +13,7 @@ def render() -> None:
     what = "Accuracy on questions about unseen stories, compared with what shortcuts would answer."
     model, entry, seed = header.begin_measuring(TITLE, what)
     world = header.needed_world(entry)
-    n = st.slider("Stories", 20, 400, 60, 20, key="read", **header.LINK)
+    n = linked(st.slider, "Stories", 20, 400, 60, 20, key="read")
     pressed = st.button("Ask", type="primary")
     # Left out where it is the default, so that what was saved with the model is found.
     splits = header.splits_of(world)

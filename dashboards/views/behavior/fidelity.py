@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboards.page import header, model_cache, result_card, run_button
+from dashboards.page.link import linked
 from dashboards.page.model_list import Entry
 from dashboards.pickers.choice import choice, listed_choice, other_runs, same_world
 from dashboards.stories.edited_story import edited_story
@@ -42,9 +43,9 @@ def render() -> None:
 
 def _map(model: LanguageModel, entry: Entry, world: World, variables: list[str], seed: int) -> None:
     left, right = st.columns(2)
-    selected = left.pills(
-        "Variables", variables, selection_mode="multi", default=variables[:2], key="variables",
-        **header.LINK,
+    selected = linked(
+        left.pills, "Variables", variables, selection_mode="multi", default=variables[:2],
+        key="variables",
     )  # fmt: skip
     help_text = (
         "Models of the same world. Within one run, loss and training time cannot be separated."

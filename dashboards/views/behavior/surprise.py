@@ -6,6 +6,7 @@ from dashboards.components.coloured_text import coloured_text
 from dashboards.page import header, measurements, result_card
 from dashboards.pickers.choice import listed_choice
 from interp.analyses.behavior.surprise import Surprise
+from interp.core.display import percent
 from interp.core.errors import WorldError
 from interp.core.protocols import LanguageModel
 from interp.plots.behavior.surprise import UNITS
@@ -69,7 +70,7 @@ def token_label(result: Surprise, i: int) -> str:
     lines = [
         f"{result.tokens[i]}\ttoken {i}",
         f"loss\t{result.loss_nats[i]:.3f} nats",
-        f"probability\t{(-result.loss_nats[i]).exp():.2%}",
+        f"probability\t{percent((-result.loss_nats[i]).exp(), 2)}",
         f"rank\t{result.ranks[i]}",
         f"entropy before\t{result.entropy_bits[i]:.2f} bits",
     ]
@@ -78,5 +79,7 @@ def token_label(result: Surprise, i: int) -> str:
         lines.insert(3, f"regret\t{result.regret_nats[i]:+.3f} nats")
         lines.append(f"kind\t{result.kinds[i]}")
     expected = zip(result.top_tokens[i], result.top_log_probs[i].exp().tolist(), strict=True)
-    best = [f"{rank}. {token}\t{p:.2%}" for rank, (token, p) in enumerate(expected, start=1)]
+    best = [
+        f"{rank}. {token}\t{percent(p, 2)}" for rank, (token, p) in enumerate(expected, start=1)
+    ]
     return "\n".join([*lines, "top tokens", *best])

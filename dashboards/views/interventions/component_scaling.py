@@ -5,6 +5,7 @@ import re
 import streamlit as st
 
 from dashboards.page import header, measurements, result_card
+from dashboards.page.link import linked
 from dashboards.page.markdown import plain
 from interp.analyses.interventions.component_scaling import MOST_DIALS, ComponentScaling
 from interp.core.protocols import LanguageModel
@@ -40,7 +41,7 @@ def render() -> None:
         "Dotted: the original value. Line: the current one. All other components stay as set."
     )
     result_card.show(result, "Each component over its range", key="sweep", view="sweep")
-    if st.toggle("Components that matter most", key="show_pulls", **header.LINK):
+    if linked(st.toggle, "Components that matter most", key="show_pulls"):
         result_card.show(
             unturned, "Components that matter most for the prediction", key="pulls", view="pulls"
         )
@@ -50,9 +51,9 @@ def _pick(result: ComponentScaling) -> list[str]:
     """Names of the components: the suggestions of this prompt, and those typed before."""
     names = st.session_state.get(PICKED) or st.query_params.get_all(PICKED)
     options = list(dict.fromkeys([*result.suggested, *names]))
-    return st.multiselect(
-        "Components", options, default=list(result.swept_dials), key=PICKED,
-        max_selections=MOST_DIALS, accept_new_options=True, help=HELP, **header.LINK,
+    return linked(
+        st.multiselect, "Components", options, default=list(result.swept_dials), key=PICKED,
+        max_selections=MOST_DIALS, accept_new_options=True, help=HELP,
     )  # fmt: skip
 
 
@@ -79,9 +80,10 @@ def _turn(
     for i, name in enumerate(names):
         low, high = float(reach.values[i].min()), float(reach.values[i].max())
         unit = reach.units[i]
-        value = columns[i % len(columns)].slider(
-            f"{plain(name)}: {unit}", low, high, neutral[name], (high - low) / TICKS,
-            key=keys[name], format="%.3f" if unit == "value" else "%.2f", **header.LINK,
+        value = linked(
+            columns[i % len(columns)].slider, f"{plain(name)}: {unit}", low, high, neutral[name],
+            (high - low) / TICKS,
+            key=keys[name], format="%.3f" if unit == "value" else "%.2f",
         )  # fmt: skip
         if abs(value - neutral[name]) > (high - low) / TICKS / 4:
             turns.append(f"{name} {'=' if unit == 'value' else '*'} {value:.6g}")

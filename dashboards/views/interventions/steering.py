@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from dashboards.page import header, measurements, result_card
+from dashboards.page.link import linked
 from dashboards.page.markdown import plain
 from dashboards.pickers import own_concepts
 from dashboards.pickers.choice import choice
@@ -65,7 +66,7 @@ def _steer(
 def _behind(steered: Sequence[SteeredConcept]) -> None:
     """The evidence for a concept: its test on held-out examples, and its dose curve."""
     asking = "For each concept: how well it separates examples, and the effect of each dose"
-    if not st.toggle(asking, key="show_behind", **header.LINK):
+    if not linked(st.toggle, asking, key="show_behind"):
         return
     concepts = {concept.name: concept for concept in steered}
     name = choice("Concept", {name: plain(name) for name in concepts}, "behind")

@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboards.components.timeline import MOST_CURVES, timeline
 from dashboards.page import header, measurements, result_card, run_button
+from dashboards.page.link import linked
 from dashboards.pickers.choice import choice
 from interp.analyses.learning.checkpoint_metrics import CheckpointMetrics
 from interp.analyses.learning.checkpoint_viewer import CheckpointViewer
@@ -43,10 +44,10 @@ def render() -> None:
 def _measures(world: World | None) -> tuple[str, ...]:
     """The measures whose curves are wanted."""
     names = [name for name in measure_names() if world or name in OF_WEIGHTS]
-    selected = st.multiselect(
-        "Metrics", names, [name for name in QUICK if name in names], key="measures",
+    selected = linked(
+        st.multiselect, "Metrics", names, [name for name in QUICK if name in names], key="measures",
         format_func=lambda name: get_measure(name).title,
-        help="Each is measured once per checkpoint.", **header.LINK,
+        help="Each is measured once per checkpoint.",
     )  # fmt: skip
     return tuple(name for name in measure_names() if name in selected)
 
@@ -61,9 +62,7 @@ def _viewer_settings(
     """
     text, layer, head = st.columns([4, 1, 1])
     start = header.example(world, 0, 2)
-    prompt = text.text_input(
-        "Prompt", start, key="start", max_chars=header.LONGEST_PROMPT, **header.LINK
-    )
+    prompt = linked(text.text_input, "Prompt", start, key="start", max_chars=header.LONGEST_PROMPT)
     # Spaces are kept: in a world of words with a space before each, a text begins with one.
     prompt = prompt if prompt.strip() else start
     model.to_tokens(prompt)
@@ -71,8 +70,8 @@ def _viewer_settings(
     return {
         "prompt": prompt,
         "steps": thinned_steps(steps, MOST_STEPS) if len(steps) > MOST_STEPS else steps,
-        "layer": layer.selectbox("Layer", layers, key="layer", **header.LINK),
-        "head": head.selectbox("Head", heads, key="head", **header.LINK),
+        "layer": linked(layer.selectbox, "Layer", layers, key="layer"),
+        "head": linked(head.selectbox, "Head", heads, key="head"),
     }
 
 
@@ -101,9 +100,9 @@ def _arguments(
 
 def _moving(viewer: CheckpointViewer, curves: CheckpointMetrics) -> None:
     """The slider and its panels."""
-    curve_names = st.multiselect(
-        "Curves next to the slider", curves.curves, _first(curves), key="beside",
-        max_selections=MOST_CURVES, **header.LINK,
+    curve_names = linked(
+        st.multiselect, "Curves next to the slider", curves.curves, _first(curves), key="beside",
+        max_selections=MOST_CURVES,
     )  # fmt: skip
     view = choice("Panel in the report and the downloads", VIEWS, "growth_view")
 

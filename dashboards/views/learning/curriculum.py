@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboards.page import header, measurements, model_cache, result_card, run_button
+from dashboards.page.link import linked
 from dashboards.page.markdown import plain
 from dashboards.page.model_list import Entry
 from dashboards.pickers.choice import listed_choice, other_runs, same_world
@@ -51,7 +52,7 @@ def _compared(model: LanguageModel, entry: Entry, world: World, seed: int) -> Cu
         with left:
             options = {group: plain(group) for group in groups}
             baseline = listed_choice("Baseline", options, "baseline")
-    n = right.slider("Stories per level", 10, 200, 40, 10, key="lessons", **header.LINK)
+    n = linked(right.slider, "Stories per level", 10, 200, 40, 10, key="lessons")
     pressed = st.button("Compare", type="primary", key="compare")
     settings = [model.hash, *[each.name for each in others], baseline, n, seed]
     if not run_button.is_requested("curriculum", pressed, settings):

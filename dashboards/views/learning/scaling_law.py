@@ -4,6 +4,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboards.page import header, measurements, result_card
+from dashboards.page.link import linked
 from dashboards.page.model_list import Entry, sweeps
 from dashboards.pickers.choice import choice
 
@@ -22,11 +23,10 @@ def render() -> None:
     )
     model, entry, seed = header.begin_measuring(TITLE, what)
     left, right = st.columns(2)
-    speed = left.number_input(
-        "Words per minute", 50, 1000, 238, key="words_per_minute",
+    speed = linked(
+        left.number_input, "Words per minute", 50, 1000, 238, key="words_per_minute",
         help="For the time a person would need to read the same text. 238 is the mean for adults "
         "reading English silently (Brysbaert 2019).",
-        **header.LINK,
     )  # fmt: skip
     view = choice("Show", VIEWS, "scale_view")
     runs = _sweep(right) if view == "law" else []
@@ -44,7 +44,7 @@ def _sweep(column: DeltaGenerator) -> list[str]:
     if not folders:
         return []
     names = ["none", *folders]
-    name = column.selectbox("Sweep", names, min(1, len(folders)), key="sweep", **header.LINK)
+    name = linked(column.selectbox, "Sweep", names, min(1, len(folders)), key="sweep")
     return [str(folders[name])] if name in folders else []
 
 

@@ -4,6 +4,7 @@ import streamlit as st
 
 from dashboards.components import lens as grid
 from dashboards.page import header, measurements, result_card
+from dashboards.page.link import linked
 from dashboards.page.markdown import plain
 from dashboards.pickers.lens import (
     GRID,
@@ -71,7 +72,7 @@ def _show(
 
 def _trust(result: LogitLens, tuned: TunedLens | None) -> None:
     """Each lens's controls."""
-    if st.toggle("How far each layer can be trusted", key="lens_trust", **header.LINK):
+    if linked(st.toggle, "How far each layer can be trusted", key="lens_trust"):
         result_card.show(
             result, "KL from the final prediction by layer", key="distance", view="distance"
         )

@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 
 from dashboards.page import header, measurements, result_card
+from dashboards.page.link import linked
 from dashboards.pickers.choice import choice
 from dashboards.pickers.sampling import token_sampling
 from dashboards.prediction import stepper
@@ -28,7 +29,7 @@ def render() -> None:
         mode = choice("Show", [STEPS, WHOLE], "mode", label_visibility="collapsed")
     with right.expander("Sampling: temperature, top-k, top-p", icon=":material/casino:"):
         options = {**token_sampling(), "seed": seed}
-        length = st.slider("Tokens to generate at once", 1, 128, 40, key="length", **header.LINK)
+        length = linked(st.slider, "Tokens to generate at once", 1, 128, 40, key="length")
     if mode == WHOLE:
         whole_text(model, prompt, {**options, "max_new_tokens": length})
     else:
@@ -41,7 +42,7 @@ def _steps(model: LanguageModel, prompt: str, options: dict[str, Any], length: i
     here = walk((model.hash, prompt), model.cfg.d_vocab)
     here.settle(len(known_stages), model.cfg.n_ctx - len(ids))
     here.measure(model, ids)
-    link(here)
+    link(here, [stage.name for stage in known_stages])
     text = prompt + model.tokenizer.decode(list(here.path))
     how = {**options, "max_new_tokens": length}
     if over := _over(model, len(ids), here):

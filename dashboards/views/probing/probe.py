@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 
 from dashboards.page import header, measurements, result_card, run_button
+from dashboards.page.link import linked
 from dashboards.pickers.choice import choice, listed_choice
 from dashboards.pickers.labelled_table import own_table
 from dashboards.stories.reader import coloured_story, needed_states, stepper, two_tables
@@ -51,7 +52,7 @@ def _by_layer(model: LanguageModel, world: World, seed: int) -> None:
             kind = listed_choice("Probe", KINDS, "kind")
         with second:
             position = listed_choice("Position", AT, "at")
-        n = second.slider("Stories", 100, 2000, 300, 100, key="probe_stories", **header.LINK)
+        n = linked(second.slider, "Stories", 100, 2000, 300, 100, key="probe_stories")
         pressed = st.form_submit_button("Train the probe", type="primary")
     arguments = {"variable": variable, "at": position, "kind": kind, "n_stories": n, "seed": seed}
     arguments |= {"world": world, **header.level_of(world)}
@@ -100,12 +101,12 @@ def _along_a_story(model: LanguageModel, world: World, seed: int) -> None:
 
 def _shown_positions(result: StateDecoding) -> tuple[str, ...]:
     """The kinds of token at which decoded values are shown; elsewhere a right value is luck."""
-    everywhere = st.toggle(
+    everywhere = linked(
+        st.toggle,
         "Also show tokens where the controls decode it equally well",
         key="everywhere",
         help="There the decoded value is no better than that of an untrained model, of shuffled "
         "labels or of the most common value.",
-        **header.LINK,
     )
     if not everywhere and not result.places_above_controls:
         st.info(
@@ -121,14 +122,14 @@ def _what(model: LanguageModel, world: World) -> dict[str, Any]:
         variable = listed_choice("Variable", needed_states(world), "state")
     layers = ["embedding", *(f"after layer {i}" for i in range(model.cfg.n_layers))]
     middle = model.cfg.n_layers // 2 + 1
-    layer = layers.index(right.selectbox("Layer", layers, middle, key="read_at", **header.LINK))
+    layer = layers.index(linked(right.selectbox, "Layer", layers, middle, key="read_at"))
     site = ("resid_post", layer - 1) if layer else ("resid_pre", 0)
     return {"variable": variable, "site": site}
 
 
 def _read(model: LanguageModel, base: dict[str, Any], decoder: Result) -> Result:
     left, right = st.columns([1, 3])
-    story = left.number_input("Story", 0, MOST_STORIES, 0, key="story", **header.LINK)
+    story = linked(left.number_input, "Story", 0, MOST_STORIES, 0, key="story")
     hint = base["world"].sample(story, split="held_out").text[:120] + " …"
     with right:
         own = header.prompt_area("Or my own story", "", "own_story", height=68, placeholder=hint)

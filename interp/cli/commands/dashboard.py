@@ -8,7 +8,7 @@ import click
 
 
 @click.command()
-@click.argument("folders", nargs=-1, type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path, exists=True))
 @click.option(
     "--port",
     default=8501,
@@ -16,12 +16,13 @@ import click
     type=click.IntRange(1, 65535),
     help="Port on 127.0.0.1.",
 )
-def command(folders: tuple[Path, ...], port: int) -> None:
+def command(paths: tuple[Path, ...], port: int) -> None:
     """Open the dashboard in a browser.
 
-    It shows the shipped models and your runs, or the models and runs in FOLDERS.
+    It shows the shipped models and your runs, or those in PATHS: GGUF files, model folders of
+    interp or of `transformers`, and folders of such.
     """
-    serve(port, folders)
+    serve(port, paths)
 
 
 def serve(port: int | None = None, folders: tuple[Path, ...] = ()) -> None:
@@ -29,12 +30,19 @@ def serve(port: int | None = None, folders: tuple[Path, ...] = ()) -> None:
 
     Args:
         port: on 127.0.0.1; None = 8501, or the next that is free.
-        folders: where models and runs are; the usual places when empty.
+        folders: models, or folders of models and runs; the usual places when empty.
 
     Raises:
         ConfigError: the port is taken.
+        CheckpointError: a path is a file that is no model.
         SystemExit: the server ended by itself, with its exit code.
     """
+    from interp.core.errors import CheckpointError
+    from interp.models.io.importing import GGUF, OPENED
+
+    for path in folders:
+        if path.is_file() and path.suffix != GGUF:
+            raise CheckpointError(f"{OPENED}; {path} is none of the first two. Give one of them.")
     # By name: the library never imports the application that stands on it.
     launch = import_module("dashboards.launch")
     port = launch.free_port() if port is None else port

@@ -3,6 +3,8 @@
 import os
 import re
 import shutil
+import zipfile
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -15,7 +17,11 @@ from interp.models.io.checkpoint import open_model, save_model
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?<!\.)")
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-CONFIG, TOKENIZER = "config.json", "tokenizer.json"
+CONFIG, TOKENIZER, GGUF = "config.json", "tokenizer.json", ".gguf"
+OPENED = (
+    "A model is a GGUF file, a folder of interp or of `transformers` (safetensors and JSON), or a "
+    "zip of such a folder"
+)
 CONTENTS = Contents(
     what="a model",
     needed=CONFIG,
@@ -39,14 +45,16 @@ def import_model(
 
     Our own folders keep their checkpoints and measurements, and every SHA-256 on record must hold.
     A `transformers` folder (GPT-2, Llama or Qwen 3; safetensors) is written anew in our own form.
-    Nothing is unpickled, no other model is replaced, and a refusal leaves the models as they were.
+    A GGUF file stays one file. Nothing is unpickled, no other model is replaced, and a refusal
+    leaves the models as they were.
 
     Args:
-        source: a folder, a zip, or the bytes of a zip; at most 2 GB and 1,000 files.
+        source: a folder, a zip of one, or a GGUF file; or an opened zip or GGUF file. A folder has
+            at most 2 GB and 1,000 files.
         models: the folder of models that gets the new one.
-        name: name of the new folder; None = the source's own name.
+        name: name of the new folder or, without its ending, file; None = the source's own name.
     Returns:
-        The new folder.
+        The new folder, or the new GGUF file.
     Raises:
         CheckpointError: a file is missing, damaged, pickled, too large or no part of a model, the
             name cannot be a folder's, or there is such a model already.
@@ -59,15 +67,19 @@ def import_model(
     place = Path(source).expanduser() if isinstance(source, str | Path) else source
     if isinstance(place, Path) and not place.exists():
         raise CheckpointError(f"There is no {quote(str(source))}. Check the path.")
-    name = _name(place) if name is None else name
-    target = Path(models) / check_name(name)
+    ending = _ending(place)
+    name = _name(place).removesuffix(ending) if name is None else name
+    target = Path(models) / f"{check_name(name)}{ending}"
     _refuse_existing(target)
     temporary = target.with_name(f".{name}.{os.urandom(6).hex()}.tmp")
     try:
-        _unpack(place, temporary / name)
-        _open_once(temporary / name)
+        if ending == GGUF:
+            _write_gguf(place, temporary / target.name)
+        else:
+            _unpack(place, temporary / target.name)
+        _open_once(temporary / target.name)
         _refuse_existing(target)
-        (temporary / name).rename(target)
+        (temporary / target.name).rename(target)
     except InterpError as error:
         raise type(error)(str(error).replace(str(temporary) + os.sep, "")) from None
     except OSError as error:
@@ -98,6 +110,41 @@ def _name(source: Path | BinaryIO) -> str:
     path = source if isinstance(source, Path) else Path(str(getattr(source, "name", "model")))
     folder = isinstance(source, Path) and source.is_dir()
     return path.resolve().name if folder else path.name.removesuffix(".zip")
+
+
+def _ending(source: Path | BinaryIO) -> str:
+    """`.gguf` of a GGUF file, nothing of a folder or zip.
+
+    Raises:
+        CheckpointError: it is another kind of file.
+    """
+    if isinstance(source, Path) and source.is_dir():
+        return ""
+    is_path = isinstance(source, Path)
+    if is_path and not source.is_file():
+        raise CheckpointError(f"{OPENED}; {quote(str(source))} is none. Check the path.")
+    with source.open("rb") if is_path else nullcontext(source) as file:
+        start = file.read(4)
+        file.seek(0)
+        if start == b"GGUF":
+            return GGUF
+        if zipfile.is_zipfile(file):
+            return ""
+    name = quote(getattr(source, "name", "the file"))
+    raise CheckpointError(f"{OPENED}; {name} is none of these, or damaged. Give one of them.")
+
+
+def _write_gguf(source: Path | BinaryIO, file: Path) -> None:
+    """The file once more: under another name where the disk can do that, else copied."""
+    file.parent.mkdir(parents=True)
+    if isinstance(source, Path):
+        try:
+            os.link(source.resolve(), file)
+        except OSError:
+            shutil.copyfile(source, file)
+        return
+    with file.open("wb") as written:
+        shutil.copyfileobj(source, written, 2**20)
 
 
 def _refuse_existing(target: Path) -> None:
@@ -136,12 +183,17 @@ def _model_in(pieces: list[Piece]) -> list[Piece]:
 
 
 def _open_once(folder: Path) -> None:
-    """Read the model as anyone would; a foreign one is written again in our form.
+    """Read the model as anyone would; a foreign folder is written again in our form.
 
     Raises:
         CheckpointError: a file is damaged or foreign.
         ConfigError: the family has no counterpart here.
     """
+    if folder.is_file():
+        from interp.models.io.load import load_model
+
+        load_model(folder)
+        return
     if not {"architectures", "model_type"} & set(read_object(folder / CONFIG)):
         open_model(folder)
         return
