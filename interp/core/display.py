@@ -1,6 +1,7 @@
-"""How text is shown to people: one printable string a token, and the one way to escape it."""
+"""How text and shares are shown to people: a printable string a token, an honest percentage."""
 
 import html
+import math
 import unicodedata
 
 _SIGNS = {" ": "·", "\n": "⏎", "\t": "⇥", "\r": "␍"}
@@ -19,6 +20,36 @@ def display_token(piece: bytes) -> str:
     text = piece.decode("utf-8", errors="backslashreplace")
     printable = "".join(_sign(character) for character in text)
     return "◌" + printable if text and unicodedata.combining(text[0]) else printable
+
+
+def percent(share: float, digits: int | None = None) -> str:
+    """A share or a probability, never as none or all where it is not: `0.4%`, `99.97%`.
+
+    Args:
+        share: 0 to 1 (or a change or an error, of either sign); of no number: `not known`.
+        digits: after the point, more where these would show 0 or 100; none: one below 10 %.
+
+    Example:
+        >>> percent(0.4321), percent(0.0312), percent(0.00002), percent(0), percent(0.99996)
+        ('43%', '3.1%', '0.002%', '0%', '99.996%')
+        >>> percent(0.00002, 1), percent(0.4321, 1), percent(float("nan"))
+        ('0.002%', '43.2%', 'not known')
+    """
+    share = float(share)
+    if not math.isfinite(share):
+        return "not known"
+    if share in (0.0, 1.0):
+        return f"{share:.0%}"
+    if digits is None:
+        digits = 0 if abs(share) >= 0.0995 else 1
+    shown, value = f"{share:.{digits}%}", 100 * abs(share)
+    if float(shown[:-1]) == 0:
+        return f"{100 * share:.2g}%"
+    if abs(float(shown[:-1])) == 100 and value != 100:
+        # One digit more than the zeros of the distance: 0.04 away needs two.
+        digits = math.ceil(-math.log10(abs(100 - value)))
+        return f"{share:.{digits}%}" if digits <= 6 else f"about {shown}"
+    return shown
 
 
 def escape_html(text: str) -> str:

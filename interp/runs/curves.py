@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from interp.core.display import percent
 from interp.runs.metrics import is_number
 
 MOST_POINTS = 1200
@@ -209,4 +210,4 @@ def _mixture_name(mix: Any) -> str:
     if len(set(shares.values())) <= 1:
         return " + ".join(shares) or "all levels"
     total = sum(shares.values())
-    return " + ".join(f"{level} {share / total:.0%}" for level, share in shares.items())
+    return " + ".join(f"{level} {percent(share / total)}" for level, share in shares.items())

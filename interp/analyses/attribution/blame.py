@@ -36,6 +36,7 @@ from interp.analyses.attribution._parameter_sums import (
     stacked_fields,
     weight_names,
 )
+from interp.core.display import percent
 from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel, Prompt
 from interp.methods.data.answer_loss import AnswerLoss, PromptAnswer, answer_loss, mistake_of
@@ -128,27 +129,27 @@ class Blame(Result):
         longest = int(self.by_tensor[0].argmax())
         summary = (
             f"Blame: the right answer {self.answer!r} costs {self.loss_nats:.2f} nats; the model "
-            f"says {self.said!r} ({self.said_probability:.0%}). {self.tensors[longest]} has the "
-            f"longest gradient ({self.by_tensor[0, longest]:.3g} of {self.totals[0]:.3g} in all; "
-            f"{self._beside(longest)})."
+            f"says {self.said!r} ({percent(self.said_probability)}). {self.tensors[longest]} has "
+            f"the longest gradient ({self.by_tensor[0, longest]:.3g} of {self.totals[0]:.3g} in "
+            f"all; {self._beside(longest)})."
         )
         if self.first_step is None:
-            return f"{summary} There is no path: no history, or none asked for."
+            return summary
         worst = int(self.by_tensor[2].argmax())
         return (
             f"{summary} Since step {self.first_step} its loss went from {self.first_loss:.2f}; "
             f"{self.tensors[worst]} raised it most ({self.by_tensor[2, worst]:+.2f}). These shares "
-            f"add up to within {abs(self.residual):.2%} of the loss."
+            f"add up to within {percent(abs(self.residual), 2)} of the loss."
         )
 
     def _beside(self, tensor: int) -> str:
         if not len(self.untrained):
             return "no control"
         share = (self.untrained[:, tensor] / self.untrained.norm(dim=1)).mean()
-        return f"untrained: {share:.0%} of the whole"
+        return f"untrained: {percent(share)} of the whole"
 
     def caption(self) -> str:
-        path = ""
+        path = "There is no path: no history, or none asked for. "
         if self.first_step is not None:
             path = (
                 "The path's shares are exact, on the straight line from the first weights to "

@@ -35,6 +35,7 @@ from interp.analyses.attribution._gradient_steps import (
     plus,
 )
 from interp.analyses.attribution._part_contributions import part_contributions
+from interp.core.display import percent
 from interp.core.errors import ConfigError
 from interp.core.protocols import LanguageModel, Prompt
 from interp.methods.data.answer_loss import AnswerLoss, PromptAnswer, answer_loss, held_out_pairs
@@ -173,14 +174,14 @@ class GradientStep(Result):
         how = f"{self.optimizer_name} step{'s' * (self.steps != 1)} of {self.lr:g}"
         if not self.steps:
             return (
-                f"Nothing has moved yet: {self.answer!r} has {percent(self.before[self.right])} "
+                f"Nothing has moved yet: {self.answer!r} has {percent(self.before[self.right], 2)} "
                 f"and a loss of {self.losses[0]:.3f} nats. One {self.optimizer_name} step of "
                 f"{self.lr:g} is predicted to change it by {self.predicted[0]:+.4g} nats by the "
                 f"gradient alone, {self.curved:+.4g} with curvature."
             )
         return (
-            f"{self.steps} {how} took {self.answer!r} from {percent(self.before[self.right])} to "
-            f"{percent(self.after[self.right])}: its loss changed by {self.change:+.4g} nats "
+            f"{self.steps} {how} took {self.answer!r} from {percent(self.before[self.right], 2)} "
+            f"to {percent(self.after[self.right], 2)}: its loss changed by {self.change:+.4g} nats "
             f"({sum(self.predicted):+.4g} predicted by the gradient; "
             f"{self._beside()}). {self._elsewhere()}"
         )
@@ -301,12 +302,6 @@ def gradient_step(
         computed=str(start[next(iter(start))].dtype).removeprefix("torch."),
         provenance=provenance(gradient_step, call),
     )
-
-
-def percent(probability: Tensor) -> str:
-    """A probability as people read it, also a very small one."""
-    value = float(probability)
-    return f"{value:.2%}" if value >= 1e-3 or value == 0 else f"{100 * value:.1g} %"
 
 
 def _check(lr: float, steps: int, k: int, n_random: int) -> None:

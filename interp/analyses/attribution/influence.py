@@ -26,6 +26,7 @@ from torch.func import jvp
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from interp.analyses.attribution._gradient_steps import gradient
+from interp.core.display import percent
 from interp.core.errors import ConfigError
 from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel, Prompt
@@ -105,7 +106,7 @@ class Influence(Result):
         controls = ", ".join(f"{_rank_correlation(self.scores, row):.2f}" for row in self.untrained)
         helped = float((self.scores > 0).float().mean())
         return (
-            f"Influence: {helped:.0%} of {len(self.texts)} training texts pushed towards the right "
+            f"Influence: {percent(helped)} of {len(self.texts)} training texts pushed towards the right "
             f"answer {self.answer!r} (loss {self.losses[-1]:.2f} nats), the rest away; "
             f"scores {self.scores.min():+.3g} to {self.scores.max():+.3g}. Rank correlation with "
             f"shared words {lexical:.2f}, with an untrained model's scores "
@@ -118,7 +119,7 @@ class Influence(Result):
             spreads = self.weights * self.by_step.std(1, correction=0)
             share, strongest = spreads.max() / spreads.sum(), self.steps[int(spreads.argmax())]
             where = (
-                f"steps {', '.join(map(str, self.steps))} (step {strongest} makes up {share:.0%} "
+                f"steps {', '.join(map(str, self.steps))} (step {strongest} makes up {percent(share)} "
                 "of their spread)"
             )
         spread = ""

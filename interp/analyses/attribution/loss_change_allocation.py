@@ -37,6 +37,7 @@ from interp.analyses.attribution._parameter_sums import (
     stacked_fields,
     weight_names,
 )
+from interp.core.display import percent
 from interp.core.errors import ConfigError
 from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel
@@ -148,7 +149,7 @@ class LossChangeAllocation(Result):
             f"{self.tensors[most]} lowered it most ({whole[most]:+.3f}). "
             f"{_range(self.helping, '.0%')} of the weights helped in a stretch (chance: 50%). The "
             "shares add up to within "
-            f"{self.residuals.abs().max():.2%}; gradient times step misses by "
+            f"{percent(self.residuals.abs().max(), 2)}; gradient times step misses by "
             f"{_range(self.first_order_errors.abs(), '.0%')}."
         )
 

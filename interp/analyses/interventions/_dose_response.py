@@ -5,11 +5,12 @@ And where to steer: candidate sites and methods, tried on prompts of their own.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import log, nan
 from typing import Any
 
 import torch
 from einops import repeat
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from interp.analyses.interventions._steered_generation import (
@@ -27,7 +28,10 @@ from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import UNKNOWN
 from interp.worlds.world import World
 
-LEAST_WELL_FORMED = 0.9
+LEAST_WELL_FORMED, MOST_LOSS_RATIO, MOST_MORE_REPETITION = 0.9, 1.5, 0.1
+HEALTH = ("well_formed", "loss_nats_per_token", "repetition")
+"""What shows that a text breaks; the last two need no world."""
+ROUNDING = 1e-6
 TRIED_DOSES = (0.0, 0.25, 0.5, 1.0, 1.5)
 WAYS = (("mean_difference", "asked"), ("mean_difference", "stated"), ("gradient", "asked"))
 SHARES = ("rate", "well_formed", "consistent", "repetition")
@@ -46,7 +50,6 @@ class DoseExperiment:
         model: to steer.
         prompts: texts to continue.
         read: counts what a text says: `rate`, `well_formed` and `consistent`.
-        graded: whether `read` knows which sentences are well formed.
         where: positions that are edited.
         n_tokens: to generate.
         temperature: of the sampling; 0 is greedy.
@@ -56,7 +59,6 @@ class DoseExperiment:
     model: LanguageModel
     prompts: tuple[str, ...]
     read: TextReader
-    graded: bool
     where: Where
     n_tokens: int
     temperature: float
@@ -133,23 +135,44 @@ def check_rest(model: LanguageModel, rows: SteeredRows, generated: GeneratedRows
         )
 
 
-def best_doses(ratios: Ratios, doses: Sequence[float], graded: bool) -> list[int]:
+def best_doses(ratios: Ratios, doses: Sequence[float]) -> list[int]:
     """For each direction, the dose above 0 with the highest rate that leaves the text whole.
 
-    Whole: 90 % of sentences well formed. Without a world that is not known, and nothing then keeps
-    a dose from being called best at which the text breaks. -1 where no dose raises the rate.
+    Whole: it does not break (see `broken`) and, where a world reads it, 90 % of the sentences are
+    well formed. -1 where no dose raises the rate, or where that without steering is not known.
     """
-    rates = ratios["rate"].value.nan_to_num(-1.0)
-    allowed = torch.tensor(doses)[:, None].expand_as(rates) > 0
-    if graded:
-        allowed = allowed & (ratios["well_formed"].value >= LEAST_WELL_FORMED)
-    allowed = allowed & (rates > rates[doses.index(0.0)])
+    rest, values = doses.index(0.0), {name: ratio.value for name, ratio in ratios.items()}
+    rates = values["rate"]
+    allowed = (torch.tensor(doses)[:, None] > 0) & ~broken(values, rest)
+    allowed = allowed & ~(values["well_formed"] < LEAST_WELL_FORMED) & (rates > rates[rest])
     highest, dose = torch.where(allowed, rates, -1.0).max(0)
     return torch.where(highest >= 0, dose, -1).tolist()
 
 
+def broken(
+    values: Mapping[str, Float[Tensor, "dose *direction"]], rest: int
+) -> Bool[Tensor, "dose *direction"]:
+    """At which doses the text breaks, compared with that of dose 0.
+
+    It breaks where fewer than 90 % as many sentences are well formed (where a world reads them),
+    where a token is less than 2/3 as probable under the unedited model (loss up by ln 1.5), where a
+    tenth more of the trigrams stood before, and where nothing is written.
+
+    Args:
+        values: by measure, those of `HEALTH`; nan where nothing was counted.
+        rest: number of dose 0.
+    """
+    well, loss, again = (values[name] for name in HEALTH)
+    worse = well < LEAST_WELL_FORMED * well[rest]
+    # Loss alone misses a text that repeats itself, which is probable; repetition misses noise.
+    worse = worse | (loss > loss[rest] + log(MOST_LOSS_RATIO)) | loss.isnan()
+    worse = worse | (again > again[rest] + MOST_MORE_REPETITION)
+    worse[rest] = False
+    return worse
+
+
 def dose_response(
-    main: Ratios, control: Ratios, doses: Sequence[float], graded: bool, seed: int
+    main: Ratios, control: Ratios, doses: Sequence[float], seed: int
 ) -> dict[str, object]:
     """Measures, those of the random directions, the best dose and how far it stands out.
 
@@ -169,11 +192,11 @@ def dose_response(
         values = control[name].value
         moved = values - values[rest] + intervals[rest].value
         random[name] = moved.clamp(0, 1) if name in SHARES else moved
-    [best], others = best_doses(main, doses, graded), best_doses(control, doses, graded)
+    [best], others = best_doses(main, doses), best_doses(control, doses)
     rates = random["rate"]
     fields = {"measures": measures, "random": random, "best": best}
     if best < 0:
-        return fields | {"gain": UNKNOWN, "z": float("nan"), "p": 1.0}
+        return fields | {"gain": UNKNOWN, "z": nan, "p": 1.0}
     gain = main["rate"].difference((best, 0), (rest, 0), seed)
     gains = [float(rates[i, k] - rates[rest, k]) if i >= 0 else 0.0 for k, i in enumerate(others)]
     return fields | {
@@ -185,13 +208,16 @@ def dose_response(
 
 def _z(value: float, random: Float[Tensor, " direction"]) -> float:
     known = random[~random.isnan()]
-    return float((value - known.mean()) / known.std()) if len(known) > 1 else float("nan")
+    # Where all random directions do the same, nothing is any number of their deviations away.
+    if len(known) < 2 or float(known.std()) < ROUNDING:
+        return nan
+    return float((value - known.mean()) / known.std())
 
 
 def _p(gain: float, gains: Sequence[float]) -> float:
     # The direction had its pick of the doses, so each random one gets its own best dose too. It
     # counts among the draws itself: by chance alone, it is as likely as any to be the largest.
-    return (sum(other >= gain for other in gains) + 1) / (len(gains) + 1)
+    return (sum(other >= gain - ROUNDING for other in gains) + 1) / (len(gains) + 1)
 
 
 def candidate_concepts(
@@ -237,7 +263,7 @@ def search_sites(
     for name, (concept, where) in trials.items():
         vector = concept.direction[None] * concept.median_norm
         ratios, _ = replace(experiment, where=where).measure(concept.site, vector, TRIED_DOSES)
-        [best] = best_doses(ratios, TRIED_DOSES, experiment.graded)
+        [best] = best_doses(ratios, TRIED_DOSES)
         rates = ratios["rate"].value[:, 0]
         gains[name] = float(rates[best] - rates[0]) if best >= 0 else 0.0
     return *trials[max(gains, key=gains.get)], gains

@@ -40,14 +40,14 @@ class Ratio:
             seed: of the resampling.
             trials: the parts are hits among tries, so that a value of 0 or 1 has an exact interval.
         Returns:
-            Interval: its n counts all texts, also those with nothing to count; where few texts
-            mention the concept, the exact interval is too narrow for that.
+            Interval: its n counts all texts; the exact one's, those with something to count.
         """
         part, whole = self.part[arm], self.whole[arm]
         interval = bootstrap_ratio(part, whole, seed=seed)
         if trials and interval.value in (0.0, 1.0):
             # Every text agreed; the bootstrap would call that certain.
-            return clopper_pearson(round(interval.value * interval.n), interval.n)
+            tried = int((whole > 0).sum())
+            return clopper_pearson(round(interval.value * tried), tried)
         return interval
 
     def difference(self, arm: tuple[int, ...], other: tuple[int, ...], seed: int) -> Interval:

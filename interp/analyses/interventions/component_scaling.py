@@ -32,6 +32,7 @@ from interp.analyses.interventions._component_scaling import (
     read_dial,
     turn_dials,
 )
+from interp.core.display import percent
 from interp.core.errors import ConfigError
 from interp.core.protocols import LanguageModel, Prompt
 from interp.methods.batches import rows_at_once
@@ -120,7 +121,7 @@ class ComponentScaling(Result):
             kinds = dict.fromkeys(self.suggested_kinds)
             largest = ", ".join(map(self._largest_pull, kinds))
             return (
-                f"No component is scaled: {name!r} has {chance:.1%}. What counts most for "
+                f"No component is scaled: {name!r} has {percent(chance, 1)}. What counts most for "
                 f"{self.answer!r} against {self.rival!r}, to first order: {largest}."
             )
         now = int(self.after.argmax())
@@ -130,8 +131,8 @@ class ComponentScaling(Result):
             low, high = min(self.random_kl), max(self.random_kl)
             control = f"{len(self.random_kl)} random ones scaled alike: {low:.2g} to {high:.2g}"
         return (
-            f"{'; '.join(self.turns)}: {name!r} goes from {chance:.1%} to {self.after[best]:.1%} "
-            f"{best_now} (KL {self.kl_nats:.3g} nats; {control})."
+            f"{'; '.join(self.turns)}: {name!r} goes from {percent(chance, 1)} to "
+            f"{percent(self.after[best], 1)} {best_now} (KL {self.kl_nats:.3g} nats; {control})."
         )
 
     def _largest_pull(self, kind: str) -> str:

@@ -5,15 +5,19 @@ gain is largest. `steering_metrics` asks what one dose (of any edits) does to on
 seeds, `continuation` what it does to one text, token by token. All three write and weigh texts by
 the same code.
 
-The headline is the largest gain where 90 % of the sentences are well formed. Given a word instead
-of a concept, sites, methods and positions are screened first, on prompts that are not measured on
-again. `result.zones()` cuts the doses into stretches: weak, useful, and where the text breaks.
+The headline is the largest gain where the text holds: where a world reads it, 90 % of the sentences
+are well formed; with or without one, the text does not break. It breaks where a token is less than
+2/3 as probable under the unedited model as at dose 0, where a tenth more of the trigrams stood
+before, or where fewer than 90 % as many sentences are well formed. `result.zones()` cuts the doses
+into stretches: weak, useful for steering, and where the text breaks. Given a word instead of a
+concept, sites, methods and positions are screened first, on prompts that are not measured on again.
 After the last layer a direction acts on the logits alone: a gain there can be a bias for the word's
 own tokens, and says little about a concept.
 
 Control: random directions of equal length at the same doses (the grey band, lowest to highest); `z`
 against them at the best dose; `p`, the share of directions that gain as much at their own best
-dose.
+dose. `beats_random` asks for p of 0.05 or less, which takes 19 random directions, and for a gain
+whose interval lies above 0.
 
 Units: dose in shares of the site's median norm; loss and KL in nats per token; intervals over
 prompts.
@@ -24,15 +28,18 @@ prompts.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import log
+from math import isfinite, nan
 from typing import Any, ClassVar, Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from interp.analyses.interventions._dose_response import (
-    LEAST_WELL_FORMED,
+    HEALTH,
+    ROUNDING,
     DoseExperiment,
+    broken,
     candidate_concepts,
     dose_response,
     search_sites,
@@ -40,6 +47,7 @@ from interp.analyses.interventions._dose_response import (
 from interp.analyses.interventions._random_controls import random_band
 from interp.analyses.interventions._text_counts import word_counts, world_counts
 from interp.analyses.probing.concept import Concept
+from interp.core.display import percent
 from interp.core.edits import Where
 from interp.core.errors import ConfigError, NotEnoughDataError
 from interp.core.hooks import Name
@@ -54,7 +62,7 @@ from interp.worlds.world import World
 
 DOSES = (-1.0, -0.5, 0.0, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0, 1.5, 2.0)
 N_EXAMPLE_TEXTS, N_SCREENING_PROMPTS, FIRST_SCREENING_STORY = 3, 24, 500_000
-MOST_LOSS_RATIO = 1.5
+MOST_P = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +70,11 @@ class Zone:
     """A stretch of doses at which a concept does the same kind of thing.
 
     Attributes:
-        kind: `weak` = its rate stays within the random directions' band; `useful` = it leaves the
-            band (upwards for doses above 0, downwards below) and the text holds; `breaks` = fewer
-            than 90 % of the sentences are well formed (of the share without steering), or the text
-            is less than 2/3 as probable a token under the unedited model (loss up by ln 1.5).
+        kind: `weak` = its rate stays within the random directions' band; `useful` = useful for
+            steering: the rate leaves the band (upwards for doses above 0, downwards below) and the
+            text holds; `breaks` = fewer than 90 % as many sentences are well formed as without
+            steering, or the text is less than 2/3 as probable a token under the unedited model
+            (loss up by ln 1.5), or a tenth more of its trigrams stood before.
         low: the lowest dose.
         high: the highest dose.
     """
@@ -96,9 +105,10 @@ class Steering(Result):
             stood before). What a text without a world cannot have is nan.
         random: by name, the measures of random directions of equal length. They continue fewer
             prompts, so it is their change from dose 0 that is added to the value at dose 0.
-        best: the dose of the largest gain where 90 % of sentences are well formed; -1 = none.
+        best: number of the dose of the largest gain where the text holds; -1 = none.
         gain: rate at the best dose less rate at dose 0, over the same prompts; nan when none.
-        z: how many standard deviations the rate lies above the random directions' at that dose.
+        z: how many standard deviations the rate lies above the random directions' at that dose;
+            nan where these are all alike.
         p: share of random directions (this one counted) that gain as much at their own best dose.
         screened: by name, gains of the sites, methods and positions tried on other prompts first.
         prompts: texts that were continued.
@@ -135,10 +145,12 @@ class Steering(Result):
     def ratio(self) -> float:
         """Rate at the best dose over the rate without steering.
 
-        It has no interval, and a low rate without steering makes it large; `gain` is the number
-        that holds from seed to seed.
+        It has no interval, and a low rate without steering makes it large (none: nan); `gain` is
+        the number that holds from seed to seed.
         """
-        return self.measures["rate"][self.best].value / self.base.value if self.best >= 0 else 1.0
+        if self.best < 0:
+            return 1.0
+        return self.measures["rate"][self.best].value / (self.base.value or nan)
 
     def band(self, name: str = "rate") -> tuple[Float[Tensor, " dose"], Float[Tensor, " dose"]]:
         """Lowest and highest of the random directions at each dose; nan where none has a value."""
@@ -150,7 +162,11 @@ class Steering(Result):
         A zone ends half-way between two measured doses. Where nothing counts the concept, no dose
         is called useful.
         """
-        kinds = [self._kind(i) for i in range(len(self.doses))]
+        breaks = broken(
+            {name: torch.tensor([each.value for each in self.measures[name]]) for name in HEALTH},
+            self.doses.index(0.0),
+        ).tolist()
+        kinds = ["breaks" if breaks[i] else self._kind(i) for i in range(len(self.doses))]
         ends = [(a + b) / 2 for a, b in pairwise(self.doses)]
         zones: list[Zone] = []
         for kind, low, high in zip(
@@ -161,36 +177,34 @@ class Steering(Result):
             zones.append(Zone(kind=kind, low=low, high=high))
         return tuple(zones)
 
-    def _kind(self, dose: int) -> Literal["weak", "useful", "breaks"]:
-        rest = self.doses.index(0.0)
-        well, loss = (
-            (self.measures[name][dose].value, self.measures[name][rest].value)
-            for name in ("well_formed", "loss_nats_per_token")
-        )
-        if well[0] < LEAST_WELL_FORMED * well[1] or loss[0] > loss[1] + log(MOST_LOSS_RATIO):
-            return "breaks"
+    def _kind(self, dose: int) -> Literal["weak", "useful"]:
         rate = self.measures["rate"][dose].value
         low, high = (float(end[dose]) for end in self.band())
-        gained = rate > high if self.doses[dose] > 0 else rate < low
+        up = self.doses[dose] > 0
+        gained = rate > high + ROUNDING if up else rate < low - ROUNDING
         return "useful" if gained and self.doses[dose] != 0 else "weak"
 
     @property
     def beats_random(self) -> bool:
-        """Whether the rate at the best dose lies above every random direction's there."""
-        if self.best < 0:
-            return False
-        highest = float(self.band()[1][self.best])
-        return not self.measures["rate"][self.best].value <= highest
+        """Whether the gain's interval lies above 0 and at most one direction in 20 gains as much.
+
+        The directions are counted at their own best doses, this one among them (`p`); with fewer
+        than 19 random ones p cannot be so low.
+        """
+        return self.best >= 0 and self.gain.low > 0 and self.p <= MOST_P
 
     def finding(self) -> str:
         place = f"'{self.word}' by {self.method.replace('_', ' ')} at {self.site[0]} {self.site[1]}"
         if self.best < 0:
-            return f"{place}: no dose raised its rate and kept 90 % of sentences well formed"
+            return f"{place}: no dose raised its rate and left the text whole"
         rate = self.measures["rate"][self.best]
+        highest = float(self.band()[1][self.best])
+        control = f"random directions at most {highest:.2f}" if isfinite(highest) else "no control"
+        z = f", z = {self.z:.1f}" if isfinite(self.z) else ""
         return (
             f"{place}: rate {self.base.value:.2f} -> {rate.value:.2f} at dose "
-            f"{self.doses[self.best]:g} (gain {plain(self.gain)}; random directions at most "
-            f"{self.band()[1][self.best]:.2f}, z = {self.z:.1f}; n = {rate.n} prompts)"
+            f"{self.doses[self.best]:g} (gain {plain(self.gain)}; {control}{z}; "
+            f"n = {len(self.prompts)} prompts)"
         )
 
     def caption(self) -> str:
@@ -216,20 +230,37 @@ class Steering(Result):
             self.measures[name]
             for name in ("well_formed", "loss_nats_per_token", "kl_nats_per_token", "repetition")
         )
+        sentences = (
+            f"{percent(well[here].value)} of sentences are well formed; "
+            if isfinite(well[here].value)
+            else "nothing reads sentences; "
+        )
         return (
-            f" At this dose {well[here].value:.0%} of sentences are well formed; the text's loss "
-            f"under the unedited model is {loss[here].value:.2f} nats a token (unsteered "
-            f"{loss[rest].value:.2f}), KL {kl[here].value:.2f} nats a token, repeated trigrams "
-            f"{again[here].value:.0%} (unsteered {again[rest].value:.0%})."
+            f" At this dose {sentences}the text's loss under the unedited model is "
+            f"{loss[here].value:.2f} nats a token (unsteered {loss[rest].value:.2f}), KL "
+            f"{kl[here].value:.2f} nats a token, repeated trigrams {percent(again[here].value)} "
+            f"(unsteered {percent(again[rest].value)})."
         )
 
     def _verdict(self) -> str:
+        n = self.random["rate"].shape[1]
+        share = f"{percent(self.p)} of directions, this one among them,"
         if self.beats_random:
+            return f"{share} gain as much at their own best dose."
+        if self.best < 0:
+            return "WARNING: no dose steers."
+        if self.gain.low > 0 and self.p <= 1 / (n + 1) + ROUNDING:
             return (
-                f"{self.p:.0%} of directions, this one among them, gain as much at their own best "
-                "dose."
+                f"None of {n} random directions gains as much at its own best dose, but so few "
+                f"cannot show it (p = {self.p:.2f}): take n_random = {round(1 / MOST_P) - 1} or "
+                "more."
             )
-        return "WARNING: it does not leave the random band: this is no evidence of steering."
+        reasons = []
+        if self.p > MOST_P:
+            reasons.append(f"{share} gain as much at their own best dose")
+        if not self.gain.low > 0:
+            reasons.append("the interval of the gain reaches 0")
+        return f"WARNING: {' and '.join(reasons)}: this is no evidence of steering."
 
 
 def steering(
@@ -316,7 +347,7 @@ def steering(
         median_norm=unit,
         where=_in_words(experiment.where, chosen, model),
         doses=doses,
-        **dose_response(main, control, doses, experiment.graded, seed),
+        **dose_response(main, control, doses, seed),
         screened=gains,
         prompts=experiment.prompts,
         texts=tuple(tuple(texts[start:][:N_EXAMPLE_TEXTS]) for start in starts),
@@ -377,7 +408,6 @@ def _experiment(
         model=model,
         prompts=prompts or _beginnings(call, n_prompts, first),
         read=read,
-        graded=world is not None,
         where=call["where"] or Where(),
         **{name: call[name] for name in ("n_tokens", "temperature", "seed")},
     )

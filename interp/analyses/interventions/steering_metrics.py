@@ -8,8 +8,8 @@ Regret, the loss of the edited model on true held-out stories less the world's f
 steering breaks in what the model knows.
 
 Control: the unedited model with the same random numbers, and random directions of equal length in
-each edit's place (the grey band, lowest to highest). A value inside the band is no evidence of
-steering.
+each edit's place (the grey band, lowest to highest). A rate inside the band is no evidence of
+steering; of the other measures, which tell the damage, it says that any push would break as much.
 
 Units: shares, nats per token. Intervals resample the texts (regret: the stories).
 
@@ -19,6 +19,7 @@ Units: shares, nats per token. Intervals resample the texts (regret: the stories
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import ClassVar
 
 import torch
@@ -56,6 +57,9 @@ from interp.worlds.world import World
 
 RATE = "rate of "
 NATS = "_nats_per_token"
+DIGITS = 2
+DAMAGE = {"well_formed": "below", f"kl{NATS}": "above"}
+"""Measures of what an edit breaks, with the side of the random band that is worse."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,10 +90,18 @@ class SteeringMetrics(Result):
         return float(low), float(high)
 
     def outside(self, name: str) -> bool:
-        """Whether the steered value lies outside the random directions' band."""
-        low, high = self.band(name)
-        value = self.steered[name].value
-        return value < low or value > high
+        """Whether the steered value lies outside the random directions' band.
+
+        Strictly: a value that is written as the band's end (two digits) lies in it.
+        """
+        return self._place(name) not in ("inside", "")
+
+    def _place(self, name: str) -> str:
+        """`above`, `below` or `inside` the band, as the numbers are written; empty = not known."""
+        value, low, high = (round(x, DIGITS) for x in (self.steered[name].value, *self.band(name)))
+        if value != value or low != low:
+            return ""
+        return "above" if value > high else "below" if value < low else "inside"
 
     def finding(self) -> str:
         names = [name for name in self.steered if name.startswith(RATE)]
@@ -108,17 +120,21 @@ class SteeringMetrics(Result):
             f"{self.finding()}. Filled: steered; hollow: the unedited model; whiskers: 95 % "
             f"bootstrap intervals over {self.n_texts} texts of this one prompt; grey: lowest to "
             f"highest of {count} random directions of equal length, added at the same places."
-            f"{regret} A value inside the grey band is no evidence of steering."
+            f"{regret} A rate inside the grey band is no evidence of steering."
         )
 
     def _change(self, name: str) -> str:
-        low, high = self.band(name)
-        value = self.steered[name].value
-        place = "above" if value > high else "below" if value < low else "inside"
-        return (
-            f"{name.replace('_', ' ')} {self.base[name].value:.2f} -> {value:.2f}, {place} the "
-            f"random band {low:.2f} to {high:.2f}"
-        )
+        measure, place = name.replace("_", " "), self._place(name)
+        values = self.base[name].value, self.steered[name].value, *self.band(name)
+        base, value, low, high = (f"{x:.{DIGITS}f}" if isfinite(x) else "not known" for x in values)
+        change, band = f"{measure} {base} -> {value}", f"{low} to {high}"
+        if not place:
+            return f"{change} (nothing to count, or no control)"
+        if name in DAMAGE:
+            # Of what breaks, the side of the band that is no harm is no news.
+            more = "more" if place == DAMAGE[name] else "no more"
+            return f"{change}, {more} damage than random directions do ({band})"
+        return f"{change}, {place} the random band {band}"
 
 
 def steering_metrics(

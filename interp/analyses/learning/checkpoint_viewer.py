@@ -23,6 +23,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.analyses.learning._checkpoint_snapshot import SnapshotSettings, snapshot
+from interp.core.display import percent
 from interp.core.errors import ConfigError, TokenError
 from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel, Tokenizer
@@ -96,19 +97,22 @@ class CheckpointViewer(Result):
 
     def finding(self) -> str:
         ends = self.texts[0], self.texts[-1]
-        first, last = (" ".join(text.split())[:LONGEST_TOLD] for text in ends)
+        first, last = (
+            f"goes on with {told!r}" if told else "ends the text at once"
+            for told in (" ".join(text.split())[:LONGEST_TOLD] for text in ends)
+        )
         return (
-            f"Step {self.steps[0]:,} goes on with {first!r}, step {self.steps[-1]:,} with "
-            f"{last!r}; of the prompt's tokens {self.right[-1]:.0%} are its first choice "
-            f"({self.right[0]:.0%} at step {self.steps[0]:,}, n = {len(self.tokens) - 1} tokens)."
+            f"Step {self.steps[0]:,} {first}, step {self.steps[-1]:,} {last}; of the prompt's "
+            f"tokens {percent(self.right[-1])} are its first choice ({percent(self.right[0])} at "
+            f"step {self.steps[0]:,}, n = {len(self.tokens) - 1} tokens)."
         )
 
     def caption(self) -> str:
         words = (
             f"{len(self.words)} words' embeddings in their own two main directions, turned (never "
             "stretched) to agree with the last checkpoint's; two dimensions show "
-            f"{self.explained_variance[0]:.0%} of their variance at the first checkpoint and "
-            f"{self.explained_variance[-1]:.0%} at the last. "
+            f"{percent(self.explained_variance[0])} of their variance at the first checkpoint and "
+            f"{percent(self.explained_variance[-1])} at the last. "
             if self.words
             else ""
         )

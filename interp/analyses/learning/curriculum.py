@@ -25,6 +25,7 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from interp.core.display import percent
 from interp.core.errors import ConfigError, near_misses
 from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel
@@ -261,7 +262,7 @@ class Curriculum(Result):
             mean = f" after {float(reached.mean()) / 1e6:.2f} M tokens" if len(reached) else ""
             parts.append(f"{name} {len(reached)} of {len(tokens)} runs{mean}")
         what = "of the answers right" if self.kinds else "of the way to the floor"
-        return f"Reached {self.threshold:.0%} {what}: {'; '.join(parts)}."
+        return f"Reached {percent(self.threshold)} {what}: {'; '.join(parts)}."
 
     def _forgotten(self) -> str:
         parts = []

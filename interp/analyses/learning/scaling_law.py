@@ -40,6 +40,7 @@ from interp.analyses.learning._training_cost import (
     n_parameters,
     training_flops,
 )
+from interp.core.display import percent
 from interp.core.errors import ConfigError, NotEnoughDataError
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval, plain
@@ -212,9 +213,9 @@ class ScalingLaw(Result):
 
     def _verdict(self) -> str:
         """Whether the law is right about the floor, and how well it fits at all."""
-        fit = f"It misses the runs by {self.law_miss:.1%}"
+        fit = f"It misses the runs by {percent(self.law_miss, 1)}"
         if not math.isnan(self.law_noise):
-            fit += f", seeds alone differ by {self.law_noise:.1%}"
+            fit += f", seeds alone differ by {percent(self.law_noise, 1)}"
         if self.law_miss > MISFIT * self.law_noise:
             fit += ": these losses do not follow such a law, so its constants mean little"
         fit += ". "

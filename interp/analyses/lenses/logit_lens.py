@@ -22,6 +22,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from interp.core.display import percent
 from interp.core.edits import Edit
 from interp.core.errors import ConfigError
 from interp.core.protocols import LanguageModel, Prompt
@@ -106,13 +107,13 @@ class LogitLens(Result):
         below = [row for row, share in enumerate(self.agreement) if share.value < 0.5]
         half = max(below, default=-1) + 1
         control = (
-            f"untrained model there: {self.agreement_untrained[half].value:.0%}"
+            f"untrained model there: {percent(self.agreement_untrained[half].value)}"
             if self.agreement_untrained
             else "no untrained control"
         )
         return (
             f"{self.lens.capitalize()} lens: the final answer leads at "
-            f"{self.agreement[half].value:.0%} of {len(self.tokens)} positions in row "
+            f"{percent(self.agreement[half].value)} of {len(self.tokens)} positions in row "
             f"'{self.row_names[half]}', the first of those above one half ({control})."
         )
 

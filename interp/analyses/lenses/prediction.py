@@ -21,6 +21,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.analyses.lenses._direct_logit_attribution import attribute_logits, attribution_points
+from interp.core.display import percent
 from interp.core.edits import Edit
 from interp.core.errors import ConfigError, TokenError
 from interp.core.protocols import Generation, LanguageModel, Prompt, Run
@@ -124,16 +125,33 @@ class Prediction(Result):
         """Of the token that was chosen."""
         return int(self.candidate_ids[self.chosen])
 
+    @property
+    def best(self) -> int:
+        """Number of the most probable candidate at temperature 1: the model's own answer."""
+        return int(self.probabilities.argmax())
+
     def finding(self) -> str:
-        at, name = self.chosen, self.candidates[self.chosen]
-        how = "chosen as the best" if self.draw is None else "drawn"
-        added = self.contributions[:, at]
+        added = self.contributions[:, self.best]
         most = int(added.argmax())
         return (
-            f"{name!r} was {how} with probability {self.sampling_probabilities[at]:.1%} "
-            f"({self.probabilities[at]:.1%} at temperature 1; a uniform guess has "
-            f"{1 / self.n_vocab:.2%}). The part that adds most is {self.parts[most]}, "
-            f"{added[most]:+.2f} of its score of {self.scores[at]:.2f}; n = 1 token."
+            f"The model's answer is {self.candidates[self.best]!r}, "
+            f"{percent(self.probabilities[self.best], 1)} at temperature 1 (a uniform guess has "
+            f"{percent(1 / self.n_vocab, 2)}); {self._taken()}. The part that adds most to it is "
+            f"{self.parts[most]}, {added[most]:+.2f} of its score of {self.scores[self.best]:.2f}; "
+            "n = 1 token."
+        )
+
+    def _taken(self) -> str:
+        """Which token was taken, and how."""
+        at = self.chosen
+        if self.draw is None:
+            return "it was taken, as the best"
+        with_chance = f"drawn with probability {percent(self.sampling_probabilities[at], 1)}"
+        if at == self.best:
+            return f"it was {with_chance}"
+        return (
+            f"{self.candidates[at]!r} was {with_chance} "
+            f"({percent(self.probabilities[at], 1)} at temperature 1)"
         )
 
     def caption(self) -> str:
@@ -148,9 +166,9 @@ class Prediction(Result):
         return (
             f"{self.finding()} Read: {len(self.tokens)} tokens. At temperature "
             f"{self.temperature:g} the cut-offs kept {self.n_kept:,} of {self.n_vocab:,} tokens "
-            f"with {self.kept_mass:.1%} of the probability; entropy {self.entropy_bits:.2f} bits "
-            f"at temperature 1, {self.drawn_entropy_bits:.2f} as drawn, "
-            f"{math.log2(self.n_vocab):.2f} for the control, a uniform guess. {luck} A "
+            f"with {percent(self.kept_mass, 1)} of the probability; entropy "
+            f"{self.entropy_bits:.2f} bits at temperature 1, {self.drawn_entropy_bits:.2f} as "
+            f"drawn, {math.log2(self.n_vocab):.2f} for the control, a uniform guess. {luck} A "
             "score is a logit less the mean logit. Its parts are what the embedding, each "
             "attention and each MLP wrote at the last position, "
             "read by the final norm with its scale held and the unembedding; they sum to it within "

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import plotly.graph_objects as go
 
+from interp.core.display import percent
 from interp.core.errors import ConfigError
 from interp.plots import theme
 from interp.plots.row_bars import name_bars, probability_bars, row_bars
@@ -44,7 +45,7 @@ def _candidates(result: "GradientStep") -> go.Figure:
     names = [_marked(result, i) for i in range(len(result.candidates))]
     series = [("before", result.before, BEFORE)]
     series += [("after", result.after, AFTER)] if result.steps else []
-    return probability_bars(names, series, _short, _title(result))
+    return probability_bars(names, series, percent, _title(result))
 
 
 def _marked(result: "GradientStep", i: int) -> str:
@@ -58,10 +59,6 @@ def _title(result: "GradientStep") -> str:
         return f"next token before any step; right: {answer}"
     steps = f"{result.steps} {result.optimizer_name} step{'s' * (result.steps != 1)}"
     return f"next token before and after {steps} of {result.lr:g} towards {answer}"
-
-
-def _short(value: float) -> str:
-    return f"{value:.1%}" if abs(value) >= 0.001 or value == 0 else f"{value:.1e}"
 
 
 def _losses(result: "GradientStep") -> go.Figure:
@@ -123,7 +120,7 @@ def _parts(result: "GradientStep", kind: str) -> go.Figure:
     )
     series = (("squared update", result.moved, AFTER), ("predicted gain", result.gained, RIGHT))
     for name, values, colour in series:
-        figure.add_trace(row_bars(names, values[chosen].tolist(), name, colour, _short))
+        figure.add_trace(row_bars(names, values[chosen].tolist(), name, colour, percent))
     most = max(float(values[chosen].max()) for _, values, _ in series)
     least = min(0.0, *(float(values[chosen].min()) for _, values, _ in series))
     figure.update_xaxes(range=[1.25 * least, 1.25 * max(most, 1e-9)], tickformat=".0~%")
@@ -158,4 +155,4 @@ def _untouched(result: "GradientStep") -> go.Figure:
 def _hover(result: "GradientStep", i: int, at: int) -> str:
     best = theme.label(repr(result.untouched_tops[i][at]))
     right = theme.label(repr(result.untouched_answers[i]))
-    return f"right: {right}; best: {best} {float(result.untouched_probabilities[i, at]):.1%}"
+    return f"right: {right}; best: {best} {percent(result.untouched_probabilities[i, at], 1)}"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from interp.core.display import percent
 from interp.plots import theme
 from interp.plots.row_bars import name_bars, probability_bars, row_bars
 
@@ -34,7 +35,7 @@ def _candidates(result: "ComponentScaling") -> go.Figure:
     names = [theme.label(name) for name in result.candidates]
     series = [("before", result.before, theme.CONTROL)]
     series += [("scaled", result.after, theme.CATEGORICAL[0])] if result.turns else []
-    return probability_bars(names, series, lambda x: f"{x:.1%}" if x >= 5e-4 else None)
+    return probability_bars(names, series, lambda x: percent(x, 1) if x >= 5e-4 else None)
 
 
 def _sweep(result: "ComponentScaling") -> go.Figure:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from interp.core.display import percent
 from interp.plots import theme
 
 if TYPE_CHECKING:
@@ -55,6 +56,6 @@ def _bars(result: "Continuation", places: list[int]) -> go.Bar:
 def _words(result: "Continuation", i: int) -> str:
     lines = [f"{theme.label(result.steered_tokens[i], 40)}: KL {result.kl_nats[i]:.3f} nats"]
     for name, candidates in (("before", result.before[i]), ("after", result.after[i])):
-        best = ", ".join(f"{theme.label(token)} {chance:.0%}" for token, chance in candidates)
+        best = ", ".join(f"{theme.label(token)} {percent(chance)}" for token, chance in candidates)
         lines.append(f"{name}: {best}")
     return "<br>".join(lines)

@@ -8,6 +8,7 @@ import torch
 from plotly.subplots import make_subplots
 from torch import Tensor
 
+from interp.core.display import percent
 from interp.core.errors import ConfigError
 from interp.core.statistics.over_seeds import mean_over_seeds
 from interp.plots import theme
@@ -159,7 +160,9 @@ def _end(result: "Curriculum") -> go.Figure:
     panels = [(f"last loss, {result.levels[-1]} (nats/token)", result.loss[:, -1, -1])]
     if result.kinds:
         panels.append((f"answers, {result.levels[-1]} (share)", result.score[:, -1]))
-    title = f"million tokens to {result.threshold:.0%} {'right' if result.kinds else 'of the way'}"
+    title = (
+        f"million tokens to {percent(result.threshold)} {'right' if result.kinds else 'of the way'}"
+    )
     panels.append((title, result.tokens_to_threshold / MILLION))
     figure = make_subplots(
         rows=1, cols=len(panels), subplot_titles=[theme.label(name, 60) for name, _ in panels]

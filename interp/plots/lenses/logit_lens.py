@@ -11,6 +11,7 @@ from plotly.subplots import make_subplots
 from torch import Tensor
 
 from interp.analyses.lenses.logit_lens import LogitLens
+from interp.core.display import percent
 from interp.core.errors import ConfigError
 from interp.core.statistics.intervals import Interval
 from interp.plots import theme
@@ -138,7 +139,10 @@ def _words(result: LogitLens, row: int, pos: int) -> str:
     best = zip(result.top_tokens[row][pos], probabilities, strict=True)
     lines = [
         f"{result.row_names[row]}, position {pos}: after {theme.label(result.tokens[pos])}",
-        *(f"{place + 1}. {theme.label(token)}  {p:.1%}" for place, (token, p) in enumerate(best)),
+        *(
+            f"{place + 1}. {theme.label(token)}  {percent(p, 1)}"
+            for place, (token, p) in enumerate(best)
+        ),
         f"entropy {result.entropy_bits[row, pos]:.2f} bits, "
         f"KL to final {result.kl_nats[row, pos]:.3f} nats",
     ]

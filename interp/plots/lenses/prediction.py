@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from interp.analyses.lenses.prediction import Prediction
+from interp.core.display import percent
 from interp.core.errors import ConfigError
 from interp.plots import theme
 
@@ -159,7 +160,7 @@ def _draw(result: Prediction) -> go.Figure:
         )
     figure.update_xaxes(range=[0, 1], showgrid=False)
     figure.update_yaxes(showticklabels=False, showgrid=False, range=[-0.6, 0.8])
-    said = f"blank: other tokens, {rest:.1%}" if rest >= 5e-4 else ""
+    said = f"blank: other tokens, {percent(rest, 1)}" if rest >= 5e-4 else ""
     return figure.update_layout(barmode="overlay", showlegend=False, title_text=said)
 
 

@@ -119,7 +119,7 @@ def test_the_model_is_untouched_and_without_history_there_is_no_path():
     result = blame(bare, prompt=PROMPT, answer=ANSWER)
     assert bare.hash == before and all(p.grad is None for p in bare.parameters())
     assert result.first_step is None and result.by_tensor[2].isnan().all()
-    assert "no path" in result.finding()
+    assert "no path" in result.caption() and "no path" not in result.finding()
     with pytest.raises(ConfigError, match="needs an earlier checkpoint"):
         figure(result, measure="path")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from interp.analyses.interventions._dose_response import check_rest
+from interp.analyses.interventions._dose_response import best_doses, check_rest, dose_response
 from interp.analyses.interventions._steered_generation import (
     GeneratedRows,
     SteeredRows,
@@ -15,6 +15,7 @@ from interp.analyses.interventions._steered_generation import (
     generate_rows,
 )
 from interp.analyses.interventions._text_counts import (
+    Ratio,
     repetition,
     text_ratios,
     word_counts,
@@ -224,7 +225,10 @@ def test_each_text_is_read_with_the_prompt_that_it_continues() -> None:
     assert ratios["rate"].interval(1, 2, seed=0, trials=True).n == 4
 
 
-def made_of(rates, band, well, loss, doses=(-1.0, 0.0, 0.5, 1.0, 2.0)) -> Steering:
+DOSES = (-1.0, 0.0, 0.5, 1.0, 2.0)
+
+
+def made_of(rates, band, well, loss, doses=DOSES) -> Steering:
     """A dose curve with these numbers; only what tells zones apart is filled in."""
     from interp.core.statistics.intervals import Interval
     from interp.results.provenance import Provenance
@@ -294,3 +298,105 @@ def test_with_a_world_words_are_counted_and_sentences_read(
     )  # fmt: skip
     assert 0 < result.base.value < 0.5, "its share of all words, not of the moods"
     assert result.measures["well_formed"][0].value > 0.5
+
+
+def ratios_of(draw: torch.Generator, n_directions: int, n_texts: int, world: bool) -> dict:
+    """What random texts say: often nothing, often all the same, sometimes broken."""
+
+    def tries(most: int) -> torch.Tensor:
+        shape = (len(DOSES), n_directions, n_texts)
+        return torch.randint(0, most + 1, shape, generator=draw).double()
+
+    def hits(whole: torch.Tensor) -> torch.Tensor:
+        share = torch.rand(whole.shape[0], generator=draw)[:, None, None]
+        return (whole * (share > 0.3) * share).floor()
+
+    wholes = {name: tries(4) for name in ("rate", "well_formed", "consistent", "repetition")}
+    if not world:
+        wholes |= {name: torch.zeros_like(wholes[name]) for name in ("well_formed", "consistent")}
+    ratios = {name: Ratio(part=hits(whole), whole=whole) for name, whole in wholes.items()}
+    lengths = tries(3)
+    for name in ("loss_nats_per_token", "kl_nats_per_token"):
+        ratios[name] = Ratio(part=lengths * torch.rand(1, generator=draw), whole=lengths)
+    return ratios
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_what_is_printed_never_contradicts_the_numbers(seed: int) -> None:
+    draw = torch.Generator().manual_seed(seed)
+    world, n_random = seed % 2 == 0, (2, 19, 1, 5)[seed % 4]
+    main, control = ratios_of(draw, 1, 4, world), ratios_of(draw, n_random, 3, world)
+    if seed % 3 == 0:  # random directions that do nothing at all
+        control["rate"].part.zero_()
+    result = replace(
+        made_of([0.0] * 5, BAND, [0.0] * 5, [0.0] * 5),
+        prompts=("a", "b", "c", "d"),
+        **dose_response(main, control, DOSES, seed),
+    )
+    told = f"{result.finding()} {result.caption()} {result.ratio if result.best < 0 else ''}"
+    assert not {"nan", "inf", "nan%"} & set(told.replace(",", " ").replace("%", " ").split()), told
+    assert world or "well formed" not in told
+    if result.best >= 0:
+        dose = result.doses[result.best]
+        zones = [zone.kind for zone in result.zones() if zone.low < dose < zone.high]
+        at_end = result.zones()[-1].kind
+        assert "breaks" not in (zones or [at_end])
+    beats = result.best >= 0 and result.p <= 0.05 and result.gain.low > 0
+    assert result.beats_random == beats
+    assert ("WARNING" in told or "cannot show it" in told) == (not beats)
+
+
+def of_one_text(**values: list[float]) -> dict:
+    """Ratios of one direction and one text: the values themselves."""
+    ratios = {}
+    for name, of_doses in values.items():
+        part = torch.tensor(of_doses, dtype=torch.float64)[:, None, None]
+        whole = torch.ones_like(part)
+        ratios[name] = Ratio(part=part.nan_to_num(), whole=torch.where(part.isnan(), 0.0, whole))
+    return ratios
+
+
+NO_WORLD = {"well_formed": [math.nan] * 5, "consistent": [math.nan] * 5}
+
+
+def test_without_a_world_the_text_holds_if_its_loss_and_repetition_do() -> None:
+    rate = [0.0, 0.0, 0.1, 0.2, 0.3]
+    whole = {"loss_nats_per_token": [1.8] * 5, "repetition": [0.05] * 5}
+    assert best_doses(of_one_text(rate=rate, **NO_WORLD, **whole), DOSES) == [4]
+    noise = whole | {"loss_nats_per_token": [1.8, 1.8, 1.9, 2.1, 1.8 + math.log(1.5) + 0.01]}
+    assert best_doses(of_one_text(rate=rate, **NO_WORLD, **noise), DOSES) == [3]
+    # The same word again and again is probable, so its loss says nothing.
+    again = {"loss_nats_per_token": [1.8, 1.8, 1.2, 0.8, 0.3], "repetition": [0, 0.1, 0.1, 0.4, 1]}
+    assert best_doses(of_one_text(rate=rate, **NO_WORLD, **again), DOSES) == [2]
+    empty = whole | {"loss_nats_per_token": [1.8, 1.8, 1.8, 1.8, math.nan]}
+    assert best_doses(of_one_text(rate=rate, **NO_WORLD, **empty), DOSES) == [3]
+
+
+def test_a_dose_is_no_best_where_the_rate_without_it_is_not_known() -> None:
+    rate = [0.0, math.nan, 0.5, 0.5, 0.5]
+    whole = {"loss_nats_per_token": [1.8] * 5, "repetition": [0.0] * 5}
+    assert best_doses(of_one_text(rate=rate, **NO_WORLD, **whole), DOSES) == [-1]
+
+
+def test_the_exact_interval_counts_the_texts_that_mention_the_concept() -> None:
+    part, whole = torch.zeros(48).double(), torch.zeros(48).double()
+    part[:3] = whole[:3] = 1
+    interval = Ratio(part=part, whole=whole).interval(seed=0, trials=True)
+    assert (interval.value, interval.n) == (1.0, 3)
+    assert interval.low == pytest.approx(0.025 ** (1 / 3))  # Clopper & Pearson, all of three
+
+
+def test_the_verdict_names_what_is_missing() -> None:
+    from interp.core.statistics.intervals import Interval
+
+    whole = made_of([0.0, 0.0, 0.1, 0.2, 0.3], [[0.0] * 19] * 5, [math.nan] * 5, [0.5] * 5)
+    sure, unsure = (Interval(value=0.3, low=low, high=0.5, n=4) for low in (0.1, 0.0))
+    steers = replace(whole, best=4, gain=sure, p=0.05, z=math.inf)
+    assert steers.beats_random and "WARNING" not in steers.caption() and "z =" not in str(steers)
+    assert "nothing reads sentences" in steers.caption()
+    alike = replace(steers, p=0.4)
+    assert not alike.beats_random and "40% of directions" in alike.caption()
+    assert not replace(steers, gain=unsure).beats_random
+    assert "the interval of the gain reaches 0" in replace(steers, gain=unsure).caption()
+    few = replace(steers, p=0.2, random={"rate": torch.zeros(5, 4)})
+    assert not few.beats_random and "n_random = 19" in few.caption()

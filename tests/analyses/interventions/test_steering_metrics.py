@@ -1,5 +1,6 @@
 """Steering metrics: no dose moves nothing, arms share their draws, counts are those of texts."""
 
+import math
 from dataclasses import replace
 from itertools import pairwise
 
@@ -62,6 +63,24 @@ def test_a_direction_that_writes_the_word_raises_its_rate(metrics):
     assert "above the random band" in str(alike)
     wide = replace(metrics, random={**metrics.random, name: torch.tensor([0.0, 1.0])})
     assert not wide.outside(name) and "inside the random band 0.00 to 1.00" in str(wide)
+
+
+def test_damage_is_told_as_damage_and_numbers_that_look_equal_are_not_told_apart(metrics):
+    def told(value, band):
+        steered = metrics.steered | {
+            "well_formed": replace(metrics.base["well_formed"], value=value)
+        }
+        random = metrics.random | {"well_formed": torch.tensor(band)}
+        return replace(metrics, steered=steered, random=random)
+
+    fine = told(0.994, [0.69, 0.9901])
+    assert "0.99, no more damage than random directions do (0.69 to 0.99)" in str(fine)
+    assert not fine.outside("well_formed") and "above the random band 0.69" not in str(fine)
+    assert "0.50, more damage than random directions do (0.69 to 0.99)" in str(
+        told(0.5, [0.69, 0.99])
+    )
+    unknown = told(math.nan, [math.nan, math.nan])
+    assert not unknown.outside("well_formed") and "nan" not in unknown.caption()
 
 
 def test_the_unedited_texts_do_not_depend_on_the_edit(model, writes_glad, metrics):

@@ -1,5 +1,7 @@
 """Pictures of growing: the same seed at each checkpoint, axes that agree, hostile words as text."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -94,3 +96,10 @@ def test_what_is_not_there_is_refused_in_words():
         checkpoint_viewer(growing_model(), "Anna", layer=7)
     with pytest.raises(ConfigError, match="prompt"):
         checkpoint_viewer(growing_model())
+
+
+def test_a_checkpoint_that_ends_the_text_at_once_says_so(result):
+    ended = replace(result, texts=("", *result.texts[1:]))
+    told = ended.finding()
+    assert told.startswith(f"Step {result.steps[0]:,} ends the text at once, ")
+    assert "''" not in told and f"step {result.steps[-1]:,} goes on with '" in told

@@ -1,6 +1,7 @@
 """A prediction is what `generate` draws, step for step, and its parts add up to its scores."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -157,3 +158,18 @@ def test_it_says_what_was_found_and_keeps_its_provenance(tmp_path):
     assert load_result(result.save(tmp_path / "it")) == result
     assert Prediction.load(tmp_path / "it").frame().equals(result.frame())
     assert "then=[3, 5]" in result.code() and result.provenance.seed == 2
+
+
+def test_the_headline_is_the_models_own_answer_and_the_draw_comes_second():
+    model = random_model()
+    answer = model.tokenizer.display([int(model.run(PROMPT).logits[0, -1].argmax())])[0]
+    drawn = next(
+        each for seed in range(50)
+        if (each := prediction(model, PROMPT, seed=seed)).candidates[each.chosen] != answer
+    )  # fmt: skip
+    told = str(drawn)
+    assert told.startswith(f"The model's answer is {answer!r}, ")
+    assert told.index(repr(answer)) < told.index(f"{drawn.candidates[drawn.chosen]!r} was drawn")
+    assert "it was taken, as the best" in str(prediction(model, PROMPT, temperature=0.0))
+    rare = replace(drawn, sampling_probabilities=torch.full_like(drawn.probabilities, 0.0002))
+    assert "drawn with probability 0.02%" in str(rare) and " 0.0%" not in str(rare)

@@ -29,7 +29,9 @@ def test_every_saved_concept_and_its_curve_are_found_for_the_shipped_model():
         curve = dose_zones.curve_arguments(concept, concept.where_written, world, ())
         steering = measurements.saved("steering", model, **curve)
         kinds = [zone.kind for zone in steering.zones()]
-        assert "useful" in kinds and steering.word == word and steering.beats_random
+        assert "useful" in kinds and steering.word == word
+        # No random direction gains as much; eight are too few to say that it beats them.
+        assert steering.p == pytest.approx(1 / 9) and steering.gain.low > 0.3
         assert measurements.saved("steering", model, **{**curve, "seed": 1}) is None
         everywhere = dose_zones.curve_arguments(concept, Where(), world, ())
         assert measurements.saved("steering", model, **everywhere) is None

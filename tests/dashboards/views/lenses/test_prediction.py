@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dashboards.prediction.branches import Walk, branches
-from dashboards.prediction.stages import percent, stage_card, stages
+from dashboards.prediction.stages import stage_card, stages
 from interp.analyses.lenses.prediction import prediction
 from interp.models.io.load import load_model
 
@@ -141,9 +141,3 @@ def test_branches_end_where_texts_part_and_where_one_stands():
     assert (1, 2) in [branch.path for branch in marked] and len(marked) == 5
     walk = Walk(("", ""), log_probs={path: -0.5 for path in paths})
     assert walk.probability((1, 2)) == pytest.approx(torch.tensor(-1.0).exp().item())
-
-
-def test_small_probabilities_are_told():
-    assert [percent(p) for p in (1.0, 0.5, 0.031, 2e-5, 1e-9, 0.0)] == [
-        "100%", "50%", "3.1%", "0.0020%", "1e-09", "0%"
-    ]  # fmt: skip
