@@ -28,6 +28,10 @@ class ReadoutError(InterpError, RuntimeError):
     """A tool's reading does not reproduce the model's own logits."""
 
 
+class NonFiniteError(InterpError, ArithmeticError):
+    """A model or an edit makes numbers that are not finite, of which nothing can be measured."""
+
+
 class NotEnoughDataError(InterpError, ValueError):
     """Too few examples for the number that was asked for."""
 

@@ -96,6 +96,22 @@ class Where:
             context.memory[self] = self._choose(context)
         return context.memory[self]
 
+    def check_within(self, context: EditContext) -> None:
+        """Refuse positions that no row of a pass over whole prompts has: nothing would be changed.
+
+        When a text is generated they may still come, so there nobody asks.
+
+        Raises:
+            ConfigError: one of `positions`, or `start`, lies beyond the longest row.
+        """
+        length = int(context.real.sum(1).max())
+        for position in (*(self.positions or ()), *([] if self.start is None else [self.start])):
+            if not -length <= position < length:
+                raise ConfigError(
+                    f"An edit of a run needs positions that a row has, 0-{length - 1} (or -1 to "
+                    f"-{length} from the end); got {position}, where nothing would be changed."
+                )
+
     def _choose(self, context: EditContext) -> Tensor:
         place, lengths = context.positions, context.prompt_lengths[:, None]
         chosen = context.real

@@ -179,6 +179,8 @@ class LanguageModel(Protocol):
             HookNameError: a name matches no hook point.
             TokenError: see `to_tokens`.
             ShapeError: an edit's value does not fit its site.
+            ConfigError: an edit names positions that no row has.
+            NonFiniteError: what came out is not finite, or an edit made too large numbers.
         """
 
     def unembed(self, resid: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_vocab"]:
@@ -215,6 +217,14 @@ class LanguageModel(Protocol):
 
         `written` of the prompt's last tokens count as generated before: they have used up as many
         draws, and edits see them so. A text that is continued thus is what one call would write.
+
+        The cut-offs work as in `transformers`: `top_p` is a share of what `top_k` left, `min_p` a
+        share of the best token's probability.
+
+        Raises:
+            ConfigError: an option of another kind or outside its range.
+            TokenError: see `to_tokens`.
+            NonFiniteError: the logits are not finite, or an edit made too large numbers.
         """
 
     def stream(self, prompt: Prompt, **options: Any) -> "Iterator[list[Step | None]]":

@@ -10,8 +10,10 @@ from torch import Tensor
 
 from interp.core.edits import Edit, EditContext, by_point
 from interp.core.errors import ConfigError
+from interp.core.precision import check_edited, check_finite
 from interp.core.protocols import Generation, Step, Tokenizer
 from interp.models.kv_cache import KVCache
+from interp.models.no_tokenizer import NoTokenizer
 from interp.models.sampling import SampledTokens, Sampling, describe, pick, to_steps, uniforms
 from interp.models.taps import RunTap
 
@@ -57,6 +59,20 @@ class Decoder:
         context = EditContext.of(new, self.mask[:, : self.seen], self.lengths)
         return RunTap(frozenset(), self.points, context)
 
+    def checked(
+        self, logits: Float[Tensor, "batch d_vocab"], tap: RunTap | None
+    ) -> Float[Tensor, "batch d_vocab"]:
+        """The logits after a pass with this tap.
+
+        Raises:
+            NonFiniteError: the logits, or what the edits made, are no numbers to draw from.
+        """
+        if tap is not None:
+            check_edited(self.model.name, tap.largest)
+        real = self.mask.new_ones(len(logits), 1)
+        check_finite(self.model.name, logits[:, None], {}, real, start=self.seen - 1)
+        return logits
+
 
 class GPTDecoder(Decoder):
     """The next logits of a GPT: with a KV cache, or by running everything anew each time."""
@@ -81,16 +97,18 @@ class GPTDecoder(Decoder):
             position_ids = (mask.long().cumsum(1) - 1)[:, self.seen - new.shape[1] :]
             # Rows that ended are fed on beside the others, past their context.
             position_ids = position_ids.clamp(0, self.model.cfg.n_ctx - 1)
+        tap = self.tap(new)
         normalized = self.model.last_hidden_state(
-            new, self.tap(new), mask=mask, position_ids=position_ids, kv=self.kv
+            new, tap, mask=mask, position_ids=position_ids, kv=self.kv
         )
-        return self.model.to_logits(normalized[:, -1])
+        return self.checked(self.model.to_logits(normalized[:, -1]), tap)
 
 
 class Sampler:
     """Draws token after token and keeps the books of every row.
 
     Args:
+        ends: tokens that end a text.
         n_ctx: tokens a row may have, prompt and all.
     """
 
@@ -99,27 +117,27 @@ class Sampler:
         proceed: Continue,
         tokens: Int[Tensor, "batch pos"],
         mask: Bool[Tensor, "batch pos"],
-        tokenizer: Tokenizer | None,
+        tokenizer: Tokenizer,
+        ends: frozenset[int],
         n_ctx: int,
         sampling: Sampling,
     ) -> None:
-        if sampling.stop and tokenizer is None:
+        if sampling.stop and isinstance(tokenizer, NoTokenizer):
             raise ConfigError("Stop strings need a tokenizer, and this model has none.")
         self.proceed, self.sampling = proceed, sampling
-        self.tokenizer, self.n_ctx = tokenizer, n_ctx
+        self.tokenizer, self.ends, self.n_ctx = tokenizer, ends, n_ctx
         self.tokens, self.mask = tokens, mask
         self.prompts = [row[real].tolist() for row, real in zip(tokens, mask, strict=True)]
         self.rows: list[list[int]] = [[] for _ in self.prompts]
         self.bytes = [b"" for _ in self.prompts]
-        self.ends = {
-            getattr(tokenizer, name, None) for name in ("bos_token_id", "eos_token_id")
-        } - {None}
         self.finished = [self._why_over(row) for row in range(len(self.prompts))]
         kind = torch.float32 if tokens.device.type == "mps" else torch.float64
         _check_written(sampling.written, self.prompts)
-        # A text that is continued goes on with the draws behind those its tokens have used up.
-        n_draws = sampling.written + sampling.max_new_tokens
-        draws = uniforms(sampling.seed, len(self.prompts), n_draws)[:, sampling.written :]
+        # A text that is continued goes on with the draws behind those its tokens have used up; and
+        # no row draws more often than its context has room.
+        room = min(sampling.max_new_tokens, n_ctx - min(map(len, self.prompts)))
+        draws = uniforms(sampling.seed, len(self.prompts), sampling.written + room)
+        draws = draws[:, sampling.written :]
         self.draws = draws.to(tokens.device, kind)
 
     def picks(self) -> Iterator[SampledTokens]:
@@ -197,7 +215,7 @@ class Sampler:
     def _text(self, row: int) -> str:
         if self.finished[row] == "stop_string":
             return self.bytes[row][: self._cut(row)].decode("utf-8", "replace")
-        return "" if self.tokenizer is None else self.tokenizer.decode(self.rows[row])
+        return self.tokenizer.decode(self.rows[row])
 
 
 def _check_written(written: int, prompts: Sequence[Sequence[int]]) -> None:

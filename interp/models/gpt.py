@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from interp.core.errors import TokenError
+from interp.core.errors import ShapeError, TokenError
 from interp.core.hooks import Name, Tap
 from interp.core.precision import widened
 from interp.core.protocols import Tokenizer
@@ -207,6 +207,15 @@ class Block(nn.Module):
         return tap(f"{path}.hook_resid_post", x) if tap else x
 
 
+def _check_tokens(tokens: Tensor) -> None:
+    whole = tokens.dtype in (torch.int64, torch.int32)
+    if tokens.ndim != 2 or not tokens.numel() or not whole:
+        raise ShapeError(
+            'A pass needs ids "batch pos" as int64 or int32, at least one; got '
+            f"{tuple(tokens.shape)} of {tokens.dtype}. `model.run` takes other forms too."
+        )
+
+
 def dropout(x: Tensor, context: ForwardContext) -> Tensor:
     """Dropout at the pass' own rate: no call at all when it is 0."""
     return F.dropout(x, context.dropout) if context.dropout else x
@@ -263,6 +272,10 @@ class GPT(nn.Module, BaseModel):
             mask: True at real tokens, of the cached columns and of `tokens`; None = all are real.
             position_ids: of `tokens`, counted from the first real one; None = as `mask` says.
             kv: keys and values of earlier columns, to which those of `tokens` are added.
+
+        Raises:
+            TokenError: ids outside the vocabulary, or more than the context holds.
+            ShapeError: `tokens` are not whole numbers "batch pos".
         """
         rate = self.cfg.dropout if self.training else 0.0
         return self.to_logits(
@@ -292,9 +305,16 @@ class GPT(nn.Module, BaseModel):
 
         The other arguments are those of `forward`; `rate` is dropout's.
         """
+        _check_tokens(tokens)
         start = 0 if kv is None else kv.length
         rows = self._position_ids(tokens, start, mask, position_ids)
-        x = self.embed(tokens)
+        try:
+            x = self.embed(tokens)
+        except IndexError:  # `run` and `generate` look first: on a GPU it cannot be caught.
+            raise TokenError(
+                f"Token ids must be in 0-{self.cfg.d_vocab - 1}; got {int(tokens.min())} to "
+                f"{int(tokens.max())}. Another tokenizer?"
+            ) from None
         if tap:
             x = tap("hook_embed", x)
         if self.pos_embed is not None:

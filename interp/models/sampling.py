@@ -1,9 +1,9 @@
 """One column of tokens out of one column of logits, and all a reader may ask of the choice."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from interp.core.errors import ConfigError
+from interp.core.precision import widened
 from interp.core.protocols import Step
 
 
@@ -19,7 +20,7 @@ class Sampling:
     """How to choose; see `LanguageModel.generate`.
 
     Raises:
-        ConfigError: a value outside its range.
+        ConfigError: a value of another kind or outside its range.
     """
 
     max_new_tokens: int = 64
@@ -35,22 +36,15 @@ class Sampling:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stop", (self.stop,) if isinstance(self.stop, str) else self.stop)
-        _check("max_new_tokens", self.max_new_tokens, self.max_new_tokens >= 0, "0 or more")
-        finite = 0 <= self.temperature < math.inf
-        _check("temperature", self.temperature, finite, "0 (greedy) or more")
-        _check("top_k", self.top_k, self.top_k is None or self.top_k >= 1, "1 or more")
-        _check("top_p", self.top_p, self.top_p is None or 0 < self.top_p <= 1, "in (0, 1]")
-        _check("min_p", self.min_p, self.min_p is None or 0 <= self.min_p <= 1, "in [0, 1]")
-        positive = 0 < self.repetition_penalty < math.inf
-        _check("repetition_penalty", self.repetition_penalty, positive, "above 0")
-        _check("top", self.top, self.top >= 0, "0 or more")
-        _check("written", self.written, self.written >= 0, "0 or more")
-        _check("stop", self.stop, all(self.stop), "strings that are not empty")
+        for name, need, fits in _SETTINGS:
+            value = getattr(self, name)
+            if not (value is None and name in _CUTS) and not fits(value):
+                raise ConfigError(f"{name} must be {need}; got {value!r}.")
 
     @property
     def cuts(self) -> bool:
         """Whether any token can be cut off."""
-        return any(cut is not None for cut in (self.top_k, self.top_p, self.min_p))
+        return any(getattr(self, cut) is not None for cut in _CUTS)
 
 
 class Column(NamedTuple):
@@ -81,13 +75,13 @@ def uniforms(seed: int | Sequence[int], batch: int, steps: int) -> Float[Tensor,
         True
     """
     keys = [(seed, row) for row in range(batch)]
-    if not isinstance(seed, int):
-        keys = [(int(own), 0) for own in seed]
+    if isinstance(seed, Sequence):
+        keys = [(own, 0) for own in seed]
     if len(keys) != batch:
         raise ConfigError(
             f"Sampling needs one seed, or one a row; got {len(keys)} seeds for {batch} rows."
         )
-    rows = [_stream(own % 2**64, row).random(steps) for own, row in keys]
+    rows = [_stream(int(own) % 2**64, row).random(steps) for own, row in keys]
     return torch.from_numpy(np.stack(rows))
 
 
@@ -133,7 +127,7 @@ def pick(
         draws: one uniform random number a row; not used when greedy.
         seen: tokens of the row so far, for the repetition penalty.
     """
-    logits = logits.float()
+    logits = widened(logits)
     scores = logits if seen is None else _penalized(logits, seen, how.repetition_penalty)
     if how.temperature == 0:
         token = scores.argmax(-1, keepdim=True)
@@ -203,12 +197,15 @@ def _distribution(scores: Tensor, how: Sampling) -> tuple[Tensor, Tensor]:
     ordered, ids = probs.sort(stable=True, dim=-1, descending=True)
     keep = torch.ones_like(ordered, dtype=torch.bool)
     if how.top_k is not None:
-        keep[:, how.top_k :] = False
+        keep[:, min(how.top_k, len(keep[0])) :] = False
     if how.top_p is not None:
-        # The mass before a token, not with it, so that the token that crosses top_p is kept too.
-        keep &= ordered.cumsum(-1) - ordered < how.top_p
+        # Of what top_k left, as transformers applies the two. The mass before a token, not with
+        # it, so that the token that crosses top_p is kept too.
+        left = ordered * keep
+        keep &= left.cumsum(-1) - left < how.top_p * left.sum(-1, keepdim=True)
     if how.min_p is not None:
         keep &= ordered >= how.min_p * ordered[:, :1]
+    keep[:, 0] = True  # a top_p that single precision takes for 0, too, leaves the best token
     kept = ordered * keep
     mass = kept.sum(-1)
     return torch.zeros_like(probs).scatter(-1, ids, kept / mass[:, None]), mass
@@ -244,6 +241,46 @@ def _step(draw: float | None, token: int, probability: float, log_prob: float, *
     )
 
 
-def _check(name: str, value: object, fits: bool, need: str) -> None:
-    if not fits:
-        raise ConfigError(f"{name} must be {need}; got {value!r}.")
+def _whole(least: float) -> Callable[[object], bool]:
+    """Takes whole numbers from `least` on; True and 2.0 are none."""
+
+    def fits(value: object) -> bool:
+        return isinstance(value, int | np.integer) and type(value) is not bool and value >= least
+
+    return fits
+
+
+def _real(fits_in: Callable[[float], bool]) -> Callable[[object], bool]:
+    """Takes numbers that fit; NaN and True do not."""
+
+    def fits(value: object) -> bool:
+        number = isinstance(value, int | float | np.integer | np.floating)
+        return number and type(value) is not bool and fits_in(value)
+
+    return fits
+
+
+def _stops(value: object) -> bool:
+    many = isinstance(value, Sequence) and not isinstance(value, bytes)
+    return many and all(isinstance(text, str) and text for text in value)
+
+
+def _seeds(value: object) -> bool:
+    one, many = _whole(-math.inf), isinstance(value, list | tuple | range)
+    return one(value) or (many and all(map(one, value)))
+
+
+_CUTS = ("top_k", "top_p", "min_p")
+_SETTINGS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
+    ("max_new_tokens", "a whole number, 0 or more", _whole(0)),
+    # Below 1e-6 logits would overflow; above it a draw is already the best token, as with 0.
+    ("temperature", "0 (greedy), or 1e-6 to 1e30", _real(lambda t: t == 0 or 1e-6 <= t <= 1e30)),
+    ("top_k", "a whole number, 1 or more, or None", _whole(1)),
+    ("top_p", "a number in (0, 1], or None", _real(lambda p: 0 < p <= 1)),
+    ("min_p", "a number in [0, 1], or None", _real(lambda p: 0 <= p <= 1)),
+    ("repetition_penalty", "a number, 1e-6 to 1e6", _real(lambda x: 1e-6 <= x <= 1e6)),
+    ("stop", "a text or texts that are not empty", _stops),
+    ("seed", "a whole number, or one a row", _seeds),
+    ("top", "a whole number, 0 or more", _whole(0)),
+    ("written", "a whole number, 0 or more", _whole(0)),
+)

@@ -21,6 +21,7 @@ class RunTap:
         context: what edits may ask of the pass.
         grad: whether what is kept stays in the autograd graph.
         cache: full name to activation, in the order of the forward pass.
+        largest: of each edited point the largest size of a number, for `check_edited`.
     """
 
     cached_points: frozenset[str]
@@ -28,6 +29,7 @@ class RunTap:
     context: EditContext
     grad: bool = False
     cache: dict[str, Tensor] = field(default_factory=dict)
+    largest: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -44,13 +46,17 @@ class RunTap:
 
         Raises:
             HookNameError: a name matches no hook point.
+            ConfigError: an edit names positions that no row has.
         """
         cached_points = frozenset(resolve_all(cache, hook_names))
         points = by_point(edits, hook_names)
         if not cached_points and not points:
             return None
         lengths = None if prompt_lengths is None else torch.as_tensor(prompt_lengths)
-        return cls(cached_points, points, EditContext.of(tokens, mask, lengths), grad)
+        context = EditContext.of(tokens, mask, lengths)
+        for edit in edits:
+            edit.where.check_within(context)
+        return cls(cached_points, points, context, grad)
 
     def wants(self, name: str) -> bool:
         """Whether the point is edited or kept."""
@@ -66,6 +72,8 @@ class RunTap:
     def __call__(self, name: str, x: Tensor) -> Tensor:
         for edit in self.edits.get(name, ()):
             x = edit.apply(name, x, self.context)
+        if name in self.edits and not name.endswith("attn_scores"):  # where -inf cuts a link
+            self.largest[name] = x.detach().abs().max()
         if name in self.cached_points:
             self.cache[name] = x if self.grad else x.detach()
         return x

@@ -11,6 +11,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from functools import cached_property
 from inspect import signature
+from itertools import chain
 from typing import Any
 
 import torch
@@ -19,11 +20,13 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.model_bridge.bridge_core import build_alias_to_canonical_map
 from transformer_lens.model_bridge.sources import build_bridge_from_module
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from interp.core.errors import CheckpointError, ConfigError, HookNameError, ReadoutError
 from interp.core.hooks import SHORT, SWITCHES, Name, layer_of, short_name
 from interp.models.base import BaseModel
 from interp.models.generation import Decoder
+from interp.models.io.huggingface import end_ids, has_tokenizer
 from interp.models.taps import RunTap
 from interp.models.tokenizer import Tokenizer
 from interp.models.weights import hash_of, split_name
@@ -51,6 +54,12 @@ def load_bridge(
         ConfigError: TransformerLens knows no such architecture.
     """
     try:
+        if hf_model is None and tokenizer is None and has_tokenizer(name):
+            tokenizer = AutoTokenizer.from_pretrained(name)
+        # TransformerLens makes its tokenizers begin every text with a token: ours is taken before.
+        ours = None if tokenizer is None else Tokenizer.from_transformers(tokenizer)
+        if hf_model is None and tokenizer is None:
+            hf_model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype).to(device)
         if hf_model is None:
             bridge = TransformerBridge.boot_transformers(
                 str(name), tokenizer=tokenizer, device=str(device), dtype=dtype
@@ -64,7 +73,7 @@ def load_bridge(
         ) from error
     except (ValueError, NotImplementedError) as error:
         raise ConfigError(f"TransformerLens cannot boot {name!r}: {error}") from error
-    return BridgeModel(bridge, str(name))
+    return BridgeModel(bridge, str(name), ours)
 
 
 def _wrapped(hf_model: Any, name: str, tokenizer: Any) -> TransformerBridge:
@@ -93,11 +102,16 @@ class BridgeConfig:
     n_ctx: int
     attn_only: bool
     architecture: str
+    eos_token_ids: tuple[int, ...]
 
     @classmethod
-    def of(cls, cfg: Any) -> "BridgeConfig":
-        """From TransformerLens' config."""
-        settings = {field.name: getattr(cfg, field.name) for field in fields(cls)}
+    def of(cls, cfg: Any, eos_token_ids: tuple[int, ...]) -> "BridgeConfig":
+        """From TransformerLens' config, and the tokens that end a text."""
+        settings = {"eos_token_ids": eos_token_ids} | {
+            field.name: getattr(cfg, field.name)
+            for field in fields(cls)
+            if field.name != "eos_token_ids"
+        }
         settings["n_key_value_heads"] = cfg.n_key_value_heads or cfg.n_heads
         return cls(**settings | {"d_mlp": cfg.d_mlp or 0, "architecture": str(cfg.architecture)})
 
@@ -110,12 +124,13 @@ class BridgeModel(BaseModel):
         bridge: TransformerLens' own object; hold `lock` while you touch it.
     """
 
-    def __init__(self, bridge: TransformerBridge, name: str) -> None:
+    def __init__(
+        self, bridge: TransformerBridge, name: str, tokenizer: Tokenizer | None = None
+    ) -> None:
         self.bridge, self.name = bridge.eval(), name
         self.lock = threading.RLock()
-        self.cfg = BridgeConfig.of(bridge.cfg)
-        given = bridge.tokenizer
-        self.tokenizer = None if given is None else Tokenizer.from_transformers(given)
+        self.cfg = BridgeConfig.of(bridge.cfg, _end_ids(bridge.original_model, name))
+        self.tokenizer = tokenizer
         self.step: int | None = None
         self._swapped: frozenset[str] = frozenset()
         self.hook_names: tuple[str, ...] = ()
@@ -334,7 +349,8 @@ class BridgeDecoder(Decoder):
         self.ids = torch.cat([self.ids, new], 1)
         self.seen = self.ids.shape[1]
         fed = new if self.past is not None else self.ids
-        with self.model.hooked(self.tap(fed)):
+        tap = self.tap(fed)
+        with self.model.hooked(tap):
             logits, past = self.model.bridge(
                 fed,
                 return_type="logits_and_cache",
@@ -343,7 +359,14 @@ class BridgeDecoder(Decoder):
                 use_cache=self.use_cache,
             )
         self.past = past if self.use_cache else None
-        return logits[:, -1]
+        return self.checked(logits[:, -1], tap)
+
+
+def _end_ids(original: Any, name: str) -> tuple[int, ...]:
+    """The tokens that end a text, of either config that `transformers` keeps with a model."""
+    configs = [getattr(original, kind, None) for kind in ("config", "generation_config")]
+    ends = [end_ids({"eos_token_id": getattr(c, "eos_token_id", None)}, name) for c in configs]
+    return tuple(dict.fromkeys(chain.from_iterable(ends)))
 
 
 def _carried(edit: Any) -> tuple[Any, Any]:

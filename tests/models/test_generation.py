@@ -1,17 +1,20 @@
 """Continuing prompts: what is sampled, how it is recorded, when it ends."""
 
 import itertools
+import time
+import tracemalloc
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interp.core.edits import Add, Where
-from interp.core.errors import ConfigError, TokenError
+from interp.core.edits import Add, Scale, Where
+from interp.core.errors import ConfigError, NonFiniteError, TokenError
 from interp.core.protocols import Step
 from interp.models.gpt import GPT
-from interp.models.sampling import Sampling, choose, uniforms
+from interp.models.sampling import Sampling, choose, pick, uniforms
 from interp.models.tokenizer import Tokenizer
 from tests.families import FAMILIES, tiny
 
@@ -248,3 +251,112 @@ def test_options_out_of_range_are_refused(
         tiny_model.generate(PROMPT, **options)
     with pytest.raises(ConfigError, match=says):
         tiny_model.stream(PROMPT, **options)
+
+
+TALKER = talker()
+WRONG_SETTINGS = {
+    "max_new_tokens": [2.5, -1, "8", None, True, float("nan")],
+    "temperature": ["0", None, -1, float("nan"), float("inf"), 1e-9, 10**400, True, [1.0]],
+    "top_k": [1.5, 0, "3", True, float("nan"), [5]],
+    "top_p": ["0.9", 0, 1.1, float("nan"), True],
+    "min_p": ["0.1", -0.1, float("nan"), 2],
+    "repetition_penalty": ["1", 0, -1, float("nan"), float("inf"), None],
+    "stop": [[b"a"], b"a", [""], "", None, 3, [None]],
+    "seed": [None, 1.5, "7", [1.5], [None], [True], b"1"],
+    "top": [2.5, -1, None],
+    "written": [1.5, -1, None],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, wrong in WRONG_SETTINGS.items() for value in wrong]
+)
+def test_a_setting_of_another_kind_is_refused_in_a_sentence(name: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=name):
+        talker().generate(PROMPT, **{name: value})
+
+
+ANYTHING = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=3),
+    st.binary(max_size=3),
+    st.lists(st.one_of(st.integers(), st.floats(), st.text(max_size=2)), max_size=3),
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.sampled_from(list(WRONG_SETTINGS)), ANYTHING)
+def test_any_value_of_any_setting_draws_or_is_refused(name: str, value: object) -> None:
+    try:
+        out = TALKER.generate(PROMPT, **{"max_new_tokens": 2, name: value})
+    except (ConfigError, TokenError) as error:
+        assert str(error).endswith((".", "?"))
+    else:
+        assert all(0 <= token < TALKER.cfg.d_vocab for token in out.tokens[0])
+        assert all(0 <= step.probability <= 1 for step in out.steps[0])
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
+    how = dict(max_new_tokens=np.int64(4), top_k=np.int32(5), seed=np.int64(3))
+    plain = dict(max_new_tokens=4, top_k=5, seed=3)
+    assert TALKER.generate(PROMPT, **how).tokens == TALKER.generate(PROMPT, **plain).tokens
+
+
+def test_tokens_that_the_context_has_no_room_for_cost_nothing() -> None:
+    tracemalloc.start()
+    begun = time.process_time()
+    out = TALKER.generate(PROMPT, max_new_tokens=300_000_000, seed=2)
+    used, peak = time.process_time() - begun, tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert out.finished == ["context"] or out.finished == ["end_of_text"]
+    assert used < 2 and peak < 2e7
+    # The draws are those of a call that asks for as many as there is room for.
+    few = TALKER.generate(PROMPT, max_new_tokens=TALKER.cfg.n_ctx - len(PROMPT), seed=2)
+    assert few.tokens == out.tokens
+
+
+@pytest.mark.parametrize("use_cache", [True, False])
+def test_logits_that_are_no_numbers_are_refused_at_once(use_cache: bool) -> None:
+    model = talker()
+    model.blocks[1].mlp.up.weight.data[0, 0] = float("nan")
+    with pytest.raises(NonFiniteError, match=r"tiny-llama gives float32 .*row 0, position 3"):
+        model.generate(PROMPT, use_cache=use_cache)
+    huge = Scale(hook=("resid_post", 0), factor=1e30, where=Where(span="generated"))
+    with pytest.raises(NonFiniteError, match=r"resid_post of tiny-llama .* Weaken it"):
+        talker().generate(PROMPT, edits=[huge], use_cache=use_cache)
+
+
+@pytest.mark.reference
+@pytest.mark.parametrize("with_min_p", [False, True])
+def test_cut_offs_together_are_those_of_transformers(with_min_p: bool) -> None:
+    """After their processors in the order in which their `generate` applies them."""
+    from transformers.generation import logits_process as theirs
+
+    random = torch.Generator().manual_seed(0)
+    for _ in range(200):
+        top_p, min_p, warmth = (torch.rand(3, generator=random) * 0.9 + 0.05).tolist()
+        top_k = int(torch.randint(1, 40, (), generator=random))
+        logits = torch.randn(1, 50, generator=random) * 3
+        seen = torch.randint(0, 50, (1, 6), generator=random)
+        process = theirs.LogitsProcessorList(
+            [
+                theirs.RepetitionPenaltyLogitsProcessor(1.3),
+                theirs.TemperatureLogitsWarper(warmth),
+                theirs.TopKLogitsWarper(top_k),
+                theirs.TopPLogitsWarper(top_p),
+                *([theirs.MinPLogitsWarper(min_p)] if with_min_p else []),
+            ]
+        )
+        how = Sampling(
+            temperature=warmth,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p if with_min_p else None,
+            repetition_penalty=1.3,
+        )
+        mask = torch.zeros(1, 50, dtype=torch.bool).scatter(1, seen, True)
+        ours = pick(logits, how, torch.zeros(1, dtype=torch.float64), mask)
+        torch.testing.assert_close(ours.probabilities, process(seen, logits.clone()).softmax(-1))

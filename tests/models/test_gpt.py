@@ -7,8 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from interp.core.edits import Add, Call
-from interp.core.errors import ConfigError, HookNameError, ShapeError, TokenError
+from interp.core.edits import Add, Call, Replace, Scale, Where
+from interp.core.errors import (
+    ConfigError,
+    HookNameError,
+    NonFiniteError,
+    ShapeError,
+    TokenError,
+)
 from interp.core.hooks import EXPENSIVE, SHORT, everything, resolve, short_name
 from interp.core.protocols import LanguageModel
 from interp.models.config import GPTConfig
@@ -366,8 +372,22 @@ def test_a_mask_must_fit_and_pad_on_the_left(tiny_model: GPT) -> None:
         (dict(norm="batch"), "one of layer, rms"),
         (dict(act="tanh"), "one of gelu"),
         (dict(dropout=1.0), "dropout"),
-        (dict(positions="rotary", rope_scaling={"rope_type": "yarn"}), "llama3 or linear"),
-        (dict(positions="rotary", rope_scaling={"rope_type": "linear"}), "needs 'factor'"),
+        (dict(positions="rotary", rope_scaling={"rope_type": "yarn"}), "linear, llama3"),
+        (dict(positions="rotary", rope_scaling={"rope_type": "linear"}), "needs factor"),
+        (dict(rope_scaling=0.5), "dictionary"),
+        (dict(rope_scaling={"rope_type": "linear", "factor": math.nan}), "above 0 and finite"),
+        (dict(rope_scaling={"rope_type": "linear", "factor": 2, "mscale": 1}), "mscale"),
+        (dict(d_mlp=-4), "d_mlp must be a whole number from 0; it is -4"),
+        (dict(n_key_value_heads=-1), "n_key_value_heads must be a whole number"),
+        (dict(n_layers=True), "n_layers must be a whole number"),
+        (dict(rope_theta="text"), "rope_theta must be a number"),
+        (dict(norm_eps=-1), "norm_eps must be a number"),
+        (dict(norm_eps=math.nan), "norm_eps must be a number"),
+        (dict(embed_std=[]), "embed_std must be a number"),
+        (dict(init_std=-1.0), "init_std must be a number"),
+        (dict(tied="yes"), "tied must be true or false"),
+        (dict(bias=None), "bias must be true or false"),
+        (dict(norm=["layer"]), "norm must be one of"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(changes: dict[str, object], says: str) -> None:
@@ -430,3 +450,78 @@ def test_gradients_flow_through_a_run_without_logits(tiny_model):
     run = tiny_model.run(TOKENS, cache=[("resid_post", 0)], grad=True, logits=False)
     run["resid_post", 0].sum().backward()
     assert tiny_model.embed.weight.grad is not None
+
+
+@pytest.mark.parametrize(
+    ("ids", "kind"),
+    [
+        (torch.tensor([[1, -1]]), TokenError),
+        (torch.tensor([[1, 29]]), TokenError),
+        (torch.tensor([[1.0, 2.0]]), ShapeError),
+        (torch.tensor([[True, False]]), ShapeError),
+        (torch.tensor([1, 2]), ShapeError),
+        (torch.tensor([[[1, 2]]]), ShapeError),
+        (torch.empty(0, 3, dtype=torch.long), ShapeError),
+        (torch.empty(2, 0, dtype=torch.long), ShapeError),
+        (torch.ones(1, 25, dtype=torch.long), TokenError),
+    ],
+)
+def test_a_pass_over_what_are_no_ids_says_so(any_model: GPT, ids: Tensor, kind: type) -> None:
+    with pytest.raises(kind):
+        any_model(ids)
+    if kind is TokenError:
+        with pytest.raises(TokenError):
+            any_model.run(ids)
+
+
+@pytest.mark.parametrize(
+    ("cache", "where"),
+    [
+        ([], "logits"),
+        (["resid_post"], "blocks.0.hook_resid_post"),
+        (["pattern"], "blocks.1.attn.hook_pattern"),
+    ],
+)
+@pytest.mark.parametrize("logits", [True, False])
+def test_a_run_that_is_not_finite_says_whose_and_where(
+    cache: list[str], where: str, logits: bool
+) -> None:
+    if not cache and not logits:
+        return  # nothing came out
+    model = tiny("llama")
+    model.blocks[0].mlp.up.weight.data[0, 0] = float("nan")
+    with pytest.raises(NonFiniteError, match=rf"tiny-llama .* {where} \(row 0, position 0\)"):
+        model.run(TOKENS, cache=cache, logits=logits)
+    # Padding is not looked at, and scores are -inf where a query does not see.
+    tokens, mask = tiny("llama").to_tokens([[1, 2], [3, 4, 5]])
+    tiny("llama").run(tokens, mask=mask, cache=["attn_scores", "pattern"])
+
+
+def test_an_edit_beyond_every_norm_is_refused(any_model: GPT) -> None:
+    """The norm of a stream of 1e30 is made of squares that overflow, and would give zeros."""
+    for edit in (
+        Scale(hook=("resid_post", 0), factor=1e30),
+        Add(hook=("resid_pre", 1), vector=torch.full((any_model.cfg.d_model,), float("nan"))),
+    ):
+        with pytest.raises(NonFiniteError, match="Weaken it"):
+            any_model.run(TOKENS, edits=[edit])
+    # A link that is cut is no such edit: its score is -inf.
+    cut = Replace(hook=("attn_scores", 0), value=torch.tensor(-math.inf), where=Where(stop=3))
+    with pytest.raises(NonFiniteError, match="logits"):  # of all keys, which leaves nothing
+        any_model.run(TOKENS, edits=[cut])
+
+
+@pytest.mark.parametrize("where", [Where(positions=(50,)), Where(positions=(-12,)), Where(start=9)])
+def test_an_edit_beyond_the_prompt_is_refused_in_a_run(any_model: GPT, where: Where) -> None:
+    edit = Scale(hook=("resid_post", 0), factor=0.5, where=where)
+    with pytest.raises(ConfigError, match=r"0-8 .* nothing would be changed"):
+        any_model.run(TOKENS, edits=[edit])
+    any_model.run(TOKENS, edits=[Scale(hook="resid_post", factor=0.5, where=Where(positions=[8]))])
+
+
+def test_in_generation_a_position_may_still_come(tiny_model: GPT) -> None:
+    late = Scale(hook="resid_post", factor=0.0, where=Where(positions=(11,)))
+    plain = tiny_model.generate(TOKENS[:1], max_new_tokens=6, temperature=0)
+    edited = tiny_model.generate(TOKENS[:1], max_new_tokens=6, temperature=0, edits=[late])
+    assert edited.tokens[0][:3] == plain.tokens[0][:3]
+    assert edited.steps[0][3].log_prob_nats != plain.steps[0][3].log_prob_nats
