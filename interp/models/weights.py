@@ -9,7 +9,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from interp.core.errors import HookNameError, TrainingError, near_misses
+from interp.core.errors import CheckpointError, HookNameError, TrainingError, near_misses
 from interp.core.hooks import Name
 from interp.models.config import GPTConfig
 
@@ -55,6 +55,36 @@ def _std(name: str, module: nn.Module, cfg) -> float:
     if name.endswith(("attn.out", "mlp.down")):
         return 0.0 if cfg.zero_projections else std / math.sqrt(2 * cfg.n_layers)
     return std
+
+
+def check_weight(name: str, tensor: Tensor, where: str) -> None:
+    """Refuse a weight that is no finite real number somewhere.
+
+    Args:
+        name: the tensor's name in `where`.
+        tensor: the weight as it was read.
+        where: the file or folder, for the sentence.
+
+    Raises:
+        CheckpointError: whole numbers or an 8-bit kind (a quantised weight without its scales), or
+            a NaN or an infinity.
+    """
+    kind = str(tensor.dtype).removeprefix("torch.")
+    if tensor.dtype not in REAL:
+        raise CheckpointError(
+            f"Weights must be float64, float32, float16 or bfloat16; {name} in {where} is {kind}. "
+            "It may be quantised: get the model's unquantised weights, or a GGUF file."
+        )
+    if tensor.numel() and not all(bound.isfinite() for bound in tensor.detach().aminmax()):
+        count = int((~tensor.isfinite()).sum())
+        raise CheckpointError(
+            f"Weights must be finite; {count} of the {tensor.numel():,} numbers of {name} in "
+            f"{where} ({kind}) are NaN or infinite. The file is damaged, its training went wrong, "
+            "or its numbers are too large for this dtype."
+        )
+
+
+REAL = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
 
 def hash_of(model: nn.Module) -> str:

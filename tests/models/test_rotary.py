@@ -13,9 +13,19 @@ LLAMA3 = dict(
     original_max_position_embeddings=64,
 )
 
+FACTORS = [1.0, 1.0, 1.0, 1.5, 2.0, 3.0, 8.0, 8.0]
+LONGROPE = dict(
+    rope_type="longrope",
+    short_factor=FACTORS,
+    long_factor=FACTORS,
+    attention_factor=1.0,
+    original_max_position_embeddings=64,
+)
+LINEAR = dict(rope_type="linear", factor=3.0)
+
 
 @pytest.mark.reference
-@pytest.mark.parametrize("scaling", [None, LLAMA3, dict(rope_type="linear", factor=3.0)])
+@pytest.mark.parametrize("scaling", [None, LLAMA3, LINEAR, LONGROPE])
 def test_angles_are_those_of_transformers(scaling: dict[str, object] | None) -> None:
     from transformers import LlamaConfig
     from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding, apply_rotary_pos_emb

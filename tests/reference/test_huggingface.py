@@ -152,7 +152,7 @@ def test_published_gpt2_names_without_prefix_and_with_mask_buffers_are_read(tmp_
     theirs.save_pretrained(tmp_path)
     file = tmp_path / "model.safetensors"
     plain = {k.removeprefix("transformer."): v for k, v in load_file(file).items()}
-    plain["h.0.attn.bias"] = torch.ones(1, 1, 48, 48)
+    plain["h.0.attn.bias"] = torch.ones(1, 1, 48, 48).tril()
     save_file(plain, file)
     ids = tokens(theirs)
     logits = load_huggingface(tmp_path).run(ids).logits
@@ -227,7 +227,7 @@ def test_what_transformers_lacks_is_refused_by_name(changes, named, tmp_path):
     [
         ({"architectures": ["MambaForCausalLM"]}, "MambaForCausalLM"),
         ({"architectures": ["GPT2ForSequenceClassification"]}, "GPT2LMHeadModel"),
-        ({}, "none"),
+        ({}, "None with model_type None"),
         ({"model_type": "gpt2", "add_cross_attention": True}, "add_cross_attention"),
         ({"model_type": "gpt2", "activation_function": "tanh"}, "tanh"),
         ({"model_type": "llama", "rope_scaling": {"rope_type": "yarn"}}, "yarn"),

@@ -33,7 +33,9 @@ from interp.core.files import (
 )
 from interp.models.config import GPTConfig
 from interp.models.gpt import GPT
+from interp.models.no_tokenizer import NoTokenizer
 from interp.models.tokenizer import CONFIG, Tokenizer
+from interp.models.weights import check_weight
 
 WEIGHTS, SETTINGS, WORDS = "model.safetensors", "config.json", "tokenizer.json"
 LONGEST_CONTEXT = 2**22
@@ -61,11 +63,13 @@ def save_model(model: GPT, folder: str | Path, *, card: str | None = None) -> Pa
     return folder
 
 
-def write_settings(cfg: GPTConfig, tokenizer: Tokenizer | None, folder: str | Path) -> None:
+def write_settings(
+    cfg: GPTConfig, tokenizer: Tokenizer | NoTokenizer | None, folder: str | Path
+) -> None:
     """Write `config.json` and the tokenizer: what every checkpoint below the folder shares."""
     folder = Path(folder)
     write_text(folder / SETTINGS, cfg.to_json() + "\n")
-    if tokenizer is not None:
+    if isinstance(tokenizer, Tokenizer):
         tokenizer.save(folder / WORDS)
 
 
@@ -135,7 +139,8 @@ def fill(model: GPT, tensors: Mapping[str, Tensor], path: Path) -> None:
     """Copy tensors into a model's parameters, each exactly once.
 
     Raises:
-        CheckpointError: one is missing, left over, of another shape, or holds no real numbers.
+        CheckpointError: one is missing, left over, of another shape, or holds other than finite
+            real numbers.
     """
     parameters = dict(model.named_parameters())
     if set(tensors) != set(parameters):
@@ -144,12 +149,12 @@ def fill(model: GPT, tensors: Mapping[str, Tensor], path: Path) -> None:
         raise CheckpointError(f"{path} {what} the tensor {one!r}. It is of another model.")
     for name, parameter in parameters.items():
         tensor = tensors[name]
-        if tensor.shape != parameter.shape or not tensor.is_floating_point():
+        if tensor.shape != parameter.shape:
             raise CheckpointError(
-                f"{path} must hold {name} as real numbers of shape {tuple(parameter.shape)}; it "
-                f"holds {str(tensor.dtype).removeprefix('torch.')} of shape {tuple(tensor.shape)}. "
-                "It is of another model."
+                f"{path} must hold {name} in the shape {tuple(parameter.shape)}; it holds "
+                f"{tuple(tensor.shape)}. It is of another model."
             )
+        check_weight(name, tensor, str(path))
         parameter.copy_(tensor)
 
 

@@ -6,6 +6,7 @@ Folders are read with safetensors and json alone; only a GGUF file needs transfo
 import importlib.util
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,12 @@ from interp.core.files import (
 )
 from interp.models.config import GPTConfig
 from interp.models.gpt import GPT
-from interp.models.io.checkpoint import LONGEST_CONTEXT, WEIGHTS
+from interp.models.io.checkpoint import LONGEST_CONTEXT, WEIGHTS, WORDS
+from interp.models.io.gguf_file import read_gguf
 from interp.models.io.huggingface_config import architecture_of, read_config, write_config
-from interp.models.tokenizer import Tokenizer
+from interp.models.rotary import rotary_frequencies
+from interp.models.tokenizer import CONFIG, Tokenizer
+from interp.models.weights import check_weight
 
 INDEX = "model.safetensors.index.json"
 
@@ -78,12 +82,14 @@ def load_huggingface(
     folder = Path(folder)
     settings = read_object(folder / "config.json")
     cfg = _readable(settings, folder / "config.json")
-    tokenizer = Tokenizer.load(folder) if (folder / "tokenizer.json").exists() else None
+    cfg = replace(cfg, eos_token_ids=_named_ends(folder, settings))
+    tokenizer = load_tokenizer(folder)
     tensors = _read_tensors(folder)
-    _check_size(cfg, tensors, folder)
-    model = GPT(cfg, _ending(tokenizer, settings), name=folder.name)
+    cfg = _untied(cfg, settings, tensors)
+    _check_size(cfg, tensors, folder / "config.json")
+    model = GPT(cfg, tokenizer, name=folder.name)
     _fill(model, settings, tensors, str(folder))
-    return model.to(device=device, dtype=dtype).eval()
+    return _converted(model, device, dtype, str(folder))
 
 
 def save_huggingface(model: GPT, folder: str | Path, *, max_shard_bytes: int = 5 * 2**30) -> Path:
@@ -97,16 +103,16 @@ def save_huggingface(model: GPT, folder: str | Path, *, max_shard_bytes: int = 5
     """
     folder = Path(folder)
     settings = write_config(model.cfg)
-    tokenizer = model.tokenizer
-    ends = [getattr(tokenizer, name, None) for name in ("eos_token_id", "bos_token_id")]
-    ends = [token for token in ends if token is not None]
-    settings |= {"bos_token_id": getattr(tokenizer, "bos_token_id", None), "pad_token_id": None}
+    tokenizer = model.tokenizer if isinstance(model.tokenizer, Tokenizer) else None
+    ends = list(dict.fromkeys((*model.cfg.eos_token_ids, *model.tokenizer.eos_token_ids)))
+    begin = tokenizer and tokenizer.named_bos and tokenizer.backend.token_to_id(tokenizer.named_bos)
+    settings |= {"bos_token_id": begin, "pad_token_id": None}
     settings["eos_token_id"] = ends if len(ends) > 1 else next(iter(ends), None)
     settings |= {"dtype": str(model.embed.weight.dtype).removeprefix("torch."), "use_cache": True}
     _write_shards(_their_tensors(model, settings), folder, max_shard_bytes)
     if tokenizer is not None:
         write_text(folder / "tokenizer.json", tokenizer.to_json())
-        write_json(folder / "tokenizer_config.json", _tokenizer_settings(model))
+        write_json(folder / CONFIG, _tokenizer_settings(tokenizer, model.cfg.n_ctx))
     write_json(folder / "config.json", settings)
     return folder
 
@@ -131,41 +137,116 @@ def load_gguf(
     with path.open("rb") as file:
         if file.read(4) != b"GGUF":
             raise CheckpointError(f"{path} must be a GGUF file; it does not begin as one.")
-    settings, tensors, tokenizer = _read_gguf(path)
-    model = GPT(_readable(settings, path), _ending(tokenizer, settings), name=path.stem)
+    settings, tensors = read_gguf(path)
+    cfg = replace(_readable(settings, path), eos_token_ids=tuple(end_ids(settings, str(path))))
+    cfg = _untied(cfg, settings, tensors)
+    _check_size(cfg, tensors, path)
+    model = GPT(cfg, _gguf_tokenizer(path), name=path.stem)
     _fill(model, settings, tensors, str(path))
-    return model.to(device=device, dtype=dtype).eval()
+    return _converted(model, device, dtype, str(path))
 
 
 def _readable(settings: Mapping[str, Any], path: Path) -> GPTConfig:
     try:
         return read_config(settings)
-    except (TypeError, ValueError, ZeroDivisionError, AttributeError) as error:
-        if isinstance(error, ConfigError):
-            raise ConfigError(f"{path}: {error}") from None
-        raise CheckpointError(f"{path} holds a setting of the wrong kind: {error}.") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
-def _check_size(cfg: GPTConfig, tensors: Mapping[str, Tensor], folder: Path) -> None:
+def _untied(
+    cfg: GPTConfig, settings: Mapping[str, Any], tensors: Mapping[str, Tensor]
+) -> GPTConfig:
+    """The config with a head of its own, if the file has one that is no copy of the embedding.
+
+    So does transformers: the tensors count, not what `tie_word_embeddings` says of them.
+    """
+    head = tensors.get("lm_head.weight")
+    base, name = ("transformer.", "wte") if _table(settings)[1] else ("model.", "embed_tokens")
+    embedding = tensors.get(f"{base}{name}.weight", tensors.get(f"{name}.weight"))
+    same = head is None or embedding is None or torch.equal(head, embedding)
+    return cfg if same or not cfg.tied else replace(cfg, tied=False)
+
+
+def _converted(model: GPT, device: str | torch.device, dtype: torch.dtype, where: str) -> GPT:
+    """The model in the dtype that was asked for, which must hold its numbers."""
+    model = model.to(device=device, dtype=dtype).eval()
+    for name, parameter in model.named_parameters():
+        check_weight(name, parameter, where)
+    return model
+
+
+def _check_size(cfg: GPTConfig, tensors: Mapping[str, Tensor], path: Path) -> None:
     """Refuse a config that asks for more memory than its weights fill, before any is asked for."""
     there = sum(tensor.numel() for tensor in tensors.values())
     rows = [cfg.d_vocab, cfg.n_layers * cfg.d_mlp, cfg.n_layers * cfg.n_heads * cfg.d_head]
     rows += [cfg.n_ctx] if cfg.positions == "learned" else []
     if max(rows) * cfg.d_model > there or cfg.n_ctx > LONGEST_CONTEXT:
         raise CheckpointError(
-            f"{folder / 'config.json'} does not describe its weights ({there:,} numbers). The two "
-            "are of different models: copy the folder again."
+            f"{path} does not describe its weights ({there:,} numbers). The two are of different "
+            "models: copy them again."
         )
 
 
-def _ending(tokenizer: Tokenizer | None, settings: Mapping[str, Any]) -> Tokenizer | None:
-    """The tokenizer, told which token ends a text."""
-    ends = settings.get("eos_token_id")
-    ends = ends if isinstance(ends, list) else [ends]
-    if tokenizer is not None:
-        others = (token for token in ends if token != tokenizer.bos_token_id)
-        tokenizer.eos_token_id = next((int(token) for token in others if token is not None), None)
-    return tokenizer
+def load_tokenizer(folder: Path) -> Tokenizer | None:
+    """The tokenizer of a `transformers` folder; None where there is no file of one.
+
+    Raises:
+        CheckpointError: it is damaged, or in a form that cannot be read here.
+    """
+    form = _tokenizer_file(folder)
+    if form in (None, WORDS):
+        return None if form is None else Tokenizer.load(folder)
+    from transformers import AutoTokenizer
+
+    try:
+        theirs = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        return Tokenizer.from_transformers(theirs)
+    except Exception as error:  # noqa: BLE001  (each form's reader raises its own kinds)
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(
+            f"{folder} needs a tokenizer.json; its {form} is of another form, which transformers "
+            f"cannot convert here ({first}). Convert it where it opens: "
+            "AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER). Or take it away, and "
+            "the model takes token ids alone."
+        ) from None
+
+
+TOKENIZERS = (WORDS, "tokenizer.model", "spiece.model", "tekken.json", "vocab.json", "vocab.txt")
+"""Files of tokenizers; all but the first are read by way of `transformers`."""
+
+
+def has_tokenizer(name: str | Path) -> bool:
+    """Whether the model brings a tokenizer: of a folder that is here, whether a file is there."""
+    return not Path(name).is_dir() or _tokenizer_file(Path(name)) is not None
+
+
+def _tokenizer_file(folder: Path) -> str | None:
+    return next((name for name in TOKENIZERS if (folder / name).exists()), None)
+
+
+def end_ids(settings: Mapping[str, Any], where: str) -> list[int]:
+    """The tokens that end a text, as `eos_token_id` names them: one, several or none.
+
+    Raises:
+        CheckpointError: they are no ids.
+    """
+    said = settings.get("eos_token_id")
+    ends = said if isinstance(said, list) else [] if said is None else [said]
+    if any(not isinstance(token, int) or isinstance(token, bool) for token in ends):
+        raise CheckpointError(
+            f"eos_token_id of {where} must be an id or a list of ids; it is {said!r}. Mend it, or "
+            "copy the folder again."
+        )
+    return ends
+
+
+def _named_ends(folder: Path, settings: Mapping[str, Any]) -> tuple[int, ...]:
+    """The end tokens that either file of a folder names."""
+    ends = end_ids(settings, str(folder / "config.json"))
+    more = folder / "generation_config.json"
+    if more.exists():
+        ends = [*ends, *end_ids(read_object(more), str(more))]
+    return tuple(dict.fromkeys(ends))
 
 
 def _read_tensors(folder: Path) -> dict[str, Tensor]:
@@ -178,9 +259,23 @@ def _read_tensors(folder: Path) -> dict[str, Tensor]:
     listed = read_object(folder / INDEX).get("weight_map")
     if not isinstance(listed, dict):
         raise CheckpointError(f"{folder / INDEX} must hold a weight_map; it does not.")
+    strange = [name for name in listed.values() if not isinstance(name, str)]
+    if strange:
+        raise CheckpointError(
+            f"The weight_map of {folder / INDEX} must name a file for every tensor; it has "
+            f"{strange[0]!r}. Copy the file again."
+        )
     tensors: dict[str, Tensor] = {}
-    for shard in dict.fromkeys(listed.values()):
-        tensors |= safe_load_safetensors(inside(folder, shard))
+    files = {shard: inside(folder, shard) for shard in dict.fromkeys(listed.values())}
+    for shard, file in files.items():
+        part = safe_load_safetensors(file)
+        elsewhere = [name for name in part if listed.get(name) != shard]
+        if elsewhere:
+            raise CheckpointError(
+                f"{file} holds {elsewhere[0]}, which {INDEX} does not list there. The "
+                "shards are of different models: copy the folder again."
+            )
+        tensors |= part
     absent = sorted(set(listed) - set(tensors))
     if absent:
         raise CheckpointError(f"The shards of {folder} lack {absent[0]}, which {INDEX} lists.")
@@ -194,14 +289,18 @@ def _fill(model: GPT, settings: Mapping[str, Any], tensors: dict[str, Tensor], w
     `tensors` is emptied on the way, so that a large model is not held twice.
     """
     table, conv = _table(settings)
-    theirs = _with_full_names(tensors, "transformer." if conv else "model.")
+    theirs = _with_full_names(tensors, "transformer." if conv else "model.", model, where)
     factors = _query_factors(model.cfg, settings)
     for name, ours in model.state_dict().items():
         keys = _keys(name, table)
-        parts = [_take(theirs, key, where) for key in keys]
+        parts = [_take(theirs, key, where, settings) for key in keys]
+        for key, part in zip(keys, parts, strict=True):
+            check_weight(key, part, where)
         whole = torch.cat(parts) if len(parts) > 1 else parts[0]
         if conv and _is_conv(name):
-            whole = rearrange(whole, "inputs outputs -> outputs inputs")
+            whole = (
+                rearrange(whole, "inputs outputs -> outputs inputs") if whole.ndim == 2 else whole
+            )
         if whole.shape != ours.shape:
             raise CheckpointError(
                 f"{' + '.join(keys)} must have shape {tuple(ours.shape)}; {where} has "
@@ -210,7 +309,9 @@ def _fill(model: GPT, settings: Mapping[str, Any], tensors: dict[str, Tensor], w
         ours.copy_(whole)
         if ".attn.qkv." in name:
             ours[: model.cfg.n_heads * model.cfg.d_head] *= factors[int(name.split(".")[1])]
-    theirs.pop("lm_head.weight", None)  # A tied model may be saved with a copy.
+    if model.cfg.tied:
+        theirs.pop("lm_head.weight", None)  # A copy of the embedding: `_untied` has compared.
+    theirs = {k: v for k, v in theirs.items() if not k.startswith(BESIDE)}
     if theirs:
         raise CheckpointError(
             f"{where} holds {len(theirs)} tensors that its config does not speak of, "
@@ -218,23 +319,59 @@ def _fill(model: GPT, settings: Mapping[str, Any], tensors: dict[str, Tensor], w
         )
 
 
-def _with_full_names(tensors: dict[str, Tensor], base: str) -> dict[str, Tensor]:
-    """The tensors by the names of the class with a head, without masks; empties `tensors`."""
+def _with_full_names(
+    tensors: dict[str, Tensor], base: str, model: GPT, where: str
+) -> dict[str, Tensor]:
+    """The tensors by the names of the class with a head, without buffers; empties `tensors`."""
     theirs = {}
     for name in list(tensors):
         tensor = tensors.pop(name)
-        if not name.endswith(MASKS):
-            theirs[name if name.startswith((base, "lm_head.")) else base + name] = tensor
+        full = name if name.startswith((base, "lm_head.", *BESIDE)) else base + name
+        if name.endswith(BUFFERS):
+            _check_buffer(name, tensor, model.cfg, where)
+        else:
+            theirs[full] = tensor
     return theirs
 
 
-MASKS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")
+BUFFERS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")
+"""What earlier versions of transformers saved, though it follows from the settings."""
+BESIDE = ("multiple_choice_head.",)
+"""GPT-2's second head, which stands beside the language model's and changes none of its logits."""
 
 
-def _take(theirs: dict[str, Tensor], key: str, where: str) -> Tensor:
-    if key not in theirs:
+def _check_buffer(name: str, tensor: Tensor, cfg: GPTConfig, where: str) -> None:
+    """Refuse a buffer that says other than what is computed in its place."""
+    if name.endswith(".attn.bias"):
+        size = tensor.shape[-1] if tensor.ndim else 0
+        mask = torch.ones(size, size).tril().expand(tensor.shape) if size else tensor
+        same = bool(size) and torch.equal(tensor.to(mask.dtype), mask)
+    elif name.endswith(".attn.masked_bias"):  # what masked scores are set to: in effect, -inf
+        same = tensor.numel() == 1 and float(tensor) <= -1e4
+    else:
+        # Before transformers 4.43 it was saved as it was before linear scaling.
+        kinds = [
+            rotary_frequencies(cfg.d_head, cfg.rope_theta, s) for s in (cfg.rope_scaling, None)
+        ]
+        bound = 1e-5 if tensor.dtype == torch.float32 else 1e-2
+        same = any(
+            tensor.shape == kind.shape and torch.allclose(tensor.float(), kind, rtol=bound, atol=0)
+            for kind in kinds
+        )
+    if not same:
         raise CheckpointError(
-            f"The model needs the tensor {key}; {where} lacks it.{near_misses(key, theirs, 1)}"
+            f"{name} in {where} must be what the settings make of it; it is not, so the model "
+            "computes something else than its config says. Copy the folder again."
+        )
+
+
+def _take(theirs: dict[str, Tensor], key: str, where: str, settings: Mapping[str, Any]) -> Tensor:
+    if key not in theirs:
+        named = settings.get("architectures")
+        saved = f", which was saved from {named[0]}," if isinstance(named, list) and named else ""
+        raise CheckpointError(
+            f"The model needs the tensor {key}; {where}{saved} lacks it."
+            f"{near_misses(key, theirs, 1)}"
         )
     return theirs.pop(key)
 
@@ -315,32 +452,20 @@ def _shards(tensors: Mapping[str, Tensor], limit: int) -> Iterator[dict[str, Ten
     yield shard
 
 
-def _tokenizer_settings(model: GPT) -> dict[str, Any]:
-    return {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "bos_token": getattr(model.tokenizer, "bos", None),
-        "model_max_length": model.cfg.n_ctx,
-        "clean_up_tokenization_spaces": False,
-    }
+def _tokenizer_settings(tokenizer: Tokenizer, n_ctx: int) -> dict[str, Any]:
+    kind = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
+    return kind | tokenizer.special_tokens | {"model_max_length": n_ctx}
 
 
-def _read_gguf(path: Path) -> tuple[dict[str, Any], dict[str, Tensor], Tokenizer]:
-    """Settings, tensors and tokenizer as transformers reads them.
+def _gguf_tokenizer(path: Path) -> Tokenizer:
+    """The tokenizer of a GGUF file, as transformers reads it."""
+    from transformers import AutoTokenizer
 
-    A GGUF file of Llama holds the rows of queries and keys in another order: llama.cpp rotates
-    neighbours (x_2i, x_2i+1), we rotate halves (x_i, x_i+d/2). transformers undoes this permutation
-    as it reads, so what comes is in the order of its own folders.
-    """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    place = {"pretrained_model_name_or_path": path.parent, "gguf_file": path.name}
     try:
-        theirs = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32)
-        tokenizer = AutoTokenizer.from_pretrained(**place)
-    except (ValueError, KeyError, IndexError, OSError, RuntimeError, NotImplementedError) as error:
-        raise CheckpointError(f"{path} must be a whole GGUF file; it is not ({error}).") from error
-    settings = theirs.config.to_dict() | {"architectures": [type(theirs).__name__]}
-    ours = Tokenizer.from_transformers(tokenizer)
-    if ours.bos_token_id not in tokenizer("a").input_ids:  # What it does not add, we must not.
-        ours = Tokenizer(ours.backend, bos=None)
-    return settings, dict(theirs.state_dict()), ours
+        theirs = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+    except Exception as error:  # noqa: BLE001  (tokenizers raises nothing narrower)
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(
+            f"The tokenizer in {path} must be whole; it is not ({first}). Copy the file again."
+        ) from None
+    return Tokenizer.from_transformers(theirs)

@@ -3,11 +3,13 @@
 Plain dictionaries in, plain dictionaries out: nothing here imports transformers.
 """
 
+import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from interp.core.errors import ConfigError, near_misses
 from interp.models.config import GPTConfig
+from interp.models.rotary import ROPE_KEYS
 
 HuggingFaceSettings = Mapping[str, Any]
 
@@ -36,6 +38,8 @@ def read_config(settings: HuggingFaceSettings) -> GPTConfig:
         256
     """
     architecture = architecture_of(settings)
+    settings = _by_own_names(settings) if architecture == "GPT2LMHeadModel" else settings
+    _refuse(settings, architecture)
     return GPTConfig(**READERS[architecture](settings))
 
 
@@ -50,17 +54,39 @@ def write_config(cfg: GPTConfig) -> dict[str, Any]:
 
 
 def architecture_of(settings: HuggingFaceSettings) -> str:
-    """`GPT2LMHeadModel`, `LlamaForCausalLM` or `Qwen3ForCausalLM`, or ConfigError."""
-    named = settings.get("architectures") or []
-    by_type = {"gpt2": "GPT2LMHeadModel", "llama": "LlamaForCausalLM", "qwen3": "Qwen3ForCausalLM"}
-    architecture = named[0] if named else by_type.get(settings.get("model_type", ""), "none")
-    if architecture not in READERS:
+    """`GPT2LMHeadModel`, `LlamaForCausalLM` or `Qwen3ForCausalLM`, or ConfigError.
+
+    The family (`model_type`) decides, as in transformers: the class that a folder was saved from
+    may be without the head (`LlamaModel`), and its tensors say whether one is there.
+    """
+    named, family = settings.get("architectures"), settings.get("model_type")
+    first = named[0] if isinstance(named, list) and named else None
+    by_family = {"gpt2": "GPT2LMHeadModel", "llama": "LlamaForCausalLM"}
+    by_family |= {"qwen3": "Qwen3ForCausalLM"}
+    known = by_family.get(family) if isinstance(family, str) else first
+    if not isinstance(known, str) or known not in READERS:
         raise ConfigError(
-            f"A Hugging Face model must be one of {', '.join(READERS)}; got "
-            f"{architecture!r}.{near_misses(architecture, READERS)} "
-            "Other architectures open through TransformerLens: load_model(name)."
+            f"A Hugging Face model must be one of {', '.join(READERS)} to be read here; this one "
+            f"is {first!r} with model_type {family!r}.{near_misses(str(first), READERS)} Other "
+            "families open through TransformerLens: load_model(folder)."
         )
-    return architecture
+    return known
+
+
+def refuse_quantized(settings: HuggingFaceSettings) -> None:
+    """Refuse a model whose weights are kept in a quantised form.
+
+    Raises:
+        ConfigError: the settings name a quantisation.
+    """
+    for name in ("quantization_config", "compression_config"):
+        if settings.get(name):
+            method = settings[name]
+            method = method.get("quant_method", method) if isinstance(method, dict) else method
+            raise ConfigError(
+                f"Weights must be unquantised; {name} says {reprlib.repr(method)}. Get the "
+                "model's unquantised weights, or a GGUF file of it, which is dequantised here."
+            )
 
 
 _GPT2 = {
@@ -93,42 +119,126 @@ _LLAMA = {
 """Our field to their setting, and its value where a file leaves it out."""
 
 
+ELSEWHERE: dict[str, tuple[Any, ...]] = {
+    "add_cross_attention": (False,),
+    "alibi": (False,),
+    "attention_chunk_size": (None,),
+    "attention_multiplier": (None,),
+    "attn_logit_softcapping": (None,),
+    "clip_qkv": (None,),
+    "embedding_multiplier": (1, None),
+    "final_logit_softcapping": (None,),
+    "is_causal": (True,),
+    "is_encoder_decoder": (False,),
+    "logit_scale": (1, None),
+    "logits_scaling": (1, None),
+    "no_rope_layers": (None, []),
+    "parallel_attn": (False,),
+    "partial_rotary_factor": (1, None),
+    "query_pre_attn_scalar": (None,),
+    "residual_multiplier": (1, None),
+    "rope_interleaved": (False, None),
+    "rotary_pct": (1, None),
+    "scale_depth": (None,),
+    "scale_emb": (1, None),
+    "use_bidirectional_attention": (False, None),
+    "use_parallel_residual": (False,),
+}
+"""Settings that change what other families compute, and the values at which they change nothing.
+
+A file of ours may hold one when its family's name was changed by hand, or when it was left over.
+"""
+
+
+def _refuse(settings: HuggingFaceSettings, architecture: str) -> None:
+    refuse_quantized(settings)
+    for name, neutral in ELSEWHERE.items():
+        if settings.get(name, neutral[0]) not in neutral:
+            raise ConfigError(
+                f"{architecture} with {name}={reprlib.repr(settings[name])} has no counterpart "
+                f"here (only {neutral[0]!r}). If transformers computes it, open the folder with "
+                "load_bridge; if it is left over from another model, remove it."
+            )
+    for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
+        ids = settings.get(name)
+        for token in ids if isinstance(ids, list) else [ids]:
+            if token is not None and (not isinstance(token, int) or isinstance(token, bool)):
+                raise ConfigError(f"{name} must be a whole number or a list of them; got {ids!r}.")
+
+
+def _refuse_windows(settings: HuggingFaceSettings, n_layers: int, n_ctx: int) -> None:
+    """Refuse layers that see less than the whole text."""
+    kinds = settings.get("layer_types")
+    window, used = settings.get("sliding_window"), settings.get("use_sliding_window", True)
+    first = settings.get("max_window_layers", 0)
+    whole = kinds is None or (kinds and kinds == ["full_attention"] * len(kinds))
+    if kinds is None and used is not False and window is not None:
+        numbers = [isinstance(value, int) for value in (window, first)]
+        whole = all(numbers) and (window >= n_ctx or first >= n_layers)
+    if not whole or (kinds is not None and len(kinds) != n_layers):
+        raise ConfigError(
+            f"Every layer must have full attention; this model has sliding windows "
+            f"(sliding_window {reprlib.repr(window)}, use_sliding_window {used!r}, layer_types "
+            f"{reprlib.repr(kinds)}): open the folder with load_bridge instead."
+        )
+
+
 def _read(settings: HuggingFaceSettings, table: Mapping[str, tuple[str, Any]]) -> dict[str, Any]:
     fields = {ours: settings.get(theirs, default) for ours, (theirs, default) in table.items()}
-    # A size that follows from the others may be null in their files; in ours it is 0.
-    sizes = {name: fields.get(name) or 0 for name in ("n_key_value_heads", "d_head", "d_mlp")}
-    return fields | sizes | {"act": _activation(fields["act"])}
+    for ours, (theirs, default) in table.items():
+        kind, noun = _KINDS[type(default)]
+        value = fields[ours]
+        # A size that follows from the others may be null in their files; in ours it is 0.
+        if value is None and ours in ("n_key_value_heads", "d_head", "d_mlp"):
+            fields[ours] = 0
+        elif not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise ConfigError(f"{theirs} must be {noun}; it is {reprlib.repr(value)}.")
+    return fields | {"act": _activation(fields["act"])}
+
+
+_KINDS: dict[type, tuple[Any, str]] = {
+    bool: (bool, "true or false"),
+    int: (int, "a whole number"),
+    float: (int | float, "a number"),
+    str: (str, "a name"),
+}
 
 
 def _written(cfg: GPTConfig, table: Mapping[str, tuple[str, Any]]) -> dict[str, Any]:
     return {theirs: getattr(cfg, ours) for ours, (theirs, _) in table.items()}
 
 
+def _by_own_names(settings: HuggingFaceSettings) -> dict[str, Any]:
+    """GPT-2's sizes by GPT-2's names; transformers takes those of other families too."""
+    others = {"hidden_size": "n_embd", "max_position_embeddings": "n_positions"}
+    others |= {"num_attention_heads": "n_head", "num_hidden_layers": "n_layer"}
+    named = dict(settings)
+    for other, own in others.items():
+        if other in named and named.setdefault(own, named[other]) != named[other]:
+            raise ConfigError(f"{own}={named[own]!r} and {other}={named[other]!r} must be equal.")
+    return named
+
+
 def _gpt2(settings: HuggingFaceSettings) -> dict[str, Any]:
-    _refuse(settings, "GPT2LMHeadModel", add_cross_attention=False)
+    for name in ("scale_attn_weights", "scale_attn_by_inverse_layer_idx"):
+        if not isinstance(settings.get(name, False), bool):
+            raise ConfigError(f"{name} must be true or false; it is {settings[name]!r}.")
     return _read(settings, _GPT2)
 
 
 def _llama(settings: HuggingFaceSettings) -> dict[str, Any]:
-    theta, scaling = _rope(settings)
+    fields = _read(settings, _LLAMA)
+    theta, scaling = _rope(settings, fields["n_ctx"])
+    _refuse_windows(settings, fields["n_layers"], fields["n_ctx"])
     switches = dict(norm="rms", norm_bias=False, gated=True, bias=False, positions="rotary")
-    return _read(settings, _LLAMA) | switches | {"rope_theta": theta, "rope_scaling": scaling}
+    return fields | switches | {"rope_theta": theta, "rope_scaling": scaling}
 
 
 def _qwen3(settings: HuggingFaceSettings) -> dict[str, Any]:
-    n_layers = settings.get("num_hidden_layers", 32)
-    kinds = settings.get("layer_types") or ["full_attention"] * n_layers
-    sliding = settings.get("use_sliding_window", False) and settings.get("sliding_window")
-    if set(kinds) != {"full_attention"} or (
-        sliding and settings.get("max_window_layers", 28) < n_layers
-    ):
-        raise ConfigError(
-            "Every layer must have full attention; this Qwen3ForCausalLM has sliding windows "
-            "(use_sliding_window, layer_types): open it through TransformerLens instead."
-        )
     defaults = {"intermediate_size": 22016, "max_position_embeddings": 32768, "head_dim": 128}
     defaults |= {"vocab_size": 151936, "num_key_value_heads": 32}
-    may_be_null = ("num_key_value_heads",)
+    defaults |= {"use_sliding_window": False, "sliding_window": 4096, "max_window_layers": 28}
+    may_be_null = ("num_key_value_heads", "sliding_window")
     given = {k: v for k, v in settings.items() if v is not None or k in may_be_null}
     return _llama(defaults | given | {"mlp_bias": False}) | {"qk_norm": True}
 
@@ -140,55 +250,44 @@ READERS: dict[str, Callable[[HuggingFaceSettings], dict[str, Any]]] = {
 }
 
 
-def _refuse(settings: HuggingFaceSettings, architecture: str, **allowed: Any) -> None:
-    for name, value in allowed.items():
-        if settings.get(name, value) != value:
-            raise ConfigError(
-                f"{architecture} with {name}={settings[name]!r} has no counterpart here "
-                f"(only {value!r}): open it through TransformerLens instead."
-            )
-
-
 def _activation(name: str) -> str:
     if name not in ACTIVATIONS:
         raise ConfigError(f"The activation must be one of {', '.join(ACTIVATIONS)}; got {name!r}.")
     return ACTIVATIONS[name]
 
 
-def _rope(settings: HuggingFaceSettings) -> tuple[float, dict[str, Any] | None]:
-    """Base and scaling, from `rope_parameters` (transformers 5) or `rope_scaling` (earlier)."""
-    rope = dict(settings.get("rope_parameters") or settings.get("rope_scaling") or {})
-    theta = rope.pop("rope_theta", None) or settings.get("rope_theta") or 10000.0
+def _rope(settings: HuggingFaceSettings, n_ctx: int) -> tuple[float, dict[str, Any] | None]:
+    """Base and scaling, from `rope_scaling` (before transformers 5) or `rope_parameters`.
+
+    Where a file has a setting in two places, the one that transformers takes is taken.
+    """
+    rope = settings.get("rope_scaling") or settings.get("rope_parameters") or {}
+    if not isinstance(rope, dict):
+        raise ConfigError(f"Rotary settings must be a dictionary; got {reprlib.repr(rope)}.")
+    rope = dict(rope)
+    theta = rope.pop("rope_theta", None)
+    theta = settings.get("rope_theta") if theta is None else theta
     # `rope_type` was called `type` before transformers 4.43; some files have both.
     kind = rope.pop("rope_type", None) or rope.pop("type", None) or "default"
     rope.pop("type", None)
-    share = rope.pop("partial_rotary_factor", settings.get("partial_rotary_factor", 1.0))
-    if kind not in ROPE_KEYS or share != 1.0:
+    share = rope.pop("partial_rotary_factor", 1.0)
+    if share != 1.0 or not isinstance(kind, str) or kind not in ROPE_KEYS:
         raise ConfigError(
             f"Rotary positions must cover the whole head, with a rope_type of "
-            f"{', '.join(ROPE_KEYS)}; got rope_type {kind!r} with partial_rotary_factor {share}."
+            f"{', '.join(ROPE_KEYS)}; got rope_type {reprlib.repr(kind)} with "
+            f"partial_rotary_factor {share!r}. Open the folder with load_bridge instead."
         )
-    if kind == "default":
-        return theta, None
-    # Scaling needs the context before it was scaled; a file without it means the one it names.
-    original = settings.get("max_position_embeddings", 2048)
-    rope.setdefault("original_max_position_embeddings", original)
-    missing = [name for name in ROPE_KEYS[kind] if name not in rope]
-    if missing:
-        raise ConfigError(f"rope_type {kind!r} needs {', '.join(missing)}, which are not given.")
-    return theta, {"rope_type": kind} | {name: rope[name] for name in ROPE_KEYS[kind]}
-
-
-ROPE_KEYS = {
-    "default": (),
-    "linear": ("factor",),
-    "llama3": (
-        "factor",
-        "low_freq_factor",
-        "high_freq_factor",
-        "original_max_position_embeddings",
-    ),
-}
+    name = "original_max_position_embeddings"
+    if name not in ROPE_KEYS[kind]:
+        rope.pop(name, None)
+    elif settings.get(name) is not None:
+        rope[name] = settings[name]
+    else:  # A file without it means the context that it names.
+        rope.setdefault(name, n_ctx)
+    scaling = {"rope_type": kind} | rope
+    return 10000.0 if theta is None else theta, None if scaling == {
+        "rope_type": "default"
+    } else scaling
 
 
 def _gpt2_settings(cfg: GPTConfig) -> dict[str, Any]:
