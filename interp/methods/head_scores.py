@@ -98,4 +98,5 @@ def _ordinary(model: LanguageModel) -> Int[Tensor, " token"]:
     """Ids that stand for text: special tokens have no bytes."""
     limit = min(model.cfg.d_vocab, model.tokenizer.d_vocab)
     pieces = model.tokenizer.pieces(range(limit))
-    return torch.tensor([i for i, piece in enumerate(pieces) if piece])
+    spelled = [i for i, piece in enumerate(pieces) if piece]
+    return torch.tensor(spelled or list(range(limit)))  # nothing is known without a tokenizer

@@ -15,9 +15,15 @@ def one_row(model: LanguageModel, prompt: Prompt) -> Int[Tensor, "1 pos"]:
 
     Raises:
         ShapeError: more than one row came.
-        TokenError: the prompt is empty, too long, or cannot be encoded.
+        TokenError: the prompt is empty, too long, or cannot be encoded, or ids came that the
+            model's tokenizer does not have.
     """
     tokens, _ = model.to_tokens(prompt)
+    if (highest := int(tokens.max())) >= model.tokenizer.d_vocab:
+        raise TokenError(
+            f"Ids must lie in 0 … {model.tokenizer.d_vocab - 1}; got {highest}. Is the text from "
+            "another model's tokenizer?"
+        )
     if tokens.shape[0] != 1:
         raise ShapeError(
             f"This instrument needs one prompt; got {tokens.shape[0]}. Call it once for each."
@@ -31,12 +37,27 @@ def displayed(tokenizer: Tokenizer, ids: Sequence[int]) -> tuple[str, ...]:
 
 
 def single_tokens(tokenizer: Tokenizer, words: Sequence[str]) -> list[int]:
-    """The id of each word, which must be one token.
+    """The id of each word, which must be one token: as typed, or with or without a space before it.
 
     Raises:
-        TokenError: a word is several tokens (its pieces are shown) or none.
+        TokenError: a word is several tokens in either form (its pieces are shown), or unknown.
     """
     return [_single_token(tokenizer, word) for word in words]
+
+
+def continuation_ids(tokenizer: Tokenizer, text: str) -> list[int]:
+    """The ids of what follows a text, in the form that the tokenizer has.
+
+    Args:
+        tokenizer: any; some put a space before whatever they read, which is then the one typed.
+        text: as typed.
+    Raises:
+        TokenError: a word or character is not in the vocabulary.
+    """
+    forms = [text, text.removeprefix(" ")]
+    rows = (tokenizer.encode(form, bos=False) for form in forms)
+    exact = (row for row in rows if b"".join(tokenizer.pieces(row)) == text.encode())
+    return next(exact, None) or tokenizer.encode(text, bos=False)
 
 
 def shuffled_rows(rows: Sequence[Sequence[int]], seed: int) -> list[list[int]]:
@@ -80,11 +101,21 @@ def refuse_other_split(model: LanguageModel, first: LanguageModel, texts: Sequen
 
 
 def _single_token(tokenizer: Tokenizer, word: str) -> int:
-    ids = tokenizer.encode(word, bos=False)
-    if len(ids) == 1:
-        return ids[0]
+    other = word[1:] if word.startswith(" ") else f" {word}"
+    for form in (*_encoded(tokenizer, word), *_encoded(tokenizer, other)):
+        if len(form) == 1:
+            return form[0]
+    ids = continuation_ids(tokenizer, word)
     pieces = ", ".join(repr(piece) for piece in displayed(tokenizer, ids))
     raise TokenError(
         f"A target must be exactly one token; {word!r} is {len(ids)}: [{pieces}]. "
         "Give one of these pieces, with its leading space if it has one."
     )
+
+
+def _encoded(tokenizer: Tokenizer, text: str) -> list[list[int]]:
+    """The text's ids, if there are any."""
+    try:
+        return [continuation_ids(tokenizer, text)]
+    except TokenError:
+        return []

@@ -13,7 +13,7 @@ Tokens = tuple[Int[Tensor, "batch pos"], Bool[Tensor, "batch pos"]]
 
 
 def to_tokens(
-    prompt: Prompt, tokenizer: Tokenizer | None, cfg: ModelConfig, device: torch.device
+    prompt: Prompt, tokenizer: Tokenizer, cfg: ModelConfig, device: torch.device
 ) -> Tokens:
     """Ids and mask (batch pos); rows of different length are padded on the left.
 
@@ -27,7 +27,8 @@ def to_tokens(
             raise TokenError(f"Tokens must be whole numbers (batch pos) or (pos); got {kind}.")
         mask = torch.ones_like(ids, dtype=torch.bool)
     else:
-        ids, mask = pad([list(row) for row in _rows(prompt, tokenizer)], _pad_id(tokenizer), device)
+        rows = [list(row) for row in _rows(prompt, tokenizer, cfg.n_ctx)]
+        ids, mask = pad(rows, tokenizer.bos_token_id or 0, device)
     _check_ids(ids, cfg.d_vocab)
     return ids, mask
 
@@ -59,16 +60,21 @@ def with_mask(tokens: Tokens, mask: Tensor | None, n_ctx: int) -> Tokens:
             raise ShapeError("Padding must stand on the left of every row; move it there.")
     longest = ids.shape[1] if mask is None else int(real.sum(1).max())
     if longest > n_ctx:
-        raise TokenError(f"The context holds {n_ctx} tokens; the prompt has {longest}. Cut it.")
+        raise TokenError(_too_long(n_ctx, longest))
     return ids, real
 
 
-def _rows(prompt: Prompt, tokenizer: Tokenizer | None) -> Sequence[Sequence[int]]:
+def _too_long(n_ctx: int, length: int) -> str:
+    """The sentence of a prompt that does not fit the context."""
+    return f"The context holds {n_ctx} tokens; the prompt has {length}. Cut it."
+
+
+def _rows(prompt: Prompt, tokenizer: Tokenizer, n_ctx: int) -> Sequence[Sequence[int]]:
     if isinstance(prompt, str):
-        return [_encode(prompt, tokenizer)]
+        return [_encode(prompt, tokenizer, n_ctx)]
     prompt = list(prompt)
     if prompt and all(isinstance(part, str) for part in prompt):
-        return [_encode(part, tokenizer) for part in prompt]
+        return [_encode(part, tokenizer, n_ctx) for part in prompt]
     if prompt and all(isinstance(part, Sequence | Tensor) for part in prompt):
         return [[int(token) for token in row] for row in prompt]
     if not all(isinstance(part, int) for part in prompt):
@@ -76,14 +82,15 @@ def _rows(prompt: Prompt, tokenizer: Tokenizer | None) -> Sequence[Sequence[int]
     return [prompt]
 
 
-def _encode(text: str, tokenizer: Tokenizer | None) -> list[int]:
-    if tokenizer is None:
-        raise TokenError("This model has no tokenizer, so it takes token ids; got text.")
-    return tokenizer.encode(text)
-
-
-def _pad_id(tokenizer: Tokenizer | None) -> int:
-    return getattr(tokenizer, "bos_token_id", None) or 0
+def _encode(text: str, tokenizer: Tokenizer, n_ctx: int) -> list[int]:
+    try:
+        return tokenizer.encode(text)
+    except TokenError:
+        # Of a text that is too long, its length is what to mend: before any word in it.
+        least = getattr(tokenizer, "least_length", lambda _: 0)(text)
+        if least > n_ctx:
+            raise TokenError(_too_long(n_ctx, least)) from None
+        raise
 
 
 def _check_ids(ids: Tensor, d_vocab: int) -> None:

@@ -3,13 +3,15 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from copy import copy
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tokenizers
-from tokenizers import pre_tokenizers
+from tokenizers import pre_tokenizers, processors
 
 from interp.core.alignment import Span
 from interp.core.display import display_token
@@ -21,7 +23,7 @@ from interp.models.vocabularies import BOS
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-CONFIG = "tokenizer_config.json"
+CONFIG, SPECIAL = "tokenizer_config.json", "special_tokens_map.json"
 
 
 class Tokenizer:
@@ -35,18 +37,40 @@ class Tokenizer:
         ['<|bos|>', 'Anna', '·is', '·in', '·the', '·garden', '.']
     """
 
-    eos_token_id: int | None = None
-    """A token besides the beginning of text that ends one; set where a model's files name it."""
+    def __init__(
+        self,
+        backend: tokenizers.Tokenizer,
+        *,
+        bos: str | None = BOS,
+        eos: str | None = None,
+        adds_bos: bool | None = None,
+    ) -> None:
+        """Wrap a tokenizer of Hugging Face, which is changed.
 
-    def __init__(self, backend: tokenizers.Tokenizer, *, bos: str | None = BOS) -> None:
+        Args:
+            backend: of the `tokenizers` package.
+            bos: the token that begins a text, if it has one.
+            eos: the token that ends one; None = ours ends with what begins the next text.
+            adds_bos: whether `bos` is put before every text; None = as its own post-processor does.
+        Raises:
+            TokenError: `adds_bos`, and there is no such token.
+        """
         backend.no_truncation()
         backend.no_padding()
         if bos == BOS:  # text that spells our own token is text; others keep their makers' habit
             backend.encode_special_tokens = True
         self.backend = backend
-        self.bos = bos if bos is not None and backend.token_to_id(bos) is not None else None
-        self.bos_token_id = backend.token_to_id(self.bos) if self.bos is not None else None
+        self.named_bos = bos if bos is not None and backend.token_to_id(bos) is not None else None
+        self._first = _first_ids(backend) if adds_bos is None else self._switched(adds_bos)
+        _add_first(backend, self._first)
+        self.bos_token_id = self._first[0] if self._first else None
+        self.bos = None if self.bos_token_id is None else backend.id_to_token(self.bos_token_id)
+        last = BOS if eos is None and self.named_bos == BOS else eos
+        end = None if last is None else backend.token_to_id(last)
+        self.eos_token_ids: tuple[int, ...] = () if end is None else (end,)
+        """Tokens that end a text, as the tokenizer's own files say; a model's may name more."""
         self.d_vocab = 1 + max(backend.get_vocab(with_added_tokens=True).values())
+        self._n_ids = self.d_vocab
 
     @classmethod
     def words(cls, texts: Iterable[str]) -> "Tokenizer":
@@ -79,8 +103,8 @@ class Tokenizer:
     def load(cls, path: str | Path) -> "Tokenizer":
         """Read a `tokenizer.json`, or the folder that holds one.
 
-        A `tokenizer_config.json` beside it says which tokens begin and end a text; ours begins it
-        wherever the vocabulary has it.
+        Its post-processor says what is put before a text, as in `transformers`; which tokens begin
+        and end one stands in the `tokenizer_config.json` or `special_tokens_map.json` beside it.
 
         Raises:
             CheckpointError: the file is missing, damaged or of another kind.
@@ -95,16 +119,17 @@ class Tokenizer:
                 f"{path} must be a tokenizer.json of Hugging Face's tokenizers; it is not "
                 f"({error}). Copy the file again."
             ) from None
-        config = path.with_name(CONFIG)
-        said = read_object(config) if config.exists() else {}
+        named = {}
+        for name in (SPECIAL, CONFIG):
+            beside = path.with_name(name)
+            named |= read_object(beside) if beside.exists() else {}
         ours = backend.token_to_id(BOS) is not None
-        return cls(backend, bos=BOS if ours else _content(said.get("bos_token")))._ending(
-            _content(said.get("eos_token"))
-        )
+        bos = BOS if ours else _content(named.get("bos_token"))
+        return cls(backend, bos=bos, eos=_content(named.get("eos_token")))
 
     @classmethod
     def from_transformers(cls, tokenizer: "PreTrainedTokenizerBase") -> "Tokenizer":
-        """Wrap a fast tokenizer of `transformers`: the same ids, without special tokens added.
+        """Wrap a fast tokenizer of `transformers`: the same ids, and the same put before a text.
 
         Raises:
             TokenError: the tokenizer is a slow one and holds no `tokenizers` backend.
@@ -115,21 +140,46 @@ class Tokenizer:
                 "A tokenizer of transformers must be a fast one, with a `tokenizers` backend; got "
                 f"{type(tokenizer).__name__}. Load it with use_fast=True."
             )
-        copy = tokenizers.Tokenizer.from_str(backend.to_str())
-        return cls(copy, bos=tokenizer.bos_token)._ending(tokenizer.eos_token)
+        twin = tokenizers.Tokenizer.from_str(backend.to_str())
+        return cls(twin, bos=tokenizer.bos_token, eos=tokenizer.eos_token)
+
+    def with_bos(self, adds_bos: bool | None) -> "Tokenizer":
+        """This tokenizer with its beginning-of-text token put before every text, or with none.
+
+        Args:
+            adds_bos: None = as it is.
+        Raises:
+            TokenError: `adds_bos`, and the tokenizer has no such token.
+        """
+        if adds_bos is None:
+            return self
+        twin = tokenizers.Tokenizer.from_str(self.backend.to_str())
+        (end,) = self.eos_token_ids or (None,)
+        eos = None if end is None else twin.id_to_token(end)
+        return Tokenizer(twin, bos=self.named_bos, eos=eos, adds_bos=adds_bos)
+
+    def padded(self, d_vocab: int) -> "Tokenizer":
+        """This tokenizer for a model with more rows: ids without a token have a name, no bytes."""
+        wider = copy(self)
+        wider._n_ids = max(d_vocab, self.d_vocab)
+        return wider
 
     def save(self, path: str | Path) -> None:
         """Write `tokenizer.json` (into `path` if that is a folder), whole or not at all."""
         path = Path(path)
         path = path / "tokenizer.json" if path.is_dir() else path
         write_text(path, self.to_json())
-        if self.bos != BOS or self.eos_token_id is not None:
-            ends = {"bos_token": self.bos}
-            if self.eos_token_id is not None:
-                ends["eos_token"] = self.backend.id_to_token(self.eos_token_id)
-            write_json(
-                path.with_name(CONFIG), {"tokenizer_class": "PreTrainedTokenizerFast"} | ends
-            )
+        if self.special_tokens != {"bos_token": BOS, "eos_token": BOS}:
+            kind = {"tokenizer_class": "PreTrainedTokenizerFast"}
+            write_json(path.with_name(CONFIG), kind | self.special_tokens)
+
+    @property
+    def special_tokens(self) -> dict[str, str | None]:
+        """The tokens that begin and end a text, by the names of `tokenizer_config.json`."""
+        named = {"bos_token": self.named_bos}
+        for end in self.eos_token_ids:
+            named["eos_token"] = self.backend.id_to_token(end)
+        return named
 
     def to_json(self) -> str:
         """The text of `tokenizer.json`."""
@@ -141,16 +191,14 @@ class Tokenizer:
         return hashlib.sha256(f"{self.bos}\n{self.backend.to_str()}".encode()).hexdigest()[:16]
 
     def encode(self, text: str, *, bos: bool = True) -> list[int]:
-        """Token ids; the beginning-of-text token first when `bos` and there is one.
+        """Token ids; first what the tokenizer puts before a text, if `bos`.
+
+        A text's first word is read with a space before it where the vocabulary has it only so.
 
         Raises:
             TokenError: a word or character is not in the vocabulary.
         """
-        try:
-            ids = self.backend.encode(text, add_special_tokens=False).ids
-        except Exception:  # noqa: BLE001  (tokenizers raises nothing narrower)
-            raise self._out_of_vocabulary(text) from None
-        return self._begin(bos) + ids
+        return self._begin(bos) + self._encode(text)[0]
 
     def encode_batch(self, texts: Sequence[str], *, bos: bool = True) -> list[list[int]]:
         """As `encode` for many texts at once, on all cores.
@@ -171,15 +219,20 @@ class Tokenizer:
         Raises:
             TokenError: a word or character is not in the vocabulary.
         """
-        ids = self.encode(text, bos=False)
-        pieces = self.pieces(ids)
-        if self._adds_first_space:
-            pieces = _without_first_space(pieces)
-        spans = _spans(text, pieces)
+        ids, spaced = self._encode(text)
+        special = self._special
+        pieces = [special[i].encode() if i in special else self.table[i] for i in ids]
+        spans = _spans(text, pieces, spaced or self._adds_first_space)
         if spans is None:  # the tokenizer changes the text, so only its own account is left
-            spans = self.backend.encode(text, add_special_tokens=False).offsets
+            offsets = self.backend.encode(text, add_special_tokens=False).offsets
+            spans = _without_overlap(offsets)
         first = self._begin(bos)
         return first + ids, [(0, 0)] * len(first) + spans
+
+    def least_length(self, text: str) -> int:
+        """How many tokens a text has at the least, whether or not all of it can be encoded."""
+        cutter = self.backend.pre_tokenizer
+        return 1 if cutter is None else len(cutter.pre_tokenize_str(text))
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of the ids; special tokens are left out, broken characters become `�`.
@@ -190,30 +243,31 @@ class Tokenizer:
         return b"".join(self.pieces(ids)).decode("utf-8", errors="replace")
 
     def pieces(self, ids: Sequence[int]) -> list[bytes]:
-        """The exact bytes of each token; none for special tokens.
+        """The exact bytes of each token; none for special tokens and for ids without a token.
 
         Raises:
             TokenError: an id is not in the vocabulary.
         """
         numbers = [int(i) for i in ids]
-        if numbers and not 0 <= min(numbers) <= max(numbers) < self.d_vocab:
-            wrong = next(i for i in numbers if not 0 <= i < self.d_vocab)
+        if numbers and not 0 <= min(numbers) <= max(numbers) < self._n_ids:
+            wrong = next(i for i in numbers if not 0 <= i < self._n_ids)
             raise TokenError(
-                f"Ids must lie in 0 … {self.d_vocab - 1}; got {wrong}. Is the text from another "
+                f"Ids must lie in 0 … {self._n_ids - 1}; got {wrong}. Is the text from another "
                 "model's tokenizer?"
             )
         table = self.table
-        pieces = [table[i] for i in numbers]
+        pieces = [table[i] if i < self.d_vocab else b"" for i in numbers]
         begins = self._adds_first_space and numbers[:1] == [self.bos_token_id]
         return pieces[:1] + _without_first_space(pieces[1:]) if begins else pieces
 
     def display(self, ids: Sequence[int]) -> list[str]:
-        """One printable string a token, for people only: never count or join these."""
-        special = self._special
-        return [
-            special.get(int(i)) or display_token(piece)
-            for i, piece in zip(ids, self.pieces(ids), strict=True)
-        ]
+        """One printable string a token, for people only: never count or join these.
+
+        An id that no token has, as a model with more rows than its tokenizer may choose, is shown
+        as `<unused 151700>`.
+        """
+        pieces = self.pieces(ids)
+        return [self._display(int(i), piece) for i, piece in zip(ids, pieces, strict=True)]
 
     @cached_property
     def table(self) -> list[bytes]:
@@ -244,14 +298,33 @@ class Tokenizer:
         """Whether a text's first word gets a space it does not have (SentencePiece's habit)."""
         return any(sign in self._decoder for sign in ('"Strip"', '"first"', '"always"'))
 
-    def _ending(self, eos: str | None) -> "Tokenizer":
-        """This tokenizer, with the token that ends a text set, if not the one that begins it."""
-        end = self.backend.token_to_id(eos) if isinstance(eos, str) else None
-        self.eos_token_id = end if end != self.bos_token_id else None
-        return self
+    def _switched(self, adds_bos: bool) -> list[int]:
+        if adds_bos and self.named_bos is None:
+            raise TokenError(
+                "Only a tokenizer that names a beginning-of-text token can put one before a text; "
+                "this names none. Leave `bos` out."
+            )
+        return [self.backend.token_to_id(self.named_bos)] if adds_bos else []
 
     def _begin(self, bos: bool) -> list[int]:
-        return [self.bos_token_id] if bos and self.bos_token_id is not None else []
+        return [*self._first] if bos else []
+
+    def _encode(self, text: str) -> tuple[list[int], bool]:
+        """The ids of the text alone, and whether its first word was read with a space before it."""
+        try:
+            return self.backend.encode(text, add_special_tokens=False).ids, False
+        except Exception:  # noqa: BLE001  (tokenizers raises nothing narrower)
+            error = self._out_of_vocabulary(text)
+        try:
+            return self.backend.encode(f" {text}", add_special_tokens=False).ids, True
+        except Exception:  # noqa: BLE001
+            raise error from None
+
+    def _display(self, token: int, piece: bytes) -> str:
+        if token in self._special:
+            return self._special[token]
+        known = piece or self.backend.id_to_token(token) is not None
+        return display_token(piece) if known else f"<unused {token}>"
 
     def _out_of_vocabulary(self, text: Any) -> TokenError:
         if not isinstance(text, str):
@@ -287,24 +360,64 @@ def _byte_alphabet() -> dict[str, int]:
     return signs
 
 
-def _spans(text: str, pieces: Sequence[bytes]) -> list[Span] | None:
-    """Characters of each piece, or None when the pieces are not the text's bytes."""
-    raw = text.encode("utf-8")
-    if b"".join(pieces) != raw:
+def _first_ids(backend: tokenizers.Tokenizer) -> list[int]:
+    """What the tokenizer's own post-processor puts before a text, seen on a text."""
+    for text in chain(("a",), backend.get_vocab(with_added_tokens=False)):
+        try:
+            alone = backend.encode(text, add_special_tokens=False).ids
+            whole = backend.encode(text, add_special_tokens=True).ids
+        except Exception:  # noqa: BLE001  (tokenizers raises nothing narrower)
+            continue
+        # A text that itself holds what is put before it would not tell where it begins.
+        if alone and whole.count(alone[0]) == alone.count(alone[0]):
+            return whole[: whole.index(alone[0])]
+    return []
+
+
+def _add_first(backend: tokenizers.Tokenizer, first: list[int]) -> None:
+    """Let the post-processor put these before a text and nothing behind it, which goes on."""
+    if (_first_ids(backend), backend.num_special_tokens_to_add(False)) == (first, len(first)):
+        return
+    tokens = [backend.id_to_token(token) for token in first]
+    backend.post_processor = processors.TemplateProcessing(
+        single="BOS $A" if first else "$A",
+        special_tokens=[{"id": "BOS", "ids": first, "tokens": tokens}] if first else [],
+    )
+
+
+def _spans(text: str, pieces: Sequence[bytes], spaced: bool) -> list[Span] | None:
+    """Characters of each piece, or None when the pieces are not the text's bytes.
+
+    Args:
+        spaced: a piece may have a space before it that the text does not have.
+    """
+    raw, at = text.encode("utf-8"), 0
+    cuts: list[Span] = []
+    for piece in pieces:
+        there = raw.startswith(piece, at)
+        bare = piece[1:] if spaced and not there and piece.startswith(b" ") else piece
+        if not raw.startswith(bare, at):
+            return None
+        cuts.append((at, at + len(bare)))
+        at += len(bare)
+    if at != len(raw):
         return None
     if len(raw) == len(text):
-        return list(_running(len(piece) for piece in pieces))
+        return cuts
     holder = [i for i, character in enumerate(text) for _ in character.encode("utf-8")]
-    cuts = _running(len(piece) for piece in pieces)
-    end = len(text)
-    return [(holder[a], holder[b - 1] + 1) if b > a else (end, end) for a, b in cuts]
+    holder.append(len(text))
+    return [(holder[a], holder[b - 1] + 1 if b > a else holder[a]) for a, b in cuts]
 
 
-def _running(lengths: Iterable[int]) -> Iterator[Span]:
-    start = 0
-    for length in lengths:
-        yield start, start + length
-        start += length
+def _without_overlap(spans: Sequence[Span]) -> list[Span]:
+    """Spans of which each begins where the last one ended, but for parts of one character."""
+    kept: list[Span] = []
+    for start, end in spans:
+        done = kept[-1] if kept else (0, 0)
+        if (start, end) != done:
+            start = max(start, done[1])
+        kept.append((start, max(start, end)))
+    return kept
 
 
 def _without_first_space(pieces: list[bytes]) -> list[bytes]:

@@ -178,15 +178,9 @@ class TransformerLensView(HookedRootModule):
     def _tokens(self, input: Tokens, prepend_bos: bool | None) -> tuple[Tensor, Tensor | None]:
         if isinstance(input, str | list) and prepend_bos is False:
             texts = [input] if isinstance(input, str) else input
-            input = [self._encoder.encode(text, bos=False) for text in texts]
+            input = [self.tokenizer.encode(text, bos=False) for text in texts]
         tokens, mask = self.model.to_tokens(input)
         return tokens, None if bool(mask.all()) else mask
-
-    @property
-    def _encoder(self) -> Any:
-        if self.tokenizer is None:
-            raise TokenError("This model has no tokenizer, so it takes token ids; got text.")
-        return self.tokenizer
 
     def to_single_token(self, string: str) -> int:
         """The id of a text that is one token.
@@ -194,10 +188,10 @@ class TransformerLensView(HookedRootModule):
         Raises:
             TokenError: it is several.
         """
-        ids = self._encoder.encode(string, bos=False)
+        ids = self.tokenizer.encode(string, bos=False)
         if len(ids) != 1:
             raise TokenError(
-                f"The text must be one token; {string!r} is {self._encoder.display(ids)}."
+                f"The text must be one token; {string!r} is {self.tokenizer.display(ids)}."
             )
         return ids[0]
 
@@ -205,16 +199,16 @@ class TransformerLensView(HookedRootModule):
         """The text of ids, or of each row of ids."""
         ids = tokens.tolist() if isinstance(tokens, Tensor) else tokens
         if isinstance(ids, list) and ids and isinstance(ids[0], list):
-            return [self._encoder.decode(row) for row in ids]
-        return self._encoder.decode(ids if isinstance(ids, list) else [ids])
+            return [self.tokenizer.decode(row) for row in ids]
+        return self.tokenizer.decode(ids if isinstance(ids, list) else [ids])
 
     def to_str_tokens(self, input: Any, prepend_bos: bool | None = None) -> list[Any]:
         """The text of each token."""
         if isinstance(input, list):
             return [self.to_str_tokens(each, prepend_bos) for each in input]
         ids = self.to_tokens(input, prepend_bos)[0] if isinstance(input, str) else input
-        names = zip(ids.flatten().tolist(), self._encoder.display(ids.flatten().tolist()))  # noqa: B905
-        return [self._encoder.decode([token]) or name for token, name in names]
+        names = zip(ids.flatten().tolist(), self.tokenizer.display(ids.flatten().tolist()))  # noqa: B905
+        return [self.tokenizer.decode([token]) or name for token, name in names]
 
     def tokens_to_residual_directions(
         self, tokens: str | int | Int[Tensor, "..."]

@@ -25,17 +25,20 @@ from interp.results import values
 from interp.worlds.world import World
 
 LARGEST_TENSOR, LARGEST_TEXT = 1024, 20_000
-MODEL_FIELDS = ("model", "model_hash", "step", "source", "dtype")
+MODEL_FIELDS = ("model", "model_hash", "step", "source", "dtype", "bos", "text_start")
 
 
 def describe_model(model: LanguageModel) -> dict[str, Any]:
-    """Name, weights' hash, step, precision, and what `load_model` was given (empty: not saved)."""
+    """What names a model: weights, precision, what `load_model` was given, how its texts begin."""
+    first = [] if model.tokenizer.bos_token_id is None else [model.tokenizer.bos_token_id]
     return {
         "model": model.name,
         "model_hash": model.hash,
         "step": model.step,
         "source": str(getattr(model, "source", None) or ""),
         "dtype": str(model.weight("W_E").dtype).removeprefix("torch."),
+        "bos": getattr(model, "bos", None),
+        "text_start": "".join(model.tokenizer.display(first)),
     }
 
 
@@ -110,6 +113,8 @@ class Provenance:
         edits: interventions as JSON text; empty when there were none.
         seed: seed of everything that was drawn.
         dtype: precision of the weights.
+        bos: what `load_model` was told of the beginning-of-text token; None = as the files say.
+        text_start: the token that was put before every text; empty where none was.
         device: where the model ran.
         world: the world's name; empty when none was used.
     """
@@ -126,6 +131,8 @@ class Provenance:
     edits: str = ""
     seed: int | None = None
     dtype: str = "float32"
+    bos: bool | None = None
+    text_start: str = ""
     device: str = "cpu"
     world: str = ""
 

@@ -57,6 +57,8 @@ class _Script:
         if about["dtype"] != "float32":
             self.imports.add("import torch")
             options += f", dtype=torch.{about['dtype']}"
+        if about.get("bos") is not None:
+            options += f", bos={about['bos']}"
         line = f"interp.load_model({(about['source'] or about['model'])!r}{options})"
         unsaved = "" if about["source"] else "; never saved: save_model(...) it, and load that"
         return self._name(name, f"{line}  # weights {about['model_hash']}{unsaved}")

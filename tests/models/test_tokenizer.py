@@ -154,7 +154,7 @@ def test_transformers_reads_what_we_save(tmp_path):
 @pytest.mark.reference
 def test_sentencepiece_style_tokenizers_keep_their_spaces():
     import tokenizers
-    from tokenizers import decoders, models, pre_tokenizers
+    from tokenizers import decoders, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
     vocab = {"<s>": 0, "▁Anna": 1, "▁is": 2, "<0xC3>": 3, "<0xA9>": 4, "▁": 5, "é": 6}
@@ -162,6 +162,7 @@ def test_sentencepiece_style_tokenizers_keep_their_spaces():
     backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
     backend.decoder = decoders.Metaspace(prepend_scheme="first")
     backend.add_special_tokens(["<s>"])
+    backend.post_processor = processors.TemplateProcessing("<s> $A", special_tokens=[("<s>", 0)])
     tokenizer = Tokenizer.from_transformers(
         PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<s>")
     )

@@ -13,7 +13,7 @@ from interp.core.protocols import LanguageModel, Prompt
 from interp.methods.batches import padded
 from interp.methods.data.questions import questions_in
 from interp.methods.parameters import parameters_of, shell_of
-from interp.methods.prompts import one_row
+from interp.methods.prompts import continuation_ids, one_row
 from interp.worlds.world import World
 
 MOST_STORIES, ASKED, TOGETHER = 400, 64, 16
@@ -47,7 +47,7 @@ class PromptAnswer:
         """
         tokens = one_row(model, prompt)
         if answer:
-            ids = model.tokenizer.encode(answer, bos=False)
+            ids = continuation_ids(model.tokenizer, answer)
         else:
             ids = model.run(tokens).logits[0, -1].topk(rank + 1).indices[rank:].tolist()
         # The answer's last token is predicted but never read.

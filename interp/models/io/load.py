@@ -25,6 +25,7 @@ def load_model(
     step: int | None = None,
     device: str | torch.device = "auto",
     dtype: torch.dtype | None = None,
+    bos: bool | None = None,
 ) -> LanguageModel:
     """Open a model, whatever it is kept in; nothing is ever unpickled.
 
@@ -36,9 +37,12 @@ def load_model(
         step: a checkpoint of a run; None = the finished model, or the newest checkpoint.
         device: `auto` = CUDA, else MPS, else the CPU.
         dtype: dtype of the weights; None = float32.
+        bos: whether a beginning-of-text token is put before every text; None = as the model's own
+            tokenizer files say.
     Raises:
         CheckpointError: a file is missing, damaged, pickled or foreign.
         ConfigError: `step` of something that has none, or a device that is not there.
+        TokenError: `bos`, and the model's tokenizer has no such token.
     Example:
         >>> load_model("no/such/model.gguf")
         Traceback (most recent call last):
@@ -47,29 +51,27 @@ def load_model(
     place, path = pick_device(device), find_model(source)
     if path is not None and _is_ours(path):
         model: Any = open_model(path, step).to(device=place, dtype=dtype)
-        model.history = _history(source, path, device, dtype)
+        model.history = _history(source, path, device=device, dtype=dtype, bos=bos)
     elif step is not None:
         raise ConfigError(
             f"Only a run has steps; {source} is not a run. Leave `step` out, or name a run."
         )
     else:
         model = _foreign(source, path, place, dtype or torch.float32)
-    model.source = str(source)
+    model.source, model.bos = str(source), bos
+    if bos is not None:
+        model.tokenizer = model.tokenizer.with_bos(bos)
     return model
 
 
-def _history(
-    source: str | Path, path: Path, device: str | torch.device, dtype: torch.dtype | None
-) -> History:
+def _history(source: str | Path, path: Path, **options: Any) -> History:
     """The run that a checkpoint belongs to, opened in the same way."""
     folder = path.resolve()
     if folder.parent.name == "checkpoints":
         folder, source = folder.parents[1], str(folder.parents[1])
     record = folder / "run.json"
     last = read_object(record).get("step") if record.exists() else None
-    return History(
-        folder, last, lambda step: load_model(source, step=step, device=device, dtype=dtype)
-    )
+    return History(folder, last, lambda step: load_model(source, step=step, **options))
 
 
 def find_model(source: str | Path) -> Path | None:

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 from interp.models.gpt import GPT
+from interp.models.no_tokenizer import NoTokenizer
 from interp.runs.metrics import read_metrics
 from interp.training.loop.metrics import MetricsLog
 
@@ -39,7 +40,7 @@ class SampleLog:
 
     def add(self, model: GPT, step: int) -> None:
         """Write a text now, unless there is one of this step."""
-        if step == self._last or model.tokenizer is None:
+        if step == self._last or isinstance(model.tokenizer, NoTokenizer):
             return
         began = time.monotonic()
         options = dict(max_new_tokens=min(N_TOKENS, model.cfg.n_ctx - 1), temperature=TEMPERATURE)

@@ -21,6 +21,7 @@ from interp.models.config import GPTConfig
 from interp.models.gpt import GPT
 from interp.models.io.checkpoint import checkpoint_steps, open_model, save_model, save_weights
 from interp.models.io.load import load_model, shipped_models
+from interp.models.no_tokenizer import NoTokenizer
 from interp.models.tokenizer import Tokenizer
 
 TOKENIZER = Tokenizer.words(["Anna is in the garden. Ben is happy."])
@@ -57,7 +58,8 @@ def test_a_model_comes_back_equal(whole, any_model, tmp_path):
     assert (model.step, model.name, model.tokenizer.hash) == (40, "tiny", TOKENIZER.hash)
     save_model(any_model, tmp_path / "family")
     again = open_model(tmp_path / "family")
-    assert (again.hash, again.cfg, again.tokenizer) == (any_model.hash, any_model.cfg, None)
+    assert (again.hash, again.cfg) == (any_model.hash, any_model.cfg)
+    assert isinstance(again.tokenizer, NoTokenizer)
     tokens = torch.tensor([[1, 2, 3]])
     assert torch.equal(again(tokens), any_model(tokens))
 
