@@ -2,17 +2,18 @@
 
 Names are checked before anything is read, sizes before anything is unpacked. Only plain files of
 known kinds are read or written, under names that cannot leave the folder, and never more bytes than
-were allowed, whatever the zip says of itself.
+were allowed, whatever the zip says of itself. Nothing is held in memory but what is asked for.
 """
 
 import io
+import json
 import lzma
 import re
 import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -26,9 +27,11 @@ LONGEST_PATH = 200
 DISTRUST = "Do not trust the file."
 UNREADABLE = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError,
-    RuntimeError, ValueError, KeyError, OverflowError, OSError,
+    RuntimeError, ValueError, LookupError, ArithmeticError, TypeError, AttributeError, MemoryError,
+    OSError,
 )  # fmt: skip
-"""What reading a damaged zip can raise, from `zipfile` and from the ways to pack that it knows."""
+"""What reading a damaged archive can raise: `zipfile`, the ways to pack that it knows, and JSON of
+another form where it is read. Whoever opens an archive catches these."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +48,7 @@ class Contents:
         folders: whether it may be a folder, or a zip that names its folders.
         most_files: how many files it holds at most.
         most_bytes: bytes of all its files together, unpacked.
+        most_json: bytes of a JSON file: read, it takes some forty times as much memory.
         most_packed: bytes of the zip itself; None = as many as there are.
         advice: a sentence for one that is damaged or of another kind.
         if_too_large: a sentence for one that is over a bound.
@@ -59,6 +63,7 @@ class Contents:
     folders: bool = False
     most_files: int
     most_bytes: int
+    most_json: int = 32 * 2**20
     most_packed: int | None = None
     advice: str
     if_too_large: str
@@ -100,12 +105,15 @@ def pieces_of(source: Path | BinaryIO, contents: Contents) -> Iterator[list[Piec
     _check_packed_size(source, contents)
     try:
         archive = zipfile.ZipFile(source)
+        pieces = _in_zip(archive, contents)
+    except CheckpointError:
+        raise
     except UNREADABLE as error:
         allowed = "a folder or a zip of one" if contents.folders else "a zip"
         why = f"needs to be {allowed}; this is neither, or damaged ({error})."
         raise contents.refusal(why) from None
     with archive:
-        yield _checked(_in_zip(archive, contents), contents)
+        yield _checked(pieces, contents)
 
 
 def write(pieces: Sequence[Piece], folder: Path, contents: Contents) -> None:
@@ -124,42 +132,55 @@ def write(pieces: Sequence[Piece], folder: Path, contents: Contents) -> None:
         with _naming_damage(piece, contents):
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("xb") as file:
-                left -= _copy(piece, file, left, contents)
+                left -= _copy(piece, file.write, left, contents)
         _refuse_programs(target, piece.name)
 
 
-def read(pieces: Sequence[Piece], contents: Contents) -> dict[str, bytes]:
-    """The bytes of the pieces by name.
+def read_json(piece: Piece, contents: Contents) -> dict[str, Any]:
+    """The JSON object of one piece.
 
     Args:
-        pieces: from `pieces_of`.
+        piece: from `pieces_of`.
         contents: what the archive may hold.
     Raises:
-        CheckpointError: one is damaged, or they are more bytes than allowed.
+        CheckpointError: it is damaged, too large, or holds something else.
     """
-    files, left = {}, contents.most_bytes
-    for piece in pieces:
-        target = io.BytesIO()
-        with _naming_damage(piece, contents):
-            left -= _copy(piece, target, left, contents)
-        files[piece.name] = target.getvalue()
-    return files
+    target = io.BytesIO()
+    with _naming_damage(piece, contents):
+        _copy(piece, target.write, contents.most_json, contents)
+        value = json.loads(target.getvalue())
+    if not isinstance(value, dict):
+        raise contents.refusal(
+            f"needs a JSON object in {quote(piece.name)}; it holds another kind."
+        )
+    return value
 
 
-def refuse_changed(
-    files: Mapping[str, bytes], listed: Mapping[str, Mapping[str, Any]], contents: Contents
-) -> None:
+def refuse_changed(pieces: Sequence[Piece], listed: Any, contents: Contents) -> None:
     """Refuse files that are not the ones which a list of hashes was made of.
 
+    Names and sizes are compared first: what is not in the list is never unpacked.
+
     Args:
-        files: bytes by name, without the file that holds the list.
-        listed: `sha256` and `bytes` by name.
+        pieces: from `pieces_of`, without the file that holds the list.
+        listed: `sha256` and `bytes` by name, as it was found.
         contents: what the archive may hold.
     Raises:
-        CheckpointError: a file was changed, added or lost; the first of them is named.
+        CheckpointError: a file was changed, added or lost, or is damaged; the first is named.
     """
-    wrong = set(listed) ^ set(files)
-    wrong |= {n for n in set(listed) & set(files) if not _is_listed(files[n], listed[n])}
+    try:
+        sizes = {name: entry["bytes"] for name, entry in listed.items()}
+        hashes = {name: str(entry["sha256"]) for name, entry in listed.items()}
+    except UNREADABLE:
+        raise contents.refusal("needs a list of its files; its form is another.") from None
+    given = {piece.name: piece.size for piece in pieces}
+    wrong = {name for name in {*given, *sizes} if given.get(name) != sizes.get(name)}
+    left = contents.most_bytes
+    for piece in () if wrong else pieces:
+        digest = sha256()
+        with _naming_damage(piece, contents):
+            left -= _copy(piece, digest.update, left, contents)
+        wrong |= {piece.name} if digest.hexdigest() != hashes[piece.name] else set()
     if wrong:
         raise contents.refusal(
             f"needs the files it was saved with; {len(wrong)} were changed, added or lost, "
@@ -199,6 +220,7 @@ def _in_zip(archive: zipfile.ZipFile, contents: Contents) -> list[Piece]:
     for info in archive.infolist():
         # `filename` ends at a zero byte and has other separators than were written.
         name, kind = info.orig_filename, stat.S_IFMT(info.external_attr >> 16)
+        _check_name(name.rstrip("/"), contents)
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise contents.refusal(_not_plain(name), DISTRUST)
         if info.flag_bits & 1:
@@ -206,9 +228,7 @@ def _in_zip(archive: zipfile.ZipFile, contents: Contents) -> list[Piece]:
         if not info.is_dir():
             opener = lambda info=info: archive.open(info)  # noqa: E731
             pieces.append(Piece(name=name, size=info.file_size, open=opener))
-        elif contents.folders:
-            _check_name(name.rstrip("/"), contents)
-        else:
+        elif not contents.folders:
             raise contents.refusal(f"holds plain files; {quote(name)} is a folder.", DISTRUST)
     return pieces
 
@@ -231,6 +251,9 @@ def _checked(pieces: Sequence[Piece], contents: Contents) -> list[Piece]:
         raise contents.refusal(f"needs each file once; {quote(twice)} is there twice.", DISTRUST)
     if sum(piece.size for piece in kept) > contents.most_bytes:
         raise _too_large(contents)
+    for piece in kept:
+        if piece.name.lower().endswith(".json") and piece.size > contents.most_json:
+            raise _too_large(contents, piece)
     return kept
 
 
@@ -273,15 +296,17 @@ def _naming_damage(piece: Piece, contents: Contents) -> Iterator[None]:
         ) from None
 
 
-def _copy(piece: Piece, file: BinaryIO, most: int, contents: Contents) -> int:
-    """The bytes that were copied: counted as they come, since the zip may say fewer."""
+def _copy(piece: Piece, add: Callable[[bytes], Any], most: int, contents: Contents) -> int:
+    """The bytes that were passed on: counted as they come, since the zip may say fewer."""
+    if is_json := piece.name.lower().endswith(".json"):
+        most = min(most, contents.most_json)
     copied = 0
     with piece.open() as source:
         while block := source.read(2**20):
             copied += len(block)
             if copied > most:
-                raise _too_large(contents)
-            file.write(block)
+                raise _too_large(contents, piece if is_json else None)
+            add(block)
     return copied
 
 
@@ -299,14 +324,13 @@ def _is_left_out(name: str, contents: Contents) -> bool:
     return contents.left_out is not None and bool(contents.left_out.search(name))
 
 
-def _is_listed(content: bytes, entry: Mapping[str, Any]) -> bool:
-    return entry["sha256"] == sha256(content).hexdigest() and entry["bytes"] == len(content)
-
-
 def _not_plain(name: str) -> str:
     return f"holds plain files; {quote(name)} is a link, device or pipe."
 
 
-def _too_large(contents: Contents) -> CheckpointError:
-    why = f"has at most {contents.most_bytes >> 20:,} MiB of files; this one has more."
+def _too_large(contents: Contents, piece: Piece | None = None) -> CheckpointError:
+    if piece is not None:
+        why = f"has JSON of at most {contents.most_json >> 20} MiB; {quote(piece.name)} is larger."
+    else:
+        why = f"has at most {contents.most_bytes >> 20:,} MiB of files; this one has more."
     return contents.refusal(why, contents.if_too_large)

@@ -4,16 +4,22 @@ Names and sizes are checked before anything is read, hashes before anything is u
 results are written down, in a folder that is gone afterwards.
 """
 
-import io
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
 from interp.core.errors import CheckpointError
 from interp.core.files import inside
-from interp.core.untrusted_archive import Contents, Piece, pieces_of, read, refuse_changed, write
+from interp.core.untrusted_archive import (
+    UNREADABLE,
+    Contents,
+    Piece,
+    pieces_of,
+    read_json,
+    refuse_changed,
+    write,
+)
 from interp.report.archive import ABOUT, MANIFEST, RESULTS
 from interp.report.notebook import figure_call
 from interp.report.parts import FigurePart, Part
@@ -32,14 +38,6 @@ CONTENTS = Contents(
     advice="Choose the ZIP that the report's page or interp report wrote.",
     if_too_large="It is not opened.",
 )
-FOREIGN = (
-    ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError, RuntimeError,
-    OSError,
-)  # fmt: skip
-"""What JSON of another form raises where it is read."""
-UNDRAWABLE = (
-    TypeError, ValueError, LookupError, AttributeError, RuntimeError, ArithmeticError, ImportError,
-)  # fmt: skip
 
 
 def opened(source: str | Path | BinaryIO) -> tuple[dict[str, Any], list[Part]]:
@@ -54,50 +52,43 @@ def opened(source: str | Path | BinaryIO) -> tuple[dict[str, Any], list[Part]]:
     """
     archive = Path(source) if isinstance(source, str) else source
     with pieces_of(archive, CONTENTS) as pieces:
-        files = read(pieces, CONTENTS)
-    try:
-        _check_manifest(files)
-        about = _object(files, ABOUT)
-        head = {name: text_entry(about, name, (str, type(None))) for name in ("author", "date")}
-        head["title"] = text_entry(about, "title")
-        return head, _parts(about["parts"], files)
-    except CheckpointError:
-        raise
-    except FOREIGN as error:
-        raise CheckpointError(
-            f"The ZIP must be of a report; it is of another form ({error}). {CONTENTS.advice}"
-        ) from error
+        by_name = {piece.name: piece for piece in pieces}
+        try:
+            _check_manifest(by_name)
+            about = _object(by_name, ABOUT)
+            head = {name: text_entry(about, name, (str, type(None))) for name in ("author", "date")}
+            head["title"] = text_entry(about, "title")
+            return head, _parts(about["parts"], pieces)
+        except CheckpointError:
+            raise
+        except UNREADABLE as error:
+            raise CheckpointError(
+                f"The ZIP must be of a report; it is of another form ({error}). {CONTENTS.advice}"
+            ) from error
 
 
-def _check_manifest(files: Mapping[str, bytes]) -> None:
+def _check_manifest(pieces: Mapping[str, Piece]) -> None:
     """Refuse another format, and files that are not as the manifest says."""
-    manifest = _object(files, MANIFEST)
+    manifest = _object(pieces, MANIFEST)
     if manifest.get("format") != FORMAT:
         raise CheckpointError(
             f"The ZIP must be a report of the format {FORMAT!r}; it is of "
             f"{str(manifest.get('format'))[:80]!r}. Open it with the version that wrote it."
         )
-    others = {name: content for name, content in files.items() if name != MANIFEST}
-    refuse_changed(others, manifest["files"], CONTENTS)
+    others = [piece for name, piece in pieces.items() if name != MANIFEST]
+    refuse_changed(others, manifest.get("files"), CONTENTS)
 
 
-def _object(files: Mapping[str, bytes], name: str) -> dict[str, Any]:
-    if name not in files:
+def _object(pieces: Mapping[str, Piece], name: str) -> dict[str, Any]:
+    if name not in pieces:
         raise CheckpointError(
             f"A saved report needs a {name}; this ZIP has none there. {CONTENTS.advice}"
         )
-    value = json.loads(files[name])
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{name} must hold a JSON object; save the report again.")
-    return value
+    return read_json(pieces[name], CONTENTS)
 
 
-def _parts(records: list[Any], files: Mapping[str, bytes]) -> list[Part]:
-    results = [
-        Piece(name=name, size=len(content), open=lambda content=content: io.BytesIO(content))
-        for name, content in files.items()
-        if name.startswith(f"{RESULTS}/")
-    ]
+def _parts(records: list[Any], pieces: Sequence[Piece]) -> list[Part]:
+    results = [piece for piece in pieces if piece.name.startswith(f"{RESULTS}/")]
     with TemporaryDirectory(prefix="interp-report-") as temporary:
         folder = Path(temporary)
         write(results, folder, CONTENTS)
@@ -120,7 +111,7 @@ def _try_out(part: FigurePart) -> None:
     try:
         code = f"{part.result.code()}\n{figure_call(part)}"
         _ = part.figure, part.result.frame(), part.result.caption()
-    except UNDRAWABLE as error:
+    except (*UNREADABLE, ImportError) as error:
         raise CheckpointError(
             f"A figure of {name} in the report cannot be drawn ({error}). It was damaged, or "
             "written by another version of interp; make it again."

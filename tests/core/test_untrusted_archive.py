@@ -2,9 +2,13 @@
 
 import io
 import json
+import random
+import shutil
 import stat
 import struct
+import tracemalloc
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -206,7 +210,7 @@ def test_damage_is_refused_however_the_zip_is_packed(door, tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x03\x04" + bytes(50)])
 def test_what_is_no_zip_is_refused(door, tmp_path, content):
-    refused(door, io.BytesIO(content), "neither, or damaged", tmp_path)
+    refused(door, io.BytesIO(content), "or damaged", tmp_path)
 
 
 def test_half_a_zip_and_another_zip_are_refused(door, tmp_path):
@@ -216,3 +220,62 @@ def test_half_a_zip_and_another_zip_are_refused(door, tmp_path):
     with zipfile.ZipFile(other, "w") as archive:
         archive.writestr("a.txt", b"a")
     refused(door, other, door.module.CONTENTS.needed, tmp_path)
+
+
+def test_a_file_without_a_name_is_refused(door, tmp_path):
+    refused(door, door.zipped((entry(""), b"{}")), "must stay inside", tmp_path)
+
+
+def test_zips_with_changed_bytes_end_in_a_sentence_or_open(door, tmp_path):
+    """Half the changes are in the zip's own lists, at its end; the rest anywhere."""
+    whole = door.zipped().getvalue()
+    lists = whole.index(b"PK\x01\x02")
+    (tmp_path / "shelf").mkdir()
+    for seed in range(40):
+        draw, content = random.Random(seed), bytearray(whole)
+        for _ in range(draw.choice([1, 1, 2, 8])):
+            place = draw.randrange(lists if seed % 2 else 0, len(content))
+            content[place] = draw.choice([0, 1, 0x7F, 0xFF])
+        try:
+            door.open(io.BytesIO(bytes(content)))
+        except InterpError as error:
+            assert len(str(error)) < 900
+        shutil.rmtree(tmp_path / "shelf" / "new", ignore_errors=True)
+    assert [path.name for path in tmp_path.rglob("*")] == ["shelf"]
+
+
+@pytest.mark.parametrize("lies", [False, True])
+def test_json_that_would_fill_the_memory_is_not_read(door, tmp_path, lies):
+    most = door.module.CONTENTS.most_json
+    name = f"{door.place}{door.extra}"
+    zipped = door.zipped((name, b"[" + b"0," * (most // 2)))
+    if lies:  # The size in the zip's list is one byte.
+        content = zipped.getvalue()
+        zipped = io.BytesIO(content.replace(struct.pack("<I", most + 1), struct.pack("<I", 1)))
+    tracemalloc.start()
+    try:
+        refused(door, zipped, "JSON of at most|changed, added|cannot be unpacked", tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 16 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_a_report_does_not_list_is_never_unpacked(report_files, tmp_path):
+    """Neither in memory nor on the disk: its bytes are damaged, and nobody notices."""
+    door = Door(opening, Report.load, report_files, "", "x.json", False)
+    content = door.zipped(("data/bomb.csv", b"0" * 100)).getvalue()
+    damaged = content.replace(zlib.crc32(b"0" * 100).to_bytes(4, "little"), b"\0\0\0\0")
+    assert damaged != content
+    with pytest.raises(InterpError, match=r"1 were changed, added or lost, 'data/bomb\.csv'"):
+        Report.load(io.BytesIO(damaged))
+
+
+def test_a_large_report_is_checked_without_holding_it_in_memory(report_files):
+    door = Door(opening, Report.load, report_files, "", "x.json", True)
+    zipped = door.zipped(("data/large.csv", bytes(40 * 2**20)))
+    tracemalloc.start()
+    try:
+        Report.load(zipped)
+        assert tracemalloc.get_traced_memory()[1] < 30 * 2**20
+    finally:
+        tracemalloc.stop()

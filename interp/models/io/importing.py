@@ -33,6 +33,7 @@ CONTENTS = Contents(
     folders=True,
     most_files=1000,
     most_bytes=2 * 2**30,
+    most_json=64 * 2**20,  # A tokenizer of 256,000 tokens has 33 MiB.
     advice="Choose the model's folder, or zip it again.",
     if_too_large="Open it in Python: interp.load_model(FOLDER).",
 )

@@ -184,5 +184,5 @@ def _repeated(seen: Mapping[str, "array[int]"]) -> str:
 
 def _left_out(names: Sequence[str]) -> str:
     """A sentence when files of the folder are no text files by their ending; else empty."""
-    shown = ", ".join(names[:5]) + (f" … ({len(names):,} in all)" if len(names) > 5 else "")
-    return f"Passed over, since they end neither in .txt nor in .jsonl: {shown}." if names else ""
+    listed = ", ".join(names[:5]) + (f" … ({len(names):,} in all)" if len(names) > 5 else "")
+    return f"Passed over, since they end neither in .txt nor in .jsonl: {listed}." if names else ""

@@ -100,8 +100,8 @@ def _in_folder(folder: Path) -> tuple[list[Path], list[Path]]:
     """The text files and the others, both in the order of their names; hidden ones are neither."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     texts = [path for path in files if path.suffix.lower() in ENDINGS]
-    shown = (p for p in files if not any(n.startswith(".") for n in p.relative_to(folder).parts))
-    return texts, [path for path in shown if path.suffix.lower() not in ENDINGS]
+    visible = (p for p in files if not any(n.startswith(".") for n in p.relative_to(folder).parts))
+    return texts, [path for path in visible if path.suffix.lower() not in ENDINGS]
 
 
 def _refuse_other_kinds(path: Path) -> None:
