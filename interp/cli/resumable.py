@@ -7,9 +7,11 @@ from contextlib import contextmanager
 
 import click
 
+from interp.training.run.signals import Terminated
+
 
 class Stopped(click.ClickException):
-    """Ctrl-C in a command that can be resumed; exit code 130, as shells expect."""
+    """Ctrl-C or SIGTERM in a command that can be resumed; exit code 130 or 143, as for shells."""
 
     exit_code = 130
 
@@ -20,17 +22,20 @@ class Stopped(click.ClickException):
 
 @contextmanager
 def resumable(what: str) -> Iterator[None]:
-    """Turn Ctrl-C inside the block into one line on stderr and exit code 130.
+    """Turn Ctrl-C and SIGTERM inside the block into one line on stderr and exit code 130 or 143.
 
     Args:
         what: what is kept, as the line's first words: `The run in runs/x`.
     Raises:
-        Stopped: Ctrl-C was pressed.
+        Stopped: Ctrl-C was pressed, or SIGTERM came.
     """
     try:
         yield
-    except KeyboardInterrupt as interrupt:
-        raise Stopped(f"Stopped. {what} is saved; resume with: {command_line()}") from interrupt
+    except (KeyboardInterrupt, Terminated) as interrupt:
+        by = " by SIGTERM" if isinstance(interrupt, Terminated) else ""
+        stopped = Stopped(f"Stopped{by}. {what} is saved; resume with: {command_line()}")
+        stopped.exit_code = getattr(interrupt, "code", stopped.exit_code)
+        raise stopped from interrupt
 
 
 def command_line() -> str:

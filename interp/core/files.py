@@ -6,9 +6,10 @@ Only JSON, text, raw arrays and safetensors are read or written here; nothing is
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -22,6 +23,8 @@ from interp.core.errors import CheckpointError
 
 _MOST_TEXT_BYTES = 256 * 2**20
 PICKLED = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib"}
+_LEFT = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{12}\.(?P<kind>tmp|old)|\.tmp[0-9A-Za-z]{6}")
+"""Names of `_beside`, and those under which the safetensors library writes."""
 
 
 @contextmanager
@@ -46,12 +49,18 @@ def replacing(path: str | Path) -> Iterator[Path]:
 def replacing_folder(path: str | Path) -> Iterator[Path]:
     """A temporary folder beside `path`; whole, it takes `path`'s place.
 
-    A folder that already stands there is moved aside first and removed last.
+    A folder that already stands there is moved aside first and removed last; it comes back if the
+    new one cannot take its place.
+
+    Raises:
+        CheckpointError: a file or a link stands there.
     """
     path = Path(path)
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        raise CheckpointError(f"{path} must be a folder; it is a file or a link. Move it away.")
     temporary = _beside(path)
-    temporary.mkdir()
     old = temporary.with_suffix(".old")
+    temporary.mkdir()
     try:
         yield temporary
         for file in [*temporary.rglob("*"), temporary]:
@@ -61,8 +70,34 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
         temporary.rename(path)
         sync(path.parent)
     finally:
+        if old.exists() and not path.exists():
+            old.rename(path)
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def remove_leftovers(folder: str | Path) -> None:
+    """Remove what killed writers left directly in a folder; nobody may be writing there now.
+
+    An old folder whose new one never took its place is put back.
+    """
+    folder = Path(folder)
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if not (left := _LEFT.fullmatch(path.name)):
+            continue
+        if left["kind"] == "old" and not (folder / left["name"]).exists():
+            path.rename(folder / left["name"])
+        elif path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def holds_only(folder: str | Path, names: Collection[str]) -> bool:
+    """Whether a folder, and no link to one, holds no other entries than these."""
+    folder = Path(folder)
+    own = folder.is_dir() and not folder.is_symlink()
+    return own and all(path.name in names for path in folder.iterdir())
 
 
 def sync(path: Path) -> None:

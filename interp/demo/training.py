@@ -12,6 +12,7 @@ from interp.runs.record import is_finished, record_of
 from interp.training.data.corpus import Corpus
 from interp.training.loop.pretrain import train
 from interp.training.recipe.recipes import TrainingRecipe, demo_recipe
+from interp.training.run.run_folder import check_resumable
 
 
 def train_demo(
@@ -27,8 +28,10 @@ def train_demo(
         display: shows what happens.
     Raises:
         ConfigError: the folder holds a run with other settings.
+        CheckpointError: it holds a model, or a run without a whole state.
         Interrupted: Ctrl-C.
     """
+    check_resumable(run)
     recipe = demo_recipe(seed=seed)
     corpus = _corpus(recipe, run / "corpus", size, ledger, display)
     config = recipe.config(corpus.tokenizer.d_vocab, steps=size.steps)

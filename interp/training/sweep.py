@@ -24,6 +24,7 @@ from interp.training.recipe.config import TrainConfig
 from interp.training.recipe.recipes import WORLD_SETTINGS
 from interp.training.recipe.text_source import model_fields
 from interp.training.run.lock import run_lock
+from interp.training.run.run_folder import check_new
 
 MOST_RUNS = 500
 HEAD_WIDTH = 32
@@ -176,11 +177,12 @@ def sweep(
         Every run, the cheapest first.
     Raises:
         ConfigError: the folder holds a sweep of another recipe or corpus.
+        CheckpointError: the folder holds a model or a run, or that of a point lost its states.
         TrainingError: a run diverged, the disk is full, or another process sweeps here.
     """
     recipe, folder = recipe or SweepRecipe(), Path(folder)
     plan = [(point, recipe.config(point, corpus)) for point in grid.points()]
-    folder.mkdir(parents=True, exist_ok=True)
+    check_sweepable(folder)
     with run_lock(folder):
         _begin(folder, grid, recipe, corpus)
         runs: list[Finished] = []
@@ -192,6 +194,16 @@ def sweep(
             runs.append(_finished(point, place, config))
             done(runs[-1])
     return runs
+
+
+def check_sweepable(folder: Path) -> None:
+    """Refuse a folder that is no sweep's and holds a model or a run.
+
+    Raises:
+        CheckpointError: what is there is named.
+    """
+    if not (folder / SWEEP).exists():
+        check_new(folder)
 
 
 def _begin(folder: Path, grid: Grid, recipe: SweepRecipe, corpus: Corpus) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,10 +13,12 @@ import pytest
 from click.testing import CliRunner
 
 from interp.cli.commands.train import command, read_settings
-from interp.core.errors import ConfigError
+from interp.cli.resumable import Stopped, resumable
+from interp.core.errors import CheckpointError, ConfigError
 from interp.models.io.load import load_model
 from interp.runs.metrics import read_metrics
 from interp.training.recipe.recipes import demo_recipe
+from interp.training.run.signals import Terminated
 
 SMALL = {
     "model.n_layers": 1,
@@ -101,6 +104,25 @@ def test_a_world_with_a_recipe_is_trained_by_it(tmp_path):
     expected = demo_recipe().config(recipe["model"]["d_vocab"], steps=2).to_dict()
     given = {"model", "batch_size", "context", "eval_tokens"}
     assert {k for k in expected if recipe[k] != expected[k]} <= given
+
+
+def test_a_model_is_not_trained_over_and_nothing_is_written_beside_it(text, tmp_path):
+    out = tmp_path / "run"
+    train("--data", text, "--out", out, "--steps", 1, "--tokenizer", "words")
+    shutil.rmtree(out / "states")
+    shutil.rmtree(out / "corpus")
+    (out / "baselines.json").unlink()
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    again = train("--data", text, "--out", out, "--steps", 1, "--tokenizer", "words")
+    assert isinstance(again.exception, CheckpointError)
+    assert "run.json, metrics.jsonl, checkpoints" in str(again.exception)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_what_sigterm_stopped_says_so():
+    with pytest.raises(Stopped, match="by SIGTERM.*is saved") as stopped, resumable("The run"):
+        raise Terminated("after step 3")
+    assert stopped.value.exit_code == 143
 
 
 @pytest.mark.slow

@@ -81,7 +81,7 @@ def command(
     Every size is trained with every number of steps and seed. Repeat the command to resume.
     """
     from interp.cli.resumable import resumable
-    from interp.training.sweep import Grid, SweepRecipe, sweep
+    from interp.training.sweep import Grid, SweepRecipe, check_sweepable, sweep
 
     if data is not None and world_name is not None:
         raise ConfigError(
@@ -92,6 +92,7 @@ def command(
     recipe = SweepRecipe(preset=preset, settings=read_settings(settings))
     out = out or Path("runs") / f"{world_name or data.stem}-sweep"
     refuse_target(out, "folder", "--out")
+    check_sweepable(out)
     corpus = _corpus(out, data, world_name, documents)
     click.echo("parameters      tokens    loss  regret  run")
     with resumable(f"The sweep in {out}"):

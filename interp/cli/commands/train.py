@@ -85,6 +85,7 @@ def command(
     from interp.training.loop.pretrain import train
     from interp.training.loop.samples import SampleLog
     from interp.training.recipe.text_source import chosen_source, paced_config, sorted_source
+    from interp.training.run.run_folder import check_resumable
 
     seed = direct["seed"] or 0
     source = chosen_source(data, world_name, preset, tokenizer, vocab, documents, seed)
@@ -92,6 +93,7 @@ def command(
         source = sorted_source(source, order_by, world_name)
     out = out or Path("runs") / (world_name or data.stem)
     refuse_target(out, "folder", "--out")
+    check_resumable(out)
     corpus = corpus_of_run(out, source.asked, source.write)
     overrides = {name: direct[name] for name in DIRECT if direct[name] is not None}
     overrides |= read_settings(settings)

@@ -117,7 +117,7 @@ def train(
         _set_up_cpu(threads)
         stack.callback(torch.set_flush_denormal, False)
         stack.enter_context(torch.random.fork_rng())
-        corpus = Corpus.open(corpus_folder)
+        corpus = Corpus.open(corpus_folder, verify=True)
         _check_fit(config, corpus, group)
         folder = RunFolder(path, config, corpus)
         metrics = MetricsLog(folder.metrics, writers if group.is_main else ())
@@ -182,6 +182,9 @@ class TrainingRun:
             state = load_state(self.folder.state_folder(step))
         for warning in warnings:
             log.warning(warning)
+        if step is None:
+            # Before anything else: a folder of a run has a state, or is not one to go on with.
+            self._save(0)
         if self.group.is_main:
             self.folder.begin(state, self.group, warnings)
             self.metrics.cut_back(step or 0)
@@ -216,7 +219,7 @@ class TrainingRun:
         saving = last or stopping or _every(config.checkpoint_every, done)
         if reading or saving or self._evaluates(done) or self._checkpoints(done):
             loss = self._read(done)
-            self._evaluate_and_checkpoint(done)
+            self._evaluate_and_checkpoint(done, stopping)
             if self.group.is_main:
                 self.report(self._progress(done, loss))
             self.watch(self.model, done)
@@ -243,14 +246,14 @@ class TrainingRun:
         self.updater.check(statistics, done)
         return statistics.loss[-1]
 
-    def _evaluate_and_checkpoint(self, done: int) -> None:
-        """Evaluate and keep the weights where the recipe says so."""
+    def _evaluate_and_checkpoint(self, done: int, stopping: bool = False) -> None:
+        """Evaluate and keep the weights where the recipe says so; weights also where it stops."""
         if self._evaluates(done):
             record = self.held_out.evaluate(self.model, self.updater.autocast)
             self.evaluation = {"kind": "eval", "step": done} | record
             if self.group.is_main:
                 self.metrics.append([self.evaluation])
-        if self._checkpoints(done):
+        if stopping or self._checkpoints(done):
             weights = self._weights()
             if self.group.is_main:
                 self.folder.save_weights(done, weights)

@@ -11,16 +11,21 @@ from torch import Tensor
 
 from interp.core.errors import CheckpointError
 from interp.core.files import (
+    holds_only,
     read_object,
+    read_text,
+    remove_leftovers,
     replacing_folder,
     safe_load_safetensors,
     sha256_file,
     write_json,
     write_safetensors,
+    write_text,
 )
 from interp.training.run.write_errors import naming_refusals
 
 _FILES = ("model.safetensors", "optimizer.safetensors")
+_META, _META_HASH = "meta.json", "meta.json.sha256"
 _NAME = re.compile(r"step-(\d{6,})")
 WriteCallback = Callable[[str], None]
 """Called with `before`, `model written`, `written`, `renamed` and `pruned` during a write."""
@@ -46,12 +51,13 @@ class TrainingState:
 def save_state(
     folder: Path, state: TrainingState, *, keep: int, on_write: WriteCallback = lambda moment: None
 ) -> Path:
-    """Write a state beside the older ones; those beyond the `keep` newest go when it is whole.
+    """Write a state beside the older ones; when it is whole, all but the `keep` newest go.
 
     Args:
         folder: folder of all states of the run.
         state: the state to write, its tensors on any device.
-        keep: number of newest states that stay.
+        keep: number of newest whole states, of those up to this step, that stay. Folders that hold
+            anything else than a state's files stay as well.
         on_write: called with the name of each stage of the write.
     Returns:
         The state's own folder.
@@ -61,30 +67,42 @@ def save_state(
     target = folder / f"step-{state.step:06d}"
     on_write("before")
     with naming_refusals(f"state after step {state.step}", folder.parent):
-        if not _is_valid(target):
+        if not _is_whole(target):
             with replacing_folder(target) as temporary:
                 _write(temporary, state, on_write)
         on_write("renamed")
-        _remove_leftovers(folder)
-        for old in _folders(folder)[keep:]:
-            shutil.rmtree(old)
+        remove_leftovers(folder)
+        _prune(folder, state.step, keep)
     on_write("pruned")
     return target
 
 
-def newest_state(folder: Path) -> tuple[TrainingState | None, list[str]]:
+def newest_state(
+    folder: Path, check: Callable[[TrainingState], None] = lambda state: None
+) -> tuple[TrainingState | None, list[str]]:
     """The newest state that is whole, and a warning for each newer one that is not.
 
+    Args:
+        folder: folder of all states of the run.
+        check: raises CheckpointError for a state that cannot be gone on from.
     Returns:
         The state, or None when there is no valid one; the warnings.
     """
     warnings: list[str] = []
     for candidate in _folders(folder):
         try:
-            return load_state(candidate), warnings
+            state = load_state(candidate)
+            check(state)
         except CheckpointError as damage:
             warnings.append(f"Passed over a damaged state: {damage}")
+        else:
+            return state, warnings
     return None, warnings
+
+
+def has_state(folder: Path) -> bool:
+    """Whether one state of the folder, at least, is whole; no weight is loaded."""
+    return any(map(_is_whole, _folders(folder)))
 
 
 def load_state(folder: Path) -> TrainingState:
@@ -106,47 +124,72 @@ def _write(folder: Path, state: TrainingState, on_write: WriteCallback) -> None:
         if name == _FILES[0]:
             on_write("model written")
     meta = {"step": state.step, "sha256": hashes, "meta": dict(state.meta)}
-    write_json(folder / "meta.json", meta)
+    write_json(folder / _META, meta)
+    write_text(folder / _META_HASH, f"{sha256_file(folder / _META)}  {_META}\n")
     on_write("written")
 
 
 def _read_meta(folder: Path) -> dict[str, Any]:
-    meta = read_object(folder / "meta.json")
-    kinds = {"step": int, "sha256": dict, "meta": dict}
-    if any(not isinstance(meta.get(name), kind) for name, kind in kinds.items()):
+    path, hashed = folder / _META, folder / _META_HASH
+    # Version 0.1 wrote no hash of the record: such a state is taken if all else about it is right.
+    if hashed.exists() and read_text(hashed).split()[:1] != [sha256_file(path)]:
         raise CheckpointError(
-            f"{folder / 'meta.json'} must hold a step, SHA-256s and what was recorded; it does "
-            f"not. Remove {folder}."
+            f"{path} is not what was written: its SHA-256 differs from {hashed.name}'s. Remove "
+            f"{folder}."
+        )
+    meta = read_object(path)
+    step, kinds = _step(folder), {"step": int, "sha256": dict, "meta": dict}
+    if any(type(meta.get(name)) is not kind for name, kind in kinds.items()) or (
+        meta["step"] != step
+    ):
+        raise CheckpointError(
+            f"{path} must hold the step {step}, SHA-256s and what was recorded; it does not. "
+            f"Remove {folder}."
         )
     return meta
 
 
 def _read_tensors(path: Path, hashes: Mapping[str, str]) -> dict[str, Tensor]:
-    if sha256_file(path) != hashes.get(path.name):
-        raise CheckpointError(
-            f"{path} is not what was written: its SHA-256 differs from meta.json's. Remove "
-            f"{path.parent}."
-        )
+    _check(path, hashes)
     return safe_load_safetensors(path)
 
 
-def _is_valid(folder: Path) -> bool:
+def _check(path: Path, hashes: Mapping[str, str]) -> None:
+    if sha256_file(path) != hashes.get(path.name):
+        raise CheckpointError(
+            f"{path} is not what was written: its SHA-256 differs from {_META}'s. Remove "
+            f"{path.parent}."
+        )
+
+
+def _is_whole(folder: Path) -> bool:
     try:
-        load_state(folder)
+        hashes = _read_meta(folder)["sha256"]
+        for name in _FILES:
+            _check(folder / name, hashes)
     except CheckpointError:
         return False
     return True
+
+
+def _prune(folder: Path, step: int, keep: int) -> None:
+    """Remove the states up to a step but for the `keep` newest whole ones."""
+    # A later one is damaged, or this run would have begun there: it must not count as kept.
+    for old in (each for each in _folders(folder) if _step(each) <= step):
+        if keep and _is_whole(old):
+            keep -= 1
+        elif holds_only(old, (*_FILES, _META, _META_HASH)):
+            shutil.rmtree(old)
+
+
+def _step(folder: Path) -> int | None:
+    named = _NAME.fullmatch(folder.name)
+    return int(named[1]) if named else None
 
 
 def _folders(folder: Path) -> list[Path]:
     """The folders of states, newest first."""
     if not folder.is_dir():
         return []
-    named = [path for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()]
-    return sorted(named, key=lambda path: int(path.name[5:]), reverse=True)
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """What a killed writer left; nobody else writes while the run's lock is held."""
-    for path in folder.glob(".step-*"):
-        shutil.rmtree(path)
+    named = [path for path in folder.iterdir() if _step(path) is not None and path.is_dir()]
+    return sorted(named, key=_step, reverse=True)

@@ -23,6 +23,6 @@ def naming_refusals(what: str, folder: Path) -> Iterator[None]:
         yield
     except (OSError, SafetensorError) as error:
         raise TrainingError(
-            f"The {what} could not be written ({error}); what was whole before still is. Free "
-            f"space in {folder} and start the same command again: it resumes."
+            f"The {what} could not be written ({error}); what was whole before still is. See that "
+            f"{folder} has space and may be written, and start the same command again: it resumes."
         ) from error

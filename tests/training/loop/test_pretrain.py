@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from interp.core.errors import ConfigError, TrainingError
+from interp.models.io.load import load_model
 from interp.runs.metrics import read_metrics
 from interp.training.loop.pretrain import train
 from interp.training.run.signals import Interrupted, Terminated
@@ -90,6 +91,10 @@ def test_a_signal_saves_at_the_next_step(whole_run, corpus, tmp_path, number, er
         train(tiny_config(), corpus, tmp_path, device="cpu", progress=send_at(12, number))
     assert getattr(stopped.value, "code", None) == code
     assert newest_state(tmp_path / "states")[0].step == 13
+    stopped_at = load_model(tmp_path, device="cpu")
+    assert stopped_at.step == 13
+    state = newest_state(tmp_path / "states")[0]
+    assert all(p.equal(state.model[name]) for name, p in stopped_at.named_parameters())
     train(tiny_config(), corpus, tmp_path, device="cpu")
     assert trace(tmp_path) == trace(whole_run)
 

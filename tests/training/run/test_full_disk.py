@@ -42,7 +42,7 @@ def whole_run(corpus, tmp_path_factory):
 @pytest.mark.parametrize("limit", [0, 600, 9_000])
 def test_a_full_disk_stops_the_run_and_space_lets_it_go_on(whole_run, corpus, tmp_path, limit):
     with (
-        DiskFull(limit, nth_write=3) as disk,
+        DiskFull(limit, nth_write=4) as disk,
         pytest.raises(TrainingError, match="could not be written"),
     ):
         train(RECIPE, corpus, tmp_path / "run", device="cpu", on_write=disk)
