@@ -185,6 +185,17 @@ def tokens_of(model: LanguageModel, text: str) -> None:
     Raises:
         TokenError: see `prompt_input`.
     """
+    ids = checked_ids(model, text)
+    with st.expander(f"{len(ids)} of {model.cfg.n_ctx} tokens", icon=":material/notes:"):
+        st.code("│".join(model.tokenizer.display(ids)), language=None, wrap_lines=True)
+
+
+def checked_ids(model: LanguageModel, text: str) -> list[int]:
+    """The tokens of a text that fits the model's context.
+
+    Raises:
+        TokenError: empty, longer than the context, or with words the model does not know.
+    """
     if not text.strip():
         raise TokenError("The model needs a text; got none. Enter one, or take an example.")
     tokens, _ = model.to_tokens(text)
@@ -194,8 +205,7 @@ def tokens_of(model: LanguageModel, text: str) -> None:
             f"The model's context is {model.cfg.n_ctx} tokens; got a text of {len(ids)}. "
             "Give a shorter one."
         )
-    with st.expander(f"{len(ids)} of {model.cfg.n_ctx} tokens", icon=":material/notes:"):
-        st.code("│".join(model.tokenizer.display(ids)), language=None, wrap_lines=True)
+    return ids
 
 
 def seed_input() -> int:

@@ -3,9 +3,10 @@
 import streamlit as st
 
 from dashboards.components.lens import GridCell
-from dashboards.page.link import linked
 from dashboards.pickers.choice import listed_choice
+from dashboards.pickers.words import one_word
 from interp.analyses.lenses.logit_lens import LogitLens
+from interp.core.protocols import LanguageModel
 from interp.plots.lenses.logit_lens import Metric
 
 GRID, ROW, POS = "lens_grid", "lens_row", "lens_pos"
@@ -22,11 +23,11 @@ FOLLOWED: dict[Metric, str] = {
 MOST_CELLS = 3600
 
 
-def followed_word() -> str:
+def followed_word(model: LanguageModel) -> str:
     """The token to track through the layers; empty = none."""
-    help_text = "One token, usually with a space before it. Underlined where it is the top token."
+    help_text = "One token, with or without the space before it. Underlined where it is on top."
     options = {"max_chars": 40, "placeholder": "one token", "help": help_text}
-    return linked(st.text_input, "Track a token", key="follow", **options)
+    return one_word(model, "Track a token", "follow", **options)
 
 
 def metric_choice(follows: bool) -> Metric:

@@ -1,4 +1,4 @@
-"""Concepts made from two lists of examples; they last as long as the session."""
+"""Concepts made from two lists of examples: the ready ones, and the session's own."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,22 +10,34 @@ from dashboards.page import header
 from dashboards.page.markdown import plain
 from interp.core.errors import ConfigError, InterpError, NotEnoughDataError
 from interp.core.protocols import LanguageModel
+from interp.methods.data.ready_lists import LABELS, list_texts, readable_lists
 from interp.worlds.world import World
 
 OWN = "own_concepts"
 LEAST, LONGEST_NAME = 8, 40
 NOTE = (
-    "The direction is the difference of the means of the two lists. Such a direction often "
-    "separates the examples and yet hardly steers: check *Gain and damage* below."
+    f"{LEAST} or more texts of each kind. The direction is the difference of the means of the two "
+    "lists. Such a direction often separates the examples and yet hardly steers: check *Gain and "
+    "damage* below."
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConceptList:
-    """Concepts that can be chosen: the words of the world, and the user's own by name."""
+    """Concepts that can be chosen: the words of the world, the user's own, and the ready ones."""
 
     world: World | None
     own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    ready: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """Every concept, the world's first."""
+        return list(dict.fromkeys([*self.words, *self.own, *self.ready]))
+
+    def examples(self, name: str) -> Mapping[str, Any] | None:
+        """The texts that show a concept, those that do not, and words; None for a world's word."""
+        return self.own.get(name) or self.ready.get(name)
 
     @property
     def words(self) -> list[str]:
@@ -35,12 +47,28 @@ class ConceptList:
 
     def slug(self, name: str) -> str:
         """A key for its widgets, without letters that an address cannot hold."""
-        return f"own{list(self.own).index(name)}" if name in self.own else name
+        if name in self.own:
+            return f"own{list(self.own).index(name)}"
+        return f"ready{list(self.ready).index(name)}" if name in self.ready else name
 
 
-def concept_list(world: World | None) -> ConceptList:
-    """The words of the world and the concepts made in this session."""
-    return ConceptList(world=world, own=st.session_state.setdefault(OWN, {}))
+def concept_list(model: LanguageModel, world: World | None) -> ConceptList:
+    """The words of the world, the concepts of this session, and those of the ready lists.
+
+    Only lists that the model's tokenizer can read.
+    """
+    own = st.session_state.setdefault(OWN, {})
+    return ConceptList(world=world, own=own, ready=_ready_concepts(model))
+
+
+def _ready_concepts(model: LanguageModel) -> dict[str, dict[str, Any]]:
+    """A concept by list: of its first label against its second."""
+    concepts = {}
+    for name in readable_lists(model.tokenizer):
+        positive, negative = list_texts(name)
+        examples = {"positive": positive, "negative": negative, "words": ()}
+        concepts[f"{name}: {LABELS[name][0]}"] = examples
+    return concepts
 
 
 def concept_form(model: LanguageModel, concepts: ConceptList) -> None:
@@ -55,8 +83,12 @@ def concept_form(model: LanguageModel, concepts: ConceptList) -> None:
         )
         left, right = st.columns(2)
         options |= {"height": 160, "max_chars": header.LONGEST_PROMPT}
-        left.text_area("Texts that show it, one per line", key="positive", **options)
-        right.text_area("Texts that do not, one per line", key="negative", **options)
+        left.text_area(
+            f"Texts that show it, one per line ({LEAST} or more)", key="positive", **options
+        )
+        right.text_area(
+            f"Texts that do not, one per line ({LEAST} or more)", key="negative", **options
+        )
         st.button("Create", key="make_own", on_click=_make, args=(model, concepts), type="primary")
         if message := st.session_state.pop("own_error", ""):
             st.error(plain(message), icon=":material/error:")
@@ -77,7 +109,7 @@ def _make(model: LanguageModel, concepts: ConceptList) -> None:
 def _typed(model: LanguageModel, concepts: ConceptList) -> tuple[str, dict[str, Any]]:
     state = st.session_state
     name = state["own_name"].strip()
-    if not name or name in concepts.words or name in concepts.own:
+    if not name or name in concepts.names:
         raise ConfigError(
             f"A new concept needs a name that is not taken; got {name or 'none'}. Enter another "
             "name."
@@ -92,5 +124,5 @@ def _typed(model: LanguageModel, concepts: ConceptList) -> tuple[str, dict[str, 
             f"that show it and {counts[1]} that do not. Add more."
         )
     for text in (*examples["positive"], *examples["negative"]):
-        model.to_tokens(text)
+        header.checked_ids(model, text)
     return name, examples

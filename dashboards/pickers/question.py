@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboards.page import header
 from dashboards.page.link import linked
+from dashboards.page.markdown import plain
 from dashboards.page.model_list import Entry
 from interp.core.display import percent
 from interp.core.errors import TokenError
@@ -52,14 +53,22 @@ def question_inputs(model: LanguageModel, entry: Entry) -> tuple[str, str]:
 
 
 def _spaced(model: LanguageModel, text: str, answer: str) -> str:
-    """The answer with the space that stands before a word, where that can be read."""
-    if not answer.strip() or answer[0].isspace() or text[-1:].isspace():
-        return answer if answer.strip() else ""
-    try:
-        model.tokenizer.encode(f" {answer}", bos=False)
-    except TokenError:
-        return answer
-    return f" {answer}"
+    """The answer with the space that stands before a word, where that can be read.
+
+    One that cannot be read at all is refused beside the box, and none is taken.
+    """
+    forms = [answer] if answer[:1].isspace() or text[-1:].isspace() else [f" {answer}", answer]
+    error = None
+    for form in forms if answer.strip() else ():
+        try:
+            model.tokenizer.encode(form, bos=False)
+        except TokenError as refusal:
+            error = refusal
+        else:
+            return form
+    if error is not None:
+        st.warning(plain(str(error)), icon=":material/spellcheck:")
+    return ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -337,7 +337,7 @@ def _edits(parameter: Parameter, key: str, opened: OpenedModel) -> Any:
     words = {**_shared(parameter, key), "label": "Add concepts to the activations"}
     if not parameter.is_required and not linked(st.toggle, value=False, **words):
         return NOT_GIVEN
-    concepts = own_concepts.concept_list(header.world_of(opened.entry))
+    concepts = own_concepts.concept_list(opened.model, header.world_of(opened.entry))
     edits: list[Any] = []
     try:
         edits = [each.edit() for each in concept_sliders(opened.model, opened.entry, concepts)]

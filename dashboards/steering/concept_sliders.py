@@ -93,10 +93,9 @@ def concept_sliders(
     Raises:
         NotEnoughDataError: none is chosen.
     """
-    names = [*concepts.words, *concepts.own]
     selected = linked(
-        st.multiselect, "Concepts", names, default=names[:1], max_selections=MOST_CONCEPTS,
-        key="concepts",
+        st.multiselect, "Concepts", concepts.names, default=concepts.words[:1],
+        max_selections=MOST_CONCEPTS, key="concepts",
         help="Up to six. Below you can make your own from two lists of examples.",
     )  # fmt: skip
     if not selected:
@@ -123,7 +122,7 @@ def _row(model: LanguageModel, entry: Entry, concepts: ConceptList, name: str) -
     below = st.container(gap=None)
     with st.popover("Direction and layer", icon=":material/tune:", type="tertiary"):
         concept, where = _concept(model, entry, concepts, name, slug)
-        words = tuple(concepts.own[name]["words"]) if name in concepts.own else ()
+        words = tuple((concepts.examples(name) or {"words": ()})["words"])
     with below:
         arguments = dose_zones.curve_arguments(concept, where, concepts.world, words)
         curve = dose_zones.dose_curve(model, arguments, slug)
@@ -138,7 +137,7 @@ def _concept(
     model: LanguageModel, entry: Entry, concepts: ConceptList, name: str, slug: str
 ) -> tuple[Concept, Where]:
     """The concept by the chosen method and layer, and the positions where it is added."""
-    own = concepts.own.get(name)
+    own = concepts.examples(name)
     methods = {name: METHODS[name] for name in METHODS if own is None or name != "gradient"}
     help_text = (
         "Differences of means separate examples, but hardly steer this kind of model; gradients of "
@@ -146,7 +145,9 @@ def _concept(
     )
     method = listed_choice("Direction", methods, f"method_{slug}", help=help_text)
     last = model.cfg.n_layers - 1
-    layer = linked(st.number_input, "After layer", 0, last, last, key=f"layer_{slug}")
+    # Gradients steer best at the end; a difference of means needs layers after it to take effect.
+    usual = last if own is None else model.cfg.n_layers // 2
+    layer = linked(st.number_input, "After layer", 0, last, usual, key=f"layer_{slug}")
     if own is not None:
         texts = {kind: own[kind] for kind in ("positive", "negative")}
         site = ("resid_post", layer)

@@ -4,8 +4,8 @@ import streamlit as st
 
 from dashboards.components import attention as words
 from dashboards.page import header, measurements, result_card, run_button
-from dashboards.page.link import linked
 from dashboards.pickers.heads import COMPONENT, HeadChoice, follow_click, head_choice
+from dashboards.pickers.words import one_word
 from dashboards.stories import head_descriptions
 from interp.analyses.attention_heads.attention import Attention
 from interp.analyses.attention_heads.head_ablation import HeadAblation
@@ -59,7 +59,7 @@ def _take_question(world: World) -> None:
 def _effect(model: LanguageModel, prompt: str, seed: int) -> HeadAblation | None:
     """Every head ablated in turn; of many heads only on request."""
     placeholder = "default: the most probable next token"
-    answer = linked(st.text_input, "Answer", key="answer", placeholder=placeholder)
+    answer = one_word(model, "Answer", "answer", placeholder=placeholder)
     count = model.cfg.n_layers * model.cfg.n_heads
     pressed = count <= MANY or st.button(f"Ablate each of {count} heads in turn", type="primary")
     with st.spinner(f"Ablating {count} heads, one after the other …", show_time=True):

@@ -73,7 +73,11 @@ def _how() -> tuple[str, float]:
 
 
 def _others(model: LanguageModel, entry: Entry) -> list[str]:
-    """Prompts to watch: one's own, or none for the world's questions."""
+    """Prompts to watch: one's own, or none for the world's questions.
+
+    Raises:
+        TokenError: the model cannot read one.
+    """
     world = header.world_of(entry)
     with st.expander("Other prompts to watch", icon=":material/visibility:"):
         text = linked(
@@ -83,6 +87,8 @@ def _others(model: LanguageModel, entry: Entry) -> list[str]:
     lines = [line.rstrip() for line in (text or "").splitlines() if line.strip()]
     if len(lines) > MOST_OTHERS:
         st.caption(f"The first {MOST_OTHERS} of {len(lines)} lines are watched.")
+    for line in lines[:MOST_OTHERS]:
+        header.checked_ids(model, line)
     return lines[:MOST_OTHERS]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboards.page import header, measurements, result_card
+from dashboards.page import header, result_card, run_button
 from dashboards.page.link import linked
 from dashboards.page.markdown import plain
 from dashboards.pickers import own_concepts
@@ -28,7 +28,7 @@ def render() -> None:
     what = "The same text with and without your concepts, sampled with the same random numbers."
     model, entry = header.begin(TITLE, what)
     seed, world = header.seed_input(), header.world_of(entry)
-    concepts = own_concepts.concept_list(world)
+    concepts = own_concepts.concept_list(model, world)
     steered: list[SteeredConcept] = []
     try:
         steered = concept_sliders.concept_sliders(model, entry, concepts)
@@ -55,11 +55,14 @@ def _steer(
     side_by_side.pair(model, prompt, edits, options, title)
     st.subheader("Gain and damage", anchor=False)
     words = [concept.name for concept in steered if world is not None and concept.concept.among]
-    result = measurements.measured(
-        "steering_metrics", model, prompt=prompt, edits=edits, world=world, concepts=words,
-        words=[word for concept in steered for word in concept.words], **GAUGED, **options,
-    )  # fmt: skip
-    result_card.show(result, f"Gain and damage: {title}")
+    arguments = {"prompt": prompt, "edits": edits, "world": world, "concepts": words, **GAUGED}
+    arguments |= {"words": [word for each in steered for word in each.words], **options}
+    # A world's model is small; another one may take minutes for the texts of random directions.
+    asked = world is not None or st.button("Measure gain and damage", key="measure_gain")
+    note = "Compares the steered texts with those steered along random directions."
+    result = run_button.on_request("steering_metrics", model, asked, note, **arguments)
+    if result is not None:
+        result_card.show(result, f"Gain and damage: {title}")
     _behind(steered)
 
 

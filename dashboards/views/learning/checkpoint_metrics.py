@@ -8,12 +8,16 @@ import streamlit as st
 from dashboards.components.timeline import MOST_CURVES, timeline
 from dashboards.page import header, measurements, result_card, run_button
 from dashboards.page.link import linked
+from dashboards.page.markdown import plain
+from dashboards.page.model_list import Entry
 from dashboards.pickers.choice import choice
 from interp.analyses.learning.checkpoint_metrics import CheckpointMetrics
 from interp.analyses.learning.checkpoint_viewer import CheckpointViewer
+from interp.core.errors import NotEnoughDataError
 from interp.core.protocols import LanguageModel
 from interp.methods.measures import get_measure, measure_names
 from interp.runs.checkpoints import thinned_steps
+from interp.runs.curves import TrainingCurves
 from interp.worlds.world import World
 
 TITLE, ICON, GROUP, PLACE = "Watch it learn", ":material/timeline:", "Training", 10
@@ -29,6 +33,7 @@ def render() -> None:
     model, entry, seed = header.begin_measuring(TITLE, what)
     steps = header.needed_checkpoints(model)
     world = header.world_of(entry)
+    _losses(model, entry)
     measures = _measures(world)
     if not measures:
         st.caption("Choose one or more metrics.")
@@ -39,6 +44,38 @@ def render() -> None:
     viewer = measurements.measured("checkpoint_viewer", model, **arguments["viewer"])
     _moving(viewer, curves)
     result_card.show(curves, f"Training of {entry.name}", key="watch")
+
+
+def _losses(model: LanguageModel, entry: Entry) -> None:
+    """The loss that the run wrote down, whatever text it is of, and why it rises where it does."""
+    try:
+        result = measurements.measured("learning_curve", model)
+    except NotEnoughDataError:
+        return
+    if reason := rise(result):
+        st.caption(plain(reason))
+    result_card.show(result, f"Loss of {entry.name}", log_x=True)
+
+
+def rise(result: TrainingCurves) -> str:
+    """Why the held-out loss is higher on the way than at the start; empty where it never is.
+
+    Only a curriculum explains it: before the last stage the text that is taught is not the text
+    that is held out.
+    """
+    losses = result.held_out_loss.nan_to_num(0.0)
+    if not len(losses) or len(result.stages) < 2:
+        return ""
+    top = int(losses.argmax())
+    step, last = int(result.evaluations[top]), result.stages[-1]
+    if top == 0 or result.stage_at(step) == last:
+        return ""
+    return (
+        f"The held-out loss rises to {losses[top]:.2f} nats/token at step {step:,} before it "
+        f"falls: until step {result.stage_starts[-1]:,} the run is taught easier text "
+        f"({result.stage_at(step)} at the top) and is sure of what only holds there, while the "
+        f"held-out text is that of the last stage, {last}."
+    )
 
 
 def _measures(world: World | None) -> tuple[str, ...]:
@@ -65,7 +102,7 @@ def _viewer_settings(
     prompt = linked(text.text_input, "Prompt", start, key="start", max_chars=header.LONGEST_PROMPT)
     # Spaces are kept: in a world of words with a space before each, a text begins with one.
     prompt = prompt if prompt.strip() else start
-    model.to_tokens(prompt)
+    header.checked_ids(model, prompt)
     layers, heads = range(model.cfg.n_layers), range(model.cfg.n_heads)
     return {
         "prompt": prompt,

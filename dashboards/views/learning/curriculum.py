@@ -20,9 +20,12 @@ VIEWS = {
     "end": "Final results",
 }
 MOST_RUNS = 12
-COMMANDS = """\
-interp train --world homes --curriculum overlapping --out runs/forth-0 --seed 0
-interp train --world homes --curriculum shuffled-overlapping --out runs/shuffled-0 --seed 0"""
+ORDERS = {"forth": "overlapping", "shuffled": "shuffled-overlapping"}
+SEEDS = (0, 1)
+LEVELS = (
+    "A level is a part of the world's text: {levels}, from the easiest to the hardest. Each panel "
+    "is the loss on held-out text of one level; *Training mixture* shows when each was taught."
+)
 
 
 def render() -> None:
@@ -34,6 +37,8 @@ def render() -> None:
     model, entry, seed = header.begin_measuring(TITLE, what)
     world = header.needed_world(entry)
     header.needed_checkpoints(model)
+    levels = ", ".join(_levels(entry, world))
+    st.caption(LEVELS.format(levels=plain(levels)))
     result = _compared(model, entry, world, seed)
     if result is None:
         return
@@ -46,18 +51,17 @@ def _compared(model: LanguageModel, entry: Entry, world: World, seed: int) -> Cu
     """The comparison, once it was asked for."""
     others = _others(entry)
     groups = list(dict.fromkeys(group_of(each.name) for each in [entry, *others]))
-    left, right = st.columns(2)
-    baseline = groups[0]
-    if len(groups) > 1:
-        with left:
+    baseline, label = groups[0], "Compare" if others else "Measure"
+    with st.container(horizontal=True):
+        if len(groups) > 1:
             options = {group: plain(group) for group in groups}
             baseline = listed_choice("Baseline", options, "baseline")
-    n = linked(right.slider, "Stories per level", 10, 200, 40, 10, key="lessons")
-    pressed = st.button("Compare", type="primary", key="compare")
+        n = linked(st.slider, "Stories per level", 10, 200, 40, 10, key="lessons")
+    pressed = st.button(label, type="primary", key="compare")
     settings = [model.hash, *[each.name for each in others], baseline, n, seed]
     if not run_button.is_requested("curriculum", pressed, settings):
         st.caption(
-            "Press *Compare* to measure with these settings; it takes a few seconds per run."
+            f"Press *{label}* to measure with these settings; it takes a few seconds per run."
         )
         return None
     return measurements.measured(
@@ -79,13 +83,25 @@ def _others(entry: Entry) -> list[Entry]:
     if not runs:
         st.info(
             "There is no other run on this world, so only this one is shown. For a comparison, "
-            "train two seeds or more of each order:",
+            "train two seeds or more of each order, in a shell:",
             icon=":material/info:",
         )
-        st.code(COMMANDS, language="bash")
+        if len(world.levels) > 1:
+            st.code(commands(world), language="bash")
         return []
     help_text = "Runs whose names differ only in the number at the end are seeds of one group."
     return other_runs(runs, "compared", help=help_text, most=MOST_RUNS - 1)
+
+
+def commands(world: World) -> str:
+    """What trains two orders of this world's levels, from two seeds each."""
+    lines = [
+        f"interp train --world {world.name} --curriculum {pacing} --out runs/{world.name}-{order}-"
+        f"{seed} --seed {seed}"
+        for order, pacing in ORDERS.items()
+        for seed in SEEDS
+    ]
+    return "\n".join(lines)
 
 
 def _levels(entry: Entry, world: World) -> tuple[str, ...]:

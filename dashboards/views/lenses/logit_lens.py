@@ -33,7 +33,7 @@ def render() -> None:
     tuned = tuned_lens_form(model, header.world_of(entry), seed)
     with choices:
         lens = lens_choice(tuned)
-        target = followed_word()
+        target = followed_word(model)
         metric = metric_choice(bool(target))
     arguments = {
         "prompt": prompt,

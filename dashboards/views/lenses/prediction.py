@@ -76,6 +76,8 @@ def _over(model: LanguageModel, n_prompt: int, here: Walk) -> str:
     ends = {getattr(model.tokenizer, name, None) for name in names}
     if here.path and here.path[-1] in ends:
         return "The text ends here. Go back, or choose another branch."
+    if n_prompt >= model.cfg.n_ctx:
+        return f"The prompt fills the context of {model.cfg.n_ctx} tokens. Give a shorter one."
     if n_prompt + len(here.path) >= model.cfg.n_ctx:
         return (
             f"The context of {model.cfg.n_ctx} tokens is full. Go back, or choose another branch."

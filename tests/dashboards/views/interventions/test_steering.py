@@ -39,7 +39,7 @@ def test_a_dose_moves_the_steered_text_only(application):
     test.selectbox(key="where_happy").set_value("everywhere").run()
     moved = texts(test)
     assert problems(test) == [] and moved["base"] == still["base"] != moved["steered"]
-    assert any("random band" in each.value for each in test.markdown)
+    assert any("random directions" in each.value for each in test.markdown)
 
 
 @pytest.mark.slow
@@ -126,3 +126,19 @@ def test_a_foreign_recipe_is_a_sentence_and_changes_nothing(application, model_r
     far = recipe_of(model_root, sad, 7.0)
     test.file_uploader(key="recipe_file").set_value(("far.json", far, "application/json")).run()
     assert "doses from" in test.error[0].value and OWN in test.session_state
+
+
+def test_any_model_is_steered_by_a_ready_list(application):
+    test = application("steering", model="bytes", **SHORT)
+    assert problems(test) == [] and "needs a concept" in test.info[0].value
+    assert test.multiselect(key="concepts").options == [
+        "sentiment: positive", "formality: formal", "topic: sport",
+    ]  # fmt: skip
+    assert any("8 or more" in box.label for box in test.text_area), "said before it is pressed"
+    test = application("steering", model="bytes", concepts="topic: sport", **SHORT)
+    assert problems(test) == [] and not test.error
+    assert texts(test)["steered"]
+    test.button(key="measure_gain").click().run()
+    assert problems(test) == [] and not test.error
+    assert any("Gain and damage" in head.value for head in test.subheader)
+    assert any("random directions" in each.value for each in test.caption)

@@ -89,7 +89,7 @@ def test_a_story_of_ones_own_is_read_or_refused_in_a_sentence(application):
 
 
 def test_a_table_is_shown_and_a_probe_trained_on_it(application):
-    test = upload(application("probe", model="bytes"), "mine.csv", table())
+    test = upload(application("probe", model="bytes", table_from="My own"), "mine.csv", table())
     assert not test.exception and not test.error
     assert list(test.dataframe[1].value["rows"]) == [30, 30]
     test.button(key="train_table").click().run()
@@ -119,7 +119,7 @@ BAD = {
 
 
 def test_a_table_that_cannot_be_used_is_a_sentence(application):
-    test = application("probe", model="bytes")
+    test = application("probe", model="bytes", table_from="My own")
     for name, (file, content, said) in BAD.items():
         upload(test, file, content)
         assert not test.exception, name
@@ -140,7 +140,7 @@ def test_a_word_that_the_model_does_not_know_names_the_row(application):
 
 
 def test_hostile_cells_stay_letters(application):
-    test = application("probe", model="bytes")
+    test = application("probe", model="bytes", table_from="My own")
     upload(test, f"{HOSTILE}.csv", table(text=HOSTILE, labels="ab"))
     assert not test.exception and not test.error
     test.button(key="train_table").click().run()
@@ -164,7 +164,12 @@ def test_the_example_table_can_be_used(tmp_path: Path):
     assert len({row.label for row in read_labelled(path)}) == 6
 
 
-def test_without_a_world_the_table_is_what_is_offered(application, tmp_path):
+def test_without_a_world_a_ready_table_is_used_at_once_and_ones_own_offered(application, tmp_path):
     make_model(tmp_path / "only", world=None)
     test = application("probe", folder=tmp_path)
+    assert not test.exception and not test.get("file_uploader")
+    test.button(key="train_table").click().run()
+    assert not test.exception and not test.error and len(figures(test)) == 1
+    test.selectbox(key="table_from").set_value("own").run()
     assert not test.exception and len(test.get("file_uploader")) == 1
+    assert "40 rows or more of two labels or more, 4 of each" in words(test)
