@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from inspect import signature
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,13 +24,16 @@ from transformer_lens.model_bridge.sources import build_bridge_from_module
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from interp.core.errors import CheckpointError, ConfigError, HookNameError, ReadoutError
+from interp.core.files import read_object
 from interp.core.hooks import SHORT, SWITCHES, Name, layer_of, short_name
 from interp.models.base import BaseModel
 from interp.models.generation import Decoder
-from interp.models.io.huggingface import end_ids, has_tokenizer
+from interp.models.io import hub
+from interp.models.io.huggingface import end_ids, has_tokenizer, read_tensors
+from interp.models.io.huggingface_config import refuse_quantized
 from interp.models.taps import RunTap
 from interp.models.tokenizer import Tokenizer
-from interp.models.weights import hash_of, split_name
+from interp.models.weights import check_weight, hash_of, split_name
 
 READOUT_TOLERANCE = 1e-3
 """How far the unembedded last stream may be from the logits, as a share of their spread."""
@@ -43,37 +47,92 @@ def load_bridge(
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> "BridgeModel":
-    """A model that TransformerLens boots: by its hub name, its local folder, or itself.
+    """A model that TransformerLens can wrap: of a folder, of the hub, or one that is open.
 
     Args:
+        name: a folder of `transformers` (config.json, safetensors), or `hf:NAME`; with `hf_model`,
+            any name.
         hf_model: a model of `transformers`, taken over: its modules are wrapped in place.
-        tokenizer: of `transformers`; found by name when the model is.
+        tokenizer: of `transformers`; read from the folder where the model is.
 
     Raises:
-        CheckpointError: nothing by that name can be had here.
-        ConfigError: TransformerLens knows no such architecture.
+        CheckpointError: a file or tensor is missing, damaged, left over, quantised or not finite.
+        ConfigError: transformers or TransformerLens knows no such architecture.
     """
+    if hf_model is None:
+        asked = str(name).startswith(hub.PREFIX)
+        folder = hub.fetch(str(name).removeprefix(hub.PREFIX)) if asked else Path(name)
+        hf_model = _opened(folder, dtype).to(device)
+        tokenizer = tokenizer or _their_tokenizer(folder)
+    for key, parameter in hf_model.named_parameters():
+        check_weight(key, parameter, str(name))
+    # TransformerLens makes its tokenizers begin every text with a token: ours is taken before.
+    ours = None if tokenizer is None else Tokenizer.from_transformers(tokenizer)
     try:
-        if hf_model is None and tokenizer is None and has_tokenizer(name):
-            tokenizer = AutoTokenizer.from_pretrained(name)
-        # TransformerLens makes its tokenizers begin every text with a token: ours is taken before.
-        ours = None if tokenizer is None else Tokenizer.from_transformers(tokenizer)
-        if hf_model is None and tokenizer is None:
-            hf_model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype).to(device)
-        if hf_model is None:
-            bridge = TransformerBridge.boot_transformers(
-                str(name), tokenizer=tokenizer, device=str(device), dtype=dtype
-            )
-        else:
-            bridge = _wrapped(hf_model, str(name), tokenizer)
-    except OSError as error:
-        first = str(error).splitlines()[0]
-        raise CheckpointError(
-            f"TransformerLens cannot open a model named {name!r}: {first}"
-        ) from error
+        bridge = _wrapped(hf_model, str(name), tokenizer)
     except (ValueError, NotImplementedError) as error:
-        raise ConfigError(f"TransformerLens cannot boot {name!r}: {error}") from error
-    return BridgeModel(bridge, str(name), ours)
+        raise ConfigError(f"TransformerLens cannot wrap {str(name)!r}: {error}") from error
+    model = BridgeModel(bridge, str(name), ours)
+    _refuse_sight_ahead(model)
+    return model
+
+
+def _refuse_sight_ahead(model: "BridgeModel") -> None:
+    """Refuse a model whose logits depend on later tokens, as those of BERT do."""
+    tokens = model._probe()
+    other = tokens.clone()
+    other[:, -1] = (other[:, -1] + 1) % model.cfg.d_vocab
+    a, b = (model.run(ids).logits[:, :-1].float() for ids in (tokens, other))
+    if (a - b).abs().max() > READOUT_TOLERANCE * a.std().clamp_min(1e-12):
+        raise ConfigError(
+            f"A language model must not see the tokens that it foretells; {model.name} "
+            f"({model.cfg.architecture}) does: its attention is not causal."
+        )
+
+
+def _opened(folder: Path, dtype: torch.dtype) -> Any:
+    """The model of a folder, if its tensors are all that its class has and no others."""
+    settings = read_object(folder / "config.json")
+    try:
+        refuse_quantized(settings)
+    except ConfigError as error:
+        raise ConfigError(f"{folder}: {error}") from None
+    for key, tensor in read_tensors(folder).items():
+        check_weight(key, tensor, str(folder))
+    options = dict(local_files_only=True, trust_remote_code=False, use_safetensors=True)
+    try:
+        model, found = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, output_loading_info=True, **options
+        )
+    except Exception as error:  # Each of hundreds of classes checks in its own way.
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ConfigError(f"transformers cannot open {folder}: {first}") from error
+    faults = {
+        "lacks": sorted(found["missing_keys"]),
+        "has, unlike its class,": sorted(found["unexpected_keys"]),
+        "has in another shape": sorted(key for key, *_ in found["mismatched_keys"]),
+    }
+    for what, keys in faults.items():
+        if keys:
+            raise CheckpointError(
+                f"{type(model).__name__} needs exactly its own tensors; {folder}, saved from "
+                f"{settings.get('architectures')}, {what} {keys[-1]} (one of {len(keys)}). "
+                "A model without a language-model head cannot be opened: get the whole model."
+            )
+    return model
+
+
+def _their_tokenizer(folder: Path) -> Any:
+    if not has_tokenizer(folder):
+        return None
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # noqa: BLE001  (each form's reader raises its own kinds)
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(
+            f"The tokenizer in {folder} must be one that transformers reads; it is not ({first}). "
+            "Take its files away, and the model takes token ids alone."
+        ) from None
 
 
 def _wrapped(hf_model: Any, name: str, tokenizer: Any) -> TransformerBridge:

@@ -84,7 +84,7 @@ def load_huggingface(
     cfg = _readable(settings, folder / "config.json")
     cfg = replace(cfg, eos_token_ids=_named_ends(folder, settings))
     tokenizer = load_tokenizer(folder)
-    tensors = _read_tensors(folder)
+    tensors = read_tensors(folder)
     cfg = _untied(cfg, settings, tensors)
     _check_size(cfg, tensors, folder / "config.json")
     model = GPT(cfg, tokenizer, name=folder.name)
@@ -249,7 +249,12 @@ def _named_ends(folder: Path, settings: Mapping[str, Any]) -> tuple[int, ...]:
     return tuple(dict.fromkeys(ends))
 
 
-def _read_tensors(folder: Path) -> dict[str, Tensor]:
+def read_tensors(folder: Path) -> dict[str, Tensor]:
+    """The tensors of a `transformers` folder by name, of one file or of its shards.
+
+    Raises:
+        CheckpointError: there are no safetensors, or they are damaged or of different models.
+    """
     if (folder / WEIGHTS).exists():
         return safe_load_safetensors(folder / WEIGHTS)
     if not (folder / INDEX).exists():
@@ -369,10 +374,9 @@ def _take(theirs: dict[str, Tensor], key: str, where: str, settings: Mapping[str
     if key not in theirs:
         named = settings.get("architectures")
         saved = f", which was saved from {named[0]}," if isinstance(named, list) and named else ""
-        raise CheckpointError(
-            f"The model needs the tensor {key}; {where}{saved} lacks it."
-            f"{near_misses(key, theirs, 1)}"
-        )
+        close = near_misses(key, theirs, 1)
+        close = close if close.startswith(" Did you mean") else ""
+        raise CheckpointError(f"The model needs the tensor {key}; {where}{saved} lacks it.{close}")
     return theirs.pop(key)
 
 

@@ -1,6 +1,6 @@
 """One way in for every model: our folders and runs, `transformers`, GGUF, names on the hub."""
 
-import re
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 from interp.core.errors import CheckpointError, ConfigError, near_misses
 from interp.core.files import read_object, refuse_pickle
 from interp.core.protocols import LanguageModel
+from interp.models.io import hub
 from interp.models.io.checkpoint import open_model
 from interp.models.io.device import pick_device
 from interp.models.io.history import History
@@ -16,7 +17,6 @@ from interp.models.io.history import History
 _PACKAGE = Path(__file__).resolve().parents[2]
 SHIPPED = (_PACKAGE.parent / "trained_models", _PACKAGE / "trained_models")
 """Where the shipped models are: in a checkout, and in an installed wheel."""
-_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 def load_model(
@@ -31,9 +31,10 @@ def load_model(
 
     Args:
         source: a model folder, a run's folder, a checkpoint's folder, a `transformers` folder, a
-            GGUF file, the name of a shipped model (`stories-demo`), or any name on the hub that
-            TransformerLens can open (`gpt2`). A `transformers` folder of a family that we have no
-            weights for opens through TransformerLens too.
+            GGUF file, the name of a shipped model (`stories-demo`), or `hf:` and a name on
+            huggingface.co (`hf:openai-community/gpt2`); what was fetched from there before opens
+            by its bare name too. A family that we have no weights for opens through
+            TransformerLens. Without `hf:` the network is never asked.
         step: a checkpoint of a run; None = the finished model, or the newest checkpoint.
         device: `auto` = CUDA, else MPS, else the CPU.
         dtype: dtype of the weights; None = float32.
@@ -48,8 +49,8 @@ def load_model(
         Traceback (most recent call last):
         interp.core.errors.CheckpointError: There is no no/such/model.gguf. Check the path.
     """
-    place, path = pick_device(device), find_model(source)
-    if path is not None and _is_ours(path):
+    place, path = pick_device(device), _found(source)
+    if _is_ours(path):
         model: Any = open_model(path, step).to(device=place, dtype=dtype)
         model.history = _history(source, path, device=device, dtype=dtype, bos=bos)
     elif step is not None:
@@ -57,11 +58,44 @@ def load_model(
             f"Only a run has steps; {source} is not a run. Leave `step` out, or name a run."
         )
     else:
-        model = _foreign(source, path, place, dtype or torch.float32)
+        model = _foreign(path, place, dtype or torch.float32)
+    if find_model(source) is None:
+        model.name = str(source).removeprefix(hub.PREFIX)
     model.source, model.bos = str(source), bos
     if bos is not None:
         model.tokenizer = model.tokenizer.with_bos(bos)
     return model
+
+
+def _found(source: str | Path) -> Path:
+    """The file or folder that is meant; only `hf:` asks the hub for one that is not here.
+
+    Raises:
+        CheckpointError: nothing is there; what is called alike is named.
+    """
+    name = str(source)
+    path = find_model(source)
+    if path is None and name.startswith(hub.PREFIX):
+        return hub.fetch(name.removeprefix(hub.PREFIX))
+    path = path or hub.fetched(name)
+    if path is None:
+        close = near_misses(name, [*_beside(Path(name)), *shipped_models()])
+        close = close if close.startswith(" Did you mean") else ""
+        ask = f" A model on huggingface.co is asked for by {hub.PREFIX + name!r}."
+        raise CheckpointError(
+            f"There is no {name or 'model without a name'}. Check the path.{close}"
+            f"{ask if hub.is_name(name) else ''}"
+        )
+    return path
+
+
+def _beside(path: Path) -> list[str]:
+    """What is in the folder where this should be, written as it was."""
+    try:
+        names = [each.name for each in islice(path.expanduser().parent.iterdir(), 1000)]
+    except (OSError, ValueError):
+        return []
+    return [str(path.with_name(name)) for name in names] if path.name else []
 
 
 def _history(source: str | Path, path: Path, **options: Any) -> History:
@@ -98,11 +132,7 @@ def _is_ours(path: Path) -> bool:
     return path.is_dir() and any((path / mark).exists() for mark in marks)
 
 
-def _foreign(
-    source: str | Path, path: Path | None, device: torch.device, dtype: torch.dtype
-) -> LanguageModel:
-    if path is None:
-        return _from_hub(source, device, dtype)
+def _foreign(path: Path, device: torch.device, dtype: torch.dtype) -> LanguageModel:
     from interp.models.io import huggingface
 
     if path.is_file():
@@ -119,7 +149,9 @@ def _foreign(
         for pickle in sorted(path.glob("*.bin")):
             refuse_pickle(pickle)
     elif not _is_family(config):
-        return _bridge(str(path), device, dtype)
+        from interp.models.transformer_lens_bridge import load_bridge
+
+        return load_bridge(str(path), device=device, dtype=dtype)
     return huggingface.load_huggingface(path, device=device, dtype=dtype)
 
 
@@ -140,19 +172,3 @@ def _is_family(config: dict[str, Any]) -> bool:
     except ConfigError:
         return False
     return True
-
-
-def _from_hub(source: str | Path, device: torch.device, dtype: torch.dtype) -> LanguageModel:
-    name = str(source)
-    close = near_misses(name, shipped_models())
-    if not _HUB_NAME.fullmatch(name) or name.endswith((".gguf", ".safetensors")):
-        raise CheckpointError(f"There is no {name}. Check the path.")
-    if close.startswith(" Did you mean"):
-        raise CheckpointError(f"No model is called {name!r}.{close}")
-    return _bridge(name, device, dtype)
-
-
-def _bridge(name: str, device: torch.device, dtype: torch.dtype) -> LanguageModel:
-    from interp.models.transformer_lens_bridge import load_bridge
-
-    return load_bridge(name, device=device, dtype=dtype)
