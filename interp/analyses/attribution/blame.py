@@ -36,6 +36,7 @@ from interp.analyses.attribution._parameter_sums import (
     stacked_fields,
     weight_names,
 )
+from interp.core.cost import Passes, announce
 from interp.core.display import percent
 from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel, Prompt
@@ -208,21 +209,29 @@ def blame(
     """
     call = dict(locals())
     pair = mistake_of(model, prompt, answer, world, seed)
-    report_progress("the gradient", 0, 3)
     now = precise_parameters(model)
+    _announce(model, now, pair, most_points if path else 0, k, untrained)
+    report_progress("the gradient", 0, 4)
     said, grads = _gradient(model, now, pair)
-    times = {name: grad * now[name].detach() for name, grad in grads.items()}
-    report_progress("the way from the first weights", 1, 3)
     loss = float(said.loss[0])
-    integral = _integral(model, now, pair, tolerance, most_points, loss) if path else None
-    report_progress("controls", 2, 3)
     lengths = _lengths(model, grads)
     whole = math.hypot(*lengths.tensors.values())
-    measures = [_rows(model, lengths, whole, largest(grads, k), k), _sums(model, times, k)]
+    measures = [_rows(model, lengths, whole, largest(grads, k), k)]
+    # In a large model each copy of the weights counts: the gradient is written over.
+    times = {name: grad.mul_(now[name].detach()) for name, grad in grads.items()}
+    measures.append(_sums(model, times, k))
+    report_progress("single weights", 1, 4)
+    without = _without(model, now, pair, largest(times, k), loss)
+    del grads, times
+    report_progress("the way from the first weights", 2, 4)
+    integral = _integral(model, now, pair, tolerance, most_points, loss) if path else None
     measures.append(_sums(model, integral.shares, k) if integral else _unknown(measures[1]))
-    twins = untrained_twins(model, untrained, seed)
-    grads_of = [(twin, _gradient(twin, precise_parameters(twin), pair)[1]) for twin in twins]
-    controls = [torch.tensor([*_lengths(*each).tensors.values()]) for each in grads_of]
+    report_progress("controls", 3, 4)
+    controls = [
+        torch.tensor([*_lengths(twin, _gradient(twin, own, pair)[1]).tensors.values()])
+        for twin in untrained_twins(model, untrained, seed)
+        for own in [precise_parameters(twin)]
+    ]
     best = int(said.log_probs[0].argmax())
     return Blame(
         tokens=displayed(model.tokenizer, pair.prompt),
@@ -236,9 +245,27 @@ def blame(
         tensors=tuple(lengths.tensors),
         layers=layer_names(model),
         **stacked_fields(measures),
-        without=_without(model, now, pair, largest(times, k), loss),
+        without=without,
         untrained=torch.stack(controls) if controls else measures[0]["by_tensor"][None][:0],
         provenance=provenance(blame, call, prompt=model.tokenizer.decode(list(pair.prompt))),
+    )
+
+
+def _announce(
+    model: LanguageModel, now: Parameters, pair: PromptAnswer, points: int, k: int, untrained: int
+) -> None:
+    tokens = len(pair.prompt) + len(pair.answer)
+    if next(iter(getattr(model, "history", None) or {}), model.step) == model.step:
+        points = 0
+    passes = dict(tokens=tokens, logits=tokens)
+    # A gradient and an untrained model; on the path the two ends, a point, gradients and sums.
+    announce(
+        model,
+        Passes(count=1 + untrained + points, gradients=True, **passes),
+        Passes(count=1 + untrained + k + points, **passes),
+        copies=(6 if points else 2) * next(iter(now.values())).element_size() / 4,
+        draws=untrained,
+        smaller="Give a shorter prompt, fewer weights (k=), or leave out the path (path=False).",
     )
 
 
@@ -292,7 +319,7 @@ def _sums(model: LanguageModel, numbers: Parameters, k: int) -> dict:
 def _lengths(model: LanguageModel, grads: Parameters) -> ComponentSums:
     """The length of each part's gradient."""
     # Lengths do not add up over parts; their squares do, so the root comes last.
-    squares = component_sums(model, {name: grad.square() for name, grad in grads.items()})
+    squares = component_sums(model, grads, of=torch.square)
     return ComponentSums(
         tensors={name: math.sqrt(value) for name, value in squares.tensors.items()},
         layers=squares.layers.sqrt(),

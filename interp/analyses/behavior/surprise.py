@@ -6,8 +6,8 @@ single token's regret may be negative, its mean over many texts may not.
 
 Control: the same tokens in random order, an untrained model, and all tokens equally probable.
 
-Units: nats per token; entropy before a token in bits; rank 0 = most probable. Intervals resample
-sentences of one text.
+Units: nats per token, and per byte of UTF-8, by which models with other tokenizers compare; entropy
+before a token in bits; rank 0 = most probable. Intervals resample sentences of one text.
 
     interp run surprise --text "$(interp worlds --sample stories)" --world stories
 """
@@ -22,8 +22,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.core.alignment import Span
+from interp.core.cost import Passes, announce
 from interp.core.edits import Edit
 from interp.core.errors import ConfigError, TokenError
+from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import UNKNOWN, Interval, mean_interval, plain
 from interp.methods.batches import nats_per_token
@@ -58,6 +60,7 @@ class Surprise(Result):
         uniform_nats: loss of a model that finds all tokens equally probable.
         shuffled_nats: the model's own loss per token on the same tokens in random order.
         untrained_nats: an untrained model's loss per token; nan without one.
+        n_bytes: bytes (UTF-8) of the predicted tokens' text; 0 in results of earlier versions.
     """
 
     tokens: tuple[str, ...]
@@ -74,6 +77,7 @@ class Surprise(Result):
     uniform_nats: float
     shuffled_nats: float
     untrained_nats: float
+    n_bytes: int = 0
     columns: ClassVar = {
         "loss_nats": "loss_nats",
         "floor_nats": "floor_nats",
@@ -105,6 +109,11 @@ class Surprise(Result):
         return self.loss_nats - self.floor_nats
 
     @property
+    def nats_per_byte(self) -> float:
+        """Loss per byte of text: what models with different tokenizers can be compared by."""
+        return float(self.loss_nats.sum()) / self.n_bytes if self.n_bytes else math.nan
+
+    @property
     def has_floor(self) -> bool:
         """Whether the floor is known."""
         return not bool(self.floor_nats.isnan().any())
@@ -126,8 +135,9 @@ class Surprise(Result):
         if self.has_floor:
             mean = self.floor_nats.mean().item()
             floor = f", {plain(self.regret, 3)} above the floor {mean:.3f}"
+        per_byte = f" ({self.nats_per_byte:.3f} per byte)" if self.n_bytes else ""
         return (
-            f"Surprise: {plain(self.loss, 3)} nats per token{floor} "
+            f"Surprise: {plain(self.loss, 3)} nats per token{per_byte}{floor} "
             f"(same tokens shuffled {self.shuffled_nats:.2f}, uniform {self.uniform_nats:.2f}, "
             f"n = {len(self.tokens)} tokens)."
         )
@@ -190,6 +200,15 @@ def surprise(
     if k < 1:
         raise ConfigError(f"Surprise needs k = 1 or more candidates a token; got k = {k}.")
     ids, spans = _tokenize(model, text)
+    n = 1 + untrained
+    announce(
+        model,
+        Passes(count=n + SHUFFLES, tokens=len(ids), logits=3 * len(ids)),
+        copies=untrained,
+        draws=untrained,
+        smaller="Give a shorter text, or leave the control out (untrained=False).",
+    )
+    report_progress("this model", 0, n)
     log_probs = _log_probs(model, ids, edits)
     nats = -log_probs.gather(-1, torch.tensor(ids[1:])[:, None])[:, 0]
     top = log_probs.topk(min(k, model.cfg.d_vocab), dim=-1)
@@ -212,6 +231,7 @@ def surprise(
         uniform_nats=math.log(model.cfg.d_vocab),
         shuffled_nats=_mean_loss(model, shuffled_rows([ids] * SHUFFLES, seed), edits),
         untrained_nats=next((_mean_loss(twin, [ids]) for twin in twins), math.nan),
+        n_bytes=_bytes_behind(text, spans[0]),
         provenance=provenance(surprise, call, prompt=text),
     )
 
@@ -225,6 +245,11 @@ def _tokenize(model: LanguageModel, text: str) -> tuple[list[int], list[Span]]:
             f"{len(ids)}: {text!r}. Give a longer text."
         )
     return ids, spans
+
+
+def _bytes_behind(text: str, first: Span) -> int:
+    """Bytes of the text that the tokens after the first stand for."""
+    return len(text[first[1] :].encode("utf-8"))
 
 
 @torch.no_grad()

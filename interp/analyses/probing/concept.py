@@ -186,6 +186,7 @@ def concept(
     n_stories: int = 400,
     level: str = "full",
     seed: int = 0,
+    name: str = "",
 ) -> Concept:
     """Find the direction along which a concept shows, and test it on held-out examples.
 
@@ -203,6 +204,7 @@ def concept(
         n_stories: how many stories to sample.
         level: of the world's difficulty.
         seed: of stories, split and controls.
+        name: what a concept of texts is called in titles and sentences; empty = "these texts".
     Returns:
         Concept: direction, dose unit, held-out AUROC with its controls; makes edits.
     Raises:
@@ -218,6 +220,10 @@ def concept(
     call = dict(locals())
     if method not in get_args(Method):
         raise ConfigError(f"No method is called {method!r}.{near_misses(method, get_args(Method))}")
+    if name and world is not None:
+        raise ConfigError(
+            f"A world's concept has its word as name; got name={name!r}. Leave it out."
+        )
     if method == "gradient" and world is None:
         raise ConfigError("A gradient needs a world, whose words it is to write.")
     return concepts_at(model, call, [site or ("resid_post", model.cfg.n_layers // 2)])[0]
@@ -255,7 +261,7 @@ def concepts_at(
     parts = {"grouped": grouped, "train": train, "test": test}
     return [
         Concept(
-            name=positive if isinstance(positive, str) else "these texts",
+            name=call.get("name") or (positive if isinstance(positive, str) else "these texts"),
             among=among,
             method=call["method"],
             at=at,

@@ -1,6 +1,7 @@
 """Losses add up to the text's log-probability; floor and regret are those of a known model."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -161,3 +162,27 @@ class Refuses(Draws):
 
     def surprisal(self, text, *, level="full"):
         raise WorldError("This world tells no story.")
+
+
+def test_models_of_other_tokens_compare_by_the_byte():
+    """Both find every one of 256 bytes equally probable: one says it a byte a token, one by words."""
+    text = "Zoë läuft. Zoë schläft.\n" * 2
+    words = Tokenizer.bytes_bpe([text] * 4, d_vocab=300)
+    single = Tokenizer.bytes_bpe([], d_vocab=257)
+    per_byte = {}
+    for name, tokenizer in (("bpe", words), ("bytes", single)):
+        model = tiny("rotary", d_vocab=tokenizer.d_vocab, n_ctx=128)
+        model.tokenizer = tokenizer
+        result = surprise(model, text, untrained=False)
+        ids = tokenizer.encode(text)
+        lengths = [len(piece) for piece in tokenizer.pieces(ids[1:])]
+        assert result.n_bytes == sum(lengths) == len(text.encode("utf-8"))
+        # The loss of a token of n bytes, each one of 256, is n ln 256.
+        fair = replace(result, loss_nats=torch.tensor(lengths) * math.log(256))
+        per_byte[name] = fair.nats_per_byte
+        assert f"({fair.nats_per_byte:.3f} per byte)" in str(fair)
+        assert result.nats_per_byte == pytest.approx(
+            float(result.loss_nats.sum()) / len(text.encode()), rel=1e-6
+        )
+    assert per_byte["bpe"] == pytest.approx(math.log(256)) == pytest.approx(per_byte["bytes"])
+    assert "per byte" not in str(replace(result, n_bytes=0))

@@ -150,3 +150,15 @@ def test_what_is_no_concept_is_refused(model: GPT) -> None:
         concept(model, "glad", world=WORLD, method="pac")
     with pytest.raises(NotEnoughDataError, match="8 examples"):
         concept(model, "glad", world=WORLD, at="stated", n_stories=4)
+
+
+def test_a_concept_of_texts_has_the_name_it_is_given(model: GPT) -> None:
+    stories = [WORLD.sample(seed).text for seed in range(40)]
+    kinds = stories[:20], stories[20:]
+    named = concept(model, *kinds, name="formal")
+    assert named.name == "formal" and str(named).startswith("'formal' by mean difference")
+    assert "name='formal'" in named.code()
+    assert concept(model, *kinds).name == "these texts"
+    torch.testing.assert_close(named.direction, concept(model, *kinds).direction)
+    with pytest.raises(ConfigError, match="has its word as name"):
+        concept(model, "glad", world=WORLD, name="formal")
