@@ -18,6 +18,7 @@ from interp.runs.metrics import METRICS, read_metrics
 from interp.runs.record import SWEEP, changed_values, is_finished
 from interp.training.data.corpus import Corpus
 from interp.training.data.curriculum import Stage
+from interp.training.fields import Count, check_fields
 from interp.training.loop.estimate import n_parameters
 from interp.training.loop.pretrain import ProgressCallback, train
 from interp.training.recipe.config import TrainConfig
@@ -44,15 +45,15 @@ class Grid:
         seeds: number of runs for each pair of size and steps, with the seeds 0, 1, …
     """
 
-    sizes: tuple[int, ...]
-    steps: tuple[int, ...]
-    seeds: int = 1
+    sizes: tuple[Count, ...]
+    steps: tuple[Count, ...]
+    seeds: Count = 1
 
     def __post_init__(self) -> None:
-        numbers = {"sizes": self.sizes, "steps": self.steps, "seeds": (self.seeds,)}
-        for name, values in numbers.items():
-            if not values or any(value < 1 for value in values):
-                raise ConfigError(f"{name} must be whole numbers above 0; got {values or 'none'}.")
+        check_fields(self)
+        for name in ("sizes", "steps"):
+            if not getattr(self, name):
+                raise ConfigError(f"{name} must be whole numbers above 0; got none.")
         odd = [size for size in self.sizes if size % 4]
         if odd:
             raise ConfigError(f"A size must be a multiple of 4; {odd[0]} is not.")
@@ -109,6 +110,7 @@ class SweepRecipe:
             ConfigError: an unknown setting, or a width that does not divide into heads.
         """
         shape, settings = model_fields({**SETTINGS, **self.settings})
+        settings = TrainConfig.checked(settings)
         model = self._model(point.size, corpus.tokenizer.d_vocab, shape)
         settings["context"] = min(settings["context"], model.n_ctx)
         stages = [Stage(mix={corpus.levels("held_out")[-1]: 1.0})]

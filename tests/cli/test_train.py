@@ -120,7 +120,7 @@ def test_a_model_is_not_trained_over_and_nothing_is_written_beside_it(text, tmp_
 
 
 def test_what_sigterm_stopped_says_so():
-    with pytest.raises(Stopped, match="by SIGTERM.*is saved") as stopped, resumable("The run"):
+    with pytest.raises(Stopped, match=r"by SIGTERM.*is saved") as stopped, resumable("The run"):
         raise Terminated("after step 3")
     assert stopped.value.exit_code == 143
 

@@ -94,9 +94,10 @@ def command(
     out = out or Path("runs") / (world_name or data.stem)
     refuse_target(out, "folder", "--out")
     check_resumable(out)
-    corpus = corpus_of_run(out, source.asked, source.write)
     overrides = {name: direct[name] for name in DIRECT if direct[name] is not None}
     overrides |= read_settings(settings)
+    source.check(overrides)
+    corpus = corpus_of_run(out, source.asked, source.write)
     config = source.config(corpus.tokenizer.d_vocab, preset, overrides)
     if curriculum:
         config = paced_config(config, corpus, curriculum, overrides)

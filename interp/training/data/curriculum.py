@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 from interp.core.errors import ConfigError, near_misses
+from interp.training.fields import Count, Range, check_fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,17 +18,13 @@ class Stage:
             level of the corpus, by its number of tokens.
     """
 
-    steps: int | None = None
-    mix: Mapping[str, float] = field(default_factory=dict)
+    steps: Count | None = None
+    mix: Mapping[str, Annotated[float, Range(0, 1e9)]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.steps is not None and self.steps < 1:
-            raise ConfigError(f"A stage lasts at least one step; got steps={self.steps}.")
-        bad = {level: share for level, share in self.mix.items() if not share >= 0}
-        if bad or (self.mix and sum(self.mix.values()) <= 0):
-            raise ConfigError(
-                f"A stage's shares are numbers >= 0, one of them > 0; got {dict(self.mix)}."
-            )
+        check_fields(self)
+        if self.mix and sum(self.mix.values()) <= 0:
+            raise ConfigError(f"A stage needs one share above 0 in its mix; got {dict(self.mix)}.")
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON objects hold it."""

@@ -10,6 +10,7 @@ from interp.core.errors import ConfigError
 from interp.models.io.presets import get_preset
 from interp.models.tokenizer import Tokenizer
 from interp.training.data.curriculum import Stage
+from interp.training.fields import Count, Rate, check_fields
 from interp.training.recipe.config import TrainConfig
 from interp.training.recipe.text_source import TEXT_VOCABULARY, TextSource, chosen_source
 from interp.worlds import load_world
@@ -45,17 +46,20 @@ class TrainingPlan:
     world: str | None
     preset: str = "demo"
     tokenizer: str = "bpe"
-    documents: int | None = None
-    layers: int | None = None
-    width: int | None = None
-    heads: int | None = None
-    context: int | None = None
-    steps: int | None = None
-    batch_size: int | None = None
-    learning_rate: float | None = None
+    documents: Count | None = None
+    layers: Count | None = None
+    width: Count | None = None
+    heads: Count | None = None
+    context: Count | None = None
+    steps: Count | None = None
+    batch_size: Count | None = None
+    learning_rate: Rate | None = None
     curriculum: bool = True
     seed: int = 0
-    threads: int | None = None
+    threads: Count | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def config(self) -> TrainConfig:
         """The run's recipe; of own text the vocabulary is what it will have at most, or about.

@@ -4,27 +4,22 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from interp.core.errors import ConfigError, near_misses
 from interp.models.config import GPTConfig
-from interp.runs.metrics import is_number
 from interp.training.data.curriculum import Stage, check_stages
+from interp.training.fields import (
+    Count,
+    CountOrZero,
+    Range,
+    Rate,
+    Share,
+    ShareBelowOne,
+    check_fields,
+    check_value,
+)
 from interp.training.recipe.schedule import Decay, learning_rate_scale
-
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "rows": ("window", "document"),
-    "optimizer": ("muon", "adamw"),
-    "decay": ("linear", "cosine", "constant"),
-    "precision": ("auto", "fp32", "bf16"),
-    "history_precision": ("fp32", "bf16"),
-}
-_LEAST: dict[int, tuple[str, ...]] = {
-    1: ("steps", "batch_size", "context", "accumulate", "eval_tokens", "keep_full", "log_every"),
-    0: ("warmup_steps", "momentum_warmup_steps", "eval_every", "checkpoint_every"),
-}
-_POSITIVE = ("muon_lr", "embed_lr", "head_lr", "scalar_lr", "adamw_lr")
-_NUMBERS = ("weight_decay", "momentum", "momentum_start", "final_fraction", "stable_fraction")
 
 MAY_CHANGE = frozenset(
     {"steps", "eval_every", "eval_tokens", "checkpoint_every", "keep_full", "log_every", "compile"}
@@ -72,48 +67,42 @@ class TrainConfig:
     """
 
     model: GPTConfig
-    steps: int = 300
-    batch_size: int = 16
-    context: int = 128
+    steps: Count = 300
+    batch_size: Count = 16
+    context: Count = 128
     rows: Literal["window", "document"] = "window"
     optimizer: Literal["muon", "adamw"] = "muon"
-    muon_lr: float = 0.03
-    embed_lr: float = 0.03
-    head_lr: float = 0.006
-    scalar_lr: float = 0.006
-    adamw_lr: float = 0.001
-    betas: tuple[float, float] = (0.9, 0.95)
-    weight_decay: float = 0.0
-    momentum: float = 0.95
-    momentum_start: float = 0.85
-    momentum_warmup_steps: int = 100
-    warmup_steps: int = 5
+    muon_lr: Rate = 0.03
+    embed_lr: Rate = 0.03
+    head_lr: Rate = 0.006
+    scalar_lr: Rate = 0.006
+    adamw_lr: Rate = 0.001
+    betas: tuple[ShareBelowOne, ShareBelowOne] = (0.9, 0.95)
+    weight_decay: Annotated[float, Range(0, 1e3)] = 0.0
+    momentum: ShareBelowOne = 0.95
+    momentum_start: ShareBelowOne = 0.85
+    momentum_warmup_steps: CountOrZero = 100
+    warmup_steps: CountOrZero = 5
     decay: Decay = "linear"
-    final_fraction: float = 0.02
-    stable_fraction: float = 0.0
-    grad_clip: float | None = None
-    accumulate: int = 1
-    seed: int = 0
+    final_fraction: Share = 0.02
+    stable_fraction: Share = 0.0
+    grad_clip: Rate | None = None
+    accumulate: Count = 1
+    seed: Annotated[int, Range(-(2**63), 2**64 - 1)] = 0
     stages: tuple[Stage, ...] = field(default=())
-    eval_every: int = 50
-    eval_tokens: int = 32_768
-    checkpoint_every: int = 100
-    keep_full: int = 3
+    eval_every: CountOrZero = 50
+    eval_tokens: Count = 32_768
+    checkpoint_every: CountOrZero = 100
+    keep_full: Count = 3
     history_precision: Literal["fp32", "bf16"] = "fp32"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     compile: bool | Literal["auto"] = "auto"
-    log_every: int = 10
+    log_every: Count = 10
 
     def __post_init__(self) -> None:
-        self._check_numbers()
-        self._check_kinds()
-        for name, allowed in _CHOICES.items():
-            if getattr(self, name) not in allowed:
-                raise ConfigError(
-                    f"{name} is one of {', '.join(allowed)}; got {getattr(self, name)!r}."
-                )
-        if self.compile not in ("auto", True, False):
-            raise ConfigError(f"compile is 'auto', true or false; got {self.compile!r}.")
+        check_fields(self)
+        object.__setattr__(self, "betas", tuple(self.betas))
+        object.__setattr__(self, "stages", tuple(self.stages))
         if self.batch_size % self.accumulate:
             raise ConfigError(
                 f"batch_size must be a multiple of accumulate; got {self.batch_size} rows in "
@@ -125,26 +114,6 @@ class TrainConfig:
                 f"lower context or raise n_ctx."
             )
         check_stages(self.stages)
-
-    def _check_numbers(self) -> None:
-        whole = [(name, least) for least, names in _LEAST.items() for name in names]
-        for name, least in whole:
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise ConfigError(f"{name} must be at least {least}, and whole; got {value!r}.")
-        for name in _POSITIVE:
-            value = getattr(self, name)
-            if not is_number(value) or value <= 0:
-                raise ConfigError(f"{name} must be greater than 0; got {value!r}.")
-
-    def _check_kinds(self) -> None:
-        for name in (*_NUMBERS, *(["grad_clip"] if self.grad_clip is not None else [])):
-            if not is_number(getattr(self, name)):
-                raise ConfigError(f"{name} must be a number; got {getattr(self, name)!r}.")
-        if len(self.betas) != 2 or not all(map(is_number, self.betas)):
-            raise ConfigError(f"betas are two numbers; got {self.betas!r}.")
-        if not isinstance(self.seed, int):
-            raise ConfigError(f"seed must be whole; got {self.seed!r}.")
 
     def learning_rate_scale(self, step: int) -> float:
         """What every base learning rate is multiplied with in update `step`, counted from 0."""
@@ -176,23 +145,37 @@ class TrainConfig:
         Raises:
             ConfigError: a field is unknown (its nearest names are listed) or cannot be used.
         """
-        values = dict(values)
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"A training config is an object; got {type(values).__name__}.")
         _check_names(cls, values, "training")
-        try:
-            if isinstance(values.get("model"), Mapping):
-                values["model"] = GPTConfig.from_json(json.dumps(values["model"]))
-            if "stages" in values:
-                values["stages"] = tuple(_stage(stage) for stage in values["stages"])
-            if "betas" in values:
-                values["betas"] = tuple(values["betas"])
-            return cls(**values)
-        except (TypeError, AttributeError) as error:
-            raise ConfigError(f"A training setting is of the wrong kind: {error}.") from error
+        return cls(**cls.checked(values))
+
+    @classmethod
+    def checked(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Some fields, given as JSON holds them, as the recipe holds them; each checked alone.
+
+        Raises:
+            ConfigError: a field is unknown, or its value is of another kind or out of its range.
+        """
+        values = dict(values)
+        if isinstance(values.get("model"), Mapping):
+            values["model"] = _model(values["model"])
+        if isinstance(values.get("stages"), list | tuple):
+            values["stages"] = tuple(map(_stage, values["stages"]))
+        for name, value in values.items():
+            _check_known(cls, name, "training")
+            check_value(cls, name, value)
+        return values
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """A recipe from JSON text; see `from_dict`."""
-        return cls.from_dict(json.loads(text))
+        try:
+            return cls.from_dict(json.loads(text))
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise ConfigError(
+                f"A training config is written in JSON; this is not: {error}"
+            ) from None
 
 
 def differences(old: TrainConfig, new: TrainConfig) -> dict[str, tuple[Any, Any]]:
@@ -212,18 +195,23 @@ def _flat(config: TrainConfig) -> dict[str, Any]:
     return values | {f"model.{name}": value for name, value in model.items()}
 
 
-def _stage(values: Stage | Mapping[str, Any]) -> Stage:
-    if isinstance(values, Stage):
+def _model(values: Mapping[str, Any]) -> GPTConfig:
+    try:
+        return GPTConfig.from_json(json.dumps(values))
+    except (TypeError, RecursionError) as error:
+        raise ConfigError(f"These are not the settings of a GPT: {error}") from error
+
+
+def _stage(values: Any) -> Any:
+    if not isinstance(values, Mapping):
         return values
     _check_names(Stage, values, "stage")
     return Stage(**values)
 
 
 def _check_names(kind: type, values: Mapping[str, Any], what: str) -> None:
-    known = [f.name for f in dataclasses.fields(kind)]
     for name in values:
-        if name not in known:
-            raise ConfigError(f"No {what} setting is called {name!r}.{near_misses(name, known)}")
+        _check_known(kind, name, what)
     required = [
         f.name
         for f in dataclasses.fields(kind)
@@ -231,4 +219,12 @@ def _check_names(kind: type, values: Mapping[str, Any], what: str) -> None:
     ]
     missing = [name for name in required if name not in values]
     if missing:
-        raise ConfigError(f"A {what} config needs {', '.join(missing)}; got {', '.join(values)}.")
+        raise ConfigError(
+            f"A {what} config needs {', '.join(missing)}; got {', '.join(map(str, values))}."
+        )
+
+
+def _check_known(kind: type, name: Any, what: str) -> None:
+    known = [f.name for f in dataclasses.fields(kind)]
+    if name not in known:
+        raise ConfigError(f"No {what} setting is called {name!r}.{near_misses(name, known)}")

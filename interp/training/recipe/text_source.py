@@ -30,6 +30,18 @@ class TextSource:
     write: "Callable[[Path], Corpus]"
     recipe: "TrainingRecipe | None" = None
 
+    def check(self, given: Mapping[str, Any]) -> None:
+        """Check settings one by one, before there is any text.
+
+        Args:
+            given: see `config`; the model's fields are checked there.
+        Raises:
+            ConfigError: unknown setting, or a value of another kind or out of its range.
+        """
+        from interp.training.recipe.config import TrainConfig
+
+        TrainConfig.checked(model_fields(given)[1])
+
     def config(self, d_vocab: int, preset: str, given: Mapping[str, Any]) -> "TrainConfig":
         """The run's settings: the recipe's where there is one, and over them what was given.
 
@@ -44,6 +56,7 @@ class TextSource:
         from interp.training.recipe.config import TrainConfig
 
         shape, rest = model_fields(given)
+        rest = TrainConfig.checked(rest)
         model = get_preset(preset, **{"d_vocab": d_vocab, **shape})
         if self.recipe is None:
             known = {"context": min(TrainConfig.context, model.n_ctx)}
@@ -55,10 +68,18 @@ class TextSource:
 def model_fields(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The fields of the model's settings, given as `model.name`, and those of the run.
 
+    Raises:
+        ConfigError: the model as a whole was given.
+
     Example:
         >>> model_fields({"model.n_layers": 2, "steps": 10})
         ({'n_layers': 2}, {'steps': 10})
     """
+    if "model" in settings:
+        raise ConfigError(
+            "A model is set field by field, as in model.n_layers=2; got model="
+            f"{str(settings['model'])[:80]}."
+        )
     shape = {k.removeprefix("model."): v for k, v in settings.items() if k.startswith("model.")}
     return shape, {k: v for k, v in settings.items() if not k.startswith("model.")}
 

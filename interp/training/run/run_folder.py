@@ -41,13 +41,13 @@ def check_new(folder: Path) -> None:
     Raises:
         CheckpointError: training would write over what is there; it is named.
     """
-    found = (path for pattern in _HELD for path in sorted(folder.glob(pattern)))
-    held = [path.name for path in found if not path.is_dir() or any(path.iterdir())]
-    held += ["damaged states"] * any((folder / "states").glob("step-*/"))
-    if held:
+    paths = (path for pattern in _HELD for path in sorted(folder.glob(pattern)))
+    names = [path.name for path in paths if not path.is_dir() or any(path.iterdir())]
+    names += ["damaged states"] * any((folder / "states").glob("step-*/"))
+    if names:
         raise CheckpointError(
             "Training begins in a new folder, or goes on from a whole state in states/; "
-            f"{folder} holds {', '.join(dict.fromkeys(held))}, and no such state. Train into "
+            f"{folder} holds {', '.join(dict.fromkeys(names))}, and no such state. Train into "
             "another folder (--out), or move away what is there."
         )
 
