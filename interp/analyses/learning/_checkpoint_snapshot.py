@@ -50,7 +50,7 @@ class SnapshotSettings:
         seed: of the writing.
     """
 
-    prompt: str
+    prompt: str | tuple[int, ...]
     ids: tuple[int, ...]
     n_tokens: int
     temperature: float

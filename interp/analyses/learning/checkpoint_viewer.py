@@ -26,7 +26,7 @@ from interp.analyses.learning._checkpoint_snapshot import SnapshotSettings, snap
 from interp.core.display import percent
 from interp.core.errors import ConfigError, TokenError
 from interp.core.progress import report_progress
-from interp.core.protocols import LanguageModel, Tokenizer
+from interp.core.protocols import LanguageModel, Prompt, Tokenizer
 from interp.methods.activations import residual_sites, site_label
 from interp.methods.prompts import displayed, one_row
 from interp.results.provenance import provenance
@@ -133,7 +133,7 @@ class CheckpointViewer(Result):
 
 def checkpoint_viewer(
     model: LanguageModel,
-    prompt: str = "",
+    prompt: Prompt = "",
     world: World | None = None,
     *,
     steps: Sequence[int] = (),
@@ -149,8 +149,8 @@ def checkpoint_viewer(
 
     Args:
         model: opened from a run.
-        prompt: the text to go on from and to look at; empty = the first sentences of a held-out
-            story.
+        prompt: the text to go on from and to look at, or its ids; empty = the first sentences of
+            a held-out story.
         world: the world whose words are compared and whose story begins; without one give a
             prompt.
         steps: training steps of the checkpoints; none = all.
@@ -179,7 +179,7 @@ def checkpoint_viewer(
     tokens = one_row(model, prompt)
     single = _single(model.tokenizer, _kinds(world, words))
     settings = SnapshotSettings(
-        prompt=prompt,
+        prompt=prompt if isinstance(prompt, str) else tuple(tokens[0].tolist()),
         ids=tuple(number for _, number in single.values()),
         n_tokens=n_tokens,
         temperature=temperature,
