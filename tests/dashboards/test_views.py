@@ -114,6 +114,27 @@ def test_a_word_that_the_model_does_not_know_is_named_letter_by_letter(applicati
     assert problems(test) == [] and is_answered(test, refused=True)
 
 
+LONG = {"stories-demo": "It is a sunny morning. " * 60, "bytes": "a garden " * 400}
+READ_WHOLE = ("prompt", "lesson", "start", "own_story")
+"""Boxes whose text the model reads as one prompt."""
+
+
+@pytest.mark.slow  # all pages with a prompt
+@pytest.mark.parametrize("stem", stems())
+@pytest.mark.parametrize("model", LONG)
+def test_a_prompt_that_is_too_long_is_refused_in_one_sentence_before_it_is_shown(
+    application, stem, model
+):
+    for key in set(READ_WHOLE) & set(boxes(application(stem, model=model))):
+        test = application(stem, model=model, **{key: LONG[model]}, **QUICK.get(stem, {}))
+        (error,) = test.error
+        counts = {int(n) for n in re.findall(r"[0-9]+", error.value.replace(",", ""))}
+        assert problems(test) == [] and 160 in counts and max(counts) > 160, error.value
+        assert test.title and LONG[model] not in words(test)
+        assert not any(LONG[model] in text.value for text in test.text)
+        assert "branch" not in words(test)
+
+
 @pytest.mark.parametrize("stem", stems())
 def test_a_damaged_model_of_a_hostile_name_is_a_sentence(application, tmp_path, stem):
     folder = make_model(tmp_path / "**bold** <b>")

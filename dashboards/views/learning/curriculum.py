@@ -49,7 +49,7 @@ def render() -> None:
 
 def _compared(model: LanguageModel, entry: Entry, world: World, seed: int) -> Curriculum | None:
     """The comparison, once it was asked for."""
-    others = _others(entry)
+    others = _others(entry, world)
     groups = list(dict.fromkeys(group_of(each.name) for each in [entry, *others]))
     baseline, label = groups[0], "Compare" if others else "Measure"
     with st.container(horizontal=True):
@@ -77,7 +77,7 @@ def _compared(model: LanguageModel, entry: Entry, world: World, seed: int) -> Cu
     )
 
 
-def _others(entry: Entry) -> list[Entry]:
+def _others(entry: Entry, world: World) -> list[Entry]:
     """Other runs on the same world with checkpoints, as many as are picked."""
     runs = [run for run in same_world(entry) if len(run.steps) > 1]
     if not runs:

@@ -72,9 +72,7 @@ def _in_numbers(result: Prediction, stage: PassStage) -> None:
 
 def _over(model: LanguageModel, n_prompt: int, here: Walk) -> str:
     """Why no token can follow; empty while one can."""
-    names = ("bos_token_id", "eos_token_id")
-    ends = {getattr(model.tokenizer, name, None) for name in names}
-    if here.path and here.path[-1] in ends:
+    if here.path and here.path[-1] in model.ends:
         return "The text ends here. Go back, or choose another branch."
     if n_prompt >= model.cfg.n_ctx:
         return f"The prompt fills the context of {model.cfg.n_ctx} tokens. Give a shorter one."

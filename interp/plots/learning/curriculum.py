@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 View = Literal["loss", "answers", "mixture", "end"]
 ACROSS = 3
 MILLION = 1e6
+LOSS = "loss (nats/token)"
 
 
 def figure(result: "Curriculum", *, view: View = "loss") -> go.Figure:
@@ -43,7 +44,8 @@ def _over_time(result: "Curriculum", view: View) -> go.Figure:
     """A panel for each level or kind of question."""
     names = result.levels if view == "loss" else result.kinds
     values = result.loss if view == "loss" else result.accuracy
-    figure, place = _panels(list(names), "loss, " if view == "loss" else "answers, ")
+    prefix, title = ("loss, ", LOSS) if view == "loss" else ("answers, ", "share right")
+    figure, place = _panels(list(names), prefix, title)
     for k in range(len(names)):
         for number, group in enumerate(result.names):
             mine = values[result.members(group), :, k]
@@ -59,8 +61,10 @@ def _over_time(result: "Curriculum", view: View) -> go.Figure:
     return figure
 
 
-def _panels(names: Sequence[str], prefix: str) -> tuple[go.Figure, Callable[[int], dict[str, int]]]:
-    """Empty panels over the tokens, and where each one is."""
+def _panels(
+    names: Sequence[str], prefix: str, y_title: str
+) -> tuple[go.Figure, Callable[[int], dict[str, int]]]:
+    """Empty panels over the tokens, the first of each row with the unit, and where each one is."""
     across = min(len(names), ACROSS)
     down = -(-len(names) // across)
     figure = make_subplots(
@@ -75,6 +79,7 @@ def _panels(names: Sequence[str], prefix: str) -> tuple[go.Figure, Callable[[int
     for k, place in enumerate(places):
         below_is_empty = k + across >= len(names)
         figure.update_xaxes(title_text="million tokens" if below_is_empty else "", **place)
+    figure.update_yaxes(title_text=y_title, col=1)
     figure.update_layout(margin={"t": 92}, legend={"y": 1 + 44 / (270 * down)})
     return figure, places.__getitem__
 
@@ -124,7 +129,7 @@ def _thin(x: Sequence[float], line: Tensor, run: str, group: str, color: str) ->
 
 def _mixture(result: "Curriculum") -> go.Figure:
     """What each group was taught: shares of the levels, of its first run."""
-    figure, place = _panels(list(result.names), "")
+    figure, place = _panels(list(result.names), "", "share of the text")
     colors = _shades(len(result.levels))
     x = [tokens / MILLION for tokens in result.tokens]
     for k, group in enumerate(result.names):

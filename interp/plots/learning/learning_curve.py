@@ -91,8 +91,15 @@ def _line(
 
 
 def _stages(figure: go.Figure, result: TrainingCurves, log_x: bool) -> None:
-    """Where each stage of the curriculum begins, by its number, which the caption explains."""
+    """The stages of the curriculum, each by its number, which the caption explains.
+
+    Every second one is shaded.
+    """
+    ends = [*result.stage_starts[1:], max((*result.updates.tolist(), *result.evaluations.tolist()))]
     for number, (name, start) in enumerate(zip(result.stages, result.stage_starts, strict=True)):
+        figure.add_shape(type="rect", x0=max(start, 1), x1=max(ends[number], 1), y0=0, y1=1,
+                        yref="y domain", layer="below", line={"width": 0}, fillcolor=theme.GRID,
+                        opacity=0.45, visible=number % 2 == 1)  # fmt: skip
         line = {"color": theme.GRID, "width": 1.5}
         figure.add_shape(type="line", x0=start, x1=start, y0=0, y1=1, yref="y domain",
                         layer="below", line=line, visible=number > 0)  # fmt: skip

@@ -2,16 +2,20 @@
 
 import json
 from base64 import b64decode
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from dashboards.components.timeline import MOST_CURVES, timeline_data
+from dashboards.views.learning.checkpoint_metrics import rise
 from interp.analyses.learning.checkpoint_metrics import checkpoint_metrics
 from interp.analyses.learning.checkpoint_viewer import checkpoint_viewer
+from interp.analyses.learning.learning_curve import learning_curve
 from interp.models.gpt import GPT
 from interp.models.io.checkpoint import save_weights
+from interp.models.io.load import load_model
 from tests.analyses.tiny_growing import STEPS, growing_model
 from tests.analyses.tiny_world import TinyWorld
 from tests.dashboards.model_folders import make_model
@@ -21,8 +25,6 @@ WORLD = TinyWorld()
 
 def add_history(folder, steps=(0, 1, 4, 16, 64)):
     """Checkpoints of random weights below a model's folder."""
-    from interp.models.io.load import load_model
-
     model = load_model(folder)
     for step in steps:
         weights = dict(GPT(model.cfg, model.tokenizer, seed=step).state_dict())
@@ -136,3 +138,41 @@ def test_points_are_kept_in_range():
     curves = checkpoint_metrics(growing_model(), measures=["distance"], steps=STEPS[:2])
     data = timeline_data(viewer, curves, ())
     assert data["curves"] == [] and torch.isfinite(viewer.points).all()
+
+
+def test_a_run_on_other_text_has_the_loss_that_it_wrote_down(application, tmp_path):
+    add_history(make_model(tmp_path / "own", world=None))
+    test = application("checkpoint_metrics", folder=tmp_path, model="own", step="64")
+    assert [e.message for e in test.exception] == [] and not test.error
+    (loss,) = (spec for spec in map(figure, test.get("plotly_chart")) if "held-out" in traces(spec))
+    assert loss["layout"]["yaxis"]["title"]["text"] == "loss (nats/token)"
+    assert any("Held\\-out loss" in each.value for each in test.markdown)
+
+
+def figure(element) -> dict:
+    return json.loads(element.proto.spec)
+
+
+def traces(spec: dict) -> list[str]:
+    return [trace.get("name") or "" for trace in spec["data"]]
+
+
+def test_a_loss_that_rises_is_explained_by_the_stages_and_only_by_them():
+    shipped = learning_curve(load_model("stories-demo"))
+    sentence = rise(shipped)
+    top = int(shipped.held_out_loss.argmax())
+    step = int(shipped.evaluations[top])
+    assert f"{float(shipped.held_out_loss[top]):.2f} nats/token at step {step:,}" in sentence
+    assert shipped.stage_at(step) in sentence and f"{shipped.stage_starts[-1]:,}" in sentence
+    assert rise(replace(shipped, stages=(), stage_starts=())) == ""
+    falling = shipped.held_out_loss.sort(descending=True).values
+    assert rise(replace(shipped, held_out_loss=falling)) == ""
+
+
+def test_the_stages_are_shaded_one_by_one():
+    shipped = learning_curve(load_model("stories-demo"))
+    shapes = shipped.figure(log_x=True).layout.shapes
+    shaded = [(each.x0, each.x1) for each in shapes if each.type == "rect" and each.visible]
+    starts = shipped.stage_starts
+    ends = [*starts[1:], int(shipped.evaluations[-1])]
+    assert shaded == [(starts[n], ends[n]) for n in range(1, len(starts), 2)]

@@ -2,11 +2,13 @@
 
 import pytest
 
+from dashboards.views.learning.curriculum import commands
 from interp.models.config import GPTConfig
+from interp.runs.curriculum import group_of
 from interp.training.data.sources import write_world_corpus
 from interp.training.loop.pretrain import train
 from interp.training.recipe.config import TrainConfig
-from interp.training.recipe.pacing import paced
+from interp.training.recipe.pacing import paced, pacing_by_name
 from interp.worlds import load_world
 from tests.dashboards.page.test_result_card import run
 
@@ -53,7 +55,14 @@ def test_two_runs_are_compared_when_it_is_asked_for(application, runs):
 def test_a_run_alone_is_shown_and_told_how_to_get_others(application, runs, tmp_path):
     (tmp_path / "forth-0").symlink_to(runs / "forth-0")
     test = application("curriculum", folder=tmp_path, lessons="10")
-    assert "--curriculum overlapping" in test.code[0].value
+    assert not test.exception and not test.error
+    lines = test.code[0].value.splitlines()
+    assert len(lines) == 4 and all(line.startswith("interp train --world homes ") for line in lines)
+    for order in ("forth", "shuffled"):
+        names = [line.split("--out runs/")[1].split()[0] for line in lines if order in line]
+        assert names == [f"homes-{order}-0", f"homes-{order}-1"]
+        assert {group_of(name) for name in names} == {f"homes-{order}"}
+    assert any("gap-0, gap-1" in each.value.replace("\\", "") for each in test.caption)
     test.button(key="compare").click().run()
     assert not test.exception and not test.error
     assert any("nothing to compare" in each.value for each in test.markdown)
@@ -62,3 +71,12 @@ def test_a_run_alone_is_shown_and_told_how_to_get_others(application, runs, tmp_
 def test_other_text_has_no_levels(application):
     test = application("curriculum", model="bytes")
     assert not test.exception and any("simulated world" in each.value for each in test.info)
+
+
+@pytest.mark.parametrize("world", ["homes", "stories"])
+def test_the_commands_are_of_the_world_on_the_page_and_can_be_given(world):
+    for line in commands(load_world(world)).splitlines():
+        words = line.split()
+        assert words[words.index("--world") + 1] == world
+        pacing, order = pacing_by_name(words[words.index("--curriculum") + 1])
+        assert paced(load_world(world).levels, 100, pacing=pacing, order=order)

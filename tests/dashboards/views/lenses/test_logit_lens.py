@@ -52,7 +52,7 @@ def test_a_word_is_followed_and_its_colour_goes_when_it_goes(application):
     test.text_input(key="follow").set_value("").run()
     assert not test.exception and test.selectbox(key="lens_colour").value == "probability"
     test.text_input(key="follow").set_value("no such word").run()
-    assert not test.exception and "'no' at character 0" in test.error[0].value.replace("\\", "")
+    assert not test.exception and "one word; got 3" in test.warning[0].value.replace("\\", "")
 
 
 def test_a_tuned_lens_is_trained_when_asked_for_and_stands_beside_the_raw_one(application):
@@ -88,3 +88,20 @@ def test_a_long_text_is_drawn_in_parts(application, monkeypatch, pos):
     assert not test.exception and "positions are drawn at a time" in test.info[0].value
     data = sent(test)
     assert len(data["columns"]) <= 6 and data["first"] == pos // 6 * 6
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [("garden", ""), (" garden", ""), ("zebra", "zebra"), ("the garden", "takes one word; got 2")],
+)
+def test_a_word_is_tracked_however_it_is_typed_and_a_wrong_one_leaves_the_lens(
+    application, word, said
+):
+    text = "It is a sunny morning. Anna is in the"
+    test = application("logit_lens", model="stories-demo", prompt=text, follow=word)
+    assert not test.exception and not test.error
+    assert test.get("bidi_component"), "the grid is there"
+    tracked = [each.value for each in test.subheader if "tracked token" in each.value]
+    warnings = [each.value.replace("\\", "") for each in test.warning]
+    assert bool(tracked) == (said == "") and all(said in each for each in warnings)
+    assert len(warnings) == (said != "")
