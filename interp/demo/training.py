@@ -8,7 +8,7 @@ from interp.demo.findings import Size
 from interp.demo.ledger import Ledger
 from interp.models.gpt import GPT
 from interp.models.io.load import load_model
-from interp.runs.record import is_finished, record_of
+from interp.runs.record import needs_training, record_of
 from interp.training.data.corpus import Corpus
 from interp.training.loop.pretrain import train
 from interp.training.recipe.recipes import TrainingRecipe, demo_recipe
@@ -56,4 +56,4 @@ def _corpus(
 
 
 def _is_finished(run: Path, steps: int) -> bool:
-    return is_finished(run) and record_of(run).get("step") == steps
+    return not needs_training(run) and record_of(run).get("step") == steps

@@ -87,6 +87,14 @@ def is_finished(folder: str | Path) -> bool:
     return "model_hash" in record_of(folder)
 
 
+def needs_training(folder: str | Path) -> bool:
+    """Whether a run's folder holds no finished model on record, or a record that is damaged."""
+    try:
+        return not is_finished(folder)
+    except CheckpointError:
+        return True
+
+
 def tokens_a_step(record: Mapping[str, Any]) -> int | None:
     """Predicted tokens of an update; None where the record does not tell."""
     recipe = record.get("recipe")

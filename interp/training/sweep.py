@@ -15,7 +15,7 @@ from interp.core.files import read_object, write_json
 from interp.models.config import GPTConfig
 from interp.models.io.presets import get_preset
 from interp.runs.metrics import METRICS, read_metrics
-from interp.runs.record import SWEEP, changed_values, is_finished
+from interp.runs.record import SWEEP, changed_values, needs_training
 from interp.training.data.corpus import Corpus
 from interp.training.data.curriculum import Stage
 from interp.training.fields import Count, check_fields
@@ -190,7 +190,7 @@ def sweep(
         runs: list[Finished] = []
         for point, config in plan:
             place = folder / point.name
-            if not is_finished(place):
+            if needs_training(place):
                 options = {"device": device, "threads": threads, "progress": progress(point)}
                 train(config, corpus.folder, place, **options)
             runs.append(_finished(point, place, config))

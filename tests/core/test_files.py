@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,71 @@ def test_a_failed_folder_leaves_the_old_one(tmp_path):
     with files.replacing_folder(tmp_path / "f") as temporary:
         files.write_text(temporary / "b", "new")
     assert [path.name for path in (tmp_path / "f").iterdir()] == ["b"]
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+@pytest.mark.parametrize("rename", [1, 2])
+def test_an_old_folder_comes_back_when_the_new_one_cannot_take_its_place(
+    tmp_path, monkeypatch, error, rename
+):
+    with files.replacing_folder(tmp_path / "f") as temporary:
+        files.write_text(temporary / "a", "old")
+    move, count = Path.rename, iter(range(1, 99))
+
+    def fail(path, target):
+        if next(count) == rename:
+            raise error
+        return move(path, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(error), files.replacing_folder(tmp_path / "f") as temporary:
+        files.write_text(temporary / "a", "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]
+    assert (tmp_path / "f" / "a").read_text() == "old"
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_a_folder_takes_the_place_of_folders_only(tmp_path, kind):
+    (tmp_path / "mine").mkdir()
+    place = tmp_path / "f"
+    place.write_text("mine") if kind == "file" else place.symlink_to(tmp_path / "mine")
+    with pytest.raises(CheckpointError, match="must be a folder"), files.replacing_folder(place):
+        pass
+    assert place.read_text() == "mine" if kind == "file" else place.is_symlink()
+
+
+def test_what_killed_writers_left_goes_and_an_old_folder_comes_back(tmp_path):
+    ours = [".a.json.0123456789ab.tmp", ".f.0123456789ab.tmp", ".g.0123456789ab.old", ".tmpAb12Cd"]
+    others = [".mine.tmp", ".tmp", ".tmpAb12Cde", ".a.0123456789AB.tmp", "a.0123456789ab.tmp", "f"]
+    for name in [*ours, *others, ".f.0123456789ab.old", "g"]:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a").write_text(name)
+    shutil.rmtree(tmp_path / "f")
+    files.remove_leftovers(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {*others, "g"}
+    assert (tmp_path / "f" / "a").read_text() == ".f.0123456789ab.old"
+    assert (tmp_path / "g" / "a").read_text() == "g"
+    files.remove_leftovers(tmp_path / "none")
+
+
+def test_what_safetensors_leaves_is_known(tmp_path):
+    """The library writes under a name of its own, which a kill leaves behind."""
+    names, done = set(), threading.Event()
+
+    def look():
+        while not done.is_set():
+            names.update(os.listdir(tmp_path))
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    for _ in range(20):
+        files.write_safetensors(tmp_path / "w.safetensors", {"a": torch.zeros(2**18)})
+    done.set()
+    watcher.join()
+    for name in names - {"w.safetensors"}:
+        (tmp_path / name).write_text("left")
+    files.remove_leftovers(tmp_path)
+    assert os.listdir(tmp_path) == ["w.safetensors"] and len(names) > 1
 
 
 @pytest.mark.slow

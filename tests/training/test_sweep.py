@@ -65,6 +65,15 @@ def test_finished_runs_are_kept_and_a_grid_may_grow(corpus, tmp_path):
     assert json.loads((tmp_path / "sweep.json").read_text())["sizes"] == [4, 8]
 
 
+@pytest.mark.parametrize("text", ["", "[]", '{"model_hash'])
+def test_a_damaged_record_of_a_run_is_written_anew(corpus, tmp_path, text):
+    (first,) = run(Grid(sizes=(4,), steps=(2,)), corpus, tmp_path)
+    hashed = load_model(first.folder).hash
+    (first.folder / "run.json").write_text(text)
+    assert run(Grid(sizes=(4,), steps=(2,)), corpus, tmp_path) == [first]
+    assert load_model(first.folder).hash == hashed
+
+
 def test_another_recipe_or_text_is_refused(corpus, tmp_path):
     run(Grid(sizes=(4,), steps=(2,)), corpus, tmp_path)
     with pytest.raises(ConfigError, match="settings was"):

@@ -102,8 +102,8 @@ def save_weights(
 
 def checkpoint_steps(folder: str | Path) -> list[int]:
     """The steps of a folder's checkpoints, in order."""
-    matches = (_STEP.fullmatch(path.name) for path in (Path(folder) / "checkpoints").glob("step-*"))
-    return sorted(int(match[1]) for match in matches if match)
+    folders = [path.name for path in (Path(folder) / "checkpoints").glob("step-*/")]
+    return sorted(int(match[1]) for match in map(_STEP.fullmatch, folders) if match)
 
 
 def open_model(folder: str | Path, step: int | None = None) -> GPT:

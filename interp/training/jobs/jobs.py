@@ -80,8 +80,10 @@ class Job:
     @property
     def last_words(self) -> str:
         """The last line that the run said; empty when it said nothing."""
-        path = self.folder / LOG
-        text = path.read_text("utf-8", errors="replace") if path.exists() else ""
+        try:
+            text = (self.folder / LOG).read_text("utf-8", errors="replace")
+        except OSError:
+            return ""
         return next((line for line in reversed(text.splitlines()) if line.strip()), "")
 
 
@@ -95,10 +97,10 @@ def read_job(folder: Path) -> Job | None:
     """The job of a run's folder; None when there is none that can be read."""
     record = _read(folder / _JOB)
     arguments, wanted, turn = (record.get(name) for name in ("arguments", "wanted", "turn"))
-    sound = isinstance(arguments, list) and wanted in _WHILE_ALIVE and isinstance(turn, int)
-    if not sound:
+    sound = isinstance(arguments, list) and all(map(_is_argument, arguments))
+    if not sound or wanted not in [*_WHILE_ALIVE] or type(turn) is not int:
         return None
-    return Job(folder=folder, arguments=tuple(map(str, arguments)), wanted=wanted, turn=turn)
+    return Job(folder=folder, arguments=tuple(arguments), wanted=wanted, turn=turn)
 
 
 def check_name(name: str) -> str:
@@ -252,10 +254,18 @@ def _leave(job: Job, wanted: Wanted) -> Job:
     return job
 
 
-def _ended(exit_code: int | None) -> JobState:
+def _is_argument(value: Any) -> bool:
+    """Whether a process can be given this argument; a file may hold anything."""
+    try:
+        return isinstance(value, str) and b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
+
+
+def _ended(exit_code: Any) -> JobState:
     if exit_code in _BY_SIGNAL:
         return "paused"
-    return "interrupted" if exit_code is None or exit_code <= 0 else "failed"
+    return "failed" if isinstance(exit_code, int) and exit_code > 0 else "interrupted"
 
 
 def _taken(folder: Path) -> str:
@@ -275,12 +285,13 @@ def _keep(job: Job) -> None:
 def _read(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
 
 def _write(path: Path, value: Mapping[str, Any]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # One name, for the job's or the worker's lock is held: a killed writer's is written over.
+    temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_text(json.dumps(value, indent=1), "utf-8")
     temporary.replace(path)

@@ -1,9 +1,12 @@
 """Runs in the background: they outlive whoever asked, and end as if nobody had disturbed them."""
 
 import json
+import math
 import os
+import shutil
 import signal
 import time
+from typing import get_args
 
 import pytest
 
@@ -172,6 +175,41 @@ def test_a_damaged_record_is_no_job(tmp_path, damage):
     folder_of(tmp_path)
     (tmp_path / "run" / "job.json").write_text(damage)
     assert jobs.jobs_in(tmp_path) == []
+
+
+HOSTILE = [
+    None, True, -1, 1.5, 10**400, math.nan, "", "x\0", "\ud800", "\u202e", [], [[]], {}, {"a": []},
+    [None], ["a\0"], ["\ud800"], [1],
+]  # fmt: skip
+FIELDS = {"job.json": ("arguments", "wanted", "turn"), "process.json": ("pid", "birth", "exit")}
+
+
+@pytest.mark.parametrize(
+    ("file", "name"), [(file, name) for file in FIELDS for name in FIELDS[file]]
+)
+def test_nothing_that_a_run_s_files_hold_hides_the_others(tmp_path, file, name):
+    good = folder_of(tmp_path / "good", pid=2**22 + 1, birth=None, turn=5, exit=0)
+    shutil.copytree(good.folder, tmp_path / "runs" / "good")
+    for number, value in enumerate(HOSTILE):
+        job = folder_of(tmp_path / "bad", pid=2**22 + 1, birth=None, turn=5, exit=0)
+        record = json.loads((job.folder / file).read_text()) | {name: value}
+        (job.folder / file).write_text(json.dumps(record))
+        shutil.copytree(job.folder, tmp_path / "runs" / f"bad-{number}")
+        shutil.rmtree(job.folder)
+    found = jobs.jobs_in(tmp_path / "runs")
+    assert "good" in [job.name for job in found]
+    assert {job.state for job in found} <= set(get_args(jobs.JobState))
+    assert jobs.at_work(tmp_path / "runs") == []
+
+
+def test_nested_files_and_a_folder_as_log_hide_nothing(tmp_path):
+    job = folder_of(tmp_path, pid=2**22 + 1, birth=None, turn=5, exit=0)
+    (job.folder / jobs.LOG).mkdir()
+    for file in ("process.json", "run.json"):
+        (job.folder / file).write_text("[" * 100_000)
+    (tmp_path / "nested").mkdir()
+    (tmp_path / "nested" / "job.json").write_text('{"a":' * 100_000)
+    assert jobs.jobs_in(tmp_path) == [job] and job.state == "queued" and job.last_words == ""
 
 
 @pytest.mark.parametrize(

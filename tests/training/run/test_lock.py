@@ -47,6 +47,15 @@ def test_a_killed_holder_does_not_stand_in_the_way(holder, tmp_path):
     assert not (tmp_path / "run.lock.json").exists()
 
 
+@pytest.mark.parametrize(
+    "text", ["", "[]", "3", "null", '{"pid": [], "host": 1}', '{"pid": "x"}', "[" * 100_000]
+)
+def test_any_description_of_a_holder_can_be_read(holder, tmp_path, text):
+    (tmp_path / "run.lock.json").write_text(text)
+    with pytest.raises(TrainingError, match="another process is at work"), run_lock(tmp_path):
+        pass
+
+
 def test_it_can_be_taken_again_after_an_error(tmp_path):
     with pytest.raises(KeyError), run_lock(tmp_path):
         raise KeyError
