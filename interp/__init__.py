@@ -18,6 +18,7 @@ _PUBLIC = {
     "TrainConfig": "interp.training.recipe.config",
     "load_world": "interp.worlds",
     "load_recipe": "interp.steering_recipe",
+    "cost_limit": "interp.core.cost",
     "Report": "interp.report",
     "Result": "interp.results.result",
     "Add": "interp.core.edits",

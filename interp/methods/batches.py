@@ -22,6 +22,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from interp.core.cost import Passes, announce
 from interp.core.edits import Edit
 from interp.core.errors import NotEnoughDataError
 from interp.core.hooks import Names, resolve_all, short_name
@@ -33,6 +34,7 @@ from interp.worlds.world import World
 MOST_VALUES = 2**22
 """Numbers in the largest tensor of a pass: 16 MiB in single precision. Larger batches were no
 faster on a CPU; raise it for a GPU."""
+FEWER = "Give fewer or shorter texts (texts=), or fewer stories or sequences (n_stories=, ...)."
 CHUNK = 2**20
 """Logits whose log-softmax is taken at once."""
 
@@ -113,7 +115,7 @@ def read_texts(
     logits: bool = True,
     edits: Sequence[Edit] | Callable[[TextBatch], Sequence[Edit]] = (),
     most_values: int = MOST_VALUES,
-    stage: str = "",
+    stage: str = "reading the texts",
 ) -> None:
     """Run every row, and call `read` with each batch and its run.
 
@@ -127,18 +129,44 @@ def read_texts(
         edits: of all rows alike, or a function that gives each batch those of its own rows. They
             meet each row as a prompt: position -1 is the row's last token, not padding.
         most_values: see `rows_at_once`.
-        stage: what the reader of a progress bar is told; empty = no progress is reported.
+        stage: what the reader of a progress bar is told.
     """
-    done = 0
     bound = dict(cache=cache, logits=logits, most_values=most_values)
+    announce(model, reading(model, rows, **bound), smaller=FEWER)
+    done = 0
     for batch in text_batches(model, rows, **bound):
-        if stage:
-            report_progress(stage, done, len(rows))
+        report_progress(stage, done, len(rows))
         done += len(batch.numbers)
         own = edits(batch) if callable(edits) else edits
         options = dict(edits=own, prompt_lengths=batch.lengths, cache=cache, logits=logits)
         # The run has no name here, so that it is gone before the next one begins.
         read(batch, model.run(batch.tokens, **options))
+
+
+def reading(
+    model: LanguageModel,
+    rows: Sequence[Sequence[int]],
+    *,
+    times: float = 1,
+    cache: Names = (),
+    logits: bool = True,
+    most_values: int = MOST_VALUES,
+) -> Passes:
+    """What it costs to read every row, for `interp.core.cost.announce`.
+
+    Args:
+        model: that reads them.
+        rows: ids of each text.
+        times: how often all of them are read.
+        cache: points that are cached.
+        logits: whether logits are made.
+        most_values: see `rows_at_once`.
+    """
+    tokens, width = sum(map(len, rows)), max(map(len, rows), default=1)
+    row = _values(model.cfg, width, _points(model, cache), logits)
+    together = min(len(rows), max(1, most_values // row)) * width
+    count, own = max(1.0, tokens / max(together, 1)), min(together, tokens)
+    return Passes(count=times * count, tokens=own, width=width, logits=own if logits else 0)
 
 
 def nats_per_token(

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from interp.core.edits import Ablate, Edit
+from interp.core.progress import progress_range
 from interp.core.protocols import LanguageModel, Run
 from interp.methods.batches import TextBatch, nats_per_token, read_texts
 
@@ -30,10 +31,11 @@ def head_ablations(
     clean = loss(())
     shape = (len(clean), model.cfg.n_layers, model.cfg.n_heads)
     change = torch.zeros(shape)
-    for layer in range(model.cfg.n_layers):
-        for head in range(model.cfg.n_heads):
-            edit = _ablate(kind, layer, head, means)
-            change[:, layer, head] = loss((edit,)) - clean
+    count = model.cfg.n_layers * model.cfg.n_heads
+    for number in range(count):
+        layer, head = divmod(number, model.cfg.n_heads)
+        with progress_range(number / count, (number + 1) / count, f"without head {layer}.{head}: "):
+            change[:, layer, head] = loss((_ablate(kind, layer, head, means),)) - clean
     return clean, change
 
 

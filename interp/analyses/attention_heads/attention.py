@@ -18,11 +18,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
+from interp.core.cost import Passes, announce
 from interp.core.edits import Edit
+from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel, Prompt, Run
 from interp.methods.attention_patterns import off_by, written_norms
 from interp.methods.prompts import displayed, one_row
@@ -34,6 +37,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+SINK = 0.5
+"""Mean weight on the first token above which a head rests there."""
+MOST_CELLS = 250_000
+"""Of a figure: 1.4 MB of numbers."""
+MOST_ROWS = 250_000
+"""Of a table."""
 SUMMARIES = ("entropy_bits", "distance_tokens", "first_token", "previous_token", "itself")
 
 
@@ -62,18 +71,33 @@ class Attention(Result):
         """`written` as shares of each query's total."""
         return self.written / self.written.sum(-1, keepdim=True).clamp_min(1e-30)
 
+    @property
+    def sinks(self) -> Bool[Tensor, "layer head"]:
+        """Heads that rest on the first token: the mean of their weights on it is above a half."""
+        return self.summary[SUMMARIES.index("first_token")] > SINK
+
     def finding(self) -> str:
         entropy = self.summary[SUMMARIES.index("entropy_bits")]
-        layer, head = divmod(int(entropy.argmin()), entropy.shape[1])
         control = self.untrained[:, SUMMARIES.index("entropy_bits")]
         beside = (
             f"untrained heads {control.min():.2f} to {control.max():.2f}"
             if len(control)
             else "no untrained control"
         )
+        resting = int(self.sinks.sum())
+        rest = (
+            f" {resting} of {entropy.numel()} heads rest on the first token (an attention sink)."
+            if resting
+            else ""
+        )
+        candidates = entropy.masked_fill(self.sinks | entropy.isnan(), math.inf)
+        if candidates.isinf().all():
+            why = rest or f" {len(self.tokens)} tokens leave nothing to choose from."
+            return f"Attention: no head is focused on what the text says.{why}"
+        layer, head = divmod(int(candidates.argmin()), entropy.shape[1])
         return (
             f"Attention: head {layer}.{head} is the most focused, {entropy[layer, head]:.2f} bits "
-            f"over {len(self.tokens)} tokens ({beside})."
+            f"over {len(self.tokens)} tokens ({beside}).{rest}"
         )
 
     def caption(self) -> str:
@@ -86,13 +110,43 @@ class Attention(Result):
             f"{self.finding()} Attention weights, query rows and key columns; each row sums "
             "to one. The weighted view multiplies by the norm of what is written from the key, "
             f"|v W_O|. n = one prompt of {len(self.tokens)} tokens, so no interval; control: "
-            f"{control}. Attention weights are not explanations: see the heads' ablations."
+            f"{control}.{self._bounds()} Attention weights are not explanations: see the heads' "
+            "ablations."
         )
 
+    def _bounds(self) -> str:
+        """What figures and tables of a long prompt leave out."""
+        length, heads = len(self.tokens), self.pattern.shape[0] * self.pattern.shape[1]
+        parts = []
+        if heads * length**2 > MOST_CELLS:
+            parts.append("a cell of a figure with too many is the largest weight of several tokens")
+        if heads * length * (length + 1) // 2 > MOST_ROWS:
+            parts.append(f"the table keeps the main keys of each query, {MOST_ROWS:,} rows")
+        return f" The prompt is long: {'; '.join(parts)}." if parts else ""
+
     def frame(self) -> "pd.DataFrame":
-        """One row a query and key, without the keys that no query sees: those after it."""
-        whole = super().frame()
-        return whole[whole["key"] <= whole["query"]].reset_index(drop=True)
+        """One row a query and key that it sees; of a long prompt only each query's main keys.
+
+        So many keys a query, those with the largest weights, that there are at most `MOST_ROWS`.
+        """
+        import pandas as pd
+
+        length, queries = len(self.tokens), self.pattern[..., 0].numel()
+        shown = torch.ones(length, length).tril().bool().expand_as(self.pattern)
+        if int(shown.sum()) > MOST_ROWS:
+            main = self.pattern.topk(max(1, MOST_ROWS // queries), -1).indices
+            shown = shown & torch.zeros_like(shown).scatter(-1, main, True)
+        places = dict(
+            zip(("layer", "head", "query", "key"), shown.nonzero().unbind(1), strict=True)
+        )
+        tokens = np.array(self.tokens, dtype=object)
+        columns = {}
+        for axis, numbers in places.items():
+            columns[axis] = numbers.numpy()
+            if axis in ("query", "key"):
+                columns[f"{axis}_token"] = tokens[columns[axis]]
+        values = {name: getattr(self, field)[shown] for name, field in self.columns.items()}
+        return pd.DataFrame(columns | {name: each.numpy() for name, each in values.items()})
 
 
 def attention(
@@ -123,11 +177,23 @@ def attention(
     """
     call = dict(locals())
     tokens = one_row(model, prompt)
+    n, width = 1 + untrained, tokens.shape[1]
+    announce(
+        model,
+        Passes(count=n, tokens=width),
+        copies=bool(untrained),
+        draws=untrained,
+        kept=3 * model.cfg.n_layers * model.cfg.n_heads * width**2,
+        smaller="Give a shorter prompt, or fewer untrained models (untrained=0).",
+    )
+    report_progress("this model", 0, n)
     run = model.run(tokens, cache=["pattern", "v"], edits=edits, logits=False)
     pattern = _pattern(run)
     twins = untrained_twins(model, untrained, seed)
-    runs = (twin.run(tokens, cache=["pattern"], logits=False) for twin in twins)
-    controls = [_summary(_pattern(each)) for each in runs]
+    controls = []
+    for number, twin in enumerate(twins, start=1):
+        report_progress(f"untrained model {number}", number, n)
+        controls.append(_summary(_pattern(twin.run(tokens, cache=["pattern"], logits=False))))
     summary, layers = _summary(pattern), range(model.cfg.n_layers)
     return Attention(
         tokens=displayed(model.tokenizer, tokens[0].tolist()),

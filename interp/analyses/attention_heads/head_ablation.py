@@ -15,6 +15,7 @@ there is no interval.
         --prompt "It is a sunny morning. Anna is in the garden. Where is Anna?" --csv ablation.csv
 """
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -24,8 +25,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.analyses.attention_heads._head_ablation import later_sums
+from interp.core.cost import Passes, announce
+from interp.core.display import percent
 from interp.core.edits import Ablate
 from interp.core.errors import ConfigError, NotEnoughDataError
+from interp.core.progress import progress_range, report_progress
 from interp.core.protocols import LanguageModel, Prompt
 from interp.core.surprisal import surprisal
 from interp.methods.batches import rows_at_once
@@ -67,13 +71,17 @@ class HeadAblation(Result):
     }
 
     @property
-    def largest(self) -> tuple[int, int]:
-        """Layer and head whose absence changes the answer most."""
-        return divmod(int(self.change.abs().argmax()), self.change.shape[1])
+    def most_helpful(self) -> tuple[int, int]:
+        """Layer and head whose absence costs the answer most."""
+        return divmod(int(self.change.nan_to_num(-math.inf).argmax()), self.change.shape[1])
+
+    @property
+    def most_harmful(self) -> tuple[int, int]:
+        """Layer and head whose absence helps the answer most."""
+        return divmod(int(self.change.nan_to_num(math.inf).argmin()), self.change.shape[1])
 
     def finding(self) -> str:
-        layer, head = self.largest
-        clean = self.log_prob_nats
+        clean, (layer, head), harmful = self.log_prob_nats, self.most_helpful, self.most_harmful
         without = clean - float(self.change[layer, head])
         controls = {"untrained": self.untrained, "shuffled words": self.shuffled[:, layer, head]}
         beside = ", ".join(
@@ -81,11 +89,19 @@ class HeadAblation(Result):
             for name, values in controls.items()
             if values.numel()
         )
+        hurts = (
+            f" Head {harmful[0]}.{harmful[1]} hurts it most: {_signed(self.change[harmful])} nats "
+            "without it."
+            if _signed(self.change[harmful]).startswith("-")
+            else ""
+        )
+        if not _signed(self.change[layer, head]).startswith("+"):
+            return f"Head ablation: no head helps the answer {self.answer!r}.{hurts}"
         return (
-            f"Head ablation: head {layer}.{head} matters most. Without it the probability of "
-            f"{self.answer!r} goes from {torch.tensor(clean).exp():.2f} to "
-            f"{torch.tensor(without).exp():.2f}, {_signed(self.change[layer, head])} nats of loss "
-            f"({beside or 'no control'})."
+            f"Head ablation: head {layer}.{head} helps most. Without it the probability of "
+            f"{self.answer!r} goes from {percent(math.exp(clean))} to "
+            f"{percent(math.exp(without))}, {_signed(self.change[layer, head])} nats of loss "
+            f"({beside or 'no control'}).{hurts}"
         )
 
     def caption(self) -> str:
@@ -136,19 +152,41 @@ def head_ablation(
     tokens = one_row(model, prompt)
     _check(tokens, kind)
     named = torch.tensor(single_tokens(model.tokenizer, [answer] if answer else []))
-    answers, clean, change = _changes(model, tokens, named, kind)
-    rows = _orders(tokens, shuffles, seed)
-    twins = untrained_twins(model, untrained, seed)
-    untrained_changes = [_changes(twin, tokens, answers, kind)[2][0] for twin in twins]
+    _announce(model, tokens.shape[1], untrained, shuffles)
+    share = 1 / (1 + untrained + shuffles)
+    with progress_range(0.0, share):
+        answers, clean, change = _changes(model, tokens, named, kind)
+    rows, shuffled = _orders(tokens, shuffles, seed), change[:0]
+    if len(rows):
+        with progress_range(share, share * (1 + shuffles), "shuffled words, "):
+            shuffled = _changes(model, rows, named[:0], kind)[2]
+    untrained_changes = []
+    for number, twin in enumerate(untrained_twins(model, untrained, seed)):
+        begins = share * (1 + shuffles + number)
+        with progress_range(begins, begins + share, f"untrained model {number + 1}, "):
+            untrained_changes.append(_changes(twin, tokens, answers, kind)[2][0])
     return HeadAblation(
         tokens=displayed(model.tokenizer, tokens[0].tolist()),
         answer=displayed(model.tokenizer, answers.tolist())[0],
         log_prob_nats=-float(clean[0]),
         change=change[0],
         untrained=torch.stack(untrained_changes) if untrained_changes else change[:0],
-        shuffled=_changes(model, rows, named[:0], kind)[2] if len(rows) else change[:0],
+        shuffled=shuffled,
         kind=kind,
         provenance=provenance(head_ablation, call, hooks=("z",)),
+    )
+
+
+def _announce(model: LanguageModel, width: int, untrained: int, shuffles: int) -> None:
+    rows = model.cfg.n_layers * model.cfg.n_heads * (1 + untrained + shuffles)
+    together = min(rows, rows_at_once(model, width, most_values=MOST_VALUES))
+    tokens = together * width
+    announce(
+        model,
+        Passes(count=rows / together, tokens=tokens, width=width, logits=tokens),
+        copies=bool(untrained),
+        draws=untrained,
+        smaller="Give a shorter prompt, or fewer controls (untrained=0, shuffles=1).",
     )
 
 
@@ -186,6 +224,7 @@ def _changes(
     # A pass has all rows once for each of its heads.
     together = max(1, rows_at_once(model, rows.shape[1], most_values=MOST_VALUES) // len(rows))
     for layer in range(model.cfg.n_layers):
+        report_progress(f"without the heads of layer {layer}", layer, model.cfg.n_layers)
         for heads in torch.arange(model.cfg.n_heads).split(together):
             value = _without(run["z", layer], heads, kind)
             edit = Ablate(hook=("z", layer), kind="resample", value=value)

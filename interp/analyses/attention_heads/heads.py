@@ -17,6 +17,7 @@ which are also what is resampled.
     interp run heads --texts @stories.jsonl --ablation mean --csv heads.csv
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -31,10 +32,12 @@ from interp.analyses.attention_heads._head_ablation import (
     mean_outputs,
     text_loss,
 )
+from interp.core.cost import announce
 from interp.core.errors import ConfigError, NotEnoughDataError
+from interp.core.progress import progress_range
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval, mean_interval, plain
-from interp.methods.batches import encoded_texts
+from interp.methods.batches import encoded_texts, reading
 from interp.methods.head_scores import (
     SCORES,
     copy_length,
@@ -47,6 +50,8 @@ from interp.results.provenance import provenance
 from interp.results.result import Result
 
 REPEATED, TEXTS = "repeated tokens", "texts"
+LEAST_INDUCTION = 0.25
+"""Of an induction head: less of its attention than a quarter names no habit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +67,7 @@ class Heads(Result):
         kind: of ablation: `mean` or `zero`.
         copy_length: tokens in each copy of a repeated sequence.
         n_sequences: repeated sequences.
+        uniform_nats: what a token costs a uniform guess over the vocabulary.
     """
 
     scores: Float[Tensor, "score layer head bound"]
@@ -72,6 +78,7 @@ class Heads(Result):
     kind: str
     copy_length: int
     n_sequences: int
+    uniform_nats: float | None = None
     columns: ClassVar = {
         "score": "scores",
         "untrained_score": "untrained",
@@ -88,23 +95,44 @@ class Heads(Result):
 
     def best(self, score: str) -> tuple[int, int]:
         """Layer and head with the highest score."""
-        values = self.scores[SCORES.index(score), :, :, 0]
+        values = self.scores[SCORES.index(score), :, :, 0].nan_to_num(-math.inf)
         return divmod(int(values.argmax()), values.shape[1])
 
     def finding(self) -> str:
         row, (layer, head) = SCORES.index("induction"), self.best("induction")
+        threshold = self.untrained_best[row]
         control = (
-            f"best of {len(self.untrained)} untrained models {self.untrained_best[row]:.2f}"
+            f"best of {len(self.untrained)} untrained models {threshold:.2f}"
             if len(self.untrained)
             else "no untrained control"
         )
+        value, low, _ = self.scores[row, layer, head].tolist()
+        score = plain(Interval.of(self.scores[row, layer, head], self.n_sequences))
+        if value < LEAST_INDUCTION or low <= threshold.nan_to_num(0.0):
+            return (
+                f"Heads: no head is an induction head here. The highest score, of {layer}.{head}, "
+                f"is {score}, where one has {LEAST_INDUCTION:g} or more and lies with its whole "
+                f"interval above all untrained heads ({control}).{self._out_of_range()}"
+            )
         effect = ""
         if len(self.ablation):
             change = plain(Interval.of(self.ablation[0, layer, head], self.n_sequences))
             effect = f"; without it the repetition costs {change} nats per token more"
-        score = plain(Interval.of(self.scores[row, layer, head], self.n_sequences))
         return (
-            f"Heads: {layer}.{head} has the highest induction score, {score} ({control}){effect}."
+            f"Heads: {layer}.{head} is an induction head, with the highest score, {score} "
+            f"({control}){effect}.{self._out_of_range()}"
+        )
+
+    def _out_of_range(self) -> str:
+        """That random tokens said twice are nothing that this model can read."""
+        if not self.clean_loss or self.uniform_nats is None:
+            return ""
+        if (loss := self.clean_loss[0].value) <= self.uniform_nats:
+            return ""
+        return (
+            f" Random tokens said twice are far from any text that it has learned: they cost "
+            f"{loss:.1f} nats each where a uniform guess costs {self.uniform_nats:.1f}, so loss "
+            "changes there say little; give texts."
         )
 
     def caption(self) -> str:
@@ -164,12 +192,17 @@ def heads(
     _check(n_sequences, texts, ablation)
     length = copy_length(model, length)
     tokens = repeated_tokens(model, n_sequences, length, seed)
-    twins = [
-        head_scores(twin, tokens, length).mean(0)
-        for twin in untrained_twins(model, untrained, seed)
-    ]
-    scores = head_scores(model, tokens, length)
-    clean, changes = _ablations(model, texts, tokens, length, ablation)
+    rows = encoded_texts(model, texts) if texts and ablation != "none" else []
+    _announce(model, tokens.tolist(), rows, ablation, untrained)
+    ends, twins = 1.0 if ablation == "none" else 0.2, []
+    for number, twin in enumerate(untrained_twins(model, untrained, seed)):
+        parts = (ends * (number + each) / (untrained + 1) for each in (0, 1))
+        with progress_range(*parts, f"untrained model {number + 1}: "):
+            twins.append(head_scores(twin, tokens, length).mean(0))
+    with progress_range(ends * untrained / (untrained + 1), ends):
+        scores = head_scores(model, tokens, length)
+    with progress_range(ends, 1.0):
+        clean, changes = _ablations(model, rows, tokens, length, ablation)
     shape = (0, *scores.shape[1:])
     bounded = [_bounds(change, seed) for change in changes]
     return Heads(
@@ -181,6 +214,7 @@ def heads(
         kind=ablation,
         copy_length=length,
         n_sequences=n_sequences,
+        uniform_nats=math.log(model.cfg.d_vocab),
         provenance=provenance(heads, call, hooks=("pattern", "z")),
     )
 
@@ -196,8 +230,30 @@ def _check(n_sequences: int, texts: Sequence[str], ablation: str) -> None:
         )
 
 
+def _announce(
+    model: LanguageModel,
+    tokens: list[list[int]],
+    rows: list[list[int]],
+    ablation: Kind,
+    untrained: int,
+) -> None:
+    scored = reading(model, tokens, times=1 + untrained, cache=["pattern"], logits=False)
+    passes = [scored]
+    if ablation != "none":
+        times = 2 + model.cfg.n_layers * model.cfg.n_heads  # the means and the clean loss
+        passes += [reading(model, each, times=times) for each in (tokens, rows) if each]
+    announce(
+        model,
+        *passes,
+        copies=bool(untrained),
+        draws=untrained,
+        smaller="Leave the ablations out (ablation='none') and ask head_ablation about one prompt, "
+        "or take fewer and shorter sequences (n_sequences=4, length=8).",
+    )
+
+
 def _ablations(
-    model: LanguageModel, texts: Sequence[str], tokens: Tensor, length: int, kind: Kind
+    model: LanguageModel, rows: list[list[int]], tokens: Tensor, length: int, kind: Kind
 ) -> tuple[list[Tensor], list[Float[Tensor, "row layer head"]]]:
     """Clean losses and loss changes on the repeated tokens and, if there are any, the texts."""
     if kind == "none":
@@ -206,13 +262,16 @@ def _ablations(
     def repetition(edits: Sequence) -> Tensor:
         return second_copy_loss(model, tokens, length, edits)
 
-    pairs = [head_ablations(model, kind, mean_outputs(model, tokens.tolist()), repetition)]
-    if texts:
-        rows = encoded_texts(model, texts)
-        means = mean_outputs(model, rows)
-        pairs.append(
-            head_ablations(model, kind, means, lambda edits: text_loss(model, rows, edits))
-        )
+    ends = 0.5 if rows else 1.0
+    with progress_range(0.0, ends):
+        means = mean_outputs(model, tokens.tolist())
+        pairs = [head_ablations(model, kind, means, repetition)]
+    if rows:
+        with progress_range(ends, 1.0, "texts, "):
+            means = mean_outputs(model, rows)
+            pairs.append(
+                head_ablations(model, kind, means, lambda edits: text_loss(model, rows, edits))
+            )
     return [clean for clean, _ in pairs], [change for _, change in pairs]
 
 

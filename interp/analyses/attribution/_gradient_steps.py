@@ -24,7 +24,7 @@ class GradientSteps:
         predicted: gradient times update of each step: the first-order change of the loss.
         end: the parameters after the last step.
         first: the update of the first step.
-        gradient: the gradient before the first step.
+        gradient_norm: length of the gradient before the first step.
         gain: each weight's part of the predicted decrease of the loss, summed over the steps.
     """
 
@@ -32,7 +32,7 @@ class GradientSteps:
     predicted: tuple[float, ...]
     end: Parameters
     first: Parameters
-    gradient: Parameters
+    gradient_norm: float
     gain: Parameters
 
 
@@ -52,26 +52,37 @@ def gradient_steps(
     """
     params = {name: p.detach().clone().requires_grad_() for name, p in start.items()}
     optimizer = _optimizer(method, params, lr)
-    losses, predicted, first = [], [], {}
-    gain = {name: torch.zeros_like(p) for name, p in start.items()}
+    losses, predicted, first, length = [], [], {}, 0.0
+    gain: Parameters = {}
     for number in range(steps):
         value, grads = gradient(loss, params)
         losses.append(_finite(value, number, lr))
-        before = {name: p.detach().clone() for name, p in params.items()}
+        length = length or dot(grads, grads) ** 0.5
+        # Each copy of the weights counts in a large model: what is spent is written over.
+        update = {name: p.detach().clone() for name, p in params.items()}
         for name, p in params.items():
             p.grad = grads[name]
         optimizer.step()
         # The update is read off the weights: AdamW's is not a multiple of the gradient.
-        update = {name: p.detach() - before[name] for name, p in params.items()}
-        for name in gain:
-            gain[name] -= grads[name] * update[name]
+        for name, p in params.items():
+            p.grad = None
+            torch.sub(p.detach(), update[name], out=update[name])
         predicted.append(dot(grads, update))
-        first = first or {"first": update, "gradient": grads}
+        for name, slope in grads.items():
+            slope.mul_(update[name]).neg_()
+            gain[name] = gain[name].add_(slope) if name in gain else slope
+        first = first or update
+        del grads, update
     with torch.no_grad():
         losses.append(_finite(float(loss(params)), steps, lr))
     end = {name: p.detach() for name, p in params.items()}
     return GradientSteps(
-        losses=tuple(losses), predicted=tuple(predicted), end=end, gain=gain, **first
+        losses=tuple(losses),
+        predicted=tuple(predicted),
+        end=end,
+        gain=gain,
+        first=first,
+        gradient_norm=length,
     )
 
 

@@ -1,6 +1,6 @@
 """Numbers of single weights, added up by what the weights belong to; and the largest of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -45,12 +45,17 @@ class ComponentSums:
     tokens: Float[Tensor, " d_vocab"]
 
 
-def component_sums(model: LanguageModel, numbers: Mapping[str, Tensor]) -> ComponentSums:
+def component_sums(
+    model: LanguageModel,
+    numbers: Mapping[str, Tensor],
+    of: Callable[[Tensor], Tensor] = Tensor.detach,
+) -> ComponentSums:
     """Add up by tensor, layer, head, neuron and token.
 
     Args:
         model: that the parameters are of.
         numbers: a number for each weight, by PyTorch's names, in the parameters' layout.
+        of: what is added up, taken of one tensor at a time: no second copy of all numbers is held.
     """
     cfg = model.cfg
     tensors: dict[str, float] = {}
@@ -59,7 +64,7 @@ def component_sums(model: LanguageModel, numbers: Mapping[str, Tensor]) -> Compo
     neurons = [[0.0] * cfg.d_mlp for _ in range(cfg.n_layers)]
     tokens = [0.0] * cfg.d_vocab
     tables = {"head": heads, "neuron": neurons, "token": [tokens]}
-    sums = {name: SliceSums.of(values) for name, values in numbers.items()}
+    sums = {name: SliceSums.of(of(values)) for name, values in numbers.items()}
     for part in slices(model):
         amount = sums[part.tensor].at(part.index)
         tensors[part.matrix] = tensors.get(part.matrix, 0.0) + amount

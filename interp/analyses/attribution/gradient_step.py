@@ -35,8 +35,10 @@ from interp.analyses.attribution._gradient_steps import (
     plus,
 )
 from interp.analyses.attribution._part_contributions import part_contributions
+from interp.core.cost import Passes, announce
 from interp.core.display import percent
 from interp.core.errors import ConfigError
+from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel, Prompt
 from interp.methods.data.answer_loss import AnswerLoss, PromptAnswer, answer_loss, held_out_pairs
 from interp.methods.distributions import followed_tokens, kl_divergence
@@ -269,20 +271,37 @@ def gradient_step(
     _check(lr, steps, k, n_random)
     pair = PromptAnswer.of(model, prompt, answer, rank=1)
     texts, others = _others(model, pair, untouched, untouched_answers, world, seed)
+    announce(
+        model,
+        Passes(count=max(steps, 1) + 2, tokens=_size([pair]), logits=_size([pair]), gradients=True),
+        Passes(count=n_random + 8, tokens=_size([pair, *others]), logits=_size([pair, *others])),
+        copies=(3 + 2 * (optimizer == "adamw") + 2 * (steps > 1)) * _precision(model).itemsize / 4,
+        draws=n_random,
+        smaller="Give a shorter prompt, fewer steps (steps=) or the optimizer sgd.",
+    )
     shell, start = shell_of(model), parameters_of(model, dtype=_precision(model), shared=True)
 
     def loss(params: Parameters) -> Tensor:
         return answer_loss(shell, params, [pair]).loss[0]
 
+    report_progress("the steps", 0, 4)
     trajectory = gradient_steps(loss, start, optimizer, lr, max(steps, 1))
-    end = trajectory.end if steps else plus(start, trajectory.first, 0.0)
-    update = {name: end[name] - start[name].detach() for name in end} if steps else trajectory.first
+    end, update = trajectory.end if steps else start, trajectory.first
+    if steps > 1:
+        update = {name: end[name] - start[name].detach() for name in end}
+    report_progress("where the step went", 1, 4)
+    contributions = part_contributions(model, update, trajectory.gain)
+    trajectory.gain.clear()
     with torch.no_grad():
         before, after = (answer_loss(shell, params, [pair, *others]) for params in (start, end))
+        trajectory.end.clear()
+        report_progress("the step at other sizes", 2, 4)
         tried = _tried(loss, start, trajectory, lr)
-        lots = range(n_random if steps else 0)
-        controls = [_moved_at_random(start, update, seed + i) for i in lots]
-        random_loss = [float(loss(params)) - trajectory.losses[0] for params in controls]
+        random_loss = []
+        for number in range(n_random if steps else 0):
+            report_progress("random directions", 3 + number / n_random, 4)
+            moved = _moved_at_random(start, update, seed + number)
+            random_loss.append(float(loss(moved)) - trajectory.losses[0])
     return GradientStep(
         tokens=displayed(model.tokenizer, pair.prompt),
         answer="".join(displayed(model.tokenizer, pair.answer)),
@@ -293,10 +312,10 @@ def gradient_step(
         losses=trajectory.losses[: steps + 1],
         predicted=trajectory.predicted,
         **tried,
-        gradient_norm=dot(trajectory.gradient, trajectory.gradient) ** 0.5,
+        gradient_norm=trajectory.gradient_norm,
         update_norm=dot(update, update) ** 0.5 if steps else 0.0,
         random_loss=tuple(random_loss),
-        **part_contributions(model, update, trajectory.gain),
+        **contributions,
         untouched=tuple(texts),
         **_elsewhere(model, others, before, after),
         computed=str(start[next(iter(start))].dtype).removeprefix("torch."),
@@ -310,6 +329,11 @@ def _check(lr: float, steps: int, k: int, n_random: int) -> None:
             "A step needs a size lr above 0, steps and n_random of 0 or more, and k of 1 or more; "
             f"got lr = {lr:g}, steps = {steps}, n_random = {n_random}, k = {k}."
         )
+
+
+def _size(pairs: Sequence[PromptAnswer]) -> int:
+    """Tokens of a pass over all pairs, padded to the longest."""
+    return len(pairs) * max(len(pair.prompt) + len(pair.answer) for pair in pairs)
 
 
 def _precision(model: LanguageModel) -> torch.dtype:

@@ -37,6 +37,7 @@ from interp.analyses.attribution._parameter_sums import (
     stacked_fields,
     weight_names,
 )
+from interp.core.cost import Passes, announce
 from interp.core.display import percent
 from interp.core.errors import ConfigError
 from interp.core.progress import report_progress
@@ -49,6 +50,10 @@ from interp.runs.checkpoints import chosen_steps, history_of
 from interp.worlds.world import World
 
 PARTS = ("tensor", "layer", "head", "neuron")
+
+
+TYPICAL_POINTS = 16
+"""Gradients a stretch that most stretches do with, for the estimate of what it costs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,6 +218,16 @@ def loss_change_allocation(
         )
     texts = texts_or_stories(texts, world, n_stories, "held_out")
     rows = list(text_batches(model, encoded_texts(model, texts)))
+    tokens = max(batch.tokens.numel() for batch in rows)
+    points = min(most_points, TYPICAL_POINTS) * (len(chosen) - 1)
+    width = max(batch.tokens.shape[1] for batch in rows)
+    announce(
+        model,
+        Passes(count=len(rows) * points, tokens=tokens, width=width, logits=tokens, gradients=True),
+        copies=7,
+        smaller="Give fewer texts (texts=, n_stories=), steps (most_steps=) or points "
+        "(most_points=).",
+    )
     loss = _loss(model, rows)
     stretches, losses, params = [], [], _checkpoint(model, chosen[0])
     for i, step in enumerate(chosen[1:]):

@@ -14,13 +14,17 @@ from einops import repeat
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from interp.core.cost import Passes, announce
 from interp.core.edits import Add, Where
 from interp.core.hooks import Name
+from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel
-from interp.methods.batches import TextBatch, text_batches
+from interp.methods.batches import TextBatch, reading, text_batches
 from interp.methods.distributions import kl_divergence
 
 MOST_ROWS = 1024
+MOST_KEPT = 2**27
+"""Numbers that the keys and values of one generation may hold: 512 MiB in single precision."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +83,11 @@ def edits_of_rows(edits: Sequence[Add], part: slice | list[int]) -> list[Add]:
 
 def generate_rows(model: LanguageModel, rows: SteeredRows) -> GeneratedRows:
     """Generate every row, then weigh what came under the unedited model."""
-    starts = range(0, len(rows.prompts), MOST_ROWS)
-    parts = [_generate(model, rows, slice(start, start + MOST_ROWS)) for start in starts]
+    announce_generation(model, rows.prompts, rows.sampling["max_new_tokens"], smaller=FEWER)
+    size, parts = _together(model, rows.prompts, rows.sampling["max_new_tokens"]), []
+    for start in range(0, len(rows.prompts), size):
+        report_progress("writing texts", start, len(rows.prompts))
+        parts.append(_generate(model, rows, slice(start, start + size)))
     return GeneratedRows(
         tokens=[row for part in parts for row in part.tokens],
         texts=[text for part in parts for text in part.texts],
@@ -88,6 +95,50 @@ def generate_rows(model: LanguageModel, rows: SteeredRows) -> GeneratedRows:
         kl_nats=torch.cat([part.kl_nats for part in parts]),
         lengths=torch.cat([part.lengths for part in parts]),
     )
+
+
+FEWER = "Ask for fewer prompts, doses, random directions or tokens (n_prompts=, doses=, ...)."
+
+
+def announce_generation(
+    model: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    new: int,
+    *,
+    smaller: str,
+    times: float = 1,
+) -> None:
+    """Say what it costs to continue prompts with and without edits, and to weigh what came.
+
+    Args:
+        model: that writes.
+        prompts: ids of each row.
+        new: tokens written after each.
+        smaller: see `interp.core.cost.announce`.
+        times: how often all of it is done.
+    """
+    size, width = _together(model, prompts, new), max(map(len, prompts))
+    turns = times * len(prompts) / size
+    whole = [[0] * (width + new)] * len(prompts)
+    announce(
+        model,
+        Passes(count=turns, tokens=size * width, width=width, logits=size),
+        Passes(count=turns * new, tokens=size, width=width + new, logits=size),
+        reading(model, whole, times=2 * times),
+        kept=size * _keys_and_values(model, width + new),
+        smaller=smaller,
+    )
+
+
+def _together(model: LanguageModel, prompts: Sequence[Sequence[int]], new: int) -> int:
+    """Rows of one generation, bounded by what is kept of each."""
+    longest = max(map(len, prompts)) + new
+    return min(MOST_ROWS, len(prompts), max(1, MOST_KEPT // _keys_and_values(model, longest)))
+
+
+def _keys_and_values(model: LanguageModel, width: int) -> int:
+    width = min(width, model.cfg.n_ctx)
+    return 2 * model.cfg.n_layers * width * model.cfg.n_heads * model.cfg.d_head
 
 
 def _generate(model: LanguageModel, rows: SteeredRows, part: slice) -> GeneratedRows:

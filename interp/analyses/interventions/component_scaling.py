@@ -32,8 +32,10 @@ from interp.analyses.interventions._component_scaling import (
     read_dial,
     turn_dials,
 )
+from interp.core.cost import Passes, announce
 from interp.core.display import percent
 from interp.core.errors import ConfigError
+from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel, Prompt
 from interp.methods.batches import rows_at_once
 from interp.methods.data.answer_loss import PromptAnswer
@@ -44,6 +46,7 @@ from interp.results.provenance import provenance
 from interp.results.result import Result
 
 MOST_DIALS, POINTS, MOST_VALUES = 6, 21, 2**26
+KINDS = 3  # heads, neurons, weights: of each the first suggestion is swept
 LEAST, LARGEST = -2.0, 3.0
 WEIGHT_REACH = 20.0
 
@@ -202,17 +205,22 @@ def component_scaling(
     tokens = one_row(model, prompt)
     turned_dials = [read_dial(model, text) for text in turns]
     (followed,) = PromptAnswer.of(model, prompt, answer).answer[:1]
+    _announce(model, tokens.shape[1], len(turns), n_random)
+    report_progress("this prompt", 0, 4)
     before, after = (_log_probs(model, tokens, dials)[0] for dials in ((), turned_dials))
     ids = followed_tokens(before, after, followed, k)
     rival = next(i for i in before.topk(min(2, len(before))).indices.tolist() if i != followed)
+    report_progress("gradients", 1, 4)
     suggested = pulls(model, tokens, followed, rival, suggestions)
     swept = turned_dials or _first_of_each(model, suggested)
     ranges = [_range(model, tokens, dial) for dial in swept]
+    report_progress("one component at a time", 2, 4)
     # A suggestion is swept alone: nothing is turned yet.
     curves = [
         _along(model, tokens, dial, [o for o in turned_dials if o is not dial], values)
         for dial, values in zip(swept, ranges, strict=True)
     ]
+    report_progress("random components", 3, 4)
     return ComponentScaling(
         tokens=displayed(model.tokenizer, tokens[0].tolist()),
         answer=displayed(model.tokenizer, [followed])[0],
@@ -233,6 +241,18 @@ def component_scaling(
         original_values=tuple(_original_value(model, tokens, dial) for dial in swept),
         probabilities=torch.stack(curves)[:, :, ids].exp(),
         provenance=provenance(component_scaling, call, hooks=("z", "post")),
+    )
+
+
+def _announce(model: LanguageModel, width: int, n_turned: int, n_random: int) -> None:
+    swept = n_turned or KINDS
+    announce(
+        model,
+        Passes(count=3, tokens=width, logits=width, gradients=True),
+        Passes(count=4 + swept + n_random, tokens=width, logits=width),
+        Passes(count=swept, tokens=POINTS * width, width=width, logits=POINTS * width),
+        copies=1,
+        smaller="Give a shorter prompt, or fewer components (turns=) or controls (n_random=).",
     )
 
 

@@ -19,8 +19,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp.core.cost import Passes, announce
 from interp.core.edits import Edit
 from interp.core.errors import TokenError
+from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel
 from interp.methods.distributions import kl_divergence
 from interp.methods.prompts import displayed, one_row
@@ -131,7 +133,16 @@ def continuation(
     edits = list(edits)
     prompt_ids = one_row(model, prompt)[0].tolist()
     options = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_k": top_k}
+    new = min(max_new_tokens, model.cfg.n_ctx)
+    announce(
+        model,
+        Passes(count=2 * new, tokens=1, width=len(prompt_ids) + new, logits=1),
+        Passes(count=4, tokens=len(prompt_ids) + new, logits=len(prompt_ids) + new),
+        smaller="Write fewer tokens (max_new_tokens=).",
+    )
+    report_progress("writing without the edits", 0, 3)
     base = model.generate(prompt, **options, seed=seed, top=0)
+    report_progress("writing with the edits", 1, 3)
     steered = model.generate(prompt, edits=edits, **options, seed=seed, top=0)
     if not base.tokens[0] or not steered.tokens[0]:
         raise TokenError(
@@ -139,6 +150,7 @@ def continuation(
             f"{len(prompt_ids)} tokens and {max_new_tokens} to write in a context of "
             f"{model.cfg.n_ctx}. Give a shorter prompt."
         )
+    report_progress("comparing", 2, 3)
     base_kl, base_plain, *_ = _compare(model, prompt_ids, base.tokens[0], edits)
     kl, plain, edited, before, after = _compare(model, prompt_ids, steered.tokens[0], edits)
     return Continuation(

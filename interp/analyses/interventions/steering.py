@@ -45,6 +45,7 @@ from interp.analyses.interventions._dose_response import (
     search_sites,
 )
 from interp.analyses.interventions._random_controls import random_band
+from interp.analyses.interventions._steered_generation import FEWER, announce_generation
 from interp.analyses.interventions._text_counts import word_counts, world_counts
 from interp.analyses.probing.concept import Concept
 from interp.core.display import percent
@@ -327,6 +328,10 @@ def steering(
     word, among = _what(concept, world, words)
     experiment = _experiment(model, call, word, among, n_prompts)
     gains: dict[str, float] = {}
+    prompts_as_ids = [model.tokenizer.encode(text) for text in experiment.prompts]
+    control_prompts = n_random * min(n_random_prompts, len(prompts_as_ids)) / len(prompts_as_ids)
+    times = (2 + control_prompts) * len(doses)  # at dose 0 the steered rows are checked
+    announce_generation(model, prompts_as_ids, n_tokens, times=times, smaller=FEWER)
     if isinstance(concept, str):
         chosen, where_written, gains = _screen(model, call, among)
         experiment = replace(experiment, where=where_written)

@@ -22,9 +22,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from interp.core.cost import Passes, announce
 from interp.core.display import percent
 from interp.core.edits import Edit
 from interp.core.errors import ConfigError
+from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel, Prompt
 from interp.core.statistics.intervals import Interval, mean_interval, plain
 from interp.methods.prompts import displayed, one_row, single_tokens
@@ -179,9 +181,22 @@ def logit_lens(
     tokens = one_row(model, prompt)
     ids = single_tokens(model.tokenizer, targets)
     translate = None if lens is None else lens.translator(model)
+    width, n = tokens.shape[1], 1 + untrained
+    rows = (model.cfg.n_layers + 1) * width
+    announce(
+        model,
+        Passes(count=n, tokens=width, logits=width),
+        copies=untrained,
+        draws=untrained,
+        # Each row's logits, and several readings of their distribution.
+        operations=n * rows * model.cfg.d_vocab * (2 * model.cfg.d_model + 100),
+        smaller="Give a shorter prompt, or leave the control out (untrained=False).",
+    )
+    report_progress("this model", 0, n)
     readout = read_lens(
         model, tokens, targets=ids, k=k, translate=translate, edits=edits, tolerance=tolerance
     )
+    report_progress("an untrained model", 1, n)
     twins = untrained_twins(model, 1, seed) if untrained else iter(())
     twin = next((read_lens(each, tokens, k=1) for each in twins), None)
     kl, agreement = _trust(readout, seed)

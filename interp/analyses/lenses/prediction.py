@@ -21,9 +21,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.analyses.lenses._direct_logit_attribution import attribute_logits, attribution_points
+from interp.core.cost import Passes, announce
 from interp.core.display import percent
 from interp.core.edits import Edit
 from interp.core.errors import ConfigError, TokenError
+from interp.core.progress import report_progress
 from interp.core.protocols import Generation, LanguageModel, Prompt, Run
 from interp.methods.distributions import entropy_bits
 from interp.methods.prompts import displayed, one_row
@@ -223,6 +225,14 @@ def prediction(
     if k < 1:
         raise ConfigError(f"A prediction needs k = 1 or more candidates; got k = {k}.")
     ids = [*one_row(model, prompt)[0].tolist(), *then]
+    announce(
+        model,
+        Passes(count=2, tokens=len(ids), logits=len(ids)),
+        kept=model.cfg.n_layers * len(ids) * (8 * model.cfg.d_model + model.cfg.n_heads * len(ids)),
+        operations=2 * model.cfg.n_layers * model.cfg.d_model * model.cfg.d_vocab,
+        smaller="Give a shorter prompt.",
+    )
+    report_progress("the next token", 0, 2)
     generation = _next_token(
         model, ids, written=len(then), temperature=temperature, top_k=top_k, top_p=top_p,
         min_p=min_p, seed=seed, edits=edits,
@@ -232,6 +242,7 @@ def prediction(
     candidates = best if step.token in best else [*best, step.token]
     tokens = torch.tensor([ids], device=model.device)
     names = [*attribution_points(model), "pattern"]
+    report_progress("what each part adds", 1, 2)
     lengths = [len(ids) - len(then)]
     run = model.run(tokens, cache=names, edits=edits, prompt_lengths=lengths)
     return Prediction(

@@ -19,7 +19,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp.core.cost import Passes, announce
 from interp.core.errors import ConfigError, NotEnoughDataError
+from interp.core.progress import progress_range, report_progress
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval, mean_interval, plain
 from interp.methods.data.examples import sample_stories
@@ -29,7 +31,8 @@ from interp.results.provenance import provenance
 from interp.results.result import Result
 from interp.worlds.world import World
 
-CHUNK = 256
+CHUNK, MOST_LOGITS = 256, 2**26
+"""Positions, and logits of all rows, that are read at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,9 +148,13 @@ def tuned_lens(
         for part in (sources, held_out)
     )
     train_rows, test_rows = split_documents(*encoded, seed)
-    train, _ = _harvest(model, train_rows, max_tokens, tolerance)
-    test, owners = _harvest(model, test_rows, max_tokens, tolerance)
-    weight, bias, losses = _fit(model, train, steps, batch, learning_rate, seed)
+    _announce(model, train_rows, test_rows, max_tokens, steps, batch)
+    with progress_range(0.0, 0.1):
+        train, _ = _harvest(model, train_rows, max_tokens, tolerance)
+        test, owners = _harvest(model, test_rows, max_tokens, tolerance)
+    with progress_range(0.1, 0.9):
+        weight, bias, losses = _fit(model, train, steps, batch, learning_rate, seed)
+    report_progress("the held-out documents", 0.9, 1)
     maps = ((weight, bias), (weight * 0, bias * 0))
     tuned, raw = (_held_out_kl(model, test, *affine) for affine in maps)
     rows = range(len(weight))
@@ -161,6 +168,31 @@ def tuned_lens(
         loss_nats=losses,
         n_train=train.shape[1],
         provenance=provenance(tuned_lens, call, hooks=("resid_pre 0", "resid_post")),
+    )
+
+
+def _announce(
+    model: LanguageModel,
+    train: list[list[int]],
+    test: list[list[int]],
+    most: int,
+    steps: int,
+    batch: int,
+) -> None:
+    cfg = model.cfg
+    learned, held_out = (min(most, sum(map(len, rows))) for rows in (train, test))
+    longest = max(map(len, train + test))
+    # A row's logits, their log-softmax and its gradient; a step takes them forward and backward.
+    reading_out = cfg.d_vocab * (2 * cfg.d_model + 100) + 2 * cfg.d_model**2
+    rows = (cfg.n_layers + 1) * (3 * steps * batch + 2 * held_out)
+    announce(
+        model,
+        Passes(count=(learned + held_out) / longest, tokens=longest, logits=2 * longest),
+        operations=rows * reading_out,
+        kept=(cfg.n_layers + 1) * cfg.d_model * (learned + held_out + 5 * cfg.d_model)
+        + 4 * max(MOST_LOGITS, batch * cfg.d_vocab),
+        smaller="Take fewer steps or positions a step (steps=, batch=); a batch of 64 teaches a "
+        "lens for a look.",
     )
 
 
@@ -190,30 +222,36 @@ def _fit(
     decay = torch.optim.lr_scheduler.LinearLR(adam, 1.0, 0.0, total_iters=max(steps, 1))
     generator = torch.Generator().manual_seed(seed)
     losses = torch.zeros(steps)
+    # As many rows at once as the bound on their logits allows: a small model's all at once.
+    size = max(1, MOST_LOGITS // (batch * model.cfg.d_vocab))
+    together = [slice(row, min(row + size, rows - 1)) for row in range(0, rows - 1, size)]
     for step in range(steps):
+        report_progress("training", step, steps)
         picks = torch.randint(0, n_positions, (batch,), generator=generator)
         resid = train[:, picks.to(scale.device)]
-        kl = _kl(model, resid, weight, bias * scale).mean(-1)
-        adam.zero_grad()
-        # Rows share no parameters, so the sum trains each as if it were alone; and of these two
-        # only, since the model's own weights are to collect no gradient.
-        weight.grad, bias.grad = torch.autograd.grad(kl.sum(), [weight, bias])
+        weight.grad, bias.grad = torch.empty_like(weight), torch.empty_like(bias)
+        for own in together:
+            # Rows share no parameters, so the sum trains each as if it were alone; and of these two
+            # only, since the model's own weights are to collect no gradient.
+            part = (weight[own].detach().requires_grad_(), bias[own].detach().requires_grad_())
+            kl = _kl(model, resid[own], resid[-1], part[0], part[1] * scale[own]).mean(-1)
+            weight.grad[own], bias.grad[own] = torch.autograd.grad(kl.sum(), part)
+            losses[step] += kl.detach().sum().cpu() / (rows - 1)
         adam.step()
         decay.step()
-        losses[step] = kl.detach().mean()
     return weight.detach(), (bias * scale).detach()[:, 0], losses
 
 
 def _kl(
     model: LanguageModel,
-    resid: Float[Tensor, "row pos d_model"],
+    resid: Float[Tensor, "layer pos d_model"],
+    last: Float[Tensor, "pos d_model"],
     weight: Float[Tensor, "layer d_model d_model"],
     bias: Float[Tensor, "layer 1 d_model"],
 ) -> Float[Tensor, "layer pos"]:
-    """KL(final || row) of every row but the last, after its translator."""
-    moved = resid[:-1] + resid[:-1] @ weight.mT + bias
-    final = _log_probs(model, resid[-1]).detach()
-    return kl_divergence(final, _log_probs(model, moved))
+    """KL(final || row) of some rows, after their translators, from the last row's distribution."""
+    moved = resid + resid @ weight.mT + bias
+    return kl_divergence(_log_probs(model, last).detach(), _log_probs(model, moved))
 
 
 def _log_probs(
@@ -229,8 +267,11 @@ def _held_out_kl(
     weight: Float[Tensor, "layer d_model d_model"],
     bias: Float[Tensor, "layer d_model"],
 ) -> Float[Tensor, "layer pos"]:
-    chunks = streams.split(CHUNK, dim=1)
-    return torch.cat([_kl(model, resid, weight, bias[:, None]).cpu() for resid in chunks], -1)
+    size = max(1, min(CHUNK, MOST_LOGITS // (len(weight) * model.cfg.d_vocab)))
+    chunks = streams.split(size, dim=1)
+    return torch.cat(
+        [_kl(model, part[:-1], part[-1], weight, bias[:, None]).cpu() for part in chunks], -1
+    )
 
 
 @torch.no_grad()

@@ -1,0 +1,225 @@
+"""What a measurement will cost, from shapes, told before it starts; a large one asks first.
+
+An instrument says its passes with `announce` before the first of them. What would take longer or
+more memory than the limit raises `CostError`, which names the estimate and what makes it smaller.
+Whoever wants the large one says so, and no result depends on it:
+
+    with interp.cost_limit(seconds=600, gigabytes=8):
+        interp.tuned_lens(model, texts)
+
+`cost_limit(seconds=0)` never starts: the `CostError` that it raises has the estimate in `.cost`.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+
+from interp.core.errors import InterpError
+from interp.core.progress import report_progress
+from interp.core.protocols import LanguageModel
+
+SECONDS, GIGABYTES = 60.0, 3.0
+"""What is done without asking: processor time, and memory with the model's own weights."""
+LONG = 2.0
+"""Seconds from which on a reader is told before the work starts."""
+OPERATIONS, KEPT, ALIVE = 60, 16, 6
+"""Of a pass: tensor operations a layer; tensors of the stream's width a layer that a gradient
+keeps; tensors as large as the largest that live at once without a gradient."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """An estimate; right within a factor of about three.
+
+    Attributes:
+        seconds: processor time (time of an accelerator, where the model is on one).
+        gigabytes: peak memory in 10^9 bytes, the model's own weights among them.
+    """
+
+    seconds: float
+    gigabytes: float
+
+    def __str__(self) -> str:
+        minutes = self.seconds >= 120
+        amount = self.seconds / 60 if minutes else self.seconds
+        return f"about {amount:,.0f} {'min' if minutes else 's'} and {self.gigabytes:.1f} GB"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passes:
+    """Passes of one kind through a model.
+
+    Attributes:
+        count: how many.
+        tokens: in each pass, all rows together.
+        width: tokens of a row; 0 = `tokens`.
+        logits: positions of a pass whose logits are made.
+        gradients: whether each is followed by a backward pass.
+    """
+
+    count: float
+    tokens: float
+    width: float = 0
+    logits: float = 0
+    gradients: bool = False
+
+
+class CostError(InterpError, RuntimeError):
+    """A measurement that would cost more than the limit.
+
+    Attributes:
+        cost: the estimate.
+    """
+
+    def __init__(self, message: str, cost: Cost) -> None:
+        super().__init__(message)
+        self.cost = cost
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Limit:
+    seconds: float = SECONDS
+    gigabytes: float = GIGABYTES
+
+
+_USUAL = _Limit()
+_limit: ContextVar[_Limit] = ContextVar("interp_cost_limit", default=_USUAL)
+
+
+@contextmanager
+def cost_limit(*, seconds: float = math.inf, gigabytes: float = math.inf) -> Iterator[None]:
+    """Within this block (of this thread) measurements may cost this much, instead of the default.
+
+    Args:
+        seconds: processor time; without a number, any.
+        gigabytes: peak memory in 10^9 bytes; without a number, any.
+    """
+    token = _limit.set(_Limit(seconds=seconds, gigabytes=gigabytes))
+    try:
+        yield
+    finally:
+        _limit.reset(token)
+
+
+def announce(
+    model: LanguageModel,
+    *passes: Passes,
+    smaller: str,
+    copies: float = 0.0,
+    draws: float = 0,
+    operations: float = 0.0,
+    kept: float = 0.0,
+) -> Cost:
+    """Say what a measurement is about to do; it goes on only if that is within the limit.
+
+    Args:
+        model: that is measured.
+        passes: all its passes, those of its controls among them.
+        smaller: what asks the smaller question, as an order: `Choose fewer layers (layers=).`
+        copies: how many sets of all weights are held at once beside the model's own (gradients,
+            moved weights, an untrained model).
+        draws: how many sets of all weights are drawn at random (untrained models, directions).
+        operations: multiplications and additions beside the passes.
+        kept: numbers kept at once beside the passes' own.
+    Returns:
+        Cost: the estimate.
+    Raises:
+        CostError: it is above the limit.
+    """
+    cost = _estimate(model, passes, copies, draws, operations, kept)
+    limit = _limit.get()
+    if cost.seconds > limit.seconds or cost.gigabytes > limit.gigabytes:
+        raise CostError(
+            f"This measurement of {model.name} needs {cost}; up to {limit.seconds:g} s and "
+            f"{limit.gigabytes:g} GB are spent without asking. {smaller} To go on as it is: --yes "
+            "on the command line, `with interp.cost_limit():` in Python.",
+            cost,
+        )
+    if cost.seconds >= LONG:
+        report_progress(str(cost), 0, 1)
+    return cost
+
+
+def _estimate(
+    model: LanguageModel,
+    passes: tuple[Passes, ...],
+    copies: float,
+    draws: float,
+    operations: float,
+    kept: float,
+) -> Cost:
+    cfg, speed = model.cfg, _speed(model.cfg.d_model, model.device)
+    inner, outer = _n_weights(cfg)
+    size = model.weight("W_E").element_size()
+    seconds = draws * (inner + outer) * speed.draw + operations * speed.operation
+    largest = 0.0
+    for each in passes:
+        width = each.width or each.tokens
+        mixing = 2 * width * cfg.n_layers * cfg.n_heads * cfg.d_head
+        multiplied = each.tokens * (2 * inner + mixing)
+        multiplied += each.logits * 2 * cfg.d_model * cfg.d_vocab
+        # A pass of few tokens is as slow as the weights are read, not as they are multiplied.
+        read = (inner + (cfg.d_model * cfg.d_vocab if each.logits else 0)) * speed.read
+        once = max(multiplied * speed.operation, read)
+        once += cfg.n_layers * OPERATIONS * speed.call + each.logits * cfg.d_vocab * speed.read
+        seconds += each.count * once * (3 if each.gradients else 1)
+        scores = cfg.n_heads * width
+        layer = KEPT * cfg.d_model + 4 * cfg.d_mlp + 2 * scores
+        widest = max(cfg.d_mlp, 3 * cfg.n_heads * cfg.d_head, scores)
+        values = layer * cfg.n_layers if each.gradients else ALIVE * widest
+        largest = max(largest, each.tokens * values + 3 * each.logits * cfg.d_vocab)
+    total = (1 + copies) * (inner + outer) * size + 4 * (largest + kept)
+    return Cost(seconds=seconds, gigabytes=total / 1e9)
+
+
+def _n_weights(cfg: object) -> tuple[int, int]:
+    """Weights of all blocks, and of embedding and unembedding."""
+    key_values = getattr(cfg, "n_key_value_heads", 0) or cfg.n_heads
+    attention = 2 * cfg.d_model * cfg.d_head * (cfg.n_heads + key_values)
+    mlp = 0 if cfg.attn_only else (2 + getattr(cfg, "gated", False)) * cfg.d_model * cfg.d_mlp
+    tables = 1 if getattr(cfg, "tied", False) else 2
+    return cfg.n_layers * (attention + mlp), tables * cfg.d_vocab * cfg.d_model
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Speed:
+    """Seconds: a multiplication or addition, a weight read, a random number, a tensor call."""
+
+    operation: float
+    read: float
+    draw: float
+    call: float
+
+
+@cache
+def _speed(d_model: int, device: torch.device) -> _Speed:
+    """How fast this machine is at the sizes of a model: some hundredths of a second, once."""
+    rows, columns = torch.ones(256, d_model), torch.ones(d_model, 4 * d_model)
+    rows, columns, table = (each.to(device) for each in (rows, columns, torch.ones(1024, 4096)))
+    few, row = torch.ones(8, device=device), torch.ones(4096, 1, device=device)
+
+    def seconds(work: Callable[[], object]) -> float:
+        return min(_time(work, device) for _ in range(3))
+
+    return _Speed(
+        operation=seconds(lambda: rows @ columns) / (2 * rows.numel() * columns.shape[1]),
+        read=seconds(lambda: table @ row) / table.numel(),
+        draw=seconds(lambda: table.normal_()) / table.numel(),
+        call=seconds(lambda: [few + 1 for _ in range(100)]) / 100,
+    )
+
+
+def _time(work: Callable[[], object], device: torch.device) -> float:
+    on_processor = device.type == "cpu"
+    clock = time.process_time if on_processor else time.perf_counter
+    start = clock()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return max(clock() - start, 1e-9)
