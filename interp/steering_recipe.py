@@ -18,6 +18,7 @@ import torch
 from interp.core.edits import Add, Edit, Where, from_json, to_json
 from interp.core.errors import CheckpointError, ConfigError, ModelMismatchError
 from interp.core.files import read_text, write_text
+from interp.core.plain_text import half_characters
 from interp.core.protocols import LanguageModel
 from interp.results.provenance import Provenance, describe_model
 
@@ -189,7 +190,7 @@ class SteeringRecipe:
             )
             _check(recipe)
         except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
-            raise _foreign(f"one whose values cannot be used ({error})") from error
+            raise _foreign(f"one whose values cannot be used ({error!s:.300})") from error
         return recipe
 
     def save(self, path: str | Path) -> Path:
@@ -253,9 +254,12 @@ def _check(recipe: SteeringRecipe) -> None:
         fits = isinstance(value, (int, kind)) if kind else False
         if isinstance(value, bool) or not (fits or (value is None and name == "top_k")):
             raise ConfigError(
-                f"Sampling needs whole numbers or numbers for {', '.join(SAMPLING)}; got {name} = "
-                f"{value!r}."
+                f"Sampling needs whole numbers or numbers for {', '.join(SAMPLING)}; got "
+                f"{name!r:.40} = {value!r:.80}."
             )
+    texts = [recipe.prompt, *(t for c in recipe.concepts for t in (c.name, *c.words))]
+    if half := next(filter(None, map(half_characters, texts)), ""):
+        raise ConfigError(f"A recipe's texts need whole characters; one has {half}.")
     for concept in recipe.concepts:
         if len(concept.edit.vector) != recipe.model.get("d_model"):
             raise ConfigError(f"The direction of {concept.name!r} is not as wide as the model.")

@@ -150,3 +150,16 @@ def test_the_command_line_steers_with_it(model, recipe, tmp_path):
     other = save_model(make(d_model=16), tmp_path / "wide")
     refused = CliRunner().invoke(command, [str(other), "Anna", "--recipe", str(path)])
     assert isinstance(refused.exception, InterpError)
+
+
+@pytest.mark.parametrize("place", ["prompt", "name", "words"])
+def test_half_an_emoji_in_a_recipe_is_refused(recipe, place):
+    concepts = list(recipe.concepts)
+    if place == "prompt":
+        other = replace(recipe, prompt="a \ud83d")
+    else:
+        half = {"name": "\ud83d"} if place == "name" else {"words": ("\udc00",)}
+        other = replace(recipe, concepts=(replace(concepts[0], **half), *concepts[1:]))
+    text = json.dumps(json.loads(other.to_json()))  # as escapes, which any file can hold
+    with pytest.raises(CheckpointError, match="half a surrogate pair"):
+        SteeringRecipe.from_json(text)

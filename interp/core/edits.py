@@ -5,19 +5,21 @@ Where it does not act it returns the very bits it was given.
 """
 
 import json
+import sys
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from interp.core.errors import ConfigError, ShapeError
 from interp.core.hooks import Name, resolve, short_name
-from interp.core.positions import EditContext, Where
+from interp.core.positions import EditContext, Where, whole_numbers
 
 __all__ = [
     "Ablate",
@@ -56,6 +58,7 @@ class Edit:
     """
 
     tensors: ClassVar[tuple[str, ...]] = ()
+    numbers: ClassVar[tuple[str, ...]] = ()
 
     hook: Name
     where: Where = field(default_factory=Where)
@@ -65,7 +68,15 @@ class Edit:
     def __post_init__(self) -> None:
         for part in ("heads", "neurons"):
             if getattr(self, part) is not None:
-                object.__setattr__(self, part, tuple(map(int, getattr(self, part))))
+                object.__setattr__(self, part, whole_numbers(getattr(self, part), part))
+        if not isinstance(self.where, Where):
+            raise ConfigError(f"where must be a Where; got {self.where!r:.80}.")
+        for part in self.numbers:
+            if not _is_number(getattr(self, part)):
+                raise ConfigError(
+                    f"{part} must be a finite number, or a tensor of one a row; got "
+                    f"{getattr(self, part)!r:.80}."
+                )
         for part in self.tensors:
             if getattr(self, part) is not None:
                 object.__setattr__(self, part, torch.as_tensor(getattr(self, part)))
@@ -108,6 +119,7 @@ class Add(Edit):
     """
 
     tensors: ClassVar[tuple[str, ...]] = ("vector",)
+    numbers: ClassVar[tuple[str, ...]] = ("scale",)
     vector: Float[Tensor, "..."]
     scale: float | Float[Tensor, "batch"] = 1.0
 
@@ -165,6 +177,7 @@ class Scale(Edit):
         factor: one number, or one for each row of the batch.
     """
 
+    numbers: ClassVar[tuple[str, ...]] = ("factor",)
     factor: float | Float[Tensor, "batch"]
 
     def change(self, name: str, x: Tensor, context: EditContext) -> Tensor:
@@ -188,7 +201,7 @@ class Project(Edit):
         return x - (x @ basis.T) @ basis
 
     def _check(self) -> None:
-        object.__setattr__(self, "directions", torch.atleast_2d(self.directions))
+        object.__setattr__(self, "directions", _rows_of_numbers(self.directions))
 
     @cached_property
     def _basis(self) -> Tensor:
@@ -223,7 +236,7 @@ class Clamp(Edit):
         return x + (values - x @ self.directions.to(x).T) @ self._dual.to(x)
 
     def _check(self) -> None:
-        object.__setattr__(self, "directions", torch.atleast_2d(self.directions))
+        object.__setattr__(self, "directions", _rows_of_numbers(self.directions))
         object.__setattr__(self, "values", torch.atleast_1d(self.values))
         count, values = len(self.directions), tuple(self.values.shape)
         if values[-1] != count or len(values) > 2:
@@ -305,7 +318,7 @@ def from_json(text: str) -> list[Edit]:
     try:
         return [_revived(dict(entry)) for entry in json.loads(text)]
     except UNREADABLE as error:
-        raise ConfigError(f"This text does not describe edits: {error}") from error
+        raise ConfigError(f"This text does not describe edits: {error!s:.300}") from error
 
 
 def _chosen(edit: Edit, name: str, x: Tensor, context: EditContext) -> Bool[Tensor, "..."]:
@@ -394,6 +407,27 @@ def _check_directions(edit: Project | Clamp, name: str, x: Tensor) -> None:
     width = edit.directions.shape[-1]
     if short_name(name) in _KEYED or edit.directions.ndim != 2 or width != x.shape[-1]:
         raise _misfit(edit, name, x, f"has directions of shape {tuple(edit.directions.shape)}")
+
+
+def _rows_of_numbers(directions: Tensor) -> Tensor:
+    """Directions as (k d).
+
+    Raises:
+        ShapeError: they have other axes, or there is none.
+        ConfigError: one of their numbers is not finite, so they span nothing.
+    """
+    rows = torch.atleast_2d(directions)
+    if rows.ndim != 2 or not rows.numel():
+        raise ShapeError(f"Directions must be of shape (k, d); got {tuple(directions.shape)}.")
+    if not torch.isfinite(rows).all():
+        raise ConfigError("Directions must be finite numbers; some are not.")
+    return rows
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        return isinstance(value, Tensor)
+    return abs(value) <= sys.float_info.max
 
 
 def _misfit(edit: Edit, name: str, x: Tensor, what: str) -> ShapeError:

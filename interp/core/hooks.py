@@ -84,7 +84,7 @@ def resolve(name: Name, hook_names: Sequence[str]) -> list[str]:
         hook_names: the full names the model has.
 
     Raises:
-        HookNameError: nothing matches; the nearest names are shown.
+        HookNameError: nothing matches (the nearest names are shown), or `name` is no name.
 
     Example:
         >>> resolve(("resid_pre", -1), ["blocks.0.hook_resid_pre", "blocks.1.hook_resid_pre"])
@@ -92,8 +92,13 @@ def resolve(name: Name, hook_names: Sequence[str]) -> list[str]:
     """
     if isinstance(name, str):
         matches = [name] if name in set(hook_names) else layers_of(hook_names, name)
-    else:
+    elif _is_at_layer(name):
         matches = _at_layer(name, hook_names)
+    else:
+        raise HookNameError(
+            "A hook point is named by a text, or by a short name and a layer, as ('z', 0); got "
+            f"{_written(name)}."
+        )
     if not matches:
         raise _unknown(name, hook_names)
     return matches
@@ -108,7 +113,7 @@ def resolve_all(names: Names, hook_names: Sequence[str]) -> list[str]:
     if names == "all":
         return everything(hook_names)
     # One name, or one (short name, layer), in place of a sequence of them is meant as such.
-    single = isinstance(names, str) or (len(names) == 2 and isinstance(names[1], int))
+    single = isinstance(names, str) or _is_at_layer(names) or not isinstance(names, Iterable)
     return [full for name in ([names] if single else names) for full in resolve(name, hook_names)]
 
 
@@ -170,6 +175,13 @@ def find_cached(cache: Mapping[str, Tensor], name: Name | tuple[str]) -> Tensor:
 _SHORT_OF = {full: short for short, full in SHORT.items()}
 
 
+def _is_at_layer(name: object) -> bool:
+    if not isinstance(name, tuple | list) or len(name) != 2:
+        return False
+    short, layer = name
+    return isinstance(short, str) and isinstance(layer, int) and not isinstance(layer, bool)
+
+
 def _at_layer(name: tuple[str, int], hook_names: Sequence[str]) -> list[str]:
     short, layer = name
     every = layers_of(hook_names, short)
@@ -191,4 +203,5 @@ def _unknown(name: Name, hook_names: Sequence[str]) -> HookNameError:
 
 
 def _written(name: object) -> str:
-    return repr(name)
+    text = repr(name)
+    return text if len(text) <= 120 else f"{text[:119]}…"

@@ -1,7 +1,8 @@
 """Where an edit acts: absolute positions, so that cached and padded runs edit the same tokens."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
+from operator import index
 from typing import Literal
 
 import torch
@@ -85,10 +86,14 @@ class Where:
     def __post_init__(self) -> None:
         if self.span not in ("all", "prompt", "generated"):
             raise ConfigError(f"span must be all, prompt or generated; got {self.span!r}.")
-        if self.positions is not None:
-            object.__setattr__(self, "positions", tuple(map(int, self.positions)))
-        if self.tokens is not None:
-            object.__setattr__(self, "tokens", frozenset(map(int, self.tokens)))
+        for part in ("start", "stop"):
+            if getattr(self, part) is not None:
+                object.__setattr__(self, part, whole_numbers([getattr(self, part)], part)[0])
+        for part, kind in (("positions", tuple), ("tokens", frozenset)):
+            if getattr(self, part) is not None:
+                object.__setattr__(self, part, kind(whole_numbers(getattr(self, part), part)))
+        if not isinstance(self.bos, bool):
+            raise ConfigError(f"bos must be True or False; got {self.bos!r:.80}.")
 
     def chosen(self, context: EditContext) -> Bool[Tensor, "batch pos"]:
         """True where the edit acts in this pass."""
@@ -130,6 +135,24 @@ class Where:
         if not self.bos and 0 not in (self.positions or ()):
             chosen = chosen & (place > 0)
         return chosen
+
+
+def whole_numbers(values: Iterable[int], part: str) -> tuple[int, ...]:
+    """The numbers, if each is a whole one that a place or an id can have.
+
+    Args:
+        values: what was given.
+        part: what it is called in a sentence.
+    Raises:
+        ConfigError: one is of another kind, or of an absurd size.
+    """
+    try:
+        numbers = tuple(map(index, values))
+    except TypeError:
+        numbers = None
+    if numbers is None or any(abs(number) >= 2**31 for number in numbers):
+        raise ConfigError(f"{part} must be whole numbers below 2,147,483,648; got {values!r:.80}.")
+    return numbers
 
 
 def _absolute(position: int, lengths: Tensor) -> Tensor | int:

@@ -21,7 +21,7 @@ from interp.core.edits import (
     from_json,
     to_json,
 )
-from interp.core.errors import ConfigError, HookNameError, ShapeError
+from interp.core.errors import ConfigError, HookNameError, InterpError, ShapeError
 from tests.families import tiny
 
 RANDOM = torch.Generator().manual_seed(3)
@@ -315,3 +315,57 @@ def test_settings_that_cannot_be_are_refused_when_made() -> None:
 def test_a_point_the_model_lacks_is_refused(tiny_model) -> None:
     with pytest.raises(HookNameError, match="rot_q"):
         tiny_model.run(TOKENS, edits=[Ablate(hook="rot_q")])
+
+
+@pytest.mark.parametrize("hook", [5, None, {}, [], ("z",), ("z", "0"), ("z", True), (0, "z"), b"z"])
+def test_a_hook_that_is_no_name_is_refused(hook, any_model):
+    with pytest.raises(HookNameError, match="got"):
+        any_model.run([[1, 2, 3]], edits=[Scale(hook=hook, factor=0.5)])
+    with pytest.raises(HookNameError, match="got"):
+        any_model.run([[1, 2, 3]], cache=[hook])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Scale(hook="z", factor=None),
+        lambda: Scale(hook="z", factor="2"),
+        lambda: Scale(hook="z", factor=True),
+        lambda: Scale(hook="z", factor=float("nan")),
+        lambda: Add(hook="z", vector=torch.ones(2), scale=10**400),
+        lambda: Scale(hook="z", factor=1.0, heads=(1.5,)),
+        lambda: Scale(hook="z", factor=1.0, heads=3),
+        lambda: Scale(hook="z", factor=1.0, neurons=("1",)),
+        lambda: Scale(hook="z", factor=1.0, heads=(float("-inf"),)),
+        lambda: Scale(hook="z", factor=1.0, where={"start": 0}),
+        lambda: Where(start="1"),
+        lambda: Where(stop=[None]),
+        lambda: Where(start=1.5),
+        lambda: Where(positions=(2**70,)),
+        lambda: Where(positions=3),
+        lambda: Where(tokens=["a"]),
+        lambda: Where(bos=None),
+        lambda: Where(span={}),
+        lambda: Project(hook="z", directions=torch.full((2,), float("nan"))),
+        lambda: Clamp(hook="z", directions=torch.full((2,), float("inf")), values=torch.ones(1)),
+        lambda: Project(hook="z", directions=torch.ones(2, 2, 2)),
+        lambda: Project(hook="z", directions=torch.ones(0, 4)),
+    ],
+)
+def test_values_of_another_kind_are_refused_when_an_edit_is_made(make):
+    with pytest.raises(InterpError, match="must be"):
+        make()
+
+
+@pytest.mark.parametrize("change", ["dtype", "nested", "long", "half"])
+def test_json_that_cannot_be_edits_is_a_short_sentence(change):
+    text = to_json([Add(hook=("z", 0), vector=torch.ones(2))])
+    texts = {
+        "dtype": text.replace("float32", "x" * 10_000),
+        "nested": text.replace("[1.0, 1.0]", "[" * 100_000 + "]" * 100_000),
+        "long": text.replace("[1.0, 1.0]", "[" + "9" * 5_000 + "]"),
+        "half": text.replace("float32", "\\ud83d"),
+    }
+    with pytest.raises(ConfigError) as refused:
+        from_json(texts[change])
+    assert len(str(refused.value)) < 500
