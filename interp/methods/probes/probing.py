@@ -18,6 +18,7 @@ from interp.core.statistics.intervals import Interval, paired_difference, rate
 from interp.methods.activations import rows_at, site_label
 from interp.methods.data.examples import Example, groups, split, world_examples
 from interp.methods.probes.classifier import Linear, Mlp, class_directions, fit_linear, fit_mlp
+from interp.methods.probes.directions import token_counts
 from interp.worlds.world import Story
 
 Kind = Literal["linear", "mlp"]
@@ -39,6 +40,8 @@ class ProbeData:
         train: numbers of the training examples.
         validation: numbers of the examples that choose the site.
         test: numbers of the examples that are counted.
+        folds: under cross-validation the parts of `train`, which then is `test` too: each is
+            predicted by what the others taught. Empty: `test` is a part of its own.
     """
 
     examples: Sequence[Example]
@@ -49,6 +52,7 @@ class ProbeData:
     train: Int[Tensor, " example"]
     validation: Int[Tensor, " example"]
     test: Int[Tensor, " example"]
+    folds: tuple[Int[Tensor, " example"], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +72,19 @@ class ProbeFit:
     predicted: Int[Tensor, " example"]
 
 
-def prepare(examples: Sequence[Example], order: Sequence[str], seed: int) -> ProbeData:
-    """Classes, the split, and the tasks: the true one, shuffled ones, arbitrary ones."""
+def prepare(
+    examples: Sequence[Example], order: Sequence[str], seed: int, n_folds: int = 0
+) -> ProbeData:
+    """Classes, the split, and the tasks: the true one, shuffled ones, arbitrary ones.
+
+    Args:
+        examples: whose last tokens are read.
+        order: the values in order, as far as they are known.
+        seed: of the split and the controls.
+        n_folds: of a cross-validation of all but the validation examples; 0 = one split.
+    Raises:
+        NotEnoughDataError: too few examples, classes or groups.
+    """
     labels = {example.label for example in examples}
     known = [value for value in order if value in labels]
     classes = (*known, *sorted(labels.difference(known)))
@@ -79,7 +94,13 @@ def prepare(examples: Sequence[Example], order: Sequence[str], seed: int) -> Pro
             f"{len(classes)}. Ask for more stories, or check `variable`, `at` and `about`."
         )
     grouped = groups(examples)
-    test, validation, train = split(grouped, (0.25, 0.15), seed=seed)
+    if n_folds:
+        validation, train = split(grouped, (0.15,), seed=seed)
+        parts = split(grouped[train], [1 / n_folds] * (n_folds - 1), seed=seed)
+        test, folds = train, tuple(train[part] for part in parts)
+    else:
+        test, validation, train = split(grouped, (0.25, 0.15), seed=seed)
+        folds = ()
     truth = torch.tensor([classes.index(example.label) for example in examples])
     names, tasks = _tasks(examples, truth, seed)
     return ProbeData(
@@ -91,6 +112,7 @@ def prepare(examples: Sequence[Example], order: Sequence[str], seed: int) -> Pro
         train=train,
         validation=validation,
         test=test,
+        folds=folds,
     )
 
 
@@ -169,15 +191,24 @@ def fit_sites(
     return fits
 
 
+def fit_words(data: ProbeData, l2: float, seed: int) -> ProbeFit:
+    """The control that needs no model: a linear classifier of how often each token stood before."""
+    return _fit(token_counts(data.examples), only_truth(data), "linear", l2, seed)
+
+
 def _fit(x: Tensor, data: ProbeData, kind: Kind, l2: float, seed: int) -> ProbeFit:
     """One site: every task fitted on the training rows, scored on the test rows."""
     x, targets = x.to(torch.float32), data.targets
-    train, classes = data.train, len(data.classes)
-    if kind == "linear":
-        classifier = fit_linear(x[train], targets[:, train], classes, l2=l2)
-    else:
-        classifier = fit_mlp(x[train], targets[:, train], classes, seed=seed)
+
+    def fit(train: Int[Tensor, " example"]) -> Linear | Mlp:
+        if kind == "linear":
+            return fit_linear(x[train], targets[:, train], len(data.classes), l2=l2)
+        return fit_mlp(x[train], targets[:, train], len(data.classes), seed=seed)
+
+    classifier = fit(data.train)
     predicted = classifier.predict(x)
+    for fold in data.folds:
+        predicted[:, fold] = fit(data.train[~torch.isin(data.train, fold)]).predict(x[fold])
     right = (predicted == targets).double()
     by_name = {
         name: torch.stack([right[i, data.test] for i, n in enumerate(data.names) if n == name])
@@ -191,8 +222,22 @@ def _fit(x: Tensor, data: ProbeData, kind: Kind, l2: float, seed: int) -> ProbeF
     )
 
 
-def scores(data: ProbeData, fits: list[ProbeFit], twins: list[list[ProbeFit]], seed: int) -> dict:
-    """Everything that is counted on the test stories."""
+def scores(
+    data: ProbeData,
+    fits: list[ProbeFit],
+    twins: list[list[ProbeFit]],
+    seed: int,
+    words: ProbeFit | None = None,
+) -> dict:
+    """Everything that is counted on the test stories.
+
+    Args:
+        data: with the split.
+        fits: of each site.
+        twins: of each untrained model, of each site.
+        seed: of the resampling.
+        words: of the tokens alone, which is the same beside every site.
+    """
     within = data.groups[data.test]
     curves = {
         name: tuple(rate(fit.right[name], within, seed=seed) for fit in fits)
@@ -204,6 +249,8 @@ def scores(data: ProbeData, fits: list[ProbeFit], twins: list[list[ProbeFit]], s
             for of in zip(*twins, strict=True)
         ]
         curves["untrained"] = tuple(rate(mean, within, seed=seed) for mean in means)
+    if words is not None:
+        curves["bag_of_words"] = (rate(words.right["probe"], within, seed=seed),) * len(fits)
     truth = data.targets[0, data.test]
     commonest = data.targets[0, data.train].mode().values
     best = best_site(fits)

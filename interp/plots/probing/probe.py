@@ -13,8 +13,14 @@ NAMES = {
     "untrained": "untrained model",
     "control_task": "control task",
     "shuffled": "shuffled labels",
+    "bag_of_words": "bag of words",
 }
-DASHES = {"untrained": "dash", "control_task": "dashdot", "shuffled": "dot"}
+DASHES = {
+    "untrained": "dash",
+    "control_task": "dashdot",
+    "shuffled": "dot",
+    "bag_of_words": "longdash",
+}
 
 
 View = Literal["accuracy", "confusion"]

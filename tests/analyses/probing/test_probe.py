@@ -9,7 +9,9 @@ import torch
 from interp.analyses.probing.probe import Probe, probe
 from interp.core.errors import ConfigError, NotEnoughDataError
 from interp.core.statistics.intervals import clopper_pearson
+from interp.methods.activations import rows_at
 from interp.methods.data.examples import groups, split, world_examples
+from interp.methods.probes.probing import fit_sites, only_truth, prepare
 from interp.models.config import GPTConfig
 from interp.models.gpt import GPT
 from interp.models.tokenizer import Tokenizer
@@ -151,10 +153,78 @@ def test_what_cannot_be_probed_is_refused_in_words(model: GPT, tmp_path: Path) -
         probe(model, labels=bad)
 
 
-def _from_rows(model: GPT, rows: list[dict]) -> Probe:
+def _from_rows(model: GPT, rows: list[dict], **options) -> Probe:
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.jsonl"
         path.write_text("\n".join(map(json.dumps, rows)))
-        return probe(model, labels=path)
+        return probe(model, labels=path, **options)
+
+
+def labelled_by_place(n: int) -> list[dict]:
+    """Stories, each labelled with the place that it says first."""
+    stories = [WORLD.sample(seed, split="held_out") for seed in range(n)]
+    return [{"text": story.text, "label": story.facts[0].value} for story in stories]
+
+
+def test_labels_of_ones_own_have_a_bag_of_words_beside_them(model: GPT) -> None:
+    """Only the order of two words tells the classes apart, or their presence does."""
+    result = _from_rows(model, labelled_by_place(120), n_untrained=1)
+    words = result.controls["bag_of_words"]
+    assert len(words) == len(result.sites) and len(set(words)) == 1
+    assert words[0].value > result.majority.value and "bag of words" in str(result)
+    assert "bag_of_words" not in result.unbeaten, "it says nothing of what training did"
+    assert ("A bag of words does as well" in result.caption()) == (
+        words[0].high >= result.accuracy[result.best].value
+    )
+    assert "bag_of_words" not in probe(model, WORLD, "place", n_stories=80, n_untrained=0).controls
+
+
+def test_cross_validation_tests_three_times_as_many_and_parts_no_group(model: GPT) -> None:
+    rows = labelled_by_place(100)
+    once, crossed = (_from_rows(model, rows, n_untrained=0, folds=folds) for folds in (0, 5))
+    assert crossed.n_test > 3 * once.n_test and crossed.confusion.sum() == crossed.n_test
+    width = [r.accuracy[r.best].high - r.accuracy[r.best].low for r in (once, crossed)]
+    assert width[1] < 0.75 * width[0]
+    assert "5-fold cross-validation" in crossed.caption()
+    examples = world_examples(
+        model.tokenizer, [WORLD.sample(i) for i in range(80)], "place", at="stated", max_tokens=48
+    )
+    data = prepare(examples, PLACES, 0, 4)
+    parts = [*data.folds, data.validation]
+    assert sorted(i for part in parts for i in part.tolist()) == list(range(len(examples)))
+    prefixes = [{examples[i].tokens for i in part.tolist()} for part in parts]
+    assert not any(prefixes[i] & prefixes[j] for i in range(5) for j in range(i))
+    with pytest.raises(ConfigError, match="2 folds or more"):
+        probe(model, WORLD, "place", folds=1)
+
+
+def test_cross_validation_is_scikit_learns(model: GPT) -> None:
+    """The same rows, parts and penalty: the same predictions, none by what it was taught with."""
+    from sklearn.linear_model import LogisticRegression
+
+    examples = world_examples(
+        model.tokenizer, [WORLD.sample(i) for i in range(60)], "place", at="state", max_tokens=48
+    )
+    data = only_truth(prepare(examples, PLACES, 0, 3))
+    fit = fit_sites(model, data, [("resid_post", 1)], "linear", 0.01, 0)[0]
+    rows = rows_at(model, examples, [("resid_post", 1)])[0].double()
+    predicted = torch.full((len(examples),), -1)
+    for fold in data.folds:
+        train = [i for i in data.train.tolist() if i not in set(fold.tolist())]
+        mean, deviation = rows[train].mean(0), rows[train].std(0, correction=0)
+        theirs = LogisticRegression(C=1 / (0.01 * len(train)), tol=1e-8, max_iter=5000)
+        theirs.fit(((rows[train] - mean) / deviation).numpy(), data.targets[0, train].numpy())
+        predicted[fold] = torch.tensor(
+            theirs.predict(((rows[fold] - mean) / deviation).numpy()), dtype=torch.long
+        )
+    same = (predicted[data.test] == fit.predicted).double().mean()
+    assert same > 0.98  # ties of two classes aside
+
+
+def test_nothing_is_read_out_of_labels_that_mean_nothing_under_cross_validation(model: GPT) -> None:
+    draws = torch.randint(0, 2, (120,), generator=torch.Generator().manual_seed(1)).tolist()
+    rows = [{"text": WORLD.sample(i).text, "label": "ab"[d]} for i, d in enumerate(draws)]
+    result = _from_rows(model, rows, n_untrained=0, folds=5)
+    assert 0.5 in result.accuracy[result.best]
