@@ -100,8 +100,9 @@ _LEARNED_NAMES = {
 _FREQUENCIES = "rope_freqs.weight"
 
 
-def read_gguf(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The settings of `config.json` and the tensors by the names of transformers, in float32.
+def read_gguf(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor], bool]:
+    """The settings of `config.json`, the tensors by the names of transformers, in float32, and
+    whether there is a tokenizer.
 
     Args:
         path: a file of the Llama, Qwen 3 or GPT-2 family; quantised tensors are dequantised.
@@ -144,7 +145,7 @@ def read_gguf(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     ends = [token for token in ends if token is not None]
     settings |= {"bos_token_id": begin, "eos_token_id": ends or None}
     tensors = {name: _dequantized(tensor, path) for name, tensor in raw.items()}
-    return settings, _named(family, settings, tensors)
+    return settings, _named(family, settings, tensors), "tokenizer.ggml.tokens" in reader.fields
 
 
 _IDS = tuple(f"tokenizer.ggml.{which}_token_id" for which in ("bos", "eos", "eot", "eom"))
@@ -177,7 +178,14 @@ def _settings(
                 f"{family}.{name}={given[name]!r} has no counterpart here. Open the model's "
                 "folder instead."
             )
-    theirs = {new: _one(given[old]) for old, new in SETTINGS[family].items() if old in given}
+    theirs: dict[str, Any] = {}
+    for name, new in SETTINGS[family].items():
+        if name in given:
+            theirs[new] = _one(given[name])
+        if isinstance(theirs.get(new), list):
+            raise ConfigError(
+                f"{family}.{name} must be the same in every layer; it is {given[name]}."
+            )
     # A shape in the file is written the other way round than numpy's.
     rows = int(tensors["token_embd.weight"].shape[-1]) if "token_embd.weight" in tensors else 0
     theirs |= {"model_type": family, "vocab_size": rows}

@@ -89,7 +89,7 @@ def load_huggingface(
     _check_size(cfg, tensors, folder / "config.json")
     model = GPT(cfg, tokenizer, name=folder.name)
     _fill(model, settings, tensors, str(folder))
-    return _converted(model, device, dtype, str(folder))
+    return converted(model, device, dtype, str(folder))
 
 
 def save_huggingface(model: GPT, folder: str | Path, *, max_shard_bytes: int = 5 * 2**30) -> Path:
@@ -137,13 +137,13 @@ def load_gguf(
     with path.open("rb") as file:
         if file.read(4) != b"GGUF":
             raise CheckpointError(f"{path} must be a GGUF file; it does not begin as one.")
-    settings, tensors = read_gguf(path)
+    settings, tensors, has_words = read_gguf(path)
     cfg = replace(_readable(settings, path), eos_token_ids=tuple(end_ids(settings, str(path))))
     cfg = _untied(cfg, settings, tensors)
     _check_size(cfg, tensors, path)
-    model = GPT(cfg, _gguf_tokenizer(path), name=path.stem)
+    model = GPT(cfg, _gguf_tokenizer(path) if has_words else None, name=path.stem)
     _fill(model, settings, tensors, str(path))
-    return _converted(model, device, dtype, str(path))
+    return converted(model, device, dtype, str(path))
 
 
 def _readable(settings: Mapping[str, Any], path: Path) -> GPTConfig:
@@ -167,7 +167,7 @@ def _untied(
     return cfg if same or not cfg.tied else replace(cfg, tied=False)
 
 
-def _converted(model: GPT, device: str | torch.device, dtype: torch.dtype, where: str) -> GPT:
+def converted(model: GPT, device: str | torch.device, dtype: torch.dtype, where: str) -> GPT:
     """The model in the dtype that was asked for, which must hold its numbers."""
     model = model.to(device=device, dtype=dtype).eval()
     for name, parameter in model.named_parameters():
