@@ -30,7 +30,7 @@ LONGEST = 2200
 SMALL = TrainingPlan(world="stories", documents=400, layers=2, steps=400, batch_size=16)
 PRESSED = {
     "comprehension": "Ask",
-    "curriculum": "Compare",
+    "curriculum": "Measure",
     "fidelity": "Probe every checkpoint",
     "probe": "Train the probe",
 }

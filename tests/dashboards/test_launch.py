@@ -1,5 +1,6 @@
 """The server is for this machine only; a taken port is a sentence."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -10,7 +11,8 @@ import pytest
 
 from dashboards import launch
 from dashboards.launch import FEW_HEAPS, HOST, command, free_port, start
-from interp.core.errors import ConfigError
+from interp.cli.commands.dashboard import serve
+from interp.core.errors import CheckpointError, ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -67,3 +69,16 @@ def test_the_server_keeps_few_heaps_unless_it_is_told_otherwise(monkeypatch):
     assert launch._environment(())[name] == FEW_HEAPS[name]
     monkeypatch.setenv(name, "7")
     assert launch._environment(())[name] == "7"
+
+
+def test_a_file_that_is_no_model_is_refused_by_what_can_be_opened(tmp_path):
+    (tmp_path / "notes.txt").write_text("no model")
+    with pytest.raises(CheckpointError, match="GGUF file, a folder of interp or of `transformers`"):
+        serve(free_port(), (tmp_path / "notes.txt",))
+
+
+def test_a_gguf_file_and_folders_are_given_to_the_server_by_their_paths(tmp_path):
+    file = tmp_path / "model.gguf"
+    file.write_bytes(b"GGUF")
+    told = launch._environment((file, tmp_path))[launch.FOLDERS]
+    assert told == f"{file.resolve()}{os.pathsep}{tmp_path.resolve()}"

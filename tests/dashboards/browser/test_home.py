@@ -3,6 +3,7 @@
 import io
 import shutil
 import zipfile
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -14,8 +15,10 @@ from tests.dashboards.model_folders import make_model
 def test_home_leads_to_a_figure_and_into_a_report_and_nobody_else_is_asked(page, address):
     page.goto(address)
     page.get_by_text("What to do first").wait_for()
+    settle(page)
     page.get_by_test_id("stMain").get_by_role("link", name="Logit lens").click()
     page.wait_for_url(f"{address}/logit_lens*")
+    settle(page)
     page.get_by_role("button", name="Add to report").first.click()
     page.get_by_role("button", name="In the report").first.wait_for()
     settle(page)
@@ -74,16 +77,16 @@ def own_address(own_root):
 def test_a_zip_becomes_a_model_and_a_hostile_one_a_sentence(page, own_address, own_root, tmp_path):
     good = shutil.make_archive(str(tmp_path / "newcomer"), "zip", own_root, "bytes")
     page.goto(own_address)
-    page.get_by_text("Import a model").click()
-    upload(page, "evil.zip", climbing())
+    page.get_by_text("Add a model").wait_for()
+    settle(page)
+    drop(page, "evil.zip", climbing())
     page.get_by_text("must stay inside").wait_for()
     settle(page)
     assert {path.name for path in own_root.iterdir()} == {"bytes"}
     page.reload()
-    page.get_by_text("Import a model").click()
-    with open(good, "rb") as file:
-        upload(page, "newcomer.zip", file.read())
-    page.get_by_text("was imported").wait_for()
+    settle(page)
+    drop(page, "newcomer.zip", Path(good).read_bytes())
+    page.get_by_text("newcomer was added").wait_for()
     settle(page)
     assert {path.name for path in own_root.iterdir()} == {"bytes", "newcomer"}
     page.goto(f"{own_address}/logit_lens?model=newcomer&prompt=a")
@@ -91,12 +94,10 @@ def test_a_zip_becomes_a_model_and_a_hostile_one_a_sentence(page, own_address, o
     assert outside(page, own_address) == []
 
 
-def upload(page, name: str, data: bytes) -> None:
-    """Give a file to the importer, and press its button."""
+def drop(page, name: str, data: bytes) -> None:
+    """Drop a file on the page's box for models, which takes it at once."""
     file = {"name": name, "mimeType": "application/zip", "buffer": data}
     page.locator("input[type=file]").set_input_files(file)
-    page.get_by_text(name).first.wait_for()
-    page.get_by_role("button", name="Import", exact=False).last.click()
 
 
 def climbing() -> bytes:

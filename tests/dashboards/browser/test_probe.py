@@ -40,11 +40,12 @@ def test_a_decoder_is_trained_with_a_bar_and_a_story_read_with_the_arrows(page, 
 def test_a_table_of_ones_own_is_shown_and_used(page, address):
     rows = [f"a garden {'x' * (n % 7)} {'ab'[n % 2]},{'ab'[n % 2]}" for n in range(60)]
     content = "\n".join(["text,label", *rows, "<b>bold</b>,a"]).encode()
-    page.goto(f"{address}/probe?model=bytes")
+    page.goto(f"{address}/probe?model=bytes&table_from=My+own")
     page.locator("input[type=file]").set_input_files(
         {"name": "mine.csv", "mimeType": "text/csv", "buffer": content}
     )
     page.get_by_text("61 rows, 2 labels").wait_for()
+    settle(page)
     page.get_by_role("button", name="Train the probe").click()
     page.locator(".js-plotly-plot .main-svg").first.wait_for()
     assert page.locator("[data-testid=stAlert]").count() == 1  # only that there is no world

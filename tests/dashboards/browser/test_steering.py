@@ -1,28 +1,36 @@
 """Steering in a real browser: a slider moves one text, readers stay apart, recipes travel."""
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from urllib.parse import quote
 
 import pytest
 
 import interp
 from dashboards.components.coloured_text import flowing
+from interp.analyses.probing.concept import Concept
 from interp.results.result import load_result
 from tests.dashboards.browsing import PATIENCE, SHIPPED, outside, settle
 
 PROMPT = "It is a rainy afternoon. Henry is in the harbor."
 STEP = 0.05
-TURNS, SHORT = 50, 8
+TURNS, THREADS, SHORT = 8, 8, 8
 BASE = "The unsteered text"
+
+
+@cache
+def kept(word: str) -> Concept:
+    """A mood's direction, as it is kept with the shipped model."""
+    return load_result(SHIPPED / "stories-demo" / "results" / f"concept-{word}")
 
 
 @pytest.fixture(scope="module")
 def written():
     """What the shipped model writes alone at a dose of a mood, as the page shows it."""
-    model = interp.load_model("stories-demo")
+    own = interp.load_model("stories-demo")
 
-    def text(word: str, dose: float, seed: int = 0, length: int = 60) -> str:
-        kept = SHIPPED / "stories-demo" / "results" / f"concept-{word}"
-        concept = load_result(kept)
+    def text(word: str, dose: float, seed: int = 0, length: int = 60, model=own) -> str:
+        concept = kept(word)
         edits = [concept.add(round(dose, 2), where=concept.where_written)]
         made = model.generate(PROMPT, edits=edits, max_new_tokens=length, seed=seed)
         return "".join(map(flowing, model.tokenizer.display(made.tokens[0])))
@@ -69,7 +77,7 @@ def test_a_slider_moves_the_steered_text_and_the_zones_stand_below(page, shipped
 
 
 @pytest.mark.slow
-def test_two_hundred_texts_of_two_browsers_that_steer_one_model_at_once(
+def test_the_texts_of_two_browsers_that_steer_one_model_at_once(
     browser, page, shipped_address, written
 ):
     """One draws with another seed every turn, the other turns its dose; both are on their way
@@ -90,8 +98,19 @@ def test_two_hundred_texts_of_two_browsers_that_steer_one_model_at_once(
             comes(here, texts[0], BASE)
             comes(here, texts[1])
             seen.update(texts)
-    assert 4 * TURNS == 200 and len(seen) > TURNS
+    assert len(seen) > TURNS
     other.close()
+
+
+def test_two_hundred_texts_of_many_threads_that_steer_one_model_at_once(written):
+    """As the server's sessions do it: one model, another edit and seed in each thread."""
+    model = interp.load_model("stories-demo")
+    asked = [(word, dose, seed) for word in ("happy", "angry") for dose in (0.0, 0.75, 2.0, -0.5)
+             for seed in range(25)]  # fmt: skip
+    alone = [written(word, dose, seed, SHORT, model) for word, dose, seed in asked]
+    with ThreadPoolExecutor(THREADS) as pool:
+        together = list(pool.map(lambda each: written(*each, SHORT, model), asked))
+    assert together == alone and len(asked) == 200 and len(set(alone)) > 30
 
 
 @pytest.mark.slow

@@ -177,3 +177,20 @@ def test_a_model_is_never_replaced(folder, tmp_path):
     assert (first / "README.md").read_text() == "mine" and [*models.iterdir()] == [first]
     (models / "taken").write_text("a file")
     refused(folder, models, "already", "taken")
+
+
+def test_what_is_no_model_is_told_what_can_be_opened(tmp_path):
+    for name, content in (("weights.bin", b"junk"), ("model.safetensors", b"\0" * 64), ("a", b"")):
+        (tmp_path / name).write_bytes(content)
+        for source in (tmp_path / name, io.BytesIO(content)):
+            refused(
+                source, tmp_path / "models", "GGUF file, a folder of interp or of `transformers`"
+            )
+
+
+@pytest.mark.parametrize("content", [b"GGUF", b"GGUF" + b"\xff" * 200])
+def test_a_damaged_gguf_file_leaves_nothing_behind(tmp_path, content):
+    pytest.importorskip("gguf", reason="the gguf extra is not installed")
+    (tmp_path / "small.gguf").write_bytes(content)
+    refused(tmp_path / "small.gguf", tmp_path / "models", "GGUF", None)
+    refused(io.BytesIO(content), tmp_path / "models", "GGUF")
