@@ -20,14 +20,22 @@ Prompt = str | Sequence[str] | Sequence[int] | Int[Tensor, "..."]
 
 @runtime_checkable
 class Tokenizer(Protocol):
-    """Text to token ids and back, byte for byte."""
+    """Text to token ids and back, byte for byte.
+
+    Attributes:
+        d_vocab: one more than the highest id that a token has.
+        bos_token_id: the token that is put before every text; None where none is.
+        eos_token_ids: tokens that end a text.
+        hash: changes with anything that could change an id.
+    """
 
     d_vocab: int
     bos_token_id: int | None
+    eos_token_ids: tuple[int, ...]
     hash: str
 
     def encode(self, text: str, *, bos: bool = True) -> list[int]:
-        """Token ids; the beginning-of-text token first when `bos` and the tokenizer has one."""
+        """Token ids; first what the tokenizer puts before a text, if `bos`."""
 
     def encode_with_spans(self, text: str, *, bos: bool = True) -> "tuple[list[int], list[Span]]":
         """Token ids and, for each, its character span in `text` (empty span for special tokens)."""
@@ -36,7 +44,7 @@ class Tokenizer(Protocol):
         """The text of the ids; special tokens are left out."""
 
     def pieces(self, ids: Sequence[int]) -> list[bytes]:
-        """The exact bytes of each token; their concatenation is the text's UTF-8."""
+        """The exact bytes of each token; none for special tokens and for ids without a token."""
 
     def display(self, ids: Sequence[int]) -> list[str]:
         """One printable string a token, for people only: never count or join these."""
@@ -150,6 +158,10 @@ class LanguageModel(Protocol):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
+
+    @property
+    def ends(self) -> frozenset[int]:
+        """The tokens that end a text: all that the model's or its tokenizer's files name."""
 
     def to_tokens(self, prompt: Prompt) -> "tuple[Tensor, Tensor]":
         """`tokens` and `mask` ("batch pos"); several texts are padded on the left.

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from interp.analyses.behavior.surprise import surprise
 from interp.core.edits import Add, Where
 from interp.models.io.huggingface import load_gguf, load_huggingface, save_huggingface
+from interp.models.io.load import load_model
 
 pytestmark = [pytest.mark.real_model, pytest.mark.slow, pytest.mark.reference]
 
@@ -61,7 +63,25 @@ def test_logits_are_those_of_transformers(model, folder):
 def test_the_saved_folder_is_the_same_model(model, folder):
     again = load_huggingface(folder)
     assert again.hash == model.hash
-    assert again.tokenizer.eos_token_id == model.tokenizer.eos_token_id
+    assert again.ends == model.ends
+
+
+def test_text_is_read_alike_from_the_file_and_from_the_folder_that_transformers_saves(
+    model, folder, tmp_path
+):
+    from transformers import AutoTokenizer
+
+    file = gguf_file()
+    tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+    tokenizer.save_pretrained(tmp_path)
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).symlink_to(folder / name)
+    text = "The capital of France is Paris."
+    for each in (model, load_model(folder), load_model(tmp_path)):
+        assert each.tokenizer.encode(text) == tokenizer(text).input_ids
+        assert surprise(each, text, untrained=False).loss == pytest.approx(2.567, abs=0.001)
+    begun = load_model(tmp_path, bos=True)
+    assert surprise(begun, text, untrained=False).loss == pytest.approx(4.535, abs=0.001)
 
 
 def test_the_answer_appears_late(model):
