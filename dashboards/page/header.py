@@ -50,7 +50,8 @@ def no_model() -> None:
     st.info("There is no model on this machine yet. Train one with:", icon=":material/info:")
     st.code("interp demo", language="bash")
     st.caption(
-        "Then reload this page. `interp dashboard PATH` opens a GGUF file, a model's folder, or a folder of models."
+        "Then reload this page. `interp dashboard PATH` opens a GGUF file, a model's folder, or a "
+        "folder of models."
     )
 
 

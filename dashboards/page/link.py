@@ -55,23 +55,30 @@ class Unfulfilled:
     Attributes:
         label: of the widget.
         asked: as it stands in the link.
-        shown: in its place, in words.
+        words: what is shown in its place.
         value: of the widget, as long as nobody has changed it.
     """
 
     label: str
     asked: str
-    shown: str
+    words: str
     value: Any
 
 
 @dataclass(kw_only=True)
 class PageLink:
-    """How far the link of one page was followed: what was looked up in it, and what in vain."""
+    """How far the link of one page was followed.
+
+    Attributes:
+        page: its name.
+        read: what was looked up in it.
+        keys: of the widgets that stand on the page now.
+        unfulfilled: what it asks for in vain.
+    """
 
     page: str
     read: set[str] = field(default_factory=set)
-    drawn: set[str] = field(default_factory=set)
+    keys: set[str] = field(default_factory=set)
     unfulfilled: dict[str, Unfulfilled] = field(default_factory=dict)
 
 
@@ -85,12 +92,12 @@ def watched(page: str, render: Callable[[], None]) -> None:
     place = st.empty()
     if _link().page != page:
         st.session_state[STATE] = PageLink(page=page)
-    _link().drawn.clear()
+    _link().keys.clear()
     _follow_former_labels()
     render()
     link = _link()
-    if vain := [note for key, note in link.unfulfilled.items() if key in link.drawn]:
-        said = "; ".join(f"{each.label} {each.asked} (shown: {each.shown})" for each in vain)
+    if vain := [note for key, note in link.unfulfilled.items() if key in link.keys]:
+        said = "; ".join(f"{each.label} {each.asked} (shown: {each.words})" for each in vain)
         message = plain(f"The link asks for what is not here: {said}.")
         place.warning(message, icon=":material/link_off:")
 
@@ -113,14 +120,14 @@ def linked(widget: Callable[..., Any], label: str, *options: Any, key: str, **mo
         unreadable = True
     bind = {} if unreadable else {"bind": "query-params"}
     value = widget(label, *options, key=key, **more, **bind)
-    words = more.get("format_func", str)
     values = value if isinstance(value, list | tuple) else [] if value is None else [value]
-    same = _same(key, asked, values, [words(each) for each in values])
-    compare(key, label, asked, value, ", ".join(map(str, map(words, values))) or "none", same)
+    labels = [str(more.get("format_func", str)(each)) for each in values]
+    same = _same(key, asked, values, labels)
+    compare(key, label, asked, value, ", ".join(labels) or "none", same)
     return value
 
 
-def compare(key: str, label: str, asked: list[str], value: Any, shown: str, same: bool) -> None:
+def compare(key: str, label: str, asked: list[str], value: Any, words: str, same: bool) -> None:
     """Note it if a link asks for other than is shown, until somebody changes what is shown.
 
     Args:
@@ -128,11 +135,11 @@ def compare(key: str, label: str, asked: list[str], value: Any, shown: str, same
         label: what it is called.
         asked: as it stands in the address; empty where the link does not say.
         value: that is shown.
-        shown: the same in words.
+        words: the same in words.
         same: whether it is what the link asks for.
     """
     link = _link()
-    link.drawn.add(key)
+    link.keys.add(key)
     if key in link.read:
         # The server does not hear of later addresses: only the first time is the link's.
         if key in link.unfulfilled and link.unfulfilled[key].value != value:
@@ -140,16 +147,16 @@ def compare(key: str, label: str, asked: list[str], value: Any, shown: str, same
         return
     link.read.add(key)
     if not same:
-        words = _shortened(", ".join(asked)) or "nothing"
+        request = _shortened(", ".join(asked)) or "nothing"
         link.unfulfilled[key] = Unfulfilled(
-            label=label, asked=words, shown=_shortened(shown), value=value
+            label=label, asked=request, words=_shortened(words), value=value
         )
 
 
-def _same(key: str, asked: list[str], values: list[Any], shown: list[str]) -> bool:
+def _same(key: str, asked: list[str], values: list[Any], labels: list[str]) -> bool:
     """Whether the values of a widget are those that a link asks for."""
     former = FORMER_LABELS.get(key, {})
-    if not asked or shown == asked or [former.get(each) for each in asked] == values:
+    if not asked or labels == asked or [former.get(each) for each in asked] == values:
         return True
     if not values:
         return not any(asked)
@@ -158,7 +165,7 @@ def _same(key: str, asked: list[str], values: list[Any], shown: list[str]) -> bo
     if isinstance(values[0], int | float):
         return _numbers(asked) == values
     # A single choice takes the last of several.
-    return shown == asked[-1:]
+    return labels == asked[-1:]
 
 
 def _numbers(texts: list[str]) -> list[float]:

@@ -161,7 +161,7 @@ def is_model(place: Path) -> bool:
 
 def is_gguf(place: Path) -> bool:
     """Whether it is a file of llama.cpp's format, by its name."""
-    return place.suffix == GGUF and place.is_file()
+    return place.suffix.lower() == GGUF and place.is_file()
 
 
 def sweeps() -> list[Path]:

@@ -133,12 +133,12 @@ def link(here: Walk, stages: Sequence[str]) -> None:
     """Put the path and the stage into the address, and note what it asked for in vain."""
     stage, path = str(here.stage or ""), ".".join(map(str, here.path))
     appended = f"{len(here.path)} tokens appended"
-    for name, label, value, shown in (
+    for name, label, value, words in (
         (PATH, "Branch", path, appended),
         (STAGE, "Stage", stage, stages[here.stage]),
     ):
         asked = st.query_params.get_all(name)
-        compare(name, label, asked, value, shown, asked in ([], [value]) or asked == ["0"])
+        compare(name, label, asked, value, words, asked in ([], [value]) or asked == ["0"])
         if not value:
             st.query_params.pop(name, None)
         elif asked != [value]:

@@ -41,7 +41,7 @@ def serve(port: int | None = None, folders: tuple[Path, ...] = ()) -> None:
     from interp.models.io.importing import GGUF, OPENED
 
     for path in folders:
-        if path.is_file() and path.suffix != GGUF:
+        if path.is_file() and path.suffix.lower() != GGUF:
             raise CheckpointError(f"{OPENED}; {path} is none of the first two. Give one of them.")
     # By name: the library never imports the application that stands on it.
     launch = import_module("dashboards.launch")
