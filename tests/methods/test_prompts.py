@@ -1,9 +1,19 @@
 """Texts as rows of ids: one prompt, the tokens of many texts, and who splits them alike."""
 
 import pytest
+from tokenizers import Tokenizer as Backend
+from tokenizers import decoders, models, pre_tokenizers
 
 from interp.core.errors import ModelMismatchError, ShapeError, TokenError
-from interp.methods.prompts import one_row, refuse_other_split, single_tokens, text_ids
+from interp.methods.data.answer_loss import PromptAnswer
+from interp.methods.prompts import (
+    continuation_ids,
+    displayed,
+    one_row,
+    refuse_other_split,
+    single_tokens,
+    text_ids,
+)
 from interp.models.config import GPTConfig
 from interp.models.gpt import GPT
 from interp.models.tokenizer import Tokenizer
@@ -33,6 +43,63 @@ def test_other_numbers_for_the_same_pieces_are_the_same_split(words):
     refuse_other_split(other, words, TEXTS)
     with pytest.raises(ModelMismatchError, match="letters splits it otherwise than words"):
         refuse_other_split(model_of(Tokenizer.characters(TEXTS), "letters"), words, TEXTS)
+
+
+def spaced_merges(word: str) -> Tokenizer:
+    """Byte-level merges that know a word only with a space before it, as most of GPT-2's."""
+    starts = ["Ġ", *(f"Ġ{word[:n]}" for n in range(1, len(word)))]
+    signs = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocab = {sign: i for i, sign in enumerate([*signs, *starts[1:], f"Ġ{word}"])}
+    backend = Backend(models.BPE(vocab, list(zip(starts, word, strict=True))))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    return Tokenizer(backend, bos=None)
+
+
+BPE = spaced_merges("harbor")
+
+
+@pytest.mark.parametrize("typed", ["harbor", " harbor"])
+@pytest.mark.parametrize("tokenizer", [Tokenizer.words(["a harbor"]), BPE], ids=["words", "bpe"])
+def test_a_typed_word_is_the_form_that_the_tokenizer_has(tokenizer, typed):
+    (token,) = single_tokens(tokenizer, [typed])
+    assert displayed(tokenizer, [token]) == ("·harbor",)
+
+
+def test_the_exact_form_comes_first():
+    both = Tokenizer.words(["harbor harbor"])
+    assert single_tokens(both, ["harbor", " harbor"]) == [
+        both.backend.token_to_id("harbor"), both.backend.token_to_id(" harbor")
+    ]  # fmt: skip
+    only = Tokenizer.words(["It is. It is"])
+    assert displayed(only, single_tokens(only, ["It", " It"])) == ("It", "·It")
+    bare = Tokenizer.words(["It is"])
+    assert displayed(bare, single_tokens(bare, [" It"])) == ("It",), "nor is a space ever needed"
+    with pytest.raises(TokenError, match="Did you mean ' harbor'"):
+        single_tokens(Tokenizer.words(["a harbor"]), ["harbr"])
+    with pytest.raises(TokenError, match="exactly one token"):
+        single_tokens(BPE, ["a harbor"])
+
+
+def test_an_answer_follows_a_prompt_in_the_form_that_the_tokenizer_has(words):
+    for answer in ("here", " here"):
+        pair = PromptAnswer.of(words, "Anna is", answer)
+        assert displayed(words.tokenizer, pair.answer) == ("·here",)
+    metaspace = Backend(
+        models.BPE({s: i for i, s in enumerate(["▁", "a", "b", "▁a"])}, [("▁", "a")])
+    )
+    metaspace.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
+    metaspace.decoder = decoders.Metaspace(prepend_scheme="always")
+    spaced = Tokenizer(metaspace, bos=None)
+    assert continuation_ids(spaced, " ab") == [3, 2], "no second space before the one typed"
+    assert spaced.decode([3, 2]) == " ab"
+
+
+def test_a_text_that_is_too_long_is_called_so_whatever_words_it_holds(words):
+    with pytest.raises(TokenError, match=r"holds 32 tokens; the prompt has 6\d\. Cut it"):
+        words.to_tokens("zebra " * 30 + "is " * 30)
+    with pytest.raises(TokenError, match="'zebra'"):
+        words.to_tokens("zebra is here.")
 
 
 def test_what_is_not_one_prompt_or_one_token_is_refused(words):

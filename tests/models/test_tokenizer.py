@@ -60,6 +60,41 @@ def test_every_word_is_one_token_with_its_space():
     assert WORDS.d_vocab == len(WORDS.table) == len(set(WORDS.table))
 
 
+STORY = Tokenizer.words(["It is cold. So Anna is in the garden."])
+"""Knows `Anna` only with a space before it, as names stand inside sentences."""
+
+
+@pytest.mark.parametrize("bos", [True, False])
+def test_a_first_word_is_read_with_its_space_where_there_is_no_other_form(bos):
+    text = "Anna is cold."
+    ids, spans = STORY.encode_with_spans(text, bos=bos)
+    assert ids == STORY.encode(text, bos=bos) == STORY.encode(f" {text}", bos=bos)
+    assert ids == STORY.encode_batch([text, "It is cold."], bos=bos)[0]
+    assert spans == [(0, 0)] * bos + [(0, 4), (4, 7), (7, 12), (12, 13)]
+    assert STORY.decode(ids) == f" {text}", "the bytes of the tokens that were read"
+    assert STORY.display(ids)[bos] == "·Anna"
+    exact = STORY.encode_with_spans("It is cold.", bos=False)
+    assert STORY.decode(exact[0]) == "It is cold." and exact[1][0] == (0, 2)
+
+
+@pytest.mark.parametrize("text", ["Bob is cold.", "It is Anna It", "AnnaAnna is", "\nAnna is"])
+def test_only_the_first_word_has_two_forms(text):
+    with pytest.raises(TokenError, match="Every word must be one of"):
+        STORY.encode(text)
+
+
+@settings(max_examples=200, deadline=None)
+@given(pieces=st.lists(st.sampled_from([p.decode() for p in STORY.table if p]), min_size=1))
+def test_spans_spell_what_was_typed(pieces):
+    text = "".join(pieces).removeprefix(" ")
+    try:
+        ids, spans = STORY.encode_with_spans(text, bos=False)
+    except TokenError:
+        return
+    assert "".join(text[start:end] for start, end in spans) == text
+    assert STORY.decode(ids).removeprefix(" ") == text.removeprefix(" ")
+
+
 def test_characters_are_one_token_each():
     assert LETTERS.decode(LETTERS.encode("gate—")) == "gate—"
     assert len(LETTERS.encode("gate—", bos=False)) == 5
