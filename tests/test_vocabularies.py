@@ -73,7 +73,7 @@ ON_TEXTS = {
 }
 OF_A_WORLD = (
     "comprehension", "curriculum", "fidelity", "learning_curve", "probe", "scaling_law",
-    "state_decoding", "state_edit", "steering",
+    "state_decoding", "state_edit", "regression_probe", "steering",
 )  # fmt: skip
 """They read stories of a world, or a run's record: no id in them is chosen by the model."""
 
