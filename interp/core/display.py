@@ -42,14 +42,14 @@ def percent(share: float, digits: int | None = None) -> str:
         return f"{share:.0%}"
     if digits is None:
         digits = 0 if abs(share) >= 0.0995 else 1
-    shown, value = f"{share:.{digits}%}", 100 * abs(share)
-    if float(shown[:-1]) == 0:
+    text, value = f"{share:.{digits}%}", 100 * abs(share)
+    if float(text[:-1]) == 0:
         return f"{100 * share:.2g}%"
-    if abs(float(shown[:-1])) == 100 and value != 100:
+    if abs(float(text[:-1])) == 100 and value != 100:
         # One digit more than the zeros of the distance: 0.04 away needs two.
         digits = math.ceil(-math.log10(abs(100 - value)))
-        return f"{share:.{digits}%}" if digits <= 6 else f"about {shown}"
-    return shown
+        return f"{share:.{digits}%}" if digits <= 6 else f"about {text}"
+    return text
 
 
 def escape_html(text: str) -> str:

@@ -198,6 +198,11 @@ def dose_response(
     if best < 0:
         return fields | {"gain": UNKNOWN, "z": nan, "p": 1.0}
     gain = main["rate"].difference((best, 0), (rest, 0), seed)
+    if gain.low == gain.high:
+        # Every text agrees under both doses, so that no resample differs; the exact intervals say
+        # how little that may mean, and what the difference of their ends can be at most.
+        here, before = measures["rate"][best], measures["rate"][rest]
+        gain = replace(gain, low=here.low - before.high, high=here.high - before.low)
     gains = [float(rates[i, k] - rates[rest, k]) if i >= 0 else 0.0 for k, i in enumerate(others)]
     return fields | {
         "gain": gain,

@@ -98,8 +98,8 @@ class CheckpointViewer(Result):
     def finding(self) -> str:
         ends = self.texts[0], self.texts[-1]
         first, last = (
-            f"goes on with {told!r}" if told else "ends the text at once"
-            for told in (" ".join(text.split())[:LONGEST_TOLD] for text in ends)
+            f"goes on with {start!r}" if start else "ends the text at once"
+            for start in (" ".join(text.split())[:LONGEST_TOLD] for text in ends)
         )
         return (
             f"Step {self.steps[0]:,} {first}, step {self.steps[-1]:,} {last}; of the prompt's "

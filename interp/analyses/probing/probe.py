@@ -25,6 +25,13 @@ from typing import ClassVar
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from interp.analyses.probing._controls import (
+    CONTROLS,
+    strongest_controls,
+    unbeaten_controls,
+    verdict,
+    words_hint,
+)
 from interp.core.errors import ConfigError
 from interp.core.hooks import Name
 from interp.core.progress import progress_range, report_progress
@@ -46,15 +53,6 @@ from interp.methods.untrained import untrained_twins
 from interp.results.provenance import provenance
 from interp.results.result import Result
 from interp.worlds.world import World, check_name
-
-CONTROLS = {
-    "shuffled": "shuffled labels",
-    "control_task": "control task",
-    "untrained": "untrained model",
-    "bag_of_words": "bag of words",
-}
-WORDS = "bag_of_words"
-"""No control of whether the model holds the variable: it says whether the text's words do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,20 +112,12 @@ class Probe(Result):
     @property
     def strongest(self) -> dict[str, Interval]:
         """What each control reaches: at the best site; the untrained model at its own best one."""
-        reached = {name: sites[self.best] for name, sites in self.controls.items()}
-        if "untrained" in self.controls:
-            reached["untrained"] = max(self.controls["untrained"], key=lambda i: i.value)
-        return reached | {"majority": self.majority}
+        return strongest_controls(self.controls, self.best) | {"majority": self.majority}
 
     @property
     def unbeaten(self) -> tuple[str, ...]:
         """Controls whose interval the probe's does not lie above (the words apart)."""
-        accuracy = self.accuracy[self.best]
-        return tuple(
-            name
-            for name, each in self.strongest.items()
-            if name != WORDS and not accuracy.above(each)
-        )
+        return unbeaten_controls(self.accuracy[self.best], self.strongest)
 
     @property
     def beats_controls(self) -> bool:
@@ -155,31 +145,8 @@ class Probe(Result):
             f"Accuracy of a {self.kind} probe for '{self.variable}' {_READ[self.at]}, by site. "
             f"{self.finding()}. Bands: 95 % bootstrap intervals over {self.majority.n} test groups "
             f"(a story, and every story that begins alike), {tested}; the site was chosen on "
-            f"other stories. {self._verdict()}{self._words()}"
-        )
-
-    def _verdict(self) -> str:
-        warnings = []
-        if self.unbeaten:
-            names = ", ".join(CONTROLS.get(name, name) for name in self.unbeaten)
-            warnings.append(f"it does not beat: {names}; this is no evidence that it was learned")
-        if "untrained" not in self.controls:
-            warnings.append(
-                "no untrained model could be made, so this does not show that training put the "
-                "variable there"
-            )
-        if warnings:
-            return f"WARNING: {'; '.join(warnings)}."
-        return "It lies above every control. That it can be read does not show that it is used."
-
-    def _words(self) -> str:
-        """A hint where the words alone do as well."""
-        words = self.controls.get(WORDS)
-        if not words or words[0].high < self.accuracy[self.best].value:
-            return ""
-        return (
-            " A bag of words does as well, so the accuracy alone does not show that the model adds "
-            "anything to the words."
+            f"other stories. {verdict(self.unbeaten, self.controls)}"
+            f"{words_hint(self.accuracy[self.best], self.controls, 'accuracy')}"
         )
 
 

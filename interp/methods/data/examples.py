@@ -16,7 +16,12 @@ from torch import Tensor
 from interp.core.alignment import last_token
 from interp.core.errors import NotEnoughDataError
 from interp.core.protocols import Tokenizer
-from interp.methods.data.labelled_table import check_labels, place_rows, read_labelled
+from interp.methods.data.labelled_table import (
+    check_labels,
+    check_numbers,
+    place_rows,
+    read_labelled,
+)
 from interp.worlds.world import Fact, Story, World, check_name
 
 At = Literal["asked", "stated", "state"]
@@ -80,16 +85,23 @@ def world_examples(
     return examples
 
 
-def file_examples(tokenizer: Tokenizer, path: str | Path, *, max_tokens: int) -> list[Example]:
+def file_examples(
+    tokenizer: Tokenizer, path: str | Path, *, max_tokens: int, numeric: bool = False
+) -> list[Example]:
     """The rows of a labelled file (see `labelled_table.py`), each read at its place.
 
+    Args:
+        tokenizer: of the model that will be read.
+        path: the file.
+        max_tokens: the model's context.
+        numeric: the labels need to be numbers; else they are classes.
     Raises:
         ConfigError: no such file, no such columns, or a damaged row; says which.
         NotEnoughDataError: too few rows, or rows of one label.
         TokenError: a text the tokenizer cannot encode, or too long; says in which row.
     """
     rows = read_labelled(path)
-    check_labels(rows)
+    (check_numbers if numeric else check_labels)(rows)
     placed = place_rows(rows, tokenizer, max_tokens)
     return [
         replace(_example(tokenizer, ids, place, row.label, number, ""), group=row.group)

@@ -9,6 +9,7 @@ lines. Every refusal names the row.
 import csv
 import io
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -86,7 +87,10 @@ def check_labels(rows: Sequence[LabelledText]) -> None:
     few = [label for label, count in counts.items() if count < FEWEST_EACH]
     need = f"A probe needs {FEWEST_ROWS} rows of two labels or more"
     if len(counts) > MOST_LABELS:
-        wrong = f", at most {MOST_LABELS} labels; got {len(counts)}: is that column a class?"
+        wrong = (
+            f", at most {MOST_LABELS} labels; got {len(counts)}: is that column a class? For "
+            "numbers there is `regression_probe`."
+        )
     elif len(rows) < FEWEST_ROWS:
         wrong = f"; got {len(rows)}. Add rows."
     elif len(counts) < 2:
@@ -100,6 +104,37 @@ def check_labels(rows: Sequence[LabelledText]) -> None:
     else:
         return
     raise NotEnoughDataError(f"{need}{wrong}")
+
+
+def check_numbers(rows: Sequence[LabelledText]) -> list[float]:
+    """The labels as numbers; refuse a table that no regression could be fitted and tested on.
+
+    Raises:
+        ConfigError: a label is no finite number; the row is named.
+        NotEnoughDataError: too few rows, or all of one number.
+    """
+    numbers = [_number(row) for row in rows]
+    need = f"A regression needs {FEWEST_ROWS} rows of two numbers or more"
+    if len(rows) < FEWEST_ROWS:
+        raise NotEnoughDataError(f"{need}; got {len(rows)}. Add rows.")
+    if len(set(numbers)) < 2:
+        raise NotEnoughDataError(
+            f"{need}; got {len(rows)} rows, all labelled {rows[0].label!r}. Add another number."
+        )
+    return numbers
+
+
+def _number(row: LabelledText) -> float:
+    try:
+        number = float(row.label)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ConfigError(
+            f"Row {row.number}: a regression needs a number as label; got {row.label!r}. Write it "
+            "with a decimal point, or use `probe` for classes."
+        )
+    return number
 
 
 def place_rows(

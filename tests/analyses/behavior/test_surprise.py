@@ -165,7 +165,7 @@ class Refuses(Draws):
 
 
 def test_models_of_other_tokens_compare_by_the_byte():
-    """Both find every one of 256 bytes equally probable: one says it a byte a token, one by words."""
+    """Where each of 256 bytes is equally probable, words of several bytes cost as much a byte."""
     text = "Zoë läuft. Zoë schläft.\n" * 2
     words = Tokenizer.bytes_bpe([text] * 4, d_vocab=300)
     single = Tokenizer.bytes_bpe([], d_vocab=257)

@@ -400,3 +400,20 @@ def test_the_verdict_names_what_is_missing() -> None:
     assert "the interval of the gain reaches 0" in replace(steers, gain=unsure).caption()
     few = replace(steers, p=0.2, random={"rate": torch.zeros(5, 4)})
     assert not few.beats_random and "n_random = 19" in few.caption()
+
+
+def test_a_gain_in_which_all_texts_agree_is_not_certain() -> None:
+    ratios = ratios_of(torch.Generator().manual_seed(1), 1, 4, False)
+    whole = torch.zeros(5, 1, 4).double()
+    whole[..., :2] = 1  # two of four texts mention the group
+    part = whole * (torch.tensor(DOSES) > 0)[:, None, None]
+    lengths = torch.full((5, 1, 4), 3.0).double()
+    main = ratios | {
+        "rate": Ratio(part=part, whole=whole),
+        "loss_nats_per_token": Ratio(part=lengths, whole=lengths),
+        "repetition": Ratio(part=0 * lengths, whole=lengths),
+    }
+    fields = dose_response(main, ratios_of(torch.Generator().manual_seed(2), 3, 4, False), DOSES, 0)
+    gain, exact = fields["gain"], 0.025**0.5  # Clopper & Pearson: two of two
+    assert gain.value == 1 and gain.low == pytest.approx(exact - (1 - exact))
+    assert gain.high == pytest.approx(1.0)
