@@ -1,16 +1,18 @@
 """Attention patterns: a grid of heads (layers run down, heads run across), one head, one word."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal, get_args
 
 import plotly.graph_objects as go
 import torch
-from einops import rearrange
+import torch.nn.functional as F
+from einops import rearrange, reduce
 from jaxtyping import Float
 from plotly.subplots import make_subplots
 from torch import Tensor
 
-from interp.analyses.attention_heads.attention import SUMMARIES, Attention
+from interp.analyses.attention_heads.attention import MOST_CELLS, SUMMARIES, Attention
 from interp.core.errors import ConfigError
 from interp.plots import theme
 
@@ -119,11 +121,29 @@ def _map(result: Attention, values: Tensor, unit: str, title: str) -> go.Figure:
     figure = theme.new_figure(
         x_title="key token (attended to)",
         y_title="query token",
-        height=min(860, 170 + 24 * len(values)),
+        title=title,
+        height=min(860, 170 + 24 * len(result.tokens)),
     )
-    figure.add_trace(_trace(result, values, title.split(":")[0], unit, colorbar=True))
-    theme.label_grid(figure, result.tokens, result.tokens)
-    return figure.update_layout(title_text=title)
+    tokens, values = _coarse(result.tokens, values)
+    figure.add_trace(_trace(tokens, values, title.split(":")[0], unit, colorbar=True))
+    return theme.label_grid(figure, tokens, tokens)
+
+
+def _coarse(tokens: Sequence[str], values: Tensor) -> tuple[Sequence[str], Tensor]:
+    """Names and weights, of so many neighbouring tokens together that the figure stays small.
+
+    The largest weight of each block stands for it: a mean would hide a single strong link.
+    """
+    length = len(tokens)
+    size = math.ceil((values.numel() / MOST_CELLS) ** 0.5)
+    if size == 1:
+        return tokens, values
+    rest = -length % size
+    blocks = F.pad(values.nan_to_num(-1.0), (0, rest, 0, rest), value=-1.0)
+    blocks = reduce(blocks, "... (query i) (key j) -> ... query key", "max", i=size, j=size)
+    starts = range(0, length, size)
+    names = [f"{tokens[i]}… ({i}-{min(i + size, length) - 1})" for i in starts]
+    return names, _past(blocks)
 
 
 def _grid(
@@ -136,18 +156,19 @@ def _grid(
         vertical_spacing=0.08 / len(layers),
         column_titles=[f"head {head}" for head in heads],
     )
-    named = len(result.tokens) <= MOST_NAMED
-    theme.style(figure, height=min(1400, 140 + max(190, 13 * len(result.tokens)) * len(layers)))
+    tokens, coarse = _coarse(result.tokens, values[layers][:, heads])
+    named = len(tokens) <= MOST_NAMED
+    theme.style(figure, height=min(1400, 140 + max(190, 13 * len(tokens)) * len(layers)))
     for row, layer in enumerate(layers, 1):
         for col, head in enumerate(heads, 1):
             last = row == col == 1
             name = f"head {layer}.{head}"
-            trace = _trace(result, values[layer, head], name, unit, colorbar=last)
+            trace = _trace(tokens, coarse[row - 1, col - 1], name, unit, colorbar=last)
             figure.add_trace(trace, row=row, col=col)
             figure.update_yaxes(
                 title_text=f"layer {layer}: query" if col == 1 else "", row=row, col=col
             )
-    theme.label_grid(figure, result.tokens, result.tokens)
+    theme.label_grid(figure, tokens, tokens)
     figure.update_xaxes(showticklabels=False, ticks="", tickangle=-60, tickfont_size=10)
     figure.update_yaxes(showticklabels=False, ticks="", tickfont_size=10)
     figure.update_xaxes(title={"text": "key (attended to)", "standoff": 6}, row=len(layers))
@@ -157,11 +178,13 @@ def _grid(
     return figure.update_layout(margin={"t": 50})
 
 
-def _trace(result: Attention, values: Tensor, name: str, unit: str, colorbar: bool) -> go.Heatmap:
+def _trace(
+    tokens: Sequence[str], values: Tensor, name: str, unit: str, colorbar: bool
+) -> go.Heatmap:
     trace = theme.heatmap_trace(
         values,
-        x=result.tokens,
-        y=result.tokens,
+        x=tokens,
+        y=tokens,
         x_title="key",
         y_title="query",
         unit=unit,
@@ -170,6 +193,7 @@ def _trace(result: Attention, values: Tensor, name: str, unit: str, colorbar: bo
         colorbar=colorbar,
     )
     return trace.update(
+        colorscale=[[0, theme.PAPER], [1, theme.CATEGORICAL[0]]],  # as on the page
         xgap=0,
         ygap=0,
         hovertemplate=f"{name}<br>query %{{y}}<br>attends to %{{x}}"

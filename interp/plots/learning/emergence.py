@@ -124,7 +124,9 @@ def _curves(result: Emergence, chosen: list[int]) -> go.Figure:
     figure = make_subplots(
         rows=rows, cols=2, subplot_titles=titles, vertical_spacing=0.3 / max(rows, 2),
     )  # fmt: skip
-    theme.style(figure, height=PANEL * rows + 80)
+    theme.style(figure, height=PANEL * rows + 110)
+    # The legend stands above the panels' titles, not on them.
+    figure.update_layout(margin={"t": 64}, legend={"y": 1 + 24 / (PANEL * rows)})
     x = positions(result.steps)
     for place, i in enumerate(chosen):
         where = {"row": place // 2 + 1, "col": place % 2 + 1}

@@ -144,14 +144,15 @@ def _path(result: Prediction) -> go.Figure:
 
 def _draw(result: Prediction) -> go.Figure:
     """The bar from 0 to 1 in the order of ids, and where the random number fell."""
+    rest = max(0.0, 1 - float(result.sampling_probabilities.sum()))
     figure = theme.new_figure(
         x_title="cumulative probability as drawn, tokens in the order of their ids",
         y_title="draw",
+        title=f"blank: other tokens, {percent(rest, 1)}" if rest >= 5e-4 else "",
         height=240,
     )
     for i, name in enumerate(result.candidates):
         figure.add_trace(_segment(result, i, name))
-    rest = max(0.0, 1 - float(result.sampling_probabilities.sum()))
     if result.draw is not None:
         figure.add_vline(
             x=result.draw,
@@ -160,8 +161,7 @@ def _draw(result: Prediction) -> go.Figure:
         )
     figure.update_xaxes(range=[0, 1], showgrid=False)
     figure.update_yaxes(showticklabels=False, showgrid=False, range=[-0.6, 0.8])
-    said = f"blank: other tokens, {percent(rest, 1)}" if rest >= 5e-4 else ""
-    return figure.update_layout(barmode="overlay", showlegend=False, title_text=said)
+    return figure.update_layout(barmode="overlay", showlegend=False)
 
 
 def _segment(result: Prediction, i: int, name: str) -> go.Bar:

@@ -1,5 +1,8 @@
 """A head of a circuit made by hand is missed by exactly as much as a run without it says."""
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -48,7 +51,7 @@ def test_each_change_is_that_of_a_run_without_the_head(family, kind):
 def test_the_circuit_is_missed_and_the_idle_heads_are_not(model):
     result = head_ablation(model, PROMPT, untrained=1)
     assert (result.change[:, 0] > 0.5).all() and result.change[:, 1].abs().max() < 1e-6
-    assert result.largest[1] == 0
+    assert result.most_helpful[1] == 0
     assert result.untrained.shape == (1, 2, 2) and result.shuffled.shape == (4, 2, 2)
 
 
@@ -85,3 +88,21 @@ def test_what_cannot_be_measured_is_refused(model):
         head_ablation(model, [0])
     with pytest.raises(ConfigError, match="got 'resample'"):
         head_ablation(model, PROMPT, kind="resample")
+
+
+@pytest.mark.parametrize(
+    ("change", "says", "never"),
+    [
+        (
+            [[0.2, 0.1], [0.0, -0.6]],
+            ["0.0 helps most", "Head 1.1 hurts it most: -0.60"],
+            "1.1 help",
+        ),
+        ([[-0.2, -0.1], [0.0, -0.6]], ["no head helps", "Head 1.1 hurts it most"], "helps most"),
+        ([[0.2, 0.1], [0.3, 0.0]], ["1.0 helps most", "+0.30"], "hurts"),
+        ([[0.2, 0.1], [math.nan, 0.0]], ["0.0 helps most"], "nan"),
+    ],
+)
+def test_the_head_that_is_named_helps(model, change, says, never):
+    result = replace(head_ablation(model, PROMPT, untrained=0), change=torch.tensor(change))
+    assert all(words in str(result) for words in says) and never not in str(result)

@@ -1,11 +1,14 @@
 """Heads of a circuit made by hand get the scores and ablations that they must have."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from interp.analyses.attention_heads._head_ablation import mean_outputs, text_loss
 from interp.analyses.attention_heads.heads import SCORES, heads
 from interp.core.errors import ConfigError, NotEnoughDataError
+from interp.core.statistics.intervals import Interval
 from interp.methods.head_scores import repeated_tokens, second_copy_loss
 from interp.results.result import load_result
 from tests.analyses.handmade import WORDS, induction_model
@@ -112,3 +115,39 @@ def test_the_same_seed_gives_the_same_result(model):
     first, second = (heads(model, n_sequences=4, untrained=1, seed=5) for _ in range(2))
     assert first == second
     assert first != heads(model, n_sequences=4, untrained=1, seed=6)
+
+
+def scored(result, value, low, untrained=0.02):
+    """The same result with one induction score, of head 1.0, in a model that knows no other."""
+    scores = torch.zeros_like(result.scores)
+    scores[SCORES.index("induction"), 1, 0] = torch.tensor([value, low, value])
+    return replace(result, scores=scores, untrained=torch.full_like(result.untrained, untrained))
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "untrained", "found"),
+    [
+        (0.9, 0.85, 0.02, True),
+        (0.03, 0.025, 0.02, False),  # above the untrained, yet no habit
+        (0.4, 0.3, 0.35, False),  # some untrained head reaches as much
+        (0.3, 0.26, 0.25, True),
+    ],
+)
+def test_the_headline_says_whether_a_head_is_one(result, value, low, untrained, found):
+    text = str(scored(result, value, low, untrained))
+    assert ("1.0 is an induction head" in text) == found
+    assert ("no head is an induction head here" in text) == (not found)
+    assert f"{untrained:.2f}" in text
+
+
+def test_scores_that_are_not_known_are_never_the_best(result):
+    scores = result.scores.clone()
+    scores[SCORES.index("induction"), 0, 1] = torch.nan
+    assert replace(result, scores=scores).best("induction") == (1, 0)
+
+
+def test_random_tokens_beyond_a_model_s_texts_are_said_to_be_so(result):
+    assert "uniform guess" not in str(result)  # the circuit was made for them
+    far = Interval(value=15.9, low=15.0, high=16.0, n=8)
+    told = str(replace(result, clean_loss=(far, far)))
+    assert "cost 15.9 nats each where a uniform guess costs 3.5" in told
