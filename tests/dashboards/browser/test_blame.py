@@ -11,7 +11,7 @@ def test_from_a_mistake_to_the_loss_and_back_by_link(page, shipped_address):
     page.get_by_role("radio", name="Path from initialization").click()
     settle(page)
     assert "measure=Path" in page.url
-    page.get_by_role("radio", name="The loss").click()
+    page.get_by_test_id("stMain").get_by_role("radio", name="The loss").click()
     page.get_by_text("Allocation: from step 0 to 16").first.wait_for()
     settle(page)
     link = page.url

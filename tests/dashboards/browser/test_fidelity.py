@@ -10,6 +10,8 @@ EDIT = "fidelity?part=Edit+the+map&edit_story=1&new_place=park&model=stories-dem
 
 def test_a_story_is_edited_and_its_link_shows_the_same_story(page, shipped_address):
     page.goto(f"{shipped_address}/{EDIT}")
+    page.get_by_role("button", name="Measure the edit").wait_for()
+    settle(page)
     page.get_by_role("button", name="Measure the edit").click()
     page.locator(".js-plotly-plot .main-svg").first.wait_for()
     settle(page)

@@ -12,8 +12,10 @@ def finding(page) -> str:
 def test_steps_are_taken_undone_and_linked(page, address):
     page.goto(f"{address}/gradient_step?{LESSON}")
     page.get_by_text("Nothing has moved yet").wait_for()
+    settle(page)
     page.get_by_role("button", name="Step", exact=True).click()
     page.get_by_text("1 SGD step of").first.wait_for()
+    settle(page)
     page.get_by_role("button", name="× 10").click()
     page.get_by_text("11 SGD steps of").first.wait_for()
     settle(page)

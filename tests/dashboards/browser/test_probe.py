@@ -14,6 +14,8 @@ def at(page) -> int:
 
 def test_a_decoder_is_trained_with_a_bar_and_a_story_read_with_the_arrows(page, address):
     page.goto(f"{address}/{STORY}")
+    page.get_by_role("button", name="Train the decoder").wait_for()
+    settle(page)
     page.get_by_role("button", name="Train the decoder").click()
     bar = page.locator("[data-testid=stProgress]")
     bar.wait_for()
@@ -46,7 +48,7 @@ def test_a_table_of_ones_own_is_shown_and_used(page, address):
     )
     page.get_by_text("61 rows, 2 labels").wait_for()
     settle(page)
-    page.get_by_role("button", name="Train the probe").click()
+    page.get_by_test_id("stMain").get_by_role("button", name="Train the probe").click()
     page.locator(".js-plotly-plot .main-svg").first.wait_for()
     assert page.locator("[data-testid=stAlert]").count() == 1  # only that there is no world
     assert outside(page, address) == []
