@@ -61,9 +61,8 @@ def trace(run: Path) -> tuple[str, list[dict]]:
 def train_in_a_child(config: TrainConfig, corpus: Path, run: Path, **options: object):
     """A process that trains, forked from a server which has torch loaded; not started yet."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["interp.training.loop.pretrain", "interp.training.data.batches"]
-    )
+    # The optimizers import torch._dynamo, which takes longer than such a run.
+    context.set_forkserver_preload(["interp.training.loop.pretrain", "torch._dynamo"])
     return context.Process(target=_child, args=(config, corpus, run), kwargs=options)
 
 

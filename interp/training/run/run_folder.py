@@ -23,7 +23,7 @@ from interp.runs.record import changed_values
 from interp.training.data.corpus import Corpus
 from interp.training.distributed import ProcessGroup
 from interp.training.recipe.config import MAY_CHANGE, TrainConfig, differences
-from interp.training.run.state import TrainingState, has_state, newest_state
+from interp.training.run.state import TrainingState, has_state, newest_state, prune_states
 from interp.training.run.write_errors import naming_refusals
 
 log = logging.getLogger(__name__)
@@ -131,6 +131,7 @@ class RunFolder:
                 named = _CHECKPOINT.fullmatch(folder.name)
                 if named and int(named[1]) > step and holds_only(folder, _CHECKPOINT_FILES):
                     shutil.rmtree(folder)
+            prune_states(self.states, step, self.config.keep_full)
         record = self._old_record()
         if step < self.config.steps:
             record = {name: value for name, value in record.items() if name not in _OF_A_FINISHED}

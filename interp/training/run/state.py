@@ -72,7 +72,7 @@ def save_state(
                 _write(temporary, state, on_write)
         on_write("renamed")
         remove_leftovers(folder)
-        _prune(folder, state.step, keep)
+        prune_states(folder, state.step, keep)
     on_write("pruned")
     return target
 
@@ -114,6 +114,16 @@ def load_state(folder: Path) -> TrainingState:
     meta = _read_meta(folder)
     model, optimizer = (_read_tensors(folder / name, meta["sha256"]) for name in _FILES)
     return TrainingState(step=meta["step"], model=model, optimizer=optimizer, meta=meta["meta"])
+
+
+def prune_states(folder: Path, step: int, keep: int) -> None:
+    """Remove the states up to a step but for the `keep` newest whole ones."""
+    # A later one is damaged, or this run would have begun there: it must not count as kept.
+    for old in (each for each in _folders(folder) if _step(each) <= step):
+        if keep and _is_whole(old):
+            keep -= 1
+        elif holds_only(old, (*_FILES, _META, _META_HASH)):
+            shutil.rmtree(old)
 
 
 def _write(folder: Path, state: TrainingState, on_write: WriteCallback) -> None:
@@ -170,16 +180,6 @@ def _is_whole(folder: Path) -> bool:
     except CheckpointError:
         return False
     return True
-
-
-def _prune(folder: Path, step: int, keep: int) -> None:
-    """Remove the states up to a step but for the `keep` newest whole ones."""
-    # A later one is damaged, or this run would have begun there: it must not count as kept.
-    for old in (each for each in _folders(folder) if _step(each) <= step):
-        if keep and _is_whole(old):
-            keep -= 1
-        elif holds_only(old, (*_FILES, _META, _META_HASH)):
-            shutil.rmtree(old)
 
 
 def _step(folder: Path) -> int | None:

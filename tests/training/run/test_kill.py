@@ -1,73 +1,25 @@
-"""Killed with SIGKILL at random moments, over and over, a run ends with the same bits."""
+"""Killed with SIGKILL, over and over, at random moments and inside writes, a run ends the same."""
 
 import os
 import signal
-import time
-from random import Random
 
 import pytest
 
-from interp.runs.metrics import read_metrics
-from interp.training.run.state import newest_state
+from benchmarks.kills import WRITE, Killer
 from tests.training.tiny_run import tiny_config, trace, train_in_a_child
 
-KILLS, EARLY_KILLS = 12, 3
-LEASH = 20
-STEPS = KILLS * LEASH
-RECIPE = tiny_config(steps=STEPS, eval_every=50)
-
-
-class Leash:
-    """Lets a run go so far and no further, so that no machine is done before it is killed."""
-
-    def __init__(self, last_step):
-        self.last_step = last_step
-
-    def __call__(self, model, step):
-        if step >= self.last_step:
-            time.sleep(60)
-
-
-def _train(corpus, folder, **options):
-    process = train_in_a_child(RECIPE, corpus, folder, **options)
-    process.start()
-    return process
-
-
-def _states(folder):
-    return sorted(int(path.name[5:]) for path in (folder / "states").glob("step-*"))
-
-
-def _wait_for_a_state_after(step, folder, process):
-    while process.is_alive() and max(_states(folder), default=0) <= step:
-        time.sleep(0.002)
-
-
-def _seconds_per_step(folder):
-    return read_metrics(folder / "metrics.jsonl", "speed")[-1]["seconds"] / STEPS
+KILLS = 10
 
 
 @pytest.mark.slow
-def test_killed_at_random_moments_the_weights_are_the_same_to_the_bit(corpus, tmp_path):
-    whole, folder, random, steps = tmp_path / "whole", tmp_path / "killed", Random(0), [0]
-    _train(corpus, whole).join()
-    stretch = LEASH / 2 * _seconds_per_step(whole)
-    for kill in range(KILLS):
-        process = _train(corpus, folder, watch=Leash(steps[-1] + LEASH))
-        if kill >= EARLY_KILLS:
-            _wait_for_a_state_after(steps[-1] + random.randrange(10), folder, process)
-        time.sleep(random.uniform(0, stretch if kill >= EARLY_KILLS else 0.1))
-        os.kill(process.pid, signal.SIGKILL)
-        process.join()
-        assert process.exitcode == -signal.SIGKILL, "it finished before it was killed"
-        state, warnings = newest_state(folder / "states")
-        assert not warnings
-        steps.append(state.step if state else 0)
-    assert steps == sorted(steps), "a state was lost"
-    last = _train(corpus, folder)
-    last.join()
-    assert last.exitcode == 0
-    assert trace(folder) == trace(whole)
+def test_killed_at_any_moment_every_file_is_the_same_to_the_bit_and_none_is_left_over(tmp_path):
+    killer, kills, runs = Killer(tmp_path, seed=3), [], 0
+    assert {"model.safetensors", "checkpoints/step-000014", "metrics.jsonl"} <= set(killer.expected)
+    while len(kills) < KILLS:
+        more, otherwise = killer.disturbed_run(f"run-{runs}")
+        assert otherwise == []
+        kills, runs = kills + more, runs + 1
+    assert any(kill.aim == WRITE and kill.place for kill in kills), "no kill fell into a write"
 
 
 class KillAt:

@@ -147,6 +147,21 @@ def test_a_run_that_died_before_its_first_checkpoint_goes_on(corpus, whole, tmp_
     resumed(tmp_path / "run", corpus, whole)
 
 
+def test_a_run_that_died_before_it_dropped_its_oldest_state_drops_it_later(corpus, whole, tmp_path):
+    moments = []
+
+    def on_write(moment):
+        moments.append(moment)
+        if moments.count("renamed") == 5:
+            raise Crash
+
+    with pytest.raises(Crash):
+        train(RECIPE, corpus, tmp_path / "run", device="cpu", on_write=on_write)
+    assert names(tmp_path / "run" / "states") > names(whole / "states")
+    resumed(tmp_path / "run", corpus, whole)
+    assert names(tmp_path / "run" / "states") == names(whole / "states")
+
+
 def test_a_finished_run_takes_more_steps(whole, corpus, tmp_path):
     folder = shutil.copytree(whole, tmp_path / "run")
     more = tiny_config(steps=10, checkpoint_every=2, keep_full=3, log_every=1)
