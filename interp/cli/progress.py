@@ -1,11 +1,13 @@
-"""Progress of a run or the demo: bars and spinners on a terminal, plain lines anywhere else."""
+"""Progress of a run, a measurement or the demo: bars on a terminal, plain lines anywhere else."""
 
+import time
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -15,8 +17,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from interp.core.progress import Progress as MeasuredShare
+
 if TYPE_CHECKING:
     from interp.training.loop import pretrain
+
+QUIET = 2.0
 
 HELD_OUT = (
     ("held-out loss", "loss_nats_per_token"),
@@ -72,6 +78,54 @@ class TrainingProgress:
         news = step != self._reported_step or progress.step == progress.steps
         self._reported_step = step
         return news
+
+
+class MeasurementProgress:
+    """Shows how far a measurement is, from `QUIET` seconds on; use it as the sink of `listening`.
+
+    Args:
+        console: where to draw; stderr by default. There is a bar on a terminal only; elsewhere a
+            line from time to time, each twice as long after the start as the one before.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._bar = Progress(
+            TextColumn("{task.percentage:>3.0f}%"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            console=console or Console(stderr=True),
+            transient=True,
+        )
+        self._terminal = self._bar.console.is_terminal
+        self._task = self._bar.add_task("", total=1.0)
+        self._start = time.monotonic()
+        self._next = QUIET
+
+    def __enter__(self) -> Self:
+        if self._terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._terminal:
+            self._bar.stop()
+
+    def __call__(self, progress: MeasuredShare) -> None:
+        """Show one report."""
+        seconds = time.monotonic() - self._start
+        if self._terminal:
+            self._bar.update(
+                self._task, completed=progress.share, description=escape(progress.stage)
+            )
+        elif progress.is_cost or seconds >= self._next:
+            self._next = max(self._next, 2 * seconds)
+            click.echo(f"{progress.share:4.0%}  {progress.stage}", err=True)
 
 
 class LineDisplay:

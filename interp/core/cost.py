@@ -114,6 +114,7 @@ def announce(
     copies: float = 0.0,
     draws: float = 0,
     operations: float = 0.0,
+    calls: float = 0.0,
     kept: float = 0.0,
 ) -> Cost:
     """Say what a measurement is about to do; it goes on only if that is within the limit.
@@ -126,13 +127,14 @@ def announce(
             moved weights, an untrained model).
         draws: how many sets of all weights are drawn at random (untrained models, directions).
         operations: multiplications and additions beside the passes.
+        calls: small steps in Python, as one a neuron, beside the passes.
         kept: numbers kept at once beside the passes' own.
     Returns:
         Cost: the estimate.
     Raises:
         CostError: it is above the limit.
     """
-    cost = _estimate(model, passes, copies, draws, operations, kept)
+    cost = _estimate(model, passes, copies, draws, operations, calls, kept)
     limit = _limit.get()
     if cost.seconds > limit.seconds or cost.gigabytes > limit.gigabytes:
         raise CostError(
@@ -142,7 +144,7 @@ def announce(
             cost,
         )
     if cost.seconds >= LONG:
-        report_progress(str(cost), 0, 1)
+        report_progress(str(cost), 0, 1, is_cost=True)
     return cost
 
 
@@ -152,12 +154,14 @@ def _estimate(
     copies: float,
     draws: float,
     operations: float,
+    calls: float,
     kept: float,
 ) -> Cost:
     cfg, speed = model.cfg, _speed(model.cfg.d_model, model.device)
     inner, outer = _n_weights(cfg)
     size = model.weight("W_E").element_size()
-    seconds = draws * (inner + outer) * speed.draw + operations * speed.operation
+    seconds = draws * (inner + outer) * speed.draw
+    seconds += operations * speed.operation + calls * speed.call
     largest = 0.0
     for each in passes:
         width = each.width or each.tokens

@@ -8,7 +8,7 @@ provenance.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,10 +18,12 @@ class Progress:
     Attributes:
         stage: what is being done, in words.
         share: finished share of the whole call, in [0, 1].
+        is_cost: whether the stage is an estimate of what the work ahead will cost.
     """
 
     stage: str
     share: float
+    is_cost: bool = False
 
 
 Sink = Callable[[Progress], None]
@@ -44,17 +46,19 @@ def listening(sink: Sink) -> Iterator[None]:
         _sink.reset(token)
 
 
-def report_progress(stage: str, done: float, of: float) -> None:
+def report_progress(stage: str, done: float, of: float, *, is_cost: bool = False) -> None:
     """Report what comes next, and how much of all the work is done.
 
     Args:
         stage: what is done from now on, in words.
         done: how many parts of the work are finished.
         of: how many parts there are.
+        is_cost: whether `stage` says what the work will cost.
     """
     sink = _sink.get()
     if sink is not None:
-        sink(Progress(stage=stage, share=min(1.0, max(0.0, done / of)) if of else 1.0))
+        share = min(1.0, max(0.0, done / of)) if of else 1.0
+        sink(Progress(stage=stage, share=share, is_cost=is_cost))
 
 
 @contextmanager
@@ -77,7 +81,8 @@ def progress_range(low: float, high: float, name: str = "") -> Iterator[None]:
         return
 
     def within(part: Progress) -> None:
-        sink(Progress(stage=name + part.stage, share=low + (high - low) * part.share))
+        share = low + (high - low) * part.share
+        sink(replace(part, stage=name + part.stage, share=share))
 
     with listening(within):
         yield

@@ -45,6 +45,13 @@ class ComponentSums:
     tokens: Float[Tensor, " d_vocab"]
 
 
+def calls_by_part(model: LanguageModel) -> float:
+    """Small steps that adding up by part takes, for `interp.core.cost.announce`."""
+    cfg = model.cfg
+    parts = 2 * cfg.d_vocab + cfg.n_layers * (4 * cfg.n_heads + 3 * cfg.d_mlp)
+    return 6 * parts
+
+
 def component_sums(
     model: LanguageModel,
     numbers: Mapping[str, Tensor],

@@ -29,6 +29,7 @@ from interp.analyses.attribution._loss_path_integral import MOST_POINTS, PathInt
 from interp.analyses.attribution._parameter_sums import (
     ComponentSums,
     Weight,
+    calls_by_part,
     component_sums,
     largest,
     layer_names,
@@ -264,6 +265,7 @@ def _announce(
         Passes(count=1 + untrained + points, gradients=True, **passes),
         Passes(count=1 + untrained + k + points, **passes),
         copies=(6 if points else 2) * next(iter(now.values())).element_size() / 4,
+        calls=calls_by_part(model),
         draws=untrained,
         smaller="Give a shorter prompt, fewer weights (k=), or leave out the path (path=False).",
     )

@@ -34,6 +34,7 @@ from interp.analyses.attribution._gradient_steps import (
     gradient_steps,
     plus,
 )
+from interp.analyses.attribution._parameter_sums import calls_by_part
 from interp.analyses.attribution._part_contributions import part_contributions
 from interp.core.cost import Passes, announce
 from interp.core.display import percent
@@ -276,6 +277,7 @@ def gradient_step(
         Passes(count=max(steps, 1) + 2, tokens=_size([pair]), logits=_size([pair]), gradients=True),
         Passes(count=n_random + 8, tokens=_size([pair, *others]), logits=_size([pair, *others])),
         copies=(3 + 2 * (optimizer == "adamw") + 2 * (steps > 1)) * _precision(model).itemsize / 4,
+        calls=calls_by_part(model),
         draws=n_random,
         smaller="Give a shorter prompt, fewer steps (steps=) or the optimizer sgd.",
     )

@@ -2,6 +2,7 @@
 
 import inspect
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,8 +64,12 @@ def _run(
     save_to: Path | None,
     html: Path | None,
     csv: Path | None,
+    any_cost: bool,
     **arguments: Any,
 ) -> None:
+    from interp.cli.progress import MeasurementProgress
+    from interp.core.cost import cost_limit
+    from interp.core.progress import listening
     from interp.models.io.load import load_model
 
     instrument = get_instrument(name)
@@ -74,7 +79,9 @@ def _run(
             f"{name} needs a {instrument.takes.__name__}; {subject} is none. Name another --model."
         )
     typed = {key: value for key, value in arguments.items() if value is not None}
-    result = instrument.function(model, **typed)
+    limit = cost_limit() if any_cost else nullcontext()
+    with limit, MeasurementProgress() as progress, listening(progress):
+        result = instrument.function(model, **typed)
     write_outputs(result, str(result), save_to, html, csv)
 
 
@@ -146,4 +153,7 @@ def _common_options() -> list[click.Option]:
         ),
         click.Option(["--html"], type=Target("file"), help="Write the figure to this file."),
         click.Option(["--csv"], type=Target("file"), help="Write the table to this file."),
+        click.Option(
+            ["--yes", "any_cost"], is_flag=True, help="Go on, whatever it costs in time and memory."
+        ),
     ]

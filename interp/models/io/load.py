@@ -112,8 +112,11 @@ def find_model(source: str | Path) -> Path | None:
     """The file or folder that `source` names: a path, or a shipped model by its bare name."""
     shipped = [root / source for root in SHIPPED if not Path(source).is_absolute()]
     shipped += [root.parent / source for root in SHIPPED if _is_below_shipped(source)]
-    places = (Path(source).expanduser(), *shipped)
-    return next((place for place in places if place.exists()), None)
+    try:
+        places = (Path(source).expanduser(), *shipped)
+        return next((place for place in places if place.exists()), None)
+    except (OSError, RuntimeError, ValueError):  # too long, or of a user who is not known here
+        return None
 
 
 def shipped_models() -> list[str]:
@@ -133,11 +136,11 @@ def _is_ours(path: Path) -> bool:
 
 
 def _foreign(path: Path, device: torch.device, dtype: torch.dtype) -> LanguageModel:
-    from interp.models.io import huggingface
+    from interp.models.io import gguf_cache, huggingface
 
     if path.is_file():
-        if path.suffix == ".gguf":
-            return huggingface.load_gguf(path, device=device, dtype=dtype)
+        if path.suffix.lower() == ".gguf":
+            return gguf_cache.open_gguf(path, device=device, dtype=dtype)
         refuse_pickle(path)
         raise CheckpointError(
             f"A model is a folder or a .gguf file; {path} is neither. Give the folder."

@@ -1,0 +1,81 @@
+"""What a measurement will cost is told before it starts, and about what it then costs."""
+
+import time
+
+import pytest
+import torch
+
+from interp.analyses.attention_heads.head_ablation import head_ablation
+from interp.analyses.attention_heads.heads import heads
+from interp.analyses.attribution.gradient_step import gradient_step
+from interp.analyses.lenses.tuned_lens import tuned_lens
+from interp.core.cost import CostError, Passes, announce, cost_limit
+from interp.core.errors import InterpError
+from interp.core.progress import listening
+from interp.models.config import GPTConfig
+from interp.models.gpt import GPT
+from interp.models.tokenizer import Tokenizer
+from tests.families import tiny
+
+TEXT = "Anna is in the garden . Ben is in the kitchen ."
+
+
+@pytest.fixture(scope="module")
+def model():
+    tokenizer = Tokenizer.words([TEXT])
+    sizes = dict(n_layers=4, d_model=256, n_heads=4, d_vocab=4096, n_ctx=64)
+    return GPT(GPTConfig(**sizes), tokenizer, seed=1, name="small").eval()
+
+
+def estimate(measure):
+    with pytest.raises(CostError) as refusal, cost_limit(seconds=0):
+        measure()
+    return refusal.value.cost
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        lambda m: head_ablation(m, TEXT),
+        lambda m: heads(m, n_sequences=8, length=4, untrained=1),
+        lambda m: gradient_step(m, TEXT, answer=" garden"),
+        lambda m: tuned_lens(m, [TEXT] * 12, steps=8, batch=128),
+    ],
+    ids=["head_ablation", "heads", "gradient_step", "tuned_lens"],
+)
+def test_the_estimate_is_right_within_a_factor_of_three(model, measure):
+    expected = estimate(lambda: measure(model)).seconds
+    measure(model)  # what is imported at the first call is not of the measurement
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    start = time.process_time()
+    try:
+        measure(model)
+    finally:
+        torch.set_num_threads(threads)
+    took = time.process_time() - start
+    assert expected / 3.5 < took < 3.5 * expected
+
+
+def test_what_is_too_much_is_refused_with_the_estimate_and_both_ways_on():
+    model = tiny("gpt2")
+    with pytest.raises(InterpError, match=r"about .* and .* GB.*Take less\..*--yes.*cost_limit"):
+        announce(model, Passes(count=1e9, tokens=24, logits=24), smaller="Take less.")
+    with cost_limit():
+        announce(model, Passes(count=1e9, tokens=24, logits=24), smaller="Take less.")
+    with pytest.raises(CostError):  # the block is over
+        announce(model, Passes(count=1e9, tokens=24, logits=24), smaller="Take less.")
+
+
+def test_memory_alone_is_refused_too():
+    with pytest.raises(CostError) as refusal:
+        announce(tiny("gpt2"), kept=1e9, smaller="Keep less.")
+    assert refusal.value.cost.gigabytes == pytest.approx(4.0, rel=0.01)
+
+
+def test_what_takes_seconds_tells_its_cost_before_it_starts():
+    reports = []
+    with listening(reports.append):
+        cost = announce(tiny("gpt2"), Passes(count=4e4, tokens=24), smaller="")
+        announce(tiny("gpt2"), Passes(count=1, tokens=24), smaller="")
+    assert [(each.stage, each.share, each.is_cost) for each in reports] == [(str(cost), 0.0, True)]
