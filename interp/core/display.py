@@ -52,6 +52,16 @@ def percent(share: float, digits: int | None = None) -> str:
     return text
 
 
+def printable(text: str) -> str:
+    """The text with control characters and direction marks as escapes; line ends stay.
+
+    Example:
+        >>> printable("a\\u202eb\\nc")
+        'a\\\\u202eb\\nc'
+    """
+    return "".join(c if c == "\n" or c.isprintable() else _sign(c) for c in text)
+
+
 def escape_html(text: str) -> str:
     """The text with everything escaped that HTML, or Plotly's labels, would take as markup.
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
+from interp.core.display import printable
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -53,5 +55,5 @@ def cell(value: Any) -> str:
         return str(int(value))
     if isinstance(value, Real):
         return f"{float(value):.4g}"
-    text = str(value)
+    text = printable(str(value))
     return text if len(text) <= LONGEST_CELL else f"{text[: LONGEST_CELL - 1]}…"

@@ -74,7 +74,7 @@ class ResultCache:
             arguments: the instrument's arguments by name.
         """
         # What is on disk is read once, and again when a result is added, replaced or removed.
-        files = [(path.name, path.stat().st_mtime_ns) for path in _places(folder)]
+        files = [(path.name, _written_at(path)) for path in _places(folder)]
         results = self.memory.get_or_make(
             (str(folder), model.hash, tuple(files)), lambda: saved_results(folder, model.hash)
         )
@@ -138,6 +138,14 @@ def _key(what: str, model: LanguageModel, arguments: Mapping[str, Any]) -> Hasha
     text = json.dumps([what, describe_model(model), record(rest)], sort_keys=True)
     # A function or a large array is only described, as another one would be: never the same call.
     return object() if '{"$other": "a ' in text else (text, frozenset(places.items()))
+
+
+def _written_at(path: Path) -> int:
+    """When it was written last, in nanoseconds; 0 where somebody took it away meanwhile."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _places(folder: str | Path) -> list[Path]:

@@ -18,15 +18,17 @@ An instrument `interp/analyses/x.py` defines a function `x(model, ...)` and a cl
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from functools import wraps
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, get_type_hints
 
 import torch
 
-from interp.core.errors import CheckpointError
+from interp.core.errors import CheckpointError, InterpError
 from interp.core.files import (
     read_object,
     replacing,
@@ -34,6 +36,7 @@ from interp.core.files import (
     sha256_file,
     write_safetensors,
 )
+from interp.core.untrusted_archive import UNREADABLE
 from interp.results import values
 from interp.results.provenance import Provenance, provenance_from_json, provenance_to_json, show
 from interp.results.registry import class_name, current_name, get_instrument, instruments
@@ -72,6 +75,8 @@ class Result:
         super().__init_subclass__(**options)
         # The dataclass decorator would write methods that compare and print whole tensors.
         cls.__eq__, cls.__hash__, cls.__repr__ = Result.__eq__, Result.__hash__, Result.__repr__
+        if "frame" in vars(cls):
+            cls.frame = _guarded(cls.frame)
 
     def __post_init__(self) -> None:
         hints = get_type_hints(type(self))
@@ -113,11 +118,13 @@ class Result:
         row a value, and `quantity` says of which field. Controls that are repeated (over untrained
         models, random orders or directions) stand as their mean, lowest and highest value.
         """
-        return table(self)
+        with _naming_damage(self):
+            return table(self)
 
     def figure(self, **options: Any) -> "go.Figure":
         """The figure, drawn by `interp.plots.<instrument>`; never shown by itself."""
-        return get_instrument(self.provenance.instrument).plot(self, **options)
+        with _naming_damage(self):
+            return get_instrument(self.provenance.instrument).plot(self, **options)
 
     def code(self) -> str:
         """Python that makes this result again: loads the model and calls the instrument."""
@@ -158,8 +165,9 @@ class Result:
         about, tensors = _read(Path(folder))
         if about["class"] != cls.__name__:
             raise CheckpointError(
-                f"{cls.__name__}.load needs a {cls.__name__}; {folder} holds a {about['class']}. "
-                "Use interp.results.load_result(folder), which finds the class."
+                f"{cls.__name__}.load needs a {cls.__name__}; {folder} holds a "
+                f"{about['class']:.60}. Use interp.results.load_result(folder), which finds the "
+                "class."
             )
         return cls._build(folder, about, tensors)
 
@@ -168,12 +176,16 @@ class Result:
         try:
             saved = values.decode(about["fields"], tensors)
             own = {cls.former_fields.get(name, name): value for name, value in saved.items()}
-            return cls(provenance=provenance_from_json(about["provenance"]), **own)
-        except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
+            result = cls(provenance=provenance_from_json(about["provenance"]), **own)
+        except UNREADABLE as error:
             raise CheckpointError(
-                f"{folder} does not hold what a {cls.__name__} needs: {error}. It was damaged, "
-                "or written by another version of interp; make it again."
+                f"{folder} does not hold what a {cls.__name__} needs: {error!s:.300}. It was "
+                "damaged, or written by another version of interp; make it again."
             ) from error
+        object.__setattr__(result, "_folder", folder)
+        with _naming_damage(result):
+            _ = result.finding(), result.caption(), result.code()
+        return result
 
     @classmethod
     def _own_fields(cls) -> list[str]:
@@ -190,13 +202,46 @@ def load_result(folder: str | Path) -> Result:
     name = about["provenance"]["instrument"]
     if name not in instruments():
         raise CheckpointError(
-            f"{folder} is a result of {name!r}, which is no instrument of this version of interp "
-            f"({', '.join(instruments())}). Load it with the version that wrote it."
+            f"{folder} is a result of {name!r:.60}, which is no instrument of this version of "
+            f"interp ({', '.join(instruments())}). Load it with the version that wrote it."
         )
     cls = instruments()[name].result_class
     if about["class"] != cls.__name__:
-        raise CheckpointError(f"{folder}: {name} makes a {cls.__name__}, not a {about['class']}.")
+        raise CheckpointError(
+            f"{folder}: {name} makes a {cls.__name__}, not a {about['class']:.60}."
+        )
     return cls._build(folder, about, tensors)
+
+
+def _guarded(method: Callable[[Result], Any]) -> Callable[[Result], Any]:
+    """A method that a class has of its own, as careful with loaded results as that of all."""
+
+    @wraps(method)
+    def call(result: Result) -> Any:
+        with _naming_damage(result):
+            return method(result)
+
+    return call
+
+
+@contextmanager
+def _naming_damage(result: Result) -> Iterator[None]:
+    """Say what a file is where its values, each of its kind, do not go together.
+
+    Raises:
+        CheckpointError: something failed, and the result is one that was loaded.
+    """
+    try:
+        yield
+    except UNREADABLE as error:
+        folder = getattr(result, "_folder", None)
+        if folder is None or isinstance(error, InterpError):
+            raise
+        raise CheckpointError(
+            f"{folder} does not hold what a {type(result).__name__} needs: its values do not go "
+            f"together ({error!s:.200}). It was damaged, or written by another version of interp; "
+            "make it again."
+        ) from error
 
 
 def _read(folder: Path) -> tuple[dict, dict[str, torch.Tensor]]:

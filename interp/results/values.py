@@ -9,7 +9,7 @@ import types
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from importlib import import_module
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 import torch
@@ -84,7 +84,7 @@ def decode(value: Any, tensors: Mapping[str, Tensor]) -> Any:
         return {str(key): decode(item, tensors) for key, item in content}
     if mark == "$record":
         name, entries = content
-        return _record_class(name)(**decode(entries, tensors))
+        return _record(_record_class(name), decode(entries, tensors))
     raise ValueError(f"Unknown mark {mark!r}.")
 
 
@@ -144,6 +144,18 @@ def _normal_tensor(tensor: Tensor) -> Tensor:
 
 def _is_record(value: Any) -> bool:
     return is_dataclass(value) and type(value).__module__ == RECORDS
+
+
+def _record(kind: type, entries: Mapping[str, Any]) -> Any:
+    """The record, if each of its values is of the annotated kind.
+
+    Raises:
+        TypeError: one is of another kind, is missing, or is none of its.
+    """
+    hints = get_type_hints(kind)
+    if wrong := [name for name, value in entries.items() if not fits(value, hints.get(name))]:
+        raise TypeError(f"{kind.__name__}.{wrong[0]} is {entries[wrong[0]]!r:.80}")
+    return kind(**entries)
 
 
 def _record_class(name: str) -> type:

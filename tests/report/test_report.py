@@ -190,3 +190,12 @@ def test_cells_are_readable():
     assert cells[:7] == ["1", "0.0001235", "0.1", "7", "yes", "", ""] and len(cells[7]) == 240
     table = text_table(pd.DataFrame({"a": ["x"], "b": [1.5]}), 5)
     assert table.numeric == (False, True) and table.rows == (("x", "1.5"),)
+
+
+def test_a_table_shows_signs_that_turn_text_round_as_escapes():
+    """As tokens are shown: what is read is what is there, in the order in which it is there."""
+    from interp.report.tables import cell
+
+    hidden = "\u202egarden\u2066 \x1b[31m\u200b"
+    assert cell(hidden) == "\\u202egarden\\u2066 \\x1b[31m\\u200b"
+    assert cell("Sœur 日本 é\n") == "Sœur 日本 é\n"

@@ -3,6 +3,10 @@
 import json
 import pickle
 import random
+import re
+import shutil
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
 import torch
@@ -139,3 +143,40 @@ def test_the_size_of_a_result_is_that_of_what_it_holds():
     assert size_bytes(large) - size_bytes(small) == 4 * (300 * 400 - 3 * 4)
     assert size_bytes(("word" * 1000,)) > 4000
     assert size_bytes({"a": (torch.zeros(1000), [1.5] * 100)}) > 4800
+
+
+def resigned(folder, change) -> None:
+    """Change a saved result, and sign it as its writer would."""
+    file = folder / "result.json"
+    about = json.loads(file.read_text())
+    change(about)
+    plain = {name: value for name, value in about.items() if name != "sha256"}
+    digest = sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+    file.write_text(json.dumps(plain | {"sha256": digest}))
+
+
+@pytest.mark.parametrize("value", [None, "0.5", [1], {"$float": "x"}, True])
+@pytest.mark.parametrize("part", ["value", "low", "n"])
+def test_an_interval_of_another_kind_is_refused(part, value, tmp_path):
+    earlier = Path(__file__).parents[1] / "earlier" / "results"
+    shutil.copytree(earlier / "surprise", tmp_path / "r")
+
+    def change(about):
+        intervals = re.findall(r'\{"\$record": \["Interval", .*?\}\]\}', json.dumps(about))
+        first = json.loads(intervals[0])
+        first["$record"][1][part] = value
+        text = json.dumps(about).replace(intervals[0], json.dumps(first), 1)
+        about.update(json.loads(text))
+
+    resigned(tmp_path / "r", change)
+    with pytest.raises(CheckpointError, match="does not hold what a"):
+        load_result(tmp_path / "r")
+
+
+def test_values_that_do_not_go_together_are_a_sentence(tmp_path):
+    """Each field is of its kind; a token was left out."""
+    earlier = Path(__file__).parents[1] / "earlier" / "results"
+    shutil.copytree(earlier / "attention", tmp_path / "r")
+    resigned(tmp_path / "r", lambda about: about["fields"]["tokens"].pop())
+    with pytest.raises(CheckpointError, match="do not go together"):
+        load_result(tmp_path / "r").frame()

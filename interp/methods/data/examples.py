@@ -14,7 +14,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from interp.core.alignment import last_token
-from interp.core.errors import NotEnoughDataError
+from interp.core.errors import ConfigError, NotEnoughDataError
 from interp.core.protocols import Tokenizer
 from interp.methods.data.labelled_table import (
     check_labels,
@@ -72,8 +72,10 @@ def world_examples(
             `state`: the last token of the sentence after which it holds.
         about: keep only facts about this entity.
         max_tokens: positions beyond are left out.
+    Raises:
+        NotEnoughDataError: every place lies beyond them: more stories would not help.
     """
-    examples = []
+    examples, beyond = [], 0
     for number, story in enumerate(stories):
         ids, spans = tokenizer.encode_with_spans(story.text)
         for fact in story.facts:
@@ -82,6 +84,14 @@ def world_examples(
             place = fact_position(fact, spans)
             if place is not None and place < max_tokens:
                 examples.append(_example(tokenizer, ids, place, fact.value, number, fact.about))
+            elif place is not None:
+                beyond += 1
+    if beyond and not examples:
+        raise NotEnoughDataError(
+            f"A place to read {variable} needs to lie within the model's context of {max_tokens} "
+            f"tokens; all {beyond} lie beyond it. Take an easier level (`level=`), another "
+            "`variable` or `at`, or a model with a longer context."
+        )
     return examples
 
 
@@ -112,7 +122,16 @@ def file_examples(
 def sample_stories(
     world: World, n: int, *, seed: int, level: str, split: str, first: int = 0
 ) -> list[Story]:
-    """`n` stories whose numbers no other seed shares (below a million stories)."""
+    """`n` stories whose numbers no other seed shares (below a million stories).
+
+    Raises:
+        ConfigError: no world, or no such level of it.
+    """
+    if not isinstance(world, World):
+        raise ConfigError(
+            f"A world is needed, as interp.load_world gives one; got {world!r:.80}. Without one, "
+            "use an instrument that reads texts or labels."
+        )
     check_name(world.name, "level", level, world.levels)
     first += seed * 1_000_000
     return [world.sample(first + i, level=level, split=split) for i in range(n)]

@@ -164,7 +164,9 @@ def _examples(
     tokenizer: Tokenizer, stories: Sequence[Story], variable: str, longest: int
 ) -> Sequence[Example]:
     for at in ("asked", "state"):
-        examples = world_examples(tokenizer, stories, variable, at=at, max_tokens=longest)
+        examples: Sequence[Example] = ()
+        with suppress(NotEnoughDataError):  # The other place may lie within the context.
+            examples = world_examples(tokenizer, stories, variable, at=at, max_tokens=longest)
         if len(examples) > MOST_EXAMPLES:  # whole stories only: the split is by story
             examples = [e for e in examples if e.story < examples[MOST_EXAMPLES].story]
         if examples:
