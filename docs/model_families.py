@@ -1,9 +1,9 @@
 """Write the table of families in docs/models.md: `python docs/model_families.py`.
 
 One small random model a family is saved by `transformers` and opened every way in, in every dtype;
-a row says what was equal: logits within 1e-4 of their size in float32 and float64 (4 times the
+a cell says what was equal: logits within 1e-4 of the largest in float32 and float64 (8 times the
 dtype's own step in the others), and the same greedy tokens in float32. `tests/reference` checks
-that the page is what comes out.
+that the page is what comes out. `–` = transformers itself does not run in that dtype.
 """
 
 import tempfile
@@ -28,30 +28,32 @@ SIZES |= dict(bos_token_id=None, eos_token_id=None, pad_token_id=None)
 GROUPED = dict(num_key_value_heads=2, head_dim=8)
 EXPERTS = dict(num_local_experts=4, num_experts_per_tok=2)
 FAMILIES: dict[str, dict[str, Any]] = {
-    "GPT2LMHead": dict(tie_word_embeddings=True),
-    "LlamaForCausal": GROUPED,
-    "Qwen3ForCausal": GROUPED,
-    "BloomForCausal": dict(n_layer=2, n_head=4, tie_word_embeddings=True),
-    "CohereForCausal": GROUPED | dict(tie_word_embeddings=True),
-    "FalconForCausal": dict(alibi=False, multi_query=True, ffn_hidden_size=48),
-    "GemmaForCausal": GROUPED | dict(tie_word_embeddings=True),
-    "Gemma2ForCausal": GROUPED | dict(tie_word_embeddings=True, sliding_window=8),
-    "Gemma3ForCausal": GROUPED | dict(tie_word_embeddings=True, sliding_window=8),
-    "GPTJForCausal": dict(n_layer=2, n_head=4, n_embd=32, n_positions=64, rotary_dim=4),
-    "GPTNeoForCausal": dict(attention_types=[[["global", "local"], 1]], num_heads=4, window_size=8),
-    "GPTNeoXForCausal": {},
-    "GraniteForCausal": GROUPED | dict(logits_scaling=2.0, residual_multiplier=0.5),
-    "MistralForCausal": GROUPED | dict(sliding_window=8),
-    "MixtralForCausal": GROUPED | EXPERTS,
-    "OlmoForCausal": GROUPED,
-    "Olmo2ForCausal": GROUPED,
-    "OPTForCausal": dict(ffn_dim=48, word_embed_proj_dim=32, tie_word_embeddings=True),
-    "PhiForCausal": dict(partial_rotary_factor=0.5),
-    "Phi3ForCausal": GROUPED,
-    "Qwen2ForCausal": GROUPED,
-    "Qwen2MoeForCausal": GROUPED | dict(moe_intermediate_size=16, num_experts=4),
-    "SmolLM3ForCausal": GROUPED,
-    "StableLmForCausal": dict(num_key_value_heads=2),
+    "GPT2LMHeadModel": dict(tie_word_embeddings=True),
+    "LlamaForCausalLM": GROUPED,
+    "Qwen3ForCausalLM": GROUPED,
+    "BloomForCausalLM": dict(n_layer=2, n_head=4, tie_word_embeddings=True),
+    "CohereForCausalLM": GROUPED | dict(tie_word_embeddings=True),
+    "FalconForCausalLM": dict(alibi=False, multi_query=True, ffn_hidden_size=48),
+    "GemmaForCausalLM": GROUPED | dict(tie_word_embeddings=True),
+    "Gemma2ForCausalLM": GROUPED | dict(tie_word_embeddings=True, sliding_window=8),
+    "Gemma3ForCausalLM": GROUPED | dict(tie_word_embeddings=True, sliding_window=8),
+    "GPTJForCausalLM": dict(n_layer=2, n_head=4, n_embd=32, n_positions=64, rotary_dim=4),
+    "GPTNeoForCausalLM": dict(
+        attention_types=[[["global", "local"], 1]], num_heads=4, window_size=8
+    ),
+    "GPTNeoXForCausalLM": {},
+    "GraniteForCausalLM": GROUPED | dict(logits_scaling=2.0, residual_multiplier=0.5),
+    "MistralForCausalLM": GROUPED | dict(sliding_window=8),
+    "MixtralForCausalLM": GROUPED | EXPERTS,
+    "OlmoForCausalLM": GROUPED,
+    "Olmo2ForCausalLM": GROUPED,
+    "OPTForCausalLM": dict(ffn_dim=48, word_embed_proj_dim=32, tie_word_embeddings=True),
+    "PhiForCausalLM": dict(partial_rotary_factor=0.5),
+    "Phi3ForCausalLM": GROUPED,
+    "Qwen2ForCausalLM": GROUPED,
+    "Qwen2MoeForCausalLM": GROUPED | dict(moe_intermediate_size=16, num_experts=4),
+    "SmolLM3ForCausalLM": GROUPED,
+    "StableLmForCausalLM": dict(num_key_value_heads=2),
 }
 DTYPES = {
     "float32": torch.float32,
@@ -59,16 +61,15 @@ DTYPES = {
     "float16": torch.float16,
     "float64": torch.float64,
 }
-GGUF = {"GPT2LMHead": "GPT2", "LlamaForCausal": "LLAMA", "Qwen3ForCausal": "QWEN3"}
+GGUF = {"GPT2LMHeadModel": "GPT2", "LlamaForCausalLM": "LLAMA", "Qwen3ForCausalLM": "QWEN3"}
 ROWS = torch.randint(0, 61, (2, 20), generator=torch.Generator().manual_seed(1))
 
 
 def built(family: str, **changes: Any) -> Any:
     """A random model of transformers, every parameter drawn so that each part matters."""
-    config = getattr(transformers, family.split("For")[0].split("LMHead")[0] + "Config")
-    model_class = getattr(transformers, f"{family}{'LM' if family.endswith('Causal') else 'Model'}")
+    model_class = getattr(transformers, family)
     torch.manual_seed(0)
-    model = model_class(config(**SIZES | FAMILIES[family] | changes))
+    model = model_class(model_class.config_class(**SIZES | FAMILIES[family] | changes))
     random = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -95,16 +96,19 @@ def continuation(theirs: Any, length: int = 8) -> list[int]:
 
 def bound(dtype: torch.dtype) -> float:
     """How far logits may be off, as a share of the largest."""
-    return max(1e-4, 4 * torch.finfo(dtype).eps)
+    return max(1e-4, 8 * torch.finfo(dtype).eps)
 
 
 def verdict(family: str, open_it: Any, theirs: Any, dtype: torch.dtype) -> str:
-    """`equal`, or what is not."""
+    """`equal`, or what is not; `–` where transformers itself does not run."""
     try:
         ours = open_it(dtype)
     except InterpError as error:
         return f"refused: {error}"
-    distance = gap(ours, theirs)
+    try:
+        distance = gap(ours, theirs)
+    except RuntimeError:  # transformers has experts in no double precision
+        return "–"
     if not distance <= bound(dtype):
         return f"off by {distance:.0e}"
     if dtype is torch.float32:
@@ -131,16 +135,16 @@ def rows(family: str, dtypes: dict[str, torch.dtype] = DTYPES) -> Iterator[str]:
                 theirs = type(built(family)).from_pretrained(folder, dtype=dtype).eval()
                 theirs.set_attn_implementation("eager")
                 cells.append(verdict(family, open_it, theirs, dtype))
-            name = f"{family}{'LM' if family.endswith('Causal') else 'Model'}"
-            yield f"| `{name}` | {way} | {own} | {' | '.join(cells)} |"
+            yield f"| `{family}` | {way} | {own} | {' | '.join(cells)} |"
 
 
-def write_gguf(theirs: Any, path: Path, *, keys: Any = (), tensors: Any = (), **named: Any) -> Path:
+def write_gguf(theirs: Any, path: Path, *, keys: Any = (), tensors: Any = (), **words: Any) -> Path:
     """A GGUF file of a Llama, Qwen 3 or GPT-2 model, as llama.cpp's converter writes it.
 
     Args:
         keys: settings added or replaced, by their names without the architecture.
         tensors: tensors added or replaced, by their names in the file.
+        words: settings of the tokenizer, by their names without `tokenizer.ggml.`.
     """
     import gguf
 
@@ -159,11 +163,10 @@ def write_gguf(theirs: Any, path: Path, *, keys: Any = (), tensors: Any = (), **
         settings |= {"rope.freq_base": float(cfg.rope_parameters["rope_theta"])}
         settings |= {"rope.dimension_count": cfg.head_dim, "vocab_size": cfg.vocab_size}
     writer = gguf.GGUFWriter(path, family)
-    for name, value in (settings | dict(keys)).items():
+    given = {f"{family}.{name}": value for name, value in (settings | dict(keys)).items()}
+    for name, value in (given | {f"tokenizer.ggml.{k}": v for k, v in words.items()}).items():
         kind = {bool: "bool", str: "string", float: "float32", list: "array"}.get(type(value))
-        getattr(writer, f"add_{kind or 'uint32'}")(f"{family}.{name}", value)
-    for name, value in named.items():
-        writer.add_uint32(f"tokenizer.ggml.{name}", value)
+        getattr(writer, f"add_{kind or 'uint32'}")(name, value)
     architecture = getattr(gguf.MODEL_ARCH, family.upper())
     names = gguf.get_tensor_name_map(architecture, cfg.num_hidden_layers)
     arrays = {}

@@ -33,7 +33,7 @@ from interp.models.io.huggingface import end_ids, has_tokenizer, read_tensors
 from interp.models.io.huggingface_config import refuse_quantized
 from interp.models.taps import RunTap
 from interp.models.tokenizer import Tokenizer
-from interp.models.weights import check_weight, hash_of, split_name
+from interp.models.weights import REAL, check_weight, hash_of, split_name
 
 READOUT_TOLERANCE = 1e-3
 """How far the unembedded last stream may be from the logits, as a share of their spread."""
@@ -65,7 +65,8 @@ def load_bridge(
         hf_model = _opened(folder, dtype).to(device)
         tokenizer = tokenizer or _their_tokenizer(folder)
     for key, parameter in hf_model.named_parameters():
-        check_weight(key, parameter, str(name))
+        if parameter.dtype in REAL:  # A model that is handed over may be quantised, and knows how.
+            check_weight(key, parameter, str(name))
     # TransformerLens makes its tokenizers begin every text with a token: ours is taken before.
     ours = None if tokenizer is None else Tokenizer.from_transformers(tokenizer)
     try:

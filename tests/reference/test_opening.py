@@ -28,7 +28,7 @@ pytestmark = pytest.mark.reference
 
 FAMILIES = run_path(str(Path(__file__).parents[2] / "docs" / "model_families.py"))
 built, gap, write_gguf = FAMILIES["built"], FAMILIES["gap"], FAMILIES["write_gguf"]
-NATIVE = {"gpt2": "GPT2LMHead", "llama": "LlamaForCausal", "qwen3": "Qwen3ForCausal"}
+NATIVE = {"gpt2": "GPT2LMHeadModel", "llama": "LlamaForCausalLM", "qwen3": "Qwen3ForCausalLM"}
 LLAMA3 = dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0)
 
 
@@ -134,6 +134,25 @@ def test_neutral_settings_and_some_biases_of_a_gguf_file_are_read(tmp_path):
     assert gap(ours, model) < 1e-5 and ours.cfg.eos_token_ids == (3, 5)
 
 
+def test_a_gguf_file_whose_tokenizer_contradicts_itself_is_refused_in_a_sentence(tmp_path):
+    words = dict(model="gpt2", tokens=["a", "b"], token_type=[1, 1], merges=["a b"])
+    file = write_gguf(built(NATIVE["gpt2"]), tmp_path / "m.gguf", **words)
+    with pytest.raises(CheckpointError, match=r"The tokenizer in .* must be whole"):
+        load_gguf(file)
+
+
+def test_damaged_gguf_files_are_refused_in_a_sentence(tmp_path):
+    file = write_gguf(built(NATIVE["llama"]), tmp_path / "m.gguf")
+    whole, random = file.read_bytes(), np.random.default_rng(0)
+    for _ in range(60):
+        place, length = random.integers(4, 1500), random.integers(1, 9)
+        file.write_bytes(whole[:place] + random.bytes(length) + whole[place + length :])
+        try:
+            assert load_gguf(file).cfg.d_model == 32
+        except InterpError as error:
+            assert str(file) in str(error)
+
+
 @pytest.mark.parametrize("family", ["gpt2", "llama", "qwen3"])
 @pytest.mark.parametrize("said", [True, None])
 def test_a_head_that_differs_from_the_embedding_is_kept_whatever_the_config_says(
@@ -187,7 +206,9 @@ def test_a_folder_whose_head_is_its_embedding_opens_natively(name, tmp_path):
 
 
 def test_the_bridge_refuses_tensors_that_are_left_over_and_models_that_see_ahead(tmp_path):
-    folder = saved(tmp_path / "a", "MistralForCausal", tensors=lambda t: t.update(x=torch.ones(1)))
+    folder = saved(
+        tmp_path / "a", "MistralForCausalLM", tensors=lambda t: t.update(x=torch.ones(1))
+    )
     with pytest.raises(CheckpointError, match="has, unlike its class, x"):
         load_bridge(str(folder))
     with pytest.raises(ConfigError, match="not causal"):
@@ -280,7 +301,7 @@ def with_infinity(t):
     t["model.layers.1.mlp.up_proj.weight"][0, 0] = -math.inf
 
 
-@pytest.mark.parametrize("family", ["llama", "MistralForCausal"])
+@pytest.mark.parametrize("family", ["llama", "MistralForCausalLM"])
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -296,7 +317,7 @@ def test_weights_that_are_no_finite_real_numbers_are_refused(family, change, sai
         load_model(folder)
 
 
-@pytest.mark.parametrize("family", ["llama", "MistralForCausal"])
+@pytest.mark.parametrize("family", ["llama", "MistralForCausalLM"])
 def test_numbers_too_large_for_the_dtype_that_is_asked_for_are_refused(family, tmp_path):
     folder = saved(tmp_path, family, tensors=lambda t: t["model.norm.weight"].fill_(1e6))
     load_model(folder, dtype=torch.bfloat16)
@@ -403,3 +424,15 @@ def test_a_changed_setting_is_computed_as_transformers_does_or_refused(folders, 
         assert gap(ours, expected) < 1e-4, (name, value)
     finally:
         (folder / "config.json").write_text(before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES["FAMILIES"])
+def test_the_page_says_how_each_family_opens_here(family):
+    """In float32, on every way in; `python docs/model_families.py` writes all dtypes."""
+    table = FAMILIES["page_table"](FAMILIES["PAGE"].read_text("utf-8"))
+    there = [line for line in table.splitlines() if f"`{family}`" in line]
+    made = list(FAMILIES["rows"](family, {"float32": torch.float32}))
+    assert made == [" | ".join(line.split(" | ")[:4]) + " |" for line in there]
+    cells = {cell for line in there for cell in line.strip("| ").split(" | ")[3:]}
+    assert there and cells <= {"equal", "–"}

@@ -124,8 +124,13 @@ def read_gguf(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor], bool
         raw = {tensor.name: tensor for tensor in reader.tensors}
     except Exception as error:  # noqa: BLE001  (what it meets in damaged bytes it does not catch)
         raise CheckpointError(f"{path} must be a whole GGUF file; it is not ({error}).") from None
+    if reader.byte_order != "I":
+        raise CheckpointError(
+            f"{path} must be of this machine's byte order; it is of the other. Convert it with "
+            "gguf-convert-endian."
+        )
     family = fields.get("general.architecture")
-    if family not in SETTINGS:
+    if not isinstance(family, str) or family not in SETTINGS:
         raise ConfigError(
             f"The architecture of a GGUF file must be one of {', '.join(SETTINGS)}; {path} is of "
             f"{family!r}. Open the model's folder instead."

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import os
 import pickle
 import random
@@ -354,3 +355,14 @@ def test_dtype_and_device_are_obeyed(whole):
     single = load_model(whole, device="cpu")
     np.testing.assert_array_equal(model.embed.weight.float().detach(), single.embed.weight.detach())
     assert single.source == str(whole)
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+def test_weights_that_are_not_finite_are_refused(broken, tmp_path, tiny_model):
+    with torch.no_grad():
+        tiny_model.blocks[1].mlp.up.weight[0, 0] = broken
+    save_model(tiny_model, tmp_path)
+    save_weights(tmp_path, 3, dict(tiny_model.named_parameters()))
+    for step in (None, 3):
+        with pytest.raises(CheckpointError, match=r"finite; 1 of .* blocks\.1\.mlp\.up\.weight"):
+            open_model(tmp_path, step)

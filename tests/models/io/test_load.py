@@ -1,6 +1,7 @@
 """One call opens every kind of model, and says what is wrong with what is none."""
 
 import json
+import socket
 
 import pytest
 import torch
@@ -33,6 +34,25 @@ def test_nonsense_settings_are_refused(tmp_path, named):
     (tmp_path / "model.safetensors").write_bytes(b"")
     with pytest.raises(CheckpointError, match="architectures"):
         load_model(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "true", "1e400", "None", "../gpt2", "x" * 5000, "a\0b"])
+def test_a_name_that_is_nowhere_is_refused_at_once_and_never_sent(name, monkeypatch):
+    def connect(*_):
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    monkeypatch.setattr(socket, "getaddrinfo", connect)
+    for step in (None, 3):
+        with pytest.raises(CheckpointError, match="There is no") as caught:
+            load_model(name, step=step)
+    assert ("'hf:gpt2'" in str(caught.value)) is (name == "gpt2")
+
+
+def test_a_mistyped_folder_is_told_its_neighbour(tmp_path):
+    (tmp_path / "my-model").mkdir()
+    with pytest.raises(CheckpointError, match=r"Did you mean '.*my-model'"):
+        load_model(tmp_path / "my-modle")
 
 
 def test_a_device_that_is_not_there_is_refused():
