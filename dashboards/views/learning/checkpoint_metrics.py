@@ -71,7 +71,8 @@ def rise(result: TrainingCurves) -> str:
     if top == 0 or result.stage_at(step) == last:
         return ""
     return (
-        f"The held-out loss rises to {losses[top]:.2f} nats/token at step {step:,} before it "
+        f"The held-out loss rises from {losses[0]:.2f} at step {int(result.evaluations[0]):,} to "
+        f"{losses[top]:.2f} nats/token at step {step:,} before it "
         f"falls: until step {result.stage_starts[-1]:,} the run is taught easier text "
         f"({result.stage_at(step)} at the top) and is sure of what only holds there, while the "
         f"held-out text is that of the last stage, {last}."

@@ -24,6 +24,10 @@ AT = {
 KINDS = {"linear": "Linear", "mlp": "One hidden layer"}
 VIEWS = {"accuracy": "Accuracy by layer", "confusion": "Confusion matrix"}
 MOST_STORIES = 1000
+NO_WORLD = (
+    "Of this model's text nobody knows the true state of a world, so a probe reads a labelled "
+    "table: a ready one, or your own."
+)
 
 
 def render() -> None:
@@ -32,7 +36,7 @@ def render() -> None:
     model, entry, seed = header.begin_measuring(TITLE, what)
     world = header.world_of(entry)
     if world is None:
-        header.no_world()
+        st.info(NO_WORLD, icon=":material/info:")
         _of_a_table(model, None, seed)
         return
     part = choice("Data", PARTS, "part")
