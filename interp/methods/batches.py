@@ -89,9 +89,15 @@ class TokenValues:
 
     Args:
         rows: whose values they are.
+    Raises:
+        NotEnoughDataError: a row is empty.
     """
 
     def __init__(self, rows: Sequence[Sequence[int]]) -> None:
+        if empty := [number for number, row in enumerate(rows) if not len(row)]:
+            raise NotEnoughDataError(
+                f"Every row needs a token to be read; row {empty[0]} has none. Leave it out."
+            )
         self._lengths = [len(row) for row in rows]
         self.rows: list[Tensor] = []
 

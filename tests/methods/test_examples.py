@@ -4,6 +4,7 @@ import pytest
 
 import interp
 from interp.core.errors import ConfigError, NotEnoughDataError
+from interp.methods.batches import nats_per_token
 from interp.methods.data.examples import sample_stories, world_examples
 
 
@@ -20,3 +21,8 @@ def test_a_context_that_no_place_fits_in_is_named_and_not_the_number_of_stories(
 def test_what_is_no_world_is_refused(world):
     with pytest.raises(ConfigError, match=r"interp\.load_world"):
         interp.comprehension(interp.load_model("stories-demo"), world)
+
+
+def test_a_row_without_a_token_is_named():
+    with pytest.raises(NotEnoughDataError, match="row 1 has none"):
+        nats_per_token(interp.load_model("stories-demo"), [[1, 2], []])
