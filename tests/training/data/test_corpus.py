@@ -1,6 +1,8 @@
 """What was packed comes back: bytes, documents, weights, floors; damage is refused."""
 
+import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -210,3 +212,44 @@ def test_damage_is_refused(tmp_path):
             Corpus.open(tmp_path / "c")
         path.write_bytes(content)
     Corpus.open(tmp_path / "c", verify=True)
+
+
+def signed_anew(folder, change):
+    """Change a corpus' manifest, and sign it as if it had been written so."""
+    manifest = json.loads((folder / "corpus.json").read_text())
+    change(manifest)
+    plain = {key: value for key, value in manifest.items() if key != "hash"}
+    signature = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
+    (folder / "corpus.json").write_text(json.dumps(plain | {"hash": signature}))
+
+
+def test_ids_beyond_the_vocabulary_are_refused_although_the_hashes_are_right(tmp_path):
+    (tmp_path / "a.txt").write_text("a cat sat. " * 50)
+    corpus = write_text_corpus(tmp_path / "a.txt", tmp_path / "c", tokenizer="words")
+    part = corpus.part()
+    path = part.folder / "tokens.u16"
+    ids = np.array(part.tokens)
+    ids[7] = 60_000
+    ids.tofile(path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    entry = ("parts", "train", "full", "files", "tokens")
+
+    def change(manifest):
+        for key in entry:
+            manifest = manifest[key]
+        manifest["sha256"] = digest
+
+    signed_anew(corpus.folder, change)
+    Corpus.open(corpus.folder)
+    with pytest.raises(CheckpointError, match=r"must lie below .*; 60000 is among them"):
+        Corpus.open(corpus.folder, verify=True)
+
+
+@pytest.mark.parametrize("value", [None, 1, "x", [], [1], {}, {"train": 1}, {"train": {"full": 1}}])
+@pytest.mark.parametrize("name", ["parts", "source", "tokenizer", "format"])
+def test_a_signed_manifest_of_any_shape_is_no_crash(tmp_path, name, value):
+    (tmp_path / "a.txt").write_text("a cat sat. " * 50)
+    folder = write_text_corpus(tmp_path / "a.txt", tmp_path / "c", tokenizer="words").folder
+    signed_anew(folder, lambda manifest: manifest.update({name: value}))
+    with suppress(CheckpointError, ConfigError):
+        Corpus.open(folder, verify=True).n_tokens()
