@@ -23,9 +23,16 @@ from transformer_lens.model_bridge.bridge_core import build_alias_to_canonical_m
 from transformer_lens.model_bridge.sources import build_bridge_from_module
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from interp.core.errors import CheckpointError, ConfigError, HookNameError, ReadoutError
+from interp.core.errors import (
+    CheckpointError,
+    ConfigError,
+    HookNameError,
+    InterpError,
+    ReadoutError,
+)
 from interp.core.files import read_object
 from interp.core.hooks import SHORT, SWITCHES, Name, layer_of, short_name
+from interp.core.precision import rounding, widened
 from interp.models.base import BaseModel
 from interp.models.generation import Decoder
 from interp.models.io import hub
@@ -71,9 +78,13 @@ def load_bridge(
     ours = None if tokenizer is None else Tokenizer.from_transformers(tokenizer)
     try:
         bridge = _wrapped(hf_model, str(name), tokenizer)
-    except (ValueError, NotImplementedError) as error:
-        raise ConfigError(f"TransformerLens cannot wrap {str(name)!r}: {error}") from error
-    model = BridgeModel(bridge, str(name), ours)
+        model = BridgeModel(bridge, str(name), ours)
+    except (ValueError, RuntimeError) as error:
+        if isinstance(error, InterpError):
+            raise
+        raise ConfigError(
+            f"TransformerLens must wrap and run {str(name)!r} in {dtype}; it cannot: {error}"
+        ) from error
     _refuse_sight_ahead(model)
     return model
 
@@ -288,7 +299,7 @@ class BridgeModel(BaseModel):
         Raises:
             ReadoutError: on this architecture that does not reproduce the model's own logits.
         """
-        if self._readout_gap > READOUT_TOLERANCE:
+        if not self._readout_gap <= READOUT_TOLERANCE:
             raise ReadoutError(
                 f"Norm and unembedding of the last residual stream must give {self.name}'s logits; "
                 f"they are off by {self._readout_gap:.2g} of the logits' spread (tolerance "
@@ -298,7 +309,9 @@ class BridgeModel(BaseModel):
             return self._unembed(resid)
 
     def _unembed(self, resid: Tensor) -> Tensor:
-        rows = resid.reshape(1, -1, resid.shape[-1])
+        # Its norms and unembedding are the model's own, and take its format alone.
+        kind = next(self.bridge.original_model.parameters()).dtype
+        rows = resid.reshape(1, -1, resid.shape[-1]).to(kind)
         with self.lock:
             norm = getattr(self.bridge, "ln_final", None)
             logits = self.bridge.unembed(rows if norm is None else norm(rows))
@@ -312,7 +325,8 @@ class BridgeModel(BaseModel):
         run = self.run(self._probe(), cache=[last])
         with torch.no_grad():
             gap = (self._unembed(run[last]) - run.logits).abs().max()
-        return float(gap / run.logits.std().clamp_min(1e-12))
+        spread = widened(run.logits).std().clamp_min(1e-12)
+        return max(0.0, float(gap) - rounding(run.logits)) / float(spread)
 
     def weight(self, name: Name) -> Tensor:
         """A weight by TransformerLens' name and layout, as on our own models.
