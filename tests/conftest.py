@@ -1,5 +1,7 @@
 """Fixtures that every test may use; no file, no network."""
 
+import os
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from interp.models.gpt import GPT
 from tests.families import FAMILIES, tiny
 
 torch.set_num_threads(1)
+os.environ["INTERP_CACHE"] = "off"  # nothing outside the tests' own folders
 
 
 @pytest.fixture(params=FAMILIES)

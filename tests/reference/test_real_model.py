@@ -5,15 +5,21 @@
 
 import importlib.metadata
 import importlib.util
+import time
 from pathlib import Path
 
 import pytest
 import torch
 
+from interp.analyses.attention_heads.heads import heads
 from interp.analyses.behavior.surprise import surprise
+from interp.core.cost import CostError, cost_limit
 from interp.core.edits import Add, Where
+from interp.core.progress import listening
+from interp.methods.head_scores import SCORES
 from interp.models.io.huggingface import load_gguf, load_huggingface, save_huggingface
 from interp.models.io.load import load_model
+from interp.results.registry import get_instrument
 
 pytestmark = [pytest.mark.real_model, pytest.mark.slow, pytest.mark.reference]
 
@@ -107,3 +113,58 @@ def test_a_direction_moves_what_is_said(model):
         logits = model.run("The food at this restaurant was", edits=[edit]).logits[0, -1]
         odds.append(float(logits[good] - logits[bad]))
     assert odds[0] < odds[1] < odds[2]
+
+
+PROMPT = "The capital of France is"
+SAID = ("He said so.", "So it is.", "You know it.")
+LOVE, HATE = (
+    [f"{text} {more}" for text in texts for more in SAID]
+    for texts in (
+        ("I love this place.", "It was a happy day.", "She adores it."),
+        ("I hate this place.", "It was an ugly day.", "She loathes it."),
+    )
+)
+WITHIN = {
+    "attention": dict(prompt=PROMPT, untrained=1),
+    "blame": dict(prompt=PROMPT, untrained=0, k=4),
+    "component_scaling": dict(prompt=PROMPT, n_random=1),
+    "concept": dict(positive=LOVE, negative=HATE),
+    "continuation": dict(prompt=PROMPT, max_new_tokens=4),
+    "gradient_step": dict(prompt=PROMPT, n_random=1),
+    "influence": dict(texts=LOVE[:2], prompt=PROMPT, untrained=0),
+    "logit_lens": dict(prompt=PROMPT, untrained=False),
+    "prediction": dict(prompt=PROMPT),
+    "surprise": dict(text=LOVE[0], untrained=False),
+}
+ASKING = {"heads": dict(), "tuned_lens": dict(texts=LOVE)}
+
+
+@pytest.mark.parametrize("name", WITHIN)
+def test_an_instrument_ends_within_its_bounds_and_is_not_silent(model, name):
+    """With fewer controls than its defaults, so that all of them together stay short."""
+    reports = []
+    with listening(reports.append):
+        start = time.process_time()
+        result = get_instrument(name).function(model, **WITHIN[name])
+        took = time.process_time() - start
+    assert result.finding() and reports
+    with pytest.raises(CostError) as refusal, cost_limit(seconds=0):
+        get_instrument(name).function(model, **WITHIN[name])
+    cost = refusal.value.cost
+    assert cost.gigabytes <= 3 and took <= 60
+
+
+@pytest.mark.parametrize("name", ASKING)
+def test_an_instrument_that_would_take_long_asks_first(model, name):
+    start = time.process_time()
+    with pytest.raises(CostError, match=r"about .* and .* GB"):
+        get_instrument(name).function(model, **ASKING[name])
+    assert time.process_time() - start < 10
+
+
+def test_the_known_heads_are_found(model):
+    scores = heads(model, ablation="none", n_sequences=8, untrained=0)
+    assert scores.best("induction") == (18, 6) and scores.best("previous_token") == (16, 0)
+    induction, previous = (SCORES.index(name) for name in ("induction", "previous_token"))
+    assert scores.scores[induction, 18, 6, 0] == pytest.approx(0.90, abs=0.03)
+    assert scores.scores[previous, 16, 0, 0] == pytest.approx(0.91, abs=0.03)
