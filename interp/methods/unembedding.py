@@ -11,6 +11,7 @@ from torch import Tensor
 
 from interp.core.edits import Edit
 from interp.core.errors import ReadoutError
+from interp.core.precision import rounding, widened
 from interp.core.protocols import LanguageModel, Run
 from interp.methods.distributions import entropy_bits, kl_divergence
 
@@ -38,14 +39,15 @@ def check_readout(
     Raises:
         ReadoutError: with the largest gap, in log-probability, and the tolerance.
     """
-    read = model.unembed(resid).float().log_softmax(-1)
-    gap = (read - logits.float().log_softmax(-1)).abs().max().item()
+    tolerance += rounding(logits)
+    read = widened(model.unembed(resid)).log_softmax(-1)
+    gap = (read - widened(logits).log_softmax(-1)).abs().max().item()
     if not gap <= tolerance:
         raise ReadoutError(
             "A lens needs the last residual stream, read through the final norm and the "
             "unembedding, to give the model's own log-probabilities; the largest gap is "
-            f"{gap:.3g} nats, the tolerance {tolerance:.3g}. Leave out edits after the last block, "
-            "or raise `tolerance` for a model of low precision."
+            f"{gap:.3g} nats, the tolerance {tolerance:.3g} with the rounding of "
+            f"{str(logits.dtype).removeprefix('torch.')}. Leave out edits after the last block."
         )
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -13,11 +14,14 @@ from interp.models.gpt import GPT
 from interp.results.registry import get_instrument
 from interp.results.result import Result
 from tests.analyses.tiny_growing import growing_model
-from tests.analyses.tiny_world import TinyWorld
+from tests.analyses.tiny_world import NAMES, TinyWorld
 
 WORLD, PROMPT = TinyWorld(), "Anna sits in the attic."
 TEXTS = [WORLD.sample(seed, split="held_out").text for seed in range(6)]
-MOODS = [[f"Anna feels {mood}." for mood in moods] * 6 for moods in (("glad",), ("grim", "meek"))]
+MOODS = [
+    [f"{name} feels {mood}." for name in NAMES for mood in moods]
+    for moods in (("glad",), ("grim", "meek"))
+]
 STEPS = (0, 16, 160)
 STORIES = {"comprehension", "fidelity", "state_decoding", "state_edit"}
 """Instruments that ask a world for more than the tiny one has."""
@@ -40,13 +44,37 @@ def number_table() -> Path:
     return path
 
 
+class History(dict):
+    """Checkpoints by step, and the folder of the run."""
+
+    folder: Path | None = None
+
+
 def cast(model: GPT, dtype: torch.dtype) -> GPT:
-    """A copy in another number format, its checkpoints of `STEPS` too."""
-    history, model.history = model.history, {}
-    twin = copy.deepcopy(model).to(dtype)
-    twin.history = {step: cast(history[step], dtype) for step in STEPS if step in history}
-    model.history = history
+    """A copy in another number format, and its checkpoints."""
+
+    def alone(one: GPT) -> GPT:
+        history, one.history = one.history, {}  # which holds all of them, and perhaps a folder
+        twin = copy.deepcopy(one).to(dtype)
+        one.history = history
+        return twin
+
+    twin = alone(model)
+    twin.history = History({step: alone(each) for step, each in model.history.items()})
+    twin.history.folder = getattr(model.history, "folder", None)
     return twin
+
+
+@cache
+def small_talker() -> GPT:
+    """The first two layers of the shipped model, with a checkpoint that is untrained."""
+    whole = interp.load_model("stories-demo")
+    cfg = replace(whole.cfg, n_layers=2)
+    model = GPT(cfg, whole.tokenizer, name="two layers").eval()
+    model.load_state_dict(whole.state_dict(), strict=False)
+    first = GPT(cfg, whole.tokenizer, name="two layers").eval()
+    model.history = {0: first, 8: copy.deepcopy(first), 16: copy.deepcopy(model)}
+    return model
 
 
 @cache
@@ -54,7 +82,7 @@ def subject(name: str) -> GPT:
     """The model that a call is made on, in single precision."""
     if name in RECORDS:
         return interp.load_model("runs/forth-0")
-    return interp.load_model("stories-demo") if name in STORIES else growing_model()
+    return small_talker() if name in STORIES else growing_model()
 
 
 # fmt: off
@@ -81,13 +109,13 @@ CALLS = {
         m, WORLD, measures=["loss"], n_stories=4, n_boot=4, steps=(0, 2, 6, 16, 40, 90, 160)
     ),
     "fidelity": lambda f, m: f(
-        m, stories_world(), ["place"], steps=(1700,), n_stories=30, n_test=10, max_examples=80
+        m, stories_world(), ["place"], steps=(0, 8, 16), n_stories=30, n_test=10, max_examples=80
     ),
     "gradient_step": lambda f, m: f(m, PROMPT, answer=" Anna", lr=0.003, k=2, n_random=1),
     "head_ablation": lambda f, m: f(m, PROMPT, untrained=1, shuffles=1),
     "heads": lambda f, m: f(m, TEXTS, n_sequences=3, length=4, untrained=1),
     "influence": lambda f, m: f(m, TEXTS, prompt=PROMPT, answer=" Anna", steps=STEPS, k=2),
-    "learning_curve": lambda f, m: f(m, points=20),
+    "learning_curve": lambda f, m: f(m, points=30),
     "logit_lens": lambda f, m: f(m, PROMPT, targets=[" Anna"], k=2),
     "loss_change_allocation": lambda f, m: f(m, TEXTS[:2], steps=(0, 16), tolerance=0.1, k=2),
     "prediction": lambda f, m: f(m, PROMPT, k=3),
@@ -98,7 +126,7 @@ CALLS = {
         m, stories_world(), "place", site=("resid_post", 2), n_stories=20, n_test=6
     ),
     "state_edit": lambda f, m: f(
-        m, stories_world(), "place", doses=(1.0,), n_stories=60, n_tune=10, n_test=10, n_random=1
+        m, stories_world(), "place", doses=(1.0,), n_stories=150, n_tune=50, n_test=50, n_random=1
     ),
     "steering": lambda f, m: f(
         m, interp.concept(m, *MOODS, site=("resid_post", 1)), words=["glad"], prompts=[PROMPT] * 3,

@@ -257,7 +257,7 @@ def _log_probs(
     model: LanguageModel, ids: Sequence[int], edits: Sequence[Edit] = ()
 ) -> Float[Tensor, "pos d_vocab"]:
     """What the model gave each token after the first, in nats."""
-    logits = model.run(torch.tensor([list(ids)]), edits=edits).logits[0, :-1].float().cpu()
+    logits = model.run(torch.tensor([list(ids)]), edits=edits).logits[0, :-1].cpu()
     return logits.double().log_softmax(-1)
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from interp.core.errors import HookNameError, ReadoutError
 from interp.core.hooks import Name
+from interp.core.precision import rounding
 from interp.core.protocols import LanguageModel, Run
 
 SCALE, NORMALIZED, POSITION = "ln_final.hook_scale", "ln_final.hook_normalized", "hook_pos_embed"
@@ -56,11 +57,13 @@ def attribute_logits(
     bias = from_zero[list(targets)] - from_zero.mean()
     contributions = torch.cat([added, bias[None]])
     gap = (contributions.sum(0) - scores).abs().max().item()
+    # Each part was rounded when it was written, and the logits when they were read.
+    parts_off = torch.finfo(run.logits.dtype).eps * contributions.abs().sum(0).max().item()
+    tolerance += rounding(run.logits) + parts_off
     if not gap <= tolerance:
         raise ReadoutError(
             "What the parts add to a score must sum to it, so the attribution needs a gap of at "
-            f"most {tolerance:.3g} nats; got {gap:.3g}. Leave out edits of the final norm, or "
-            "raise `tolerance` for a model of low precision."
+            f"most {tolerance:.3g} nats; got {gap:.3g}. Leave out edits of the final norm."
         )
     return dict(parts=(*parts, "bias"), contributions=contributions, scores=scores, gap=gap)
 

@@ -321,7 +321,7 @@ def _harvest(
             break
         run, resid = residuals(model, torch.tensor([row]))
         check_readout(model, resid[-1], run.logits, tolerance)
-        streams.append(resid[:, 0])
+        streams.append(resid[:, 0].float())  # in which the translators are learned
         owners += [number] * len(row)
         n_tokens += len(row)
     return torch.cat(streams, 1), owners

@@ -1,0 +1,43 @@
+"""Every instrument on a model of every number format, and on one whose numbers are none."""
+
+import pytest
+import torch
+
+from interp.core.errors import ConfigError, NonFiniteError
+from interp.results.registry import instruments
+from tests.analyses.every_instrument import CALLS, STORIES, cast, measured, subject
+from tests.earlier.calls import beside
+
+NO_RUN = {"learning_curve", "scaling_law", "blame", "influence", "loss_change_allocation"}
+"""Instruments of records and sizes, and of losses as functions of the weights: they call no `run`,
+which is what looks."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def runs(tmp_path_factory):
+    """The small runs of version 0.1, for those who read records."""
+    with beside(tmp_path_factory.mktemp("beside")) as folder:
+        yield folder
+
+
+def test_there_is_a_call_of_every_instrument():
+    assert set(CALLS) == set(instruments())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] if n in STORIES else []) for n in CALLS]
+)
+def test_it_measures_in_every_number_format(name, dtype):
+    result = measured(name, cast(subject(name), dtype))
+    assert result.finding() and "nan" not in result.finding()
+
+
+@pytest.mark.parametrize("name", sorted(set(CALLS) - NO_RUN))
+def test_it_measures_nothing_of_numbers_that_are_none(name):
+    model = cast(subject(name), torch.float32)
+    with torch.no_grad():
+        for each in (model, *model.history.values()):
+            each.blocks[0].mlp.up.weight[0, 0] = torch.nan
+    with pytest.raises((NonFiniteError, ConfigError), match=r"finite|made one of nan"):
+        measured(name, model)
