@@ -21,23 +21,20 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.model_bridge.bridge_core import build_alias_to_canonical_map
 from transformer_lens.model_bridge.sources import build_bridge_from_module
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from interp.core.errors import (
-    CheckpointError,
     ConfigError,
     HookNameError,
     InterpError,
     ReadoutError,
 )
-from interp.core.files import read_object
 from interp.core.hooks import SHORT, SWITCHES, Name, layer_of, short_name
 from interp.core.precision import rounding, widened
 from interp.models.base import BaseModel
 from interp.models.generation import Decoder
 from interp.models.io import hub
-from interp.models.io.huggingface import end_ids, has_tokenizer, read_tensors
-from interp.models.io.huggingface_config import refuse_quantized
+from interp.models.io.huggingface import end_ids
+from interp.models.io.transformers_folder import its_tokenizer, whole_model
 from interp.models.taps import RunTap
 from interp.models.tokenizer import Tokenizer
 from interp.models.weights import REAL, check_weight, hash_of, split_name
@@ -69,8 +66,8 @@ def load_bridge(
     if hf_model is None:
         asked = str(name).startswith(hub.PREFIX)
         folder = hub.fetch(str(name).removeprefix(hub.PREFIX)) if asked else Path(name)
-        hf_model = _opened(folder, dtype).to(device)
-        tokenizer = tokenizer or _their_tokenizer(folder)
+        hf_model = whole_model(folder, dtype).to(device)
+        tokenizer = tokenizer or its_tokenizer(folder)
     for key, parameter in hf_model.named_parameters():
         if parameter.dtype in REAL:  # A model that is handed over may be quantised, and knows how.
             check_weight(key, parameter, str(name))
@@ -100,51 +97,6 @@ def _refuse_sight_ahead(model: "BridgeModel") -> None:
             f"A language model must not see the tokens that it foretells; {model.name} "
             f"({model.cfg.architecture}) does: its attention is not causal."
         )
-
-
-def _opened(folder: Path, dtype: torch.dtype) -> Any:
-    """The model of a folder, if its tensors are all that its class has and no others."""
-    settings = read_object(folder / "config.json")
-    try:
-        refuse_quantized(settings)
-    except ConfigError as error:
-        raise ConfigError(f"{folder}: {error}") from None
-    for key, tensor in read_tensors(folder).items():
-        check_weight(key, tensor, str(folder))
-    options = dict(local_files_only=True, trust_remote_code=False, use_safetensors=True)
-    try:
-        model, found = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, output_loading_info=True, **options
-        )
-    except Exception as error:  # Each of hundreds of classes checks in its own way.
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ConfigError(f"transformers cannot open {folder}: {first}") from error
-    faults = {
-        "lacks": sorted(found["missing_keys"]),
-        "has, unlike its class,": sorted(found["unexpected_keys"]),
-        "has in another shape": sorted(key for key, *_ in found["mismatched_keys"]),
-    }
-    for what, keys in faults.items():
-        if keys:
-            raise CheckpointError(
-                f"{type(model).__name__} needs exactly its own tensors; {folder}, saved from "
-                f"{settings.get('architectures')}, {what} {keys[-1]} (one of {len(keys)}). "
-                "A model without a language-model head cannot be opened: get the whole model."
-            )
-    return model
-
-
-def _their_tokenizer(folder: Path) -> Any:
-    if not has_tokenizer(folder):
-        return None
-    try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # noqa: BLE001  (each form's reader raises its own kinds)
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(
-            f"The tokenizer in {folder} must be one that transformers reads; it is not ({first}). "
-            "Take its files away, and the model takes token ids alone."
-        ) from None
 
 
 def _wrapped(hf_model: Any, name: str, tokenizer: Any) -> TransformerBridge:
