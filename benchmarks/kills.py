@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import random
 import shutil
+import signal
 import tempfile
 import time
 from collections import Counter
@@ -75,6 +76,8 @@ class Killer:
             process.join()
             if process.exitcode == 0:
                 break
+            if process.exitcode != -signal.SIGKILL:
+                raise RuntimeError(f"{run} ended by itself, with exit code {process.exitcode}.")
             kills.append(Kill(aim=aim, place=next((p.parent.name for p in temporary(run)), "")))
         last = self._run(run)
         last.join()

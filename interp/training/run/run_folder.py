@@ -116,7 +116,9 @@ class RunFolder:
         ]
         if state.meta["corpus"] != self.corpus.hash:
             refused.append(f"corpus was {state.meta['corpus']}, now {self.corpus.hash}")
-        return refused and (
+        if not refused:
+            return ""
+        return (
             f"A run resumes with the recipe it began with; in {self.path} "
             f"{'; '.join(refused)}. Ask for the old values or train into another folder."
         )
