@@ -66,6 +66,16 @@ def test_logits_are_those_of_transformers(model, folder):
     assert model.tokenizer.decode(ids[0].tolist()) == text
 
 
+def test_in_half_precision_a_cache_leaves_the_logits(model, folder):
+    """Its stream reaches 22,543, whose square float16 cannot hold."""
+    half, prompt = load_model(folder, dtype=torch.float16), "The capital of France is"
+    exact, plain = model.run(prompt).logits, half.run(prompt).logits.float()
+    run = half.run(prompt, cache="all")
+    assert (plain - exact).abs().max() < 0.2 and (run.logits.float() - plain).abs().max() < 0.1
+    assert all(run.stack(short).isfinite().all() for short in ("ln1_scale", "ln2_scale"))
+    assert half.tokenizer.decode([int(run.logits[0, -1].argmax())]) == " Paris"
+
+
 def test_the_saved_folder_is_the_same_model(model, folder):
     again = load_huggingface(folder)
     assert again.hash == model.hash
@@ -116,7 +126,9 @@ def test_a_direction_moves_what_is_said(model):
 
 
 PROMPT = "The capital of France is"
-SAID = ("He said so.", "So it is.", "You know it.")
+SAID = [
+    f"{who} said so {when}." for who in ("He", "She", "Ben") for when in ("now", "then", "twice")
+]
 LOVE, HATE = (
     [f"{text} {more}" for text in texts for more in SAID]
     for texts in (
