@@ -17,6 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from interp.core.display import percent
 from interp.core.progress import Progress as MeasuredShare
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ class MeasurementProgress:
             )
         elif progress.is_cost or seconds >= self._next:
             self._next = max(self._next, 2 * seconds)
-            click.echo(f"{progress.share:4.0%}  {progress.stage}", err=True)
+            click.echo(f"{percent(progress.share, 0):>4}  {progress.stage}", err=True)
 
 
 class LineDisplay:

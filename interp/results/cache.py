@@ -113,10 +113,11 @@ def result_of_call(
         instrument: name of the instrument.
         arguments: the instrument's arguments by name.
     """
-    call = _whole_call(instrument, arguments)
+    call, usual = _whole_call(instrument, arguments), _whole_call(instrument, {})
     for result in results:
         origin = result.provenance
-        if origin.instrument == instrument and same(dict(origin.call), call):
+        # What was no parameter yet when the result was made counts with its default, too.
+        if origin.instrument == instrument and same(usual | dict(origin.call), call):
             return result
     return None
 

@@ -25,6 +25,8 @@ from interp.results import values
 from interp.worlds.world import World
 
 LARGEST_TENSOR, LARGEST_TEXT = 1024, 20_000
+ADDED_FIELDS = ("bos", "text_start")
+"""Fields that version 0.1 did not have."""
 MODEL_FIELDS = ("model", "model_hash", "step", "source", "dtype", "bos", "text_start")
 
 
@@ -61,8 +63,7 @@ def record(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     if isinstance(getattr(value, "provenance", None), Provenance):
-        origin = value.provenance
-        return {"$result": {name: getattr(origin, name) for name in origin.__dataclass_fields__}}
+        return {"$result": _known_fields(value.provenance)}
     if isinstance(value, World):
         return {"$world": value.name}
     if isinstance(value, LanguageModel):
@@ -191,8 +192,20 @@ def provenance(
 
 
 def provenance_to_json(origin: Provenance) -> dict[str, Any]:
-    entries = {entry.name: getattr(origin, entry.name) for entry in fields(origin)}
-    return values.encode(entries, "provenance", {})
+    return values.encode(_known_fields(origin), "provenance", {})
+
+
+def _known_fields(origin: Provenance) -> dict[str, Any]:
+    """The fields by name, less those that version 0.1 did not have where nothing is known.
+
+    A result may stand in a saved call, which must stay the same call when it is opened again.
+    """
+    values_by_name = {entry.name: getattr(origin, entry.name) for entry in fields(origin)}
+    return {
+        entry.name: values_by_name[entry.name]
+        for entry in fields(origin)
+        if entry.name not in ADDED_FIELDS or values_by_name[entry.name] != entry.default
+    }
 
 
 def provenance_from_json(about: dict[str, Any]) -> Provenance:

@@ -1,6 +1,7 @@
 """A result stands in for the very same call on the very same weights, and for nothing else."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -102,3 +103,14 @@ def test_files_that_are_added_or_removed_are_seen(folder, model, cache):
     assert cache.saved(folder, "attention", model, **ASK, seed=2) is not None
     shutil.rmtree(folder / "seed-2")
     assert cache.saved(folder, "attention", model, **ASK, seed=2) is None
+
+
+def test_a_result_from_before_a_parameter_was_added_counts_with_its_default(folder, model):
+    result = saved_results(folder, model.hash)[0]
+    origin = result.provenance
+    call = {name: value for name, value in origin.call.items() if name != "edits"}
+    older = replace(result, provenance=replace(origin, call=call))
+    asked = {**ASK, "seed": origin.call["seed"]}
+    assert result_of_call([older], "attention", asked) is older
+    edits = [Scale(hook=("resid_post", 0), factor=0.5)]
+    assert result_of_call([older], "attention", {**asked, "edits": edits}) is None
