@@ -132,12 +132,12 @@ class Attention(Result):
         import pandas as pd
 
         length, queries = len(self.tokens), self.pattern[..., 0].numel()
-        shown = torch.ones(length, length).tril().bool().expand_as(self.pattern)
-        if int(shown.sum()) > MOST_ROWS:
+        cells = torch.ones(length, length).tril().bool().expand_as(self.pattern)
+        if int(cells.sum()) > MOST_ROWS:
             main = self.pattern.topk(max(1, MOST_ROWS // queries), -1).indices
-            shown = shown & torch.zeros_like(shown).scatter(-1, main, True)
+            cells = cells & torch.zeros_like(cells).scatter(-1, main, True)
         places = dict(
-            zip(("layer", "head", "query", "key"), shown.nonzero().unbind(1), strict=True)
+            zip(("layer", "head", "query", "key"), cells.nonzero().unbind(1), strict=True)
         )
         tokens = np.array(self.tokens, dtype=object)
         columns = {}

@@ -29,16 +29,16 @@ def whole_model(folder: Path, dtype: torch.dtype) -> Any:
         check_weight(key, tensor, str(folder))
     options = dict(local_files_only=True, trust_remote_code=False, use_safetensors=True)
     try:
-        model, found = AutoModelForCausalLM.from_pretrained(
+        model, report = AutoModelForCausalLM.from_pretrained(
             folder, dtype=dtype, output_loading_info=True, **options
         )
     except Exception as error:  # Each of hundreds of classes checks in its own way.
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"transformers cannot open {folder}: {first}") from error
     faults = {
-        "lacks": sorted(found["missing_keys"]),
-        "has, unlike its class,": sorted(found["unexpected_keys"]),
-        "has in another shape": sorted(key for key, *_ in found["mismatched_keys"]),
+        "lacks": sorted(report["missing_keys"]),
+        "has, unlike its class,": sorted(report["unexpected_keys"]),
+        "has in another shape": sorted(key for key, *_ in report["mismatched_keys"]),
     }
     for what, keys in faults.items():
         if keys:
