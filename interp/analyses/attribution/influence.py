@@ -216,7 +216,7 @@ def influence(
             the right one.
     Example:
         >>> found = influence(  # doctest: +SKIP
-        ...     model, texts, prompt="The capital of Testan is", answer=" Tulip", against=""
+        ...     model, texts, prompt="It is a rainy night. Ben is in the", answer=" park", against=""
         ... )
         >>> found.hurt[:3]  # numbers of the texts that taught the mistake  # doctest: +SKIP
         (17, 4, 60)
