@@ -302,7 +302,9 @@ def _picked(
     kind, usual = parameter.kind, _first(parameter, None)
     forget_what_is_gone(key, options)
     if kind.is_sequence:
-        chosen = [name for name, value in options.items() if value in (usual or ())]
+        # One name may stand for a list: `resid_post`, at every layer.
+        several = (usual,) if isinstance(usual, str) else usual or ()
+        chosen = [name for name, value in options.items() if value in several]
         picked = linked(
             st.multiselect, options=list(options), default=chosen, **_shared(parameter, key)
         )

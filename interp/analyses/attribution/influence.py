@@ -216,7 +216,7 @@ def influence(
             the right one.
     Example:
         >>> found = influence(  # doctest: +SKIP
-        ...     model, texts, prompt="It is a rainy night. Ben is in the", answer=" park", against=""
+        ...     model, texts, against="", prompt="It is a rainy night. Ben is in the", answer=" park"
         ... )
         >>> found.hurt[:3]  # numbers of the texts that taught the mistake  # doctest: +SKIP
         (17, 4, 60)
