@@ -215,10 +215,10 @@ def influence(
         ConfigError: neither prompt nor world, not one rate a checkpoint, or a wrong answer that is
             the right one.
     Example:
-        >>> found = influence(  # doctest: +SKIP
-        ...     model, texts, against="", prompt="It is a rainy night. Ben is in the", answer=" park"
+        >>> scored = influence(  # doctest: +SKIP
+        ...     model, texts, against="", prompt="It is a rainy night. Ben is", answer=" in"
         ... )
-        >>> found.hurt[:3]  # numbers of the texts that taught the mistake  # doctest: +SKIP
+        >>> scored.hurt[:3]  # numbers of the texts that taught the mistake  # doctest: +SKIP
         (17, 4, 60)
     Source:
         Pruthi et al. 2020, "Estimating Training Data Influence by Tracing Gradient Descent".
