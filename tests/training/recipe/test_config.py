@@ -86,7 +86,7 @@ def test_values_of_the_wrong_kind_are_refused(name, value, text):
 
 VALUES = [
     None, True, False, 0, 1, -1, 1.5, 1e20, -1e20, math.nan, math.inf, 10**400, "abc", "1", "",
-    b"1", [], [1], [[]], [None], (0.5,), {}, {"a": 1}, {1: 2}, object(),
+    b"1", [], [1], [[]], [None], (0.5,), {}, {"a": 1}, {1: 2}, ...,
 ]  # fmt: skip
 COUNTS = ("steps", "batch_size", "context", "accumulate", "eval_tokens", "keep_full", "log_every")
 COUNTS_OR_ZERO = ("warmup_steps", "momentum_warmup_steps", "eval_every", "checkpoint_every")
