@@ -75,6 +75,26 @@ def check_finite(
             )
 
 
+def check_weights(weights: Mapping[str, Tensor]) -> None:
+    """Refuse weights of which nothing can be measured.
+
+    A run need not show them: torch's fused attention makes zeros of a row of NaN, and what follows
+    looks like numbers.
+
+    Args:
+        weights: by name.
+
+    Raises:
+        NonFiniteError: with the first weight that holds NaN or infinity.
+    """
+    for name, weight in weights.items():
+        if weight.numel() and not all(bound.isfinite() for bound in weight.detach().aminmax()):
+            raise NonFiniteError(
+                f"A measurement needs finite weights; {name} holds NaN or infinity. It was written "
+                "to, or its training went wrong: load the model anew."
+            )
+
+
 def check_edited(owner: str, largest: Mapping[str, Float[Tensor, ""]]) -> None:
     """Refuse edits that left numbers which no norm can take.
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from interp.core.errors import ConfigError, HookNameError
+from interp.core.precision import check_weights
 from interp.core.protocols import LanguageModel
 from interp.core.surprisal import surprisal
 
@@ -46,8 +47,10 @@ def parameters_of(
 
     Raises:
         ConfigError: the model is not one of ours, so that its parts cannot be told apart.
+        NonFiniteError: a weight is NaN or infinite.
     """
     detached = {name: p.detach() for name, p in _module(model).named_parameters()}
+    check_weights(detached)
     weights = {name: p.to(dtype or p.dtype, copy=not shared) for name, p in detached.items()}
     return {name: p.requires_grad_() for name, p in weights.items()}
 

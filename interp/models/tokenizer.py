@@ -3,7 +3,8 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from functools import cached_property
 from itertools import chain
@@ -15,7 +16,7 @@ from tokenizers import pre_tokenizers, processors
 
 from interp.core.alignment import Span
 from interp.core.display import display_token
-from interp.core.errors import CheckpointError, TokenError, near_misses
+from interp.core.errors import CheckpointError, InterpError, TokenError, near_misses
 from interp.core.files import read_object, read_text, write_json, write_text
 from interp.models import vocabularies
 from interp.models.vocabularies import BOS
@@ -24,6 +25,17 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 CONFIG, SPECIAL = "tokenizer_config.json", "special_tokens_map.json"
+
+
+@contextmanager
+def panics_as_errors() -> Iterator[None]:
+    """Raise a panic of `tokenizers`, which is no `Exception`, as a `RuntimeError`."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise RuntimeError(str(error)) from None
 
 
 class Tokenizer:
@@ -112,20 +124,23 @@ class Tokenizer:
         path = Path(path)
         path = path / "tokenizer.json" if path.is_dir() else path
         text = read_text(path)
+        named = {}
+        for name in (SPECIAL, CONFIG):
+            beside = path.with_name(name)
+            named |= read_object(beside) if beside.exists() else {}
         try:
-            backend = tokenizers.Tokenizer.from_str(text)
+            with panics_as_errors():
+                backend = tokenizers.Tokenizer.from_str(text)
+                ours = backend.token_to_id(BOS) is not None
+                bos = BOS if ours else _content(named.get("bos_token"))
+                return cls(backend, bos=bos, eos=_content(named.get("eos_token")))
+        except InterpError:
+            raise
         except Exception as error:  # noqa: BLE001  (tokenizers raises nothing narrower)
             raise CheckpointError(
                 f"{path} must be a tokenizer.json of Hugging Face's tokenizers; it is not "
                 f"({error}). Copy the file again."
             ) from None
-        named = {}
-        for name in (SPECIAL, CONFIG):
-            beside = path.with_name(name)
-            named |= read_object(beside) if beside.exists() else {}
-        ours = backend.token_to_id(BOS) is not None
-        bos = BOS if ours else _content(named.get("bos_token"))
-        return cls(backend, bos=bos, eos=_content(named.get("eos_token")))
 
     @classmethod
     def from_transformers(cls, tokenizer: "PreTrainedTokenizerBase") -> "Tokenizer":

@@ -12,6 +12,8 @@ PIECES = {"words": r" ?\w+| ?[^\w\s]|\s", "characters": r"(?m)."}
 
 _UNLIMITED = 2**31
 _SMALLEST_BPE = 1 + 256
+LONGEST_WORD = 1_000
+"""Letters; merges are counted in no longer piece, since each costs a pass over its whole word."""
 
 
 def bytes_bpe_vocabulary(texts: Iterable[str], d_vocab: int) -> Tokenizer:
@@ -26,7 +28,9 @@ def bytes_bpe_vocabulary(texts: Iterable[str], d_vocab: int) -> Tokenizer:
             f"got {d_vocab}. Ask for more, or take characters or words."
         )
     backend = Tokenizer(models.BPE())
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, trim_offsets=False)
+    words = pre_tokenizers.ByteLevel(add_prefix_space=False, trim_offsets=False)
+    pieces = pre_tokenizers.Split(Regex(f".{{1,{LONGEST_WORD}}}"), "isolated")
+    backend.pre_tokenizer = pre_tokenizers.Sequence([words, pieces])
     backend.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=d_vocab,
@@ -35,6 +39,7 @@ def bytes_bpe_vocabulary(texts: Iterable[str], d_vocab: int) -> Tokenizer:
         show_progress=False,
     )
     backend.train_from_iterator(texts, trainer)
+    backend.pre_tokenizer = words
     return _with_bos(backend)
 
 

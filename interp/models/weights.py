@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from interp.core.errors import CheckpointError, HookNameError, TrainingError, near_misses
 from interp.core.hooks import Name
+from interp.core.precision import check_weights
 from interp.models.config import GPTConfig
 
 
@@ -92,6 +93,9 @@ def hash_of(model: nn.Module) -> str:
 
     Kept while no parameter is replaced or written to. Torch's own count of writes is not enough:
     fused optimizers do not raise it. So the sum of all bits is looked at too, which is cheap.
+
+    Raises:
+        NonFiniteError: a weight is NaN or infinite.
     """
     state = tuple((id(p), _version(p), _sum_of_bits(p)) for p in model.parameters())
     entry = model.__dict__.get("_hash")
@@ -111,6 +115,7 @@ def _sum_of_bits(parameter: Tensor) -> int:
 
 def _digest(model: nn.Module) -> str:
     digest = hashlib.sha256()
+    check_weights(dict(model.named_parameters()))
     for name, parameter in sorted(model.named_parameters()):
         data = parameter.detach().cpu().contiguous()
         digest.update(f"{name} {data.dtype} {tuple(data.shape)}\n".encode())

@@ -1,11 +1,15 @@
 """Exact bytes, exact spans, and refusals that name the word."""
 
+import json
+from time import process_time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interp.core.display import display_token, escape_html
 from interp.core.errors import CheckpointError, ConfigError, NotEnoughDataError, TokenError
+from interp.models.io.huggingface import load_tokenizer
 from interp.models.tokenizer import Tokenizer
 
 TEXTS = ["Anna is in the garden. Is Anna happy? Yes.", "Ben took the ball to the bank — twice."]
@@ -155,6 +159,31 @@ def test_damaged_files_are_refused(content, tmp_path):
     (tmp_path / "tokenizer.json").write_bytes(content)
     with pytest.raises(CheckpointError, match=r"tokenizer\.json"):
         Tokenizer.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("model", {"continuing_subword_prefix": "longer than any token"}),
+        ("post_processor", {"special_tokens": {}}),
+    ],
+)
+def test_what_tokenizers_itself_panics_at_is_refused(part, change, tmp_path):
+    content = json.loads(BPE.to_json())
+    content[part] |= change
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json"):
+        Tokenizer.load(tmp_path)
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json"):
+        load_tokenizer(tmp_path)
+
+
+def test_an_endless_word_is_learned_from_as_soon_as_words():
+    start = process_time()
+    learned = Tokenizer.bytes_bpe(["[" * 50_000 + "]" * 50_000], d_vocab=270)
+    assert process_time() - start < 3
+    assert learned.decode(learned.encode("[" * 3_000)) == "[" * 3_000
+    assert len(learned.encode("[" * 1_024, bos=False)) < 20
 
 
 def test_too_little_is_refused():

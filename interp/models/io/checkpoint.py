@@ -53,12 +53,12 @@ def save_model(model: GPT, folder: str | Path, *, card: str | None = None) -> Pa
     """
     folder = Path(folder)
     record = read_object(folder / "run.json") if (folder / "run.json").exists() else {}
+    own = {"model_hash": model.hash, "step": model.step, "interp": __version__}
     write_settings(model.cfg, model.tokenizer, folder)
     metadata = {} if model.step is None else {"step": str(model.step)}
     write_safetensors(folder / WEIGHTS, dict(model.named_parameters()), metadata)
     if card is not None or not (folder / "README.md").exists():
         write_text(folder / "README.md", card or _card(model))
-    own = {"model_hash": model.hash, "step": model.step, "interp": __version__}
     write_json(folder / "run.json", record | own | {"sha256": _hashes(folder, WEIGHTS)})
     return folder
 
@@ -128,7 +128,7 @@ def open_model(folder: str | Path, step: int | None = None) -> GPT:
     weights = place / WEIGHTS
     cfg = _settings(folder / SETTINGS, safetensors_shapes(weights))
     tokenizer = _tokenizer(folder, hashes, cfg)
-    model = GPT(cfg, tokenizer, name=folder.resolve().name)
+    model = GPT(cfg, tokenizer, seed=None, name=folder.resolve().name)
     fill(model, safe_load_safetensors(weights), weights)
     model.step = _step(weights, place)
     return model.eval()

@@ -30,7 +30,7 @@ from interp.models.io.checkpoint import LONGEST_CONTEXT, WEIGHTS, WORDS
 from interp.models.io.gguf_file import read_gguf
 from interp.models.io.huggingface_config import architecture_of, read_config, write_config
 from interp.models.rotary import rotary_frequencies
-from interp.models.tokenizer import CONFIG, Tokenizer
+from interp.models.tokenizer import CONFIG, Tokenizer, panics_as_errors
 from interp.models.weights import check_weight
 
 INDEX = "model.safetensors.index.json"
@@ -87,7 +87,7 @@ def load_huggingface(
     tensors = read_tensors(folder)
     cfg = _untied(cfg, settings, tensors)
     _check_size(cfg, tensors, folder / "config.json")
-    model = GPT(cfg, tokenizer, name=folder.name)
+    model = GPT(cfg, tokenizer, seed=None, name=folder.name)
     _fill(model, settings, tensors, str(folder))
     return converted(model, device, dtype, str(folder))
 
@@ -141,7 +141,8 @@ def load_gguf(
     cfg = replace(_readable(settings, path), eos_token_ids=tuple(end_ids(settings, str(path))))
     cfg = _untied(cfg, settings, tensors)
     _check_size(cfg, tensors, path)
-    model = GPT(cfg, _gguf_tokenizer(path) if has_words else None, name=path.stem)
+    tokenizer = _gguf_tokenizer(path) if has_words else None
+    model = GPT(cfg, tokenizer, seed=None, name=path.stem)
     _fill(model, settings, tensors, str(path))
     return converted(model, device, dtype, str(path))
 
@@ -199,8 +200,9 @@ def load_tokenizer(folder: Path) -> Tokenizer | None:
     from transformers import AutoTokenizer
 
     try:
-        theirs = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        return Tokenizer.from_transformers(theirs)
+        with panics_as_errors():
+            theirs = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            return Tokenizer.from_transformers(theirs)
     except Exception as error:  # noqa: BLE001  (each form's reader raises its own kinds)
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(
@@ -466,12 +468,11 @@ def _gguf_tokenizer(path: Path) -> Tokenizer:
     from transformers import AutoTokenizer
 
     try:
-        theirs = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
-    except BaseException as error:  # A panic of tokenizers is no Exception.
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            raise
+        with panics_as_errors():
+            theirs = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+            return Tokenizer.from_transformers(theirs)
+    except Exception as error:  # noqa: BLE001  (tokenizers raises nothing narrower)
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(
             f"The tokenizer in {path} must be whole; it is not ({first}). Copy the file again."
         ) from None
-    return Tokenizer.from_transformers(theirs)

@@ -10,6 +10,7 @@ from interp.core.errors import CheckpointError, ConfigError
 from interp.core.files import read_object
 from interp.models.io.huggingface import has_tokenizer, read_tensors
 from interp.models.io.huggingface_config import refuse_quantized
+from interp.models.tokenizer import panics_as_errors
 from interp.models.weights import check_weight
 
 
@@ -59,7 +60,9 @@ def its_tokenizer(folder: Path) -> Any:
     if not has_tokenizer(folder):
         return None
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        with panics_as_errors():
+            options = dict(local_files_only=True, trust_remote_code=False)
+            return AutoTokenizer.from_pretrained(folder, **options)
     except Exception as error:  # noqa: BLE001  (each form's reader raises its own kinds)
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise CheckpointError(

@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from interp.core.errors import CheckpointError, ConfigError
+from interp.core.errors import CheckpointError, ConfigError, NonFiniteError
 from interp.core.files import inside, sha256_file
 from interp.models.config import GPTConfig
 from interp.models.gpt import GPT
@@ -359,9 +359,15 @@ def test_dtype_and_device_are_obeyed(whole):
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf])
 def test_weights_that_are_not_finite_are_refused(broken, tmp_path, tiny_model):
+    save_model(tiny_model, tmp_path)
     with torch.no_grad():
         tiny_model.blocks[1].mlp.up.weight[0, 0] = broken
-    save_model(tiny_model, tmp_path)
+    with pytest.raises(NonFiniteError, match=r"finite weights; blocks\.1\.mlp\.up\.weight"):
+        save_model(tiny_model, tmp_path)
+    save_file(dict(tiny_model.named_parameters()), tmp_path / "model.safetensors")
+    record = json.loads((tmp_path / "run.json").read_text())
+    record["sha256"]["model.safetensors"] = sha256_file(tmp_path / "model.safetensors")
+    (tmp_path / "run.json").write_text(json.dumps(record))
     save_weights(tmp_path, 3, dict(tiny_model.named_parameters()))
     for step in (None, 3):
         with pytest.raises(CheckpointError, match=r"finite; 1 of .* blocks\.1\.mlp\.up\.weight"):
