@@ -1,6 +1,7 @@
 """Files, links and settings with something changed in them, drawn by a seed."""
 
 import json
+import math
 import random
 from collections.abc import Callable
 from copy import deepcopy
@@ -60,6 +61,18 @@ def changed_bytes(content: bytes, draw: random.Random) -> bytes:
 def hostile(draw: random.Random) -> Any:
     """One hostile value."""
     return deepcopy(draw.choice(HOSTILE))
+
+
+def gguf_value(draw: random.Random) -> Any:
+    """One hostile value that a GGUF file can hold."""
+    while True:
+        value = hostile(draw)
+        if isinstance(value, bool) or (isinstance(value, int) and 0 <= value < 2**32):
+            return value
+        if isinstance(value, float) and not 1e30 < abs(value) < math.inf:
+            return value
+        if (isinstance(value, str) and value.isprintable()) or value in ([0], ["x"], [1e20]):
+            return value
 
 
 def _change_one(value: Any, draw: random.Random) -> None:

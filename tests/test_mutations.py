@@ -9,11 +9,13 @@ import os
 import random
 import resource
 import shutil
+import string
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
+from runpy import run_path
 
 import pytest
 
@@ -26,13 +28,15 @@ from interp.methods.data.labelled_table import check_labels, place_rows, read_la
 from interp.models.gpt import GPT
 from interp.models.io.checkpoint import save_model
 from interp.models.io.importing import import_model
+from interp.models.no_tokenizer import NoTokenizer
+from interp.models.tokenizer import Tokenizer
 from interp.report import Report
 from interp.results.result import load_result
 from interp.runs.metrics import read_metrics
 from interp.steering_recipe import SteeringRecipe
 from interp.training.data.sources import write_text_corpus
 from interp.training.recipe.config import TrainConfig
-from tests.mutations import changed_bytes, changed_json, json_text
+from tests.mutations import changed_bytes, changed_json, gguf_value, json_text
 from tests.report import findings
 
 EARLIER = Path(__file__).parent / "earlier"
@@ -175,6 +179,45 @@ def model_to_import(draw: random.Random, folder: Path) -> None:
     import_model(io.BytesIO(content), folder / "models", "new")
 
 
+@door(2)
+def folder_of_transformers(draw: random.Random, folder: Path) -> None:
+    family = draw.choice(["LlamaForCausalLM", "GPT2LMHeadModel", "Qwen3ForCausalLM"] * 4 + BRIDGED)
+    files = dict(transformers_files(family))
+    name = draw.choice([*sorted(files), "config.json", "tokenizer.json"])
+    if name.endswith(".json") and draw.random() < 0.8:
+        files[name] = json_text(changed_json(json.loads(files[name]), draw), draw).encode()
+    else:
+        files[name] = changed_bytes(files[name], draw)
+    for each, content in files.items():
+        (folder / each).write_bytes(content)
+    used(interp.load_model(folder))
+
+
+@door(2)
+def gguf_file(draw: random.Random, folder: Path) -> None:
+    family = draw.choice(["LlamaForCausalLM", "GPT2LMHeadModel", "Qwen3ForCausalLM"])
+    keys, words, file = {}, dict(WORDS), folder / "m.gguf"
+    for _ in range(draw.choice([0, 1, 1, 2])):
+        keys[draw.choice(KEYS)] = gguf_value(draw)
+    for _ in range(draw.choice([0, 0, 1, 2])):
+        words[draw.choice([*WORDS, "eos_token_id", "pre", "scores"])] = gguf_value(draw)
+    _families()["write_gguf"](foreign(family), file, keys=keys, **words)
+    if draw.random() < 0.5:
+        whole = file.read_bytes()
+        start = draw.choice([0, 0, draw.randrange(len(whole))])
+        part = changed_bytes(whole[start : start + 3_000], draw)
+        file.write_bytes(whole[:start] + part + whole[start + 3_000 :])
+    used(interp.load_model(file))
+
+
+def used(model: interp.GPT) -> None:
+    """What whoever opens a model does next."""
+    model.run([1, 2, 3])
+    model.generate([1, 2, 3], max_new_tokens=3)
+    if not isinstance(model.tokenizer, NoTokenizer):
+        model.generate("w1 w1", max_new_tokens=3)
+
+
 @door(1)
 def tensors(draw: random.Random, folder: Path) -> None:
     content = changed_bytes(model_files()["model.safetensors"], draw)
@@ -237,6 +280,39 @@ def command(draw: random.Random, folder: Path) -> None:
         assert left.code in (0, 1, 2, None), (left.code, line)
     finally:
         os.chdir(before)
+
+
+BRIDGED = ["MistralForCausalLM"]
+KEYS = ("block_count", "embedding_length", "context_length", "attention.head_count",
+        "attention.head_count_kv", "feed_forward_length", "attention.layer_norm_epsilon",
+        "attention.layer_norm_rms_epsilon", "attention.key_length", "rope.freq_base",
+        "rope.dimension_count", "vocab_size", "rope.scaling.type", "rope.scaling.factor",
+        "expert_count", "attention.sliding_window", "logit_scale", "x")  # fmt: skip
+LETTERS = "Ġ" + string.digits + string.ascii_letters
+TOKENS = ["<s>", *LETTERS[:57], "w1", "Ġw1", "w1w1"]
+WORDS = {"model": "gpt2", "tokens": TOKENS, "token_type": [3] + [1] * 60, "bos_token_id": 0,
+         "merges": ["w 1", "Ġ w1", "w1 w1"]}  # fmt: skip
+
+
+def foreign(family: str) -> object:
+    return _once(f"foreign {family}", lambda: _families()["built"](family))
+
+
+def transformers_files(family: str) -> dict[str, bytes]:
+    return _once(f"files {family}", lambda: _transformers_files(family))
+
+
+def _families() -> dict:
+    page = Path(__file__).parents[1] / "docs" / "model_families.py"
+    return _once("families", lambda: run_path(str(page)))
+
+
+def _transformers_files(family: str) -> dict[str, bytes]:
+    folder = Path(os.environ["INTERP_MUTATIONS_FOLDER"]) / family
+    foreign(family).save_pretrained(folder)
+    words = ["w1", *(f" w{n}" for n in range(1, 60))]
+    Tokenizer.words(["".join(words)]).save(folder / "tokenizer.json")
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
 def shipped() -> GPT:

@@ -76,9 +76,9 @@ def load_bridge(
     try:
         bridge = _wrapped(hf_model, str(name), tokenizer)
         model = BridgeModel(bridge, str(name), ours)
-    except (ValueError, RuntimeError) as error:
-        if isinstance(error, InterpError):
-            raise
+    except InterpError:
+        raise
+    except Exception as error:  # Each class fails in its own way, and so do tokenizers.
         raise ConfigError(
             f"TransformerLens must wrap and run {str(name)!r} in {dtype}; it cannot: {error}"
         ) from error
