@@ -14,6 +14,7 @@ from interp.core.errors import TokenError
 from interp.core.protocols import LanguageModel
 from interp.methods.batches import nats_per_token
 from interp.methods.data.answer_loss import PromptAnswer, questions_of
+from interp.methods.prompts import answer_ids
 from interp.worlds.world import World
 
 TAKEN = "taken"
@@ -47,28 +48,22 @@ def question_inputs(model: LanguageModel, entry: Entry) -> tuple[str, str]:
     answer = linked(
         st.text_input, "Right answer", default[1], key="right",
         placeholder="default: second most probable",
-        help="Any answer can be taken as right, even a wrong one.",
+        help="Any answer can be taken as right, even a wrong one. The space before a word may be "
+        "left out: the result shows the tokens that were read.",
     )  # fmt: skip
-    return text, _spaced(model, text, answer or "")
+    return text, _readable(model, text or "", answer or "")
 
 
-def _spaced(model: LanguageModel, text: str, answer: str) -> str:
-    """The answer with the space that stands before a word, where that can be read.
-
-    One that cannot be read at all is refused beside the box, and none is taken.
-    """
-    forms = [answer] if answer[:1].isspace() or text[-1:].isspace() else [f" {answer}", answer]
-    error = None
-    for form in forms if answer.strip() else ():
-        try:
-            model.tokenizer.encode(form, bos=False)
-        except TokenError as refusal:
-            error = refusal
-        else:
-            return form
-    if error is not None:
-        st.warning(plain(str(error)), icon=":material/spellcheck:")
-    return ""
+def _readable(model: LanguageModel, text: str, answer: str) -> str:
+    """The answer, where it can be read; else it is refused beside the box, and none is taken."""
+    if not answer.strip():
+        return ""
+    try:
+        answer_ids(model.tokenizer, text, answer)
+    except TokenError as refusal:
+        st.warning(plain(str(refusal)), icon=":material/spellcheck:")
+        return ""
+    return answer
 
 
 @dataclass(frozen=True, kw_only=True)

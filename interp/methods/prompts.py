@@ -9,6 +9,8 @@ from torch import Tensor
 from interp.core.errors import ModelMismatchError, ShapeError, TokenError
 from interp.core.protocols import LanguageModel, Prompt, Tokenizer
 
+BEFORE_SPACE = tuple(".,;:!?)")
+
 
 def one_row(model: LanguageModel, prompt: Prompt) -> Int[Tensor, "1 pos"]:
     """The ids of a single prompt, as the model is fed them.
@@ -60,6 +62,39 @@ def continuation_ids(tokenizer: Tokenizer, text: str) -> list[int]:
     return next(exact, None) or tokenizer.encode(text, bos=False)
 
 
+def answer_ids(tokenizer: Tokenizer, prompt: str | Sequence[int], text: str) -> list[int]:
+    """The ids of an answer as it goes on from a prompt: "Paris" after "France is" is " Paris".
+
+    An answer that begins with a letter or digit, after a letter, digit or one of `.,;:!?)`, has the
+    space that parts it from the prompt, unless the tokenizer needs more tokens for it so (endings
+    as "ization", single characters, scripts without spaces): then, and anywhere else, it is read as
+    typed. What cannot be read in the one form is read in the other.
+
+    Args:
+        tokenizer: any.
+        prompt: what the answer follows: text, or ids.
+        text: the answer as typed; with a space before it, it keeps it.
+    Raises:
+        TokenError: a word or character is in the vocabulary in neither form.
+    """
+    before = prompt if isinstance(prompt, str) else tokenizer.decode(list(prompt))
+    exact, other = _encoded(tokenizer, text), _encoded(tokenizer, _other_form(text))
+    is_apart = before[-1:].isalnum() or before.endswith(BEFORE_SPACE)
+    if is_apart and text[:1].isalnum() and exact and other and len(other[0]) <= len(exact[0]):
+        return other[0]
+    return next(iter(exact + other), None) or continuation_ids(tokenizer, text)
+
+
+def answer_token(tokenizer: Tokenizer, prompt: str | Sequence[int], text: str) -> int:
+    """The id of an answer that must be one token, read as `answer_ids` does where that is one.
+
+    Raises:
+        TokenError: it is several tokens in either form (its pieces are shown), or unknown.
+    """
+    ids = answer_ids(tokenizer, prompt, text)
+    return ids[0] if len(ids) == 1 else _single_token(tokenizer, text)
+
+
 def shuffled_rows(rows: Sequence[Sequence[int]], seed: int) -> list[list[int]]:
     """Each row with everything after its first token in random order: a control.
 
@@ -101,8 +136,7 @@ def refuse_other_split(model: LanguageModel, first: LanguageModel, texts: Sequen
 
 
 def _single_token(tokenizer: Tokenizer, word: str) -> int:
-    other = word[1:] if word.startswith(" ") else f" {word}"
-    for form in (*_encoded(tokenizer, word), *_encoded(tokenizer, other)):
+    for form in (*_encoded(tokenizer, word), *_encoded(tokenizer, _other_form(word))):
         if len(form) == 1:
             return form[0]
     ids = continuation_ids(tokenizer, word)
@@ -111,6 +145,11 @@ def _single_token(tokenizer: Tokenizer, word: str) -> int:
         f"A target must be exactly one token; {word!r} is {len(ids)}: [{pieces}]. "
         "Give one of these pieces, with its leading space if it has one."
     )
+
+
+def _other_form(text: str) -> str:
+    """Without the space before it, or with one."""
+    return text[1:] if text.startswith(" ") else f" {text}"
 
 
 def _encoded(tokenizer: Tokenizer, text: str) -> list[list[int]]:

@@ -4,9 +4,14 @@ import pytest
 from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, pre_tokenizers
 
+from interp.analyses.attention_heads.head_ablation import head_ablation
+from interp.analyses.attribution.gradient_step import gradient_step
+from interp.analyses.interventions.component_scaling import component_scaling
 from interp.core.errors import ModelMismatchError, ShapeError, TokenError
 from interp.methods.data.answer_loss import PromptAnswer
 from interp.methods.prompts import (
+    answer_ids,
+    answer_token,
     continuation_ids,
     displayed,
     one_row,
@@ -93,6 +98,72 @@ def test_an_answer_follows_a_prompt_in_the_form_that_the_tokenizer_has(words):
     spaced = Tokenizer(metaspace, bos=None)
     assert continuation_ids(spaced, " ab") == [3, 2], "no second space before the one typed"
     assert spaced.decode([3, 2]) == " ab"
+
+
+def merges(*words: str) -> Tokenizer:
+    """Byte-level BPE, as of GPT-2, to which each of these words is one token."""
+    signs = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocab, pairs = {sign: i for i, sign in enumerate(signs)}, []
+    for word in words:
+        bare = word.removeprefix("Ġ")
+        parts = [(word[0], bare)] if bare != word and bare in vocab else []
+        for pair in parts or ((word[:n], word[n]) for n in range(1, len(word))):
+            vocab["".join(pair)] = len(vocab)
+            pairs.append(pair)
+    backend = Backend(models.BPE(vocab, pairs))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    return Tokenizer(backend, bos=None)
+
+
+BOTH = merges("Paris", "ĠParis", "Ġharbor", "ization")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "typed", "read"),
+    [
+        ("The capital of France is", "Paris", " Paris"),
+        ("The capital of France is", " Paris", " Paris"),
+        ("The capital of France is ", "Paris", "Paris"),
+        ("He said:", "Paris", " Paris"),
+        ('He said "', "Paris", "Paris"),
+        ("(", "Paris", "Paris"),
+        ("", "Paris", "Paris"),
+        ("in the", "harbor", " harbor"),
+        ("token", "ization", "ization"),
+        ("Paris", ".", "."),
+        ("巴", "黎", "黎"),
+    ],
+)
+def test_an_answer_is_read_as_it_goes_on_from_its_prompt(prompt, typed, read):
+    assert BOTH.decode(answer_ids(BOTH, prompt, typed)) == read
+    assert answer_ids(BOTH, BOTH.encode(prompt), typed) == answer_ids(BOTH, prompt, typed)
+
+
+@pytest.mark.parametrize("answer", ["Paris", "harbor", "Tulip", "7", "ization", "a b", "黎", "—"])
+@pytest.mark.parametrize("tokenizer", [BOTH, merges()], ids=["bpe", "bytes"])
+def test_an_answer_with_its_space_is_never_changed(tokenizer, answer):
+    for prompt in ("in the", "in the ", "", "("):
+        spaced = answer_ids(tokenizer, prompt, f" {answer}")
+        assert spaced == tokenizer.encode(f" {answer}", bos=False)
+        assert answer_ids(tokenizer, prompt, answer) in (
+            tokenizer.encode(answer, bos=False), spaced
+        )  # fmt: skip
+
+
+def test_every_instrument_reads_an_answer_alike():
+    model = model_of(BOTH, "both")
+    first, prompt = BOTH.encode(" Paris")[0], "is"
+    assert PromptAnswer.of(model, prompt, "Paris").answer == (first,)
+    assert answer_token(BOTH, prompt, "Paris") == first
+    result = head_ablation(model, prompt, answer="Paris", untrained=0, shuffles=1)
+    assert result.answer == "·Paris" and "'·Paris'" in result.caption()
+    pulled = component_scaling(model, prompt, answer="Paris", n_random=1)
+    assert pulled.answer == "·Paris"
+    learned = gradient_step(model, prompt, answer="Paris", n_random=1)
+    assert learned.answer == "·Paris" and "'·Paris'" in learned.caption()
+    with pytest.raises(TokenError, match="exactly one token"):
+        answer_token(BOTH, prompt, "Tulip")
 
 
 def test_a_text_that_is_too_long_is_called_so_whatever_words_it_holds(words):

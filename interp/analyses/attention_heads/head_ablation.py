@@ -33,7 +33,7 @@ from interp.core.progress import progress_range, report_progress
 from interp.core.protocols import LanguageModel, Prompt
 from interp.core.surprisal import surprisal
 from interp.methods.batches import rows_at_once
-from interp.methods.prompts import displayed, one_row, single_tokens
+from interp.methods.prompts import answer_token, displayed, one_row
 from interp.methods.untrained import untrained_twins
 from interp.results.provenance import provenance
 from interp.results.result import Result
@@ -130,7 +130,8 @@ def head_ablation(
     Args:
         model: any language model.
         prompt: one text, or the ids of one row.
-        answer: the next token to follow, which must be one token; empty = the most probable.
+        answer: the next token to follow, which must be one token; the space before a word may be
+            left out; empty = the most probable.
         kind: of ablation: `mean` puts the mean of the head's output over the prompt in its place,
             `zero` nothing. The first position is never edited nor in the mean.
         untrained: untrained models of the same config to compare with, where they can be made.
@@ -151,7 +152,10 @@ def head_ablation(
     call = dict(locals())
     tokens = one_row(model, prompt)
     _check(tokens, kind)
-    named = torch.tensor(single_tokens(model.tokenizer, [answer] if answer else []))
+    named = torch.tensor(
+        [answer_token(model.tokenizer, tokens[0].tolist(), answer)] if answer else [],
+        dtype=torch.long,
+    )
     _announce(model, tokens.shape[1], untrained, shuffles)
     share = 1 / (1 + untrained + shuffles)
     with progress_range(0.0, share):

@@ -185,7 +185,8 @@ def blame(
         model: opened from a run with checkpoints, or any model: then there is no path.
         prompt: what the model goes on from wrongly; empty = the worst answered of `world`'s
             held-out questions.
-        answer: the right one, with the space before it; empty = the model's own second choice.
+        answer: the right one (the space before a word may be left out); empty = the model's own
+            second choice.
         world: the world that asks, where no prompt is given.
         path: whether to walk from the first weights to these, which takes longest.
         tolerance: how near the path's shares must add up to the true change, as a share of it (or

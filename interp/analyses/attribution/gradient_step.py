@@ -244,8 +244,8 @@ def gradient_step(
     Args:
         model: one of this package's own layout; it is not changed.
         prompt: one text, or the ids of one row.
-        answer: the right continuation, with its leading space if it has one; empty = the model's
-            own second choice.
+        answer: the right continuation (the space before a word may be left out); empty = the
+            model's own second choice.
         lr: step size.
         optimizer: `sgd` without momentum, or `adamw` with a fresh state and no weight decay.
         steps: how many, one after the other; 0 = only say what the first would do.

@@ -194,7 +194,8 @@ def influence(
         texts: texts that may have been trained on; none = `world`'s first training stories.
         prompt: what the model goes on from wrongly; empty = the worst answered of `world`'s
             held-out questions.
-        answer: the right one, with the space before it; empty = the model's own second choice.
+        answer: the right one (the space before a word may be left out); empty = the model's own
+            second choice.
         against: a wrong answer, whose loss is taken off the right one's; empty = what the model
             says at the prompt. Give it to find the texts that taught a mistake.
         world: the world that asks where no prompt is given, and tells where no texts are.

@@ -180,7 +180,8 @@ def component_scaling(
         prompt: one text, or the ids of one row.
         turns: up to six: `head 2.1 * 0` (layer and head), `neuron 3.17 * 2`, `neuron 3.17 = 1.5`,
             `W_E[5, 3] = 0.2`, `W_Q[2, 1][17, 3] * -1` (TransformerLens' names and places).
-        answer: the next token whose pulls are measured; empty = the most probable.
+        answer: the next token whose pulls are measured (the space before a word may be left out);
+            empty = the most probable.
         k: best tokens that are followed.
         suggestions: how many heads, neurons and weights with the largest pull are suggested.
         n_random: draws of random parts to compare with.
@@ -204,9 +205,9 @@ def component_scaling(
         )
     tokens = one_row(model, prompt)
     turned_dials = [read_dial(model, text) for text in turns]
-    (followed,) = PromptAnswer.of(model, prompt, answer).answer[:1]
     _announce(model, tokens.shape[1], len(turns), n_random)
     report_progress("this prompt", 0, 4)
+    (followed,) = PromptAnswer.of(model, prompt, answer).answer[:1]
     before, after = (_log_probs(model, tokens, dials)[0] for dials in ((), turned_dials))
     ids = followed_tokens(before, after, followed, k)
     rival = next(i for i in before.topk(min(2, len(before))).indices.tolist() if i != followed)

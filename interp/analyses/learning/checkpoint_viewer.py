@@ -23,12 +23,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.analyses.learning._checkpoint_snapshot import SnapshotSettings, snapshot
+from interp.core.cost import Passes, announce
 from interp.core.display import percent
 from interp.core.errors import ConfigError, TokenError
 from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel, Prompt, Tokenizer
 from interp.methods.activations import residual_sites, site_label
-from interp.methods.prompts import displayed, one_row
+from interp.methods.prompts import answer_token, displayed, one_row
 from interp.results.provenance import provenance
 from interp.results.result import Result
 from interp.runs.checkpoints import chosen_steps, history_of
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 MOST_WORDS, FEWEST_WORDS = 60, 3
 LONGEST_TOLD = 60
 OWN = "word"
+WITHIN = "in the"
+"""What a word follows whose form within a sentence is wanted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +181,14 @@ def checkpoint_viewer(
     prompt = prompt or _beginning(world)
     tokens = one_row(model, prompt)
     single = _single(model.tokenizer, _kinds(world, words))
+    width = tokens.shape[1]
+    announce(
+        model,
+        Passes(count=2 * len(steps), tokens=width, logits=(1 + model.cfg.n_layers / 2) * width),
+        Passes(count=len(steps) * n_tokens, tokens=1, width=width + n_tokens, logits=1),
+        copies=1,
+        smaller="Take fewer checkpoints, or write fewer tokens (most=, n_tokens=).",
+    )
     settings = SnapshotSettings(
         prompt=prompt if isinstance(prompt, str) else tuple(tokens[0].tolist()),
         ids=tuple(number for _, number in single.values()),
@@ -252,13 +263,12 @@ def _single(tokenizer: Tokenizer, words: dict[str, str]) -> dict[str, tuple[str,
     """The words that are one token (as inside a sentence, or alone): kind and id."""
     single: dict[str, tuple[str, int]] = {}
     for word, kind in words.items():
-        for form in (f" {word.strip()}", word):
-            try:
-                ids = tokenizer.encode(form, bos=False)
-            except TokenError:  # a word that this tokenizer does not know
-                continue
-            if len(ids) == 1 and len(single) < MOST_WORDS:
-                single.setdefault(word, (kind, ids[0]))
+        try:
+            number = answer_token(tokenizer, WITHIN, word)
+        except TokenError:  # several tokens, or not in the vocabulary
+            continue
+        if len(single) < MOST_WORDS:
+            single[word] = kind, number
     return single if len(single) >= FEWEST_WORDS else {}
 
 

@@ -13,7 +13,7 @@ from interp.core.protocols import LanguageModel, Prompt
 from interp.methods.batches import padded
 from interp.methods.data.questions import questions_in
 from interp.methods.parameters import parameters_of, shell_of
-from interp.methods.prompts import continuation_ids, one_row
+from interp.methods.prompts import answer_ids, continuation_ids, one_row
 from interp.worlds.world import World
 
 MOST_STORIES, ASKED, TOGETHER = 400, 64, 16
@@ -40,14 +40,15 @@ class PromptAnswer:
         Args:
             model: whose tokens they are.
             prompt: one text, or the ids of one row.
-            answer: what should follow; empty = the model's own choice of this rank.
+            answer: what should follow, read as `answer_ids` does; empty = the model's own choice
+                of this rank.
             rank: 0 = the most probable token, 1 = the second.
         Raises:
             TokenError: the answer has no token, or does not fit into the context.
         """
         tokens = one_row(model, prompt)
         if answer:
-            ids = continuation_ids(model.tokenizer, answer)
+            ids = answer_ids(model.tokenizer, tokens[0].tolist(), answer)
         else:
             ids = model.run(tokens).logits[0, -1].topk(rank + 1).indices[rank:].tolist()
         # The answer's last token is predicted but never read.
@@ -155,7 +156,11 @@ def questions_of(
         text = story.text[: question.start].rstrip()
         answer = story.text[len(text) : question.start] + question.answer
         if len(model.tokenizer.encode(text + answer)) <= model.cfg.n_ctx:
-            pairs.append((text, answer, PromptAnswer.of(model, text, answer)))
+            prompt = tuple(one_row(model, text)[0].tolist())
+            told = tuple(
+                continuation_ids(model.tokenizer, answer)
+            )  # to the letter, as no one typed
+            pairs.append((text, answer, PromptAnswer(prompt=prompt, answer=told)))
     return pairs
 
 
