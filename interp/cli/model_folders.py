@@ -4,6 +4,7 @@ from pathlib import Path
 
 RUNS = Path("runs")
 DEFAULT = "stories-demo"
+BOS_HELP = "Begin texts with the beginning-of-text token or not. [default: as its files say]"
 
 
 def model_folders(roots: tuple[Path, ...] = ()) -> list[Path]:

@@ -70,3 +70,26 @@ def test_every_instrument_has_a_help_page(name):
     page = invoke(cli, "run", name, "--help")
     assert page.exit_code == 0, page.output
     assert all(option in page.output for option in ("--model", "--step", "--out", "--html"))
+
+
+def test_a_switch_overrules_how_the_models_files_begin_a_text(tmp_path):
+    begun, repeated = {}, {}
+    for flag in ("--bos", "--no-bos", None):
+        folder = tmp_path / str(flag)
+        typed = ["run", "attention", "--prompt", "Anna is in the", "--out", str(folder)]
+        done = CliRunner().invoke(cli, [*typed, *([flag] if flag else [])])
+        assert done.exit_code == 0, done.output
+        result = load_result(folder)
+        begun[flag], repeated[flag] = result.tokens[0], result.provenance.bos
+        assert (f"bos={repeated[flag]}" in result.code()) == (flag is not None)
+    assert begun == {"--bos": "<|bos|>", "--no-bos": "·Anna", None: "<|bos|>"}
+    assert repeated == {"--bos": True, "--no-bos": False, None: None}
+
+
+def test_generate_begins_a_text_as_it_is_told():
+    typed = ["generate", "stories-demo", "Anna is in the", "--temperature", "0", "--explain"]
+    typed += ["--max-new-tokens", "3"]
+    default, with_it, without = (
+        CliRunner().invoke(cli, [*typed, *flag]).output for flag in ((), ("--bos",), ("--no-bos",))
+    )
+    assert default == with_it != without

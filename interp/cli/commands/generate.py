@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from interp.cli.model_folders import BOS_HELP, model_source
+
 if TYPE_CHECKING:
     from interp.core.protocols import LanguageModel, Step
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 @click.argument("prompt")
 @click.option("--step", type=int, help="Checkpoint; the newest by default.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option("--bos/--no-bos", default=None, help=BOS_HELP)
 @click.option(
     "--max-new-tokens", default=64, show_default=True, help="Maximum number of tokens to generate."
 )
@@ -40,6 +43,7 @@ def command(
     prompt: str,
     step: int | None,
     device: str,
+    bos: bool | None,
     edits_file: str | None,
     recipe_file: str | None,
     only_new: bool,
@@ -47,11 +51,10 @@ def command(
     **options: Any,
 ) -> None:
     """Continue a text, printing each token as it is sampled."""
-    from interp.cli.model_folders import model_source
     from interp.cli.parameters import read_edits
     from interp.models.io.load import load_model
 
-    model = load_model(model_source(source), step=step, device=device)
+    model = load_model(model_source(source), step=step, device=device, bos=bos)
     edits = read_edits(edits_file) if edits_file else []
     if recipe_file:
         edits += steer(model, recipe_file)

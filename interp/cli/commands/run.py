@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from interp.cli.model_folders import DEFAULT, model_source
+from interp.cli.model_folders import BOS_HELP, DEFAULT, model_source
 from interp.cli.targets import Target
 from interp.core.errors import ConfigError, ModelMismatchError
 from interp.results.registry import get_instrument, instruments
@@ -61,6 +61,7 @@ def _run(
     subject: str,
     subject_step: int | None,
     subject_device: str,
+    subject_bos: bool | None,
     save_to: Path | None,
     html: Path | None,
     csv: Path | None,
@@ -73,7 +74,9 @@ def _run(
     from interp.models.io.load import load_model
 
     instrument = get_instrument(name)
-    model = load_model(model_source(subject), step=subject_step, device=subject_device)
+    model = load_model(
+        model_source(subject), step=subject_step, device=subject_device, bos=subject_bos
+    )
     if not instrument.accepts(model):
         raise ModelMismatchError(
             f"{name} needs a {instrument.takes.__name__}; {subject} is none. Name another --model."
@@ -148,6 +151,7 @@ def _common_options() -> list[click.Option]:
         ),
         click.Option(["--step", "subject_step"], type=int, help="Checkpoint; the newest if left."),
         click.Option(["--device", "subject_device"], default="auto", show_default=True),
+        click.Option(["--bos/--no-bos", "subject_bos"], default=None, help=BOS_HELP),
         click.Option(
             ["--out", "save_to"], type=Target("folder"), help="Save the result in this folder."
         ),
