@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import interp
-from dashboards.page.measurements import save
+from dashboards.page.measurements import FOLDER
 from dashboards.steering.concept_sliders import concept_arguments
 from dashboards.steering.dose_zones import curve_arguments
 
@@ -19,8 +19,8 @@ def main(folder: str = "trained_models/stories-demo", *words: str) -> None:
     for word in words or world.concepts["mood"]:
         concept = interp.concept(model, **concept_arguments(model, word, world))
         curve = interp.steering(model, **curve_arguments(concept, concept.where_written, world, ()))
-        save(path, f"concept-{word}", concept)
-        save(path, f"steering-{word}", curve)
+        concept.save(path / FOLDER / f"concept-{word}")
+        curve.save(path / FOLDER / f"steering-{word}")
         print(curve, [(zone.kind, zone.low, zone.high) for zone in curve.zones()])
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import interp
-from dashboards.page.measurements import save
+from dashboards.page.measurements import FOLDER
 from dashboards.views.learning.checkpoint_metrics import QUICK
 from interp.methods.measures import measure_names
 
@@ -21,7 +21,7 @@ def main(folder: str = "trained_models/stories-demo") -> None:
         ("watch", interp.checkpoint_metrics(model, world, measures=first)),
         ("emergence", interp.emergence(model, world)),
     ):
-        save(path, name, result)
+        result.save(path / FOLDER / name)
         print(result)
 
 

@@ -1,6 +1,7 @@
 """Who may import whom, what an import may cost, and how long a file may grow."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -224,3 +225,18 @@ def test_results_and_edits_load_nothing_heavier_than_torch():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert set(done.stdout.split()) & HEAVY == set()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in SOURCES if path.parts[len(ROOT.parts)] in ("benchmarks", "examples")],
+    ids=lambda path: path.stem,
+)
+def test_a_script_that_no_test_runs_imports_what_there_is(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        ours = isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0]
+        if ours in ("interp", "dashboards"):
+            module = importlib.import_module(node.module)
+            for name in (each.name for each in node.names):
+                if not hasattr(module, name):
+                    importlib.import_module(f"{node.module}.{name}")

@@ -156,7 +156,7 @@ FORMS = ("The capital of {} is {}.", "In {} the capital is {}.", "Of {} the capi
 
 
 def taught(seed: int, steps: int = 120) -> tuple[GPT, list[str], list[int]]:
-    """A model taught 76 facts, five of them false; its texts, and the numbers of the false."""
+    """A model taught by 81 texts, five of them false; these, and the numbers of the false."""
     draw = random.Random(seed)
     facts = zip(COUNTRIES, draw.sample(CITIES, 8), strict=True)
     texts = [form.format(*fact) for fact in facts for form in FORMS for _ in range(3)]
