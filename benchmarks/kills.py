@@ -2,8 +2,9 @@
 
     python benchmarks/kills.py --kills 1000
 
-Half of the kills come at a random moment, half when a temporary name is seen in the run's folder,
-that is, inside a write. The same call goes on after each kill. In the end every file of the folder
+Every other aim, by lot, is a random moment, or a temporary name that is seen in the run's folder, that
+is, the inside of a write; a run that ends before its moment was not killed. The same call goes on
+after each kill. In the end every file of the folder
 (weights, checkpoints, states, losses) must be that of the undisturbed run, and there may be no file
 or folder more. Prints a table for docs/training.md.
 """
@@ -39,7 +40,7 @@ class Kill:
 
     Attributes:
         aim: what it was aimed at.
-        place: the folder that a temporary name was left in, empty where none was.
+        place: the folder inside the run that a temporary name was left in; empty where none was.
     """
 
     aim: str
@@ -78,7 +79,8 @@ class Killer:
                 break
             if process.exitcode != -signal.SIGKILL:
                 raise RuntimeError(f"{run} ended by itself, with exit code {process.exitcode}.")
-            kills.append(Kill(aim=aim, place=next((p.parent.name for p in temporary(run)), "")))
+            places = [path.parent.name.replace(name, "the run's own") for path in temporary(run)]
+            kills.append(Kill(aim=aim, place=next(iter(places), "")))
         last = self._run(run)
         last.join()
         found = content(run) if last.exitcode == 0 else {}
