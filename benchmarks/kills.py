@@ -2,11 +2,10 @@
 
     python benchmarks/kills.py --kills 1000
 
-Every other aim, by lot, is a random moment, or a temporary name that is seen in the run's folder, that
-is, the inside of a write; a run that ends before its moment was not killed. The same call goes on
-after each kill. In the end every file of the folder
-(weights, checkpoints, states, losses) must be that of the undisturbed run, and there may be no file
-or folder more. Prints a table for docs/training.md.
+The aim is, by lot, a random moment or a temporary name that is seen in the run's folder, that is,
+the inside of a write; a run that ends before its moment was not killed. The same call goes on after
+each kill. In the end every file of the folder (weights, checkpoints, states, losses) must be that
+of the undisturbed run, with no file or folder more. Prints a table for docs/training.md.
 """
 
 import argparse
