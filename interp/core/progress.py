@@ -34,12 +34,22 @@ _sink: ContextVar[Sink | None] = ContextVar("interp_progress", default=None)
 def listening(sink: Sink) -> Iterator[None]:
     """Send the progress reported in this block (of this thread) to `sink`.
 
+    Of the costs only the first is sent: it is the whole call's, later ones are of its parts.
+
     Example:
         >>> with listening(lambda progress: print(progress.stage, progress.share)):
         ...     report_progress("halfway", 1, 2)
         halfway 0.5
     """
-    token = _sink.set(sink)
+    told = False
+
+    def send(progress: Progress) -> None:
+        nonlocal told
+        if not (progress.is_cost and told):
+            told = told or progress.is_cost
+            sink(progress)
+
+    token = _sink.set(send)
     try:
         yield
     finally:

@@ -7,9 +7,10 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
+from interp.core.cost import Passes
 from interp.core.hooks import Name
 from interp.core.protocols import LanguageModel, Run
-from interp.methods.batches import MOST_VALUES, TextBatch, TokenValues, read_texts
+from interp.methods.batches import MOST_VALUES, TextBatch, TokenValues, read_texts, reading
 from interp.methods.data.examples import Example
 
 Site = tuple[str, int]
@@ -70,6 +71,21 @@ def rows_at(
     options = dict(cache=list(sites), logits=False, most_values=most_values)
     read_texts(model, rows, read, stage="reading the texts", **options)
     return torch.stack(streams)
+
+
+def reading_examples(
+    model: LanguageModel, examples: Sequence[Example], sites: Sequence[Name], *, times: float = 1
+) -> Passes:
+    """What `rows_at` costs, for `interp.core.cost.announce`.
+
+    Args:
+        model: any language model.
+        examples: at least one.
+        sites: hook points.
+        times: how often all of it is done.
+    """
+    rows = list(_longest_rows(examples).values())
+    return reading(model, rows, times=times, cache=list(sites), logits=False)
 
 
 def mean_rows(

@@ -7,6 +7,7 @@ It knows nothing of training, files or what anybody looks for.
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from itertools import islice
 from typing import Any
@@ -15,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 
 from interp.core.errors import ShapeError, TokenError
 from interp.core.hooks import Name, Tap
@@ -29,6 +31,9 @@ from interp.models.kv_cache import KVCache
 from interp.models.rotary import rotary_tables, rotate
 from interp.models.taps import RunTap, hook_names
 from interp.models.weights import hash_of, initialize, named
+
+# `initialize` draws the weights, or a file has them: torch's own draws would be thrown away.
+linear, embedding = partial(skip_init, nn.Linear), partial(skip_init, nn.Embedding)
 
 
 class Norm(nn.Module):
@@ -87,10 +92,10 @@ class SelfAttention(nn.Module):
         super().__init__()
         self.layer, self.path, self.d_head = layer, f"blocks.{layer}.attn", cfg.d_head
         self.sizes = [cfg.n_heads, cfg.n_key_value_heads, cfg.n_key_value_heads]
-        self.qkv = nn.Linear(cfg.d_model, sum(self.sizes) * cfg.d_head, bias=cfg.attn_bias)
+        self.qkv = linear(cfg.d_model, sum(self.sizes) * cfg.d_head, bias=cfg.attn_bias)
         self.q_norm = Norm(cfg.d_head, cfg, "rms") if cfg.qk_norm else None
         self.k_norm = Norm(cfg.d_head, cfg, "rms") if cfg.qk_norm else None
-        self.out = nn.Linear(cfg.n_heads * cfg.d_head, cfg.d_model, bias=cfg.attn_bias)
+        self.out = linear(cfg.n_heads * cfg.d_head, cfg.d_model, bias=cfg.attn_bias)
 
     def forward(
         self, resid: Float[Tensor, "batch pos d_model"], norm: Norm, context: ForwardContext
@@ -163,9 +168,9 @@ class MLP(nn.Module):
     def __init__(self, cfg: GPTConfig, layer: int) -> None:
         super().__init__()
         self.path, self.act = f"blocks.{layer}.mlp", ACTIVATIONS[cfg.act]
-        self.gate = nn.Linear(cfg.d_model, cfg.d_mlp, bias=cfg.mlp_bias) if cfg.gated else None
-        self.up = nn.Linear(cfg.d_model, cfg.d_mlp, bias=cfg.mlp_bias)
-        self.down = nn.Linear(cfg.d_mlp, cfg.d_model, bias=cfg.mlp_bias)
+        self.gate = linear(cfg.d_model, cfg.d_mlp, bias=cfg.mlp_bias) if cfg.gated else None
+        self.up = linear(cfg.d_model, cfg.d_mlp, bias=cfg.mlp_bias)
+        self.down = linear(cfg.d_mlp, cfg.d_model, bias=cfg.mlp_bias)
 
     def forward(
         self, x: Float[Tensor, "batch pos d_model"], tap: Tap | None
@@ -236,25 +241,27 @@ class GPT(nn.Module, BaseModel):
         cfg: GPTConfig,
         tokenizer: Tokenizer | None = None,
         *,
-        seed: int = 0,
+        seed: int | None = 0,
         name: str = "gpt",
     ) -> None:
+        """Fresh weights of a seed; None leaves them unset, for whoever fills every one."""
         super().__init__()
         self.cfg, self.tokenizer, self.name = cfg, tokenizer, name
         self.step: int | None = None
         self.history: Mapping[int, GPT] = {}
-        self.embed = nn.Embedding(cfg.d_vocab, cfg.d_model)
+        self.embed = embedding(cfg.d_vocab, cfg.d_model)
         learned = cfg.positions == "learned"
-        self.pos_embed = nn.Embedding(cfg.n_ctx, cfg.d_model) if learned else None
+        self.pos_embed = embedding(cfg.n_ctx, cfg.d_model) if learned else None
         self.blocks = nn.ModuleList(Block(cfg, layer) for layer in range(cfg.n_layers))
         self.ln_final = Norm(cfg.d_model, cfg)
-        self.head = None if cfg.tied else nn.Linear(cfg.d_model, cfg.d_vocab, bias=False)
+        self.head = None if cfg.tied else linear(cfg.d_model, cfg.d_vocab, bias=False)
         rotary = (cfg.d_head, cfg.n_ctx, cfg.rope_theta, cfg.rope_scaling)
         tables = rotary_tables(*rotary) if cfg.positions == "rotary" else (None, None)
         self.register_buffer("cos", tables[0], persistent=False)
         self.register_buffer("sin", tables[1], persistent=False)
         self.hook_names: tuple[str, ...] = hook_names(cfg)
-        initialize(self, cfg, seed)
+        if seed is not None:
+            initialize(self, cfg, seed)
 
     def forward(
         self,

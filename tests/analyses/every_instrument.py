@@ -10,6 +10,7 @@ from tempfile import mkdtemp
 import torch
 
 import interp
+from interp.analyses.probing.concept import Concept
 from interp.models.gpt import GPT
 from interp.results.registry import get_instrument
 from interp.results.result import Result
@@ -85,6 +86,12 @@ def subject(name: str) -> GPT:
     return small_talker() if name in STORIES else growing_model()
 
 
+@cache
+def glad(model: GPT) -> Concept:
+    """A concept of the model, found before it is steered with."""
+    return interp.concept(model, *MOODS, site=("resid_post", 1))
+
+
 # fmt: off
 CALLS = {
     "attention": lambda f, m: f(m, PROMPT, untrained=1),
@@ -129,11 +136,11 @@ CALLS = {
         m, stories_world(), "place", doses=(1.0,), n_stories=150, n_tune=50, n_test=50, n_random=1
     ),
     "steering": lambda f, m: f(
-        m, interp.concept(m, *MOODS, site=("resid_post", 1)), words=["glad"], prompts=[PROMPT] * 3,
+        m, glad(m), words=["glad"], prompts=[PROMPT] * 3,
         doses=(0.0, 0.5), n_tokens=4, n_random=2, n_random_prompts=2,
     ),
     "steering_metrics": lambda f, m: f(
-        m, PROMPT, [interp.concept(m, *MOODS, site=("resid_post", 1)).add(0.5)], words=["glad"],
+        m, PROMPT, [glad(m).add(0.5)], words=["glad"],
         n_texts=3, n_random=2, max_new_tokens=4,
     ),
     "surprise": lambda f, m: f(m, TEXTS[0], k=2),

@@ -6,17 +6,10 @@ import torch
 from interp.core.errors import NonFiniteError
 from interp.results.registry import instruments
 from tests.analyses.every_instrument import CALLS, STORIES, cast, measured, subject
-from tests.earlier.calls import beside
 
+pytestmark = pytest.mark.usefixtures("runs")
 WITHOUT_WEIGHTS = {"learning_curve", "scaling_law"}
 """Instruments of records and sizes."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def runs(tmp_path_factory):
-    """The small runs of version 0.1, for those who read records."""
-    with beside(tmp_path_factory.mktemp("beside")) as folder:
-        yield folder
 
 
 def test_there_is_a_call_of_every_instrument():

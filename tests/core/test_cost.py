@@ -9,9 +9,10 @@ from interp.analyses.attention_heads.head_ablation import head_ablation
 from interp.analyses.attention_heads.heads import heads
 from interp.analyses.attribution.gradient_step import gradient_step
 from interp.analyses.lenses.tuned_lens import tuned_lens
+from interp.core import cost
 from interp.core.cost import CostError, Passes, announce, cost_limit
 from interp.core.errors import InterpError
-from interp.core.progress import listening
+from interp.core.progress import listening, progress_range
 from interp.models.config import GPTConfig
 from interp.models.gpt import GPT
 from interp.models.tokenizer import Tokenizer
@@ -76,6 +77,26 @@ def test_memory_alone_is_refused_too():
 def test_what_takes_seconds_tells_its_cost_before_it_starts():
     reports = []
     with listening(reports.append):
-        cost = announce(tiny("gpt2"), Passes(count=4e4, tokens=24), smaller="")
+        told = announce(tiny("gpt2"), Passes(count=4e4, tokens=24), smaller="")
         announce(tiny("gpt2"), Passes(count=1, tokens=24), smaller="")
-    assert [(each.stage, each.share, each.is_cost) for each in reports] == [(str(cost), 0.0, True)]
+    assert [(each.stage, each.share, each.is_cost) for each in reports] == [(str(told), 0.0, True)]
+
+
+def test_of_several_costs_only_the_whole_calls_is_told():
+    reports = []
+    with listening(reports.append), progress_range(0.0, 0.5):
+        for count in (8e4, 4e4):
+            announce(tiny("gpt2"), Passes(count=count, tokens=24), smaller="")
+    assert len(reports) == 1
+
+
+def test_a_busy_processor_is_taken_for_a_quiet_one(monkeypatch):
+    def seconds():
+        cost._speed.cache_clear()
+        return announce(tiny("gpt2"), Passes(count=100, tokens=24), smaller="").seconds
+
+    usual = seconds()
+    monkeypatch.setattr(cost, "_time", lambda work, device: 1.0)
+    busy = seconds()
+    cost._speed.cache_clear()
+    assert usual <= busy < 1.0

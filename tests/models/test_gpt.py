@@ -18,6 +18,7 @@ from interp.core.errors import (
 from interp.core.hooks import EXPENSIVE, SHORT, everything, resolve, short_name
 from interp.core.protocols import LanguageModel
 from interp.models.gpt import GPT
+from interp.models.io.checkpoint import open_model, save_model
 from interp.models.kv_cache import KVCache
 from tests.families import FAMILIES, tiny
 
@@ -483,3 +484,16 @@ def test_in_generation_a_position_may_still_come(tiny_model: GPT) -> None:
     edited = tiny_model.generate(TOKENS[:1], max_new_tokens=6, temperature=0, edits=[late])
     assert edited.tokens[0][:3] == plain.tokens[0][:3]
     assert edited.steps[0][3].log_prob_nats != plain.steps[0][3].log_prob_nats
+
+
+def test_weights_that_will_be_filled_are_not_drawn(tmp_path, monkeypatch):
+    model = tiny("gpt2")
+    folder = save_model(model, tmp_path / "model")
+    before = torch.get_rng_state()
+
+    def drawn(*_, **__):
+        raise AssertionError("weights were drawn")
+
+    monkeypatch.setattr(torch, "randn", drawn)
+    assert open_model(folder).hash == model.hash
+    assert torch.equal(torch.get_rng_state(), before)

@@ -20,13 +20,13 @@ per token; consistent sentences as a share of the well-formed ones.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 
-from interp.analyses.behavior._continuations import continuations, openings, rates
+from interp.analyses.behavior._continuations import BATCH, continuations, openings, rates
 from interp.analyses.behavior._question_scores import (
     SAFE_BY,
     Answers,
@@ -35,11 +35,17 @@ from interp.analyses.behavior._question_scores import (
     score,
 )
 from interp.analyses.behavior._shortcut_baselines import shortcut_guesses
+from interp.core.cost import Passes, announce
 from interp.core.errors import ConfigError, NotEnoughDataError
+from interp.core.progress import progress_range, report_progress
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import UNKNOWN, Interval, bootstrap_ratio, plain
+from interp.methods.batches import reading
 from interp.methods.data.answers import (
+    EncodedStory,
     StoryPrediction,
+    encoded_stories,
+    predict_encoded,
     predict_stories,
     regrets,
     right_answers,
@@ -254,9 +260,15 @@ def comprehension(
         split: sample_stories(world, n_stories, seed=seed, level=level, split=split)
         for split in dict.fromkeys([*splits, HELD_OUT])  # for regret and openings in any case
     }
-    predictions = {split: predict_stories(model, stories) for split, stories in sampled.items()}
+    encoded = {split: encoded_stories(model, stories) for split, stories in sampled.items()}
+    _announce(model, encoded, n_generated)
+    predictions = {}
+    for number, (split, rows_of_split) in enumerate(encoded.items()):
+        with progress_range(0.3 * number / len(encoded), 0.3 * (number + 1) / len(encoded)):
+            predictions[split] = predict_encoded(model, rows_of_split)
     questions, beyond = _within(model, world, sampled, predictions, splits)
     every = [question for split in splits for question in questions[split]]
+    report_progress("shortcuts", 0.3, 1)
     guesses = shortcut_guesses(fitted, every, seed)
     never = unknown_answers([*fitted, *every])
     rows, recall, first = [], {}, 0
@@ -270,6 +282,7 @@ def comprehension(
         own = {name: guess.at(range(first, last)) for name, guess in guesses.items()}
         rows += score(questions[split], answers, own, split, tuple(world.variables), seed)
         recall[split], first = recalls(questions[split], answers, seed), last
+    report_progress("the untrained model, and texts of both", 0.5, 1)
     return Comprehension(
         **_tables(rows),
         recall=recall,
@@ -280,6 +293,24 @@ def comprehension(
         n_generated=n_generated,
         beyond_context=beyond,
         provenance=provenance(comprehension, call),
+    )
+
+
+def _announce(
+    model: LanguageModel, encoded: Mapping[str, Sequence[EncodedStory]], n_generated: int
+) -> None:
+    rows = {split: [ids for ids, _ in stories] for split, stories in encoded.items()}
+    longest = max(len(ids) for ids in rows[HELD_OUT])
+    turns = math.ceil(n_generated / BATCH)
+    batch = n_generated / max(1, turns)
+    announce(
+        model,
+        reading(model, [row for each in rows.values() for row in each]),
+        reading(model, rows[HELD_OUT]),  # by the untrained model, which writes too
+        Passes(count=2 * turns * longest, tokens=batch, width=longest, logits=batch),
+        draws=1,
+        copies=1,
+        smaller="Read fewer stories or write fewer texts (n_stories=, n_generated=).",
     )
 
 

@@ -33,6 +33,7 @@ from interp.analyses.behavior._state_readability import (
     find_tasks,
     story_sums,
 )
+from interp.core.cost import announce
 from interp.core.errors import NotEnoughDataError
 from interp.core.progress import progress_range
 from interp.core.protocols import LanguageModel
@@ -44,8 +45,10 @@ from interp.core.statistics.intervals import (
     pooled_rate,
 )
 from interp.core.statistics.rank_agreement import N_BOOT, bootstrap_weights, rank_agreement
+from interp.methods.activations import reading_examples, residual_sites
+from interp.methods.batches import reading
 from interp.methods.data.examples import sample_stories
-from interp.methods.probes.classifier import L2
+from interp.methods.probes.classifier import L2, fit_operations
 from interp.methods.probes.state_tracking import WHERE, check_holds_on, state_variables
 from interp.methods.prompts import refuse_other_split, text_ids
 from interp.methods.untrained import untrained_twins
@@ -278,6 +281,7 @@ def fidelity(
     own_ids = text_ids(model, texts)
     # Predicted tokens of each story.
     counts = [min(len(ids), model.cfg.n_ctx) - 1 for ids in own_ids]
+    _announce(model, tasks, own_ids, len(places))
     sums, sizes, tasks_of = [], torch.tensor(counts, dtype=torch.float64), {own_ids: tasks}
     for number, (_, step, make) in enumerate(places):
         share, name = 0.9 / len(places), "a model" if step < 0 else f"step {step:,}"
@@ -302,6 +306,26 @@ def fidelity(
         n_train=len(training),
         n_test=len(testing),
         provenance=provenance(fidelity, call, hooks=("resid_post",)),
+    )
+
+
+def _announce(
+    model: LanguageModel, tasks: Sequence[Task], rows: Sequence[Sequence[int]], n_checkpoints: int
+) -> None:
+    models, sites, d_model = n_checkpoints + 1, residual_sites(model), model.cfg.d_model
+    cells = [cell for task in tasks for cell in task.cells]
+    # Truth and shuffled labels are fitted together.
+    fits = sum(fit_operations(len(t.train), d_model, 2, len(t.classes)) for t in tasks)
+    announce(
+        model,
+        reading_examples(model, cells, sites, times=models),
+        reading(model, [row[: model.cfg.n_ctx] for row in rows], times=models),
+        draws=1,
+        operations=models * len(sites) * fits,
+        copies=2,
+        kept=len(sites) * len(cells) * d_model,
+        smaller="Take fewer checkpoints, variables or stories (most=, variables=, n_stories=, "
+        "n_test=, max_examples=).",
     )
 
 

@@ -107,6 +107,7 @@ def announce_generation(
     *,
     smaller: str,
     times: float = 1,
+    beside: Sequence[Passes] = (),
 ) -> None:
     """Say what it costs to continue prompts with and without edits, and to weigh what came.
 
@@ -116,6 +117,7 @@ def announce_generation(
         new: tokens written after each.
         smaller: see `interp.core.cost.announce`.
         times: how often all of it is done.
+        beside: what else the call does.
     """
     size, width = _together(model, prompts, new), max(map(len, prompts))
     turns = times * len(prompts) / size
@@ -125,6 +127,7 @@ def announce_generation(
         Passes(count=turns, tokens=size * width, width=width, logits=size),
         Passes(count=turns * new, tokens=size, width=width + new, logits=size),
         reading(model, whole, times=2 * times),
+        *beside,
         kept=size * _keys_and_values(model, width + new),
         smaller=smaller,
     )

@@ -41,12 +41,14 @@ from interp.analyses.interventions._edit_controls import (
     says,
     site_rows,
 )
+from interp.core.cost import announce
 from interp.core.edits import Add, Where
 from interp.core.errors import ConfigError, NotEnoughDataError, near_misses
 from interp.core.progress import progress_range, report_progress
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval, plain
 from interp.methods.activations import Site, residual_sites, site_label
+from interp.methods.batches import reading
 from interp.methods.data.examples import sample_stories
 from interp.results.provenance import provenance
 from interp.results.result import Result
@@ -257,6 +259,7 @@ def state_edit(
     places = [name for name in POSITIONS if all(name in i.positions for i in splits.training)]
     if position not in places:
         raise ConfigError(f"No word of this world's text is {POSITIONS[position]} for {variable}.")
+    _announce(model, splits, places, len(sites), len(doses), n_random)
     with progress_range(0.0, 0.2):
         rows = {name: site_rows(model, splits.training, name, sites) for name in places}
     means = {name: means_of(rows[name], splits.training, splits.classes) for name in places}
@@ -365,6 +368,34 @@ def _splits(model: LanguageModel, world: World, call: dict[str, Any]) -> Questio
         )
     return QuestionSplits(
         training=training, tuning=tuning, testing=testing, classes=classes, answers=answers
+    )
+
+
+def _announce(
+    model: LanguageModel,
+    splits: QuestionSplits,
+    places: Sequence[str],
+    n_sites: int,
+    n_doses: int,
+    n_random: int,
+) -> None:
+    training, tuning, testing = (
+        [question.tokens for question in part]
+        for part in (splits.training, splits.tuning, splits.testing)
+    )
+    d_model = model.cfg.d_model
+    announce(
+        model,
+        # Of every place, and of the untrained model's one.
+        reading(model, training, times=len(places) + 1, logits=False),
+        reading(model, tuning, times=n_sites * len(places) * n_doses),
+        # Unedited, edited, another variable's, another one's, untrained; and the random edits.
+        reading(model, testing, times=5 + n_random),
+        draws=1,
+        copies=1,
+        kept=len(places) * n_sites * len(training) * d_model,
+        smaller="Take fewer stories, doses or random directions (n_stories=, n_tune=, n_test=, "
+        "doses=, n_random=).",
     )
 
 

@@ -36,6 +36,7 @@ from interp.analyses.interventions._random_controls import (
     reading_loss,
     texts_of_arms,
 )
+from interp.analyses.interventions._steered_generation import announce_generation
 from interp.analyses.interventions._text_counts import (
     Ratio,
     TextReader,
@@ -47,13 +48,14 @@ from interp.core.edits import Edit
 from interp.core.errors import ConfigError, NotEnoughDataError, TokenError
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval
-from interp.methods.data.answers import encoded_stories
+from interp.methods.batches import reading
+from interp.methods.data.answers import EncodedStory, encoded_stories
 from interp.methods.data.contrast_pairs import concept_group
 from interp.methods.data.loss_floor import story_floor
 from interp.methods.prompts import one_row
 from interp.results.provenance import provenance
 from interp.results.result import Result
-from interp.worlds.world import World
+from interp.worlds.world import Story, World
 
 RATE = "rate of "
 NATS = "_nats_per_token"
@@ -200,12 +202,23 @@ def steering_metrics(
     arms = random_arms(edits, n_random, seed)
     seeds = [seed * 1_000_003 + i for i in range(n_texts)]
     options = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_k": top_k}
+    stories = _stories(world, n_stories, level, seed)
+    encoded = encoded_stories(model, stories)
+    rows = [row for row, _ in encoded for _ in range(len(arms))]
+    announce_generation(
+        model,
+        [ids] * (len(arms) * n_texts),
+        max_new_tokens,
+        beside=[reading(model, rows)] if rows else [],
+        smaller="Ask for fewer texts, random directions, stories or tokens (n_texts=, n_random=, "
+        "n_stories=, max_new_tokens=).",
+    )
     generated = texts_of_arms(model, arms, ids, seeds, **options)
     rates = {RATE + word: (word, _group(world, word)) for word in concepts}
     read = _reader(world, rates, words)
     ratios = text_ratios(generated, read, [prompt], (len(arms), n_texts))
-    if world is not None and n_stories:
-        ratios[f"regret{NATS}"] = _regret(model, arms, world, n_stories, level, seed)
+    if stories:
+        ratios[f"regret{NATS}"] = _regret(model, arms, stories, encoded)
     return SteeringMetrics(
         base=_intervals(ratios, UNEDITED, seed),
         steered=_intervals(ratios, STEERED, seed),
@@ -238,11 +251,18 @@ def _reader(
     return read
 
 
-def _regret(model: LanguageModel, arms: Arms, world: World, n: int, level: str, seed: int) -> Ratio:
-    """Nats above the floor that every arm pays on true stories, of their tokens."""
+def _stories(world: World | None, n: int, level: str, seed: int) -> list[Story]:
+    """The true stories that are read; none without a world."""
+    if world is None:
+        return []
     numbers = range(seed * 1_000_003, seed * 1_000_003 + n)
-    stories = [world.sample(number, level=level, split="held_out") for number in numbers]
-    encoded = encoded_stories(model, stories)
+    return [world.sample(number, level=level, split="held_out") for number in numbers]
+
+
+def _regret(
+    model: LanguageModel, arms: Arms, stories: Sequence[Story], encoded: Sequence[EncodedStory]
+) -> Ratio:
+    """Nats above the floor that every arm pays on true stories, of their tokens."""
     pairs = zip(stories, encoded, strict=True)
     floors = torch.tensor([float(story_floor(s, spans)[0].sum()) for s, (_, spans) in pairs])
     losses = reading_loss(model, arms, [ids for ids, _ in encoded]).double()

@@ -25,12 +25,14 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from interp.core.cost import announce
 from interp.core.display import percent
 from interp.core.errors import ConfigError, near_misses
 from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval, plain
 from interp.core.statistics.over_seeds import difference_over_seeds, mean_over_seeds
+from interp.methods.batches import reading
 from interp.methods.data.answers import encoded_stories, predict_stories, right_answers
 from interp.methods.data.examples import sample_stories
 from interp.methods.data.loss_floor import has_floor, story_floor
@@ -326,6 +328,18 @@ def curriculum(
     steps = common_steps(records, max(checkpoints, 2))
     levels = tuple(levels) or tuple(world.levels)
     evaluation = _level_evaluation(world, levels, n_stories, seed)
+    told = [story for level in evaluation.stories.values() for story in level]
+    announce(
+        model,
+        reading(
+            model,
+            [ids for ids, _ in encoded_stories(model, told)],
+            times=len(records) * len(steps),
+        ),
+        copies=1,
+        smaller="Take fewer runs, checkpoints, levels or stories (checkpoints=, levels=, "
+        "n_stories=).",
+    )
     losses, answers = _measured(records, steps, evaluation)
     shares = [
         [[record.share(max(step - 1, 0), level) for level in levels] for step in steps]

@@ -228,7 +228,10 @@ def emergence(
         measures=_measures(models[0], world, measures, texts, n_probed), texts=texts, steps=shared,
         n_stories=n_stories, n_probed=n_probed, n_sequences=n_sequences, level=level, seed=seed,
     )  # fmt: skip
-    timelines = [timeline(each, world, settings) for each in models]
+    timelines = [
+        timeline(each, world, settings, n_runs=len(models) - number)
+        for number, each in enumerate(models)
+    ]
     labels = [
         label
         for label in (curve.label for curve in timelines[0].curves)

@@ -7,8 +7,9 @@ Control: the world's exact floor on the same held-out tokens (of your own text i
 unigram guess and a uniform one. The shipped model has its held-out losses only. It is one run, so
 there is no interval; `curriculum` and `emergence` compare runs over seeds.
 
-Units: nats per token; n = held-out tokens; tokens per second of wall time since the session of the
-run began. Under Muon the learning rate is that of the hidden matrices.
+Units: nats per token, and per byte (UTF-8) of the held-out text where the run wrote that down,
+by which runs with different tokenizers compare; n = held-out tokens; tokens per second of wall time
+since the session of the run began. Under Muon the learning rate is that of the hidden matrices.
 
     interp run learning_curve --model runs/mine --html learned.html --csv learned.csv
 """
@@ -44,6 +45,8 @@ class LearningCurve(Result, TrainingCurves):
             loss = _nats(self.training_loss[-1])
             return f"Training loss {loss} at step {self._last:,}; none held out{levels}."
         loss, step = _nats(self.held_out_loss[-1]), int(self.evaluations[-1])
+        if self._has_bytes:
+            loss += f" ({float(self.held_out_per_byte[-1]):.3f} per byte)"
         since = ""
         if step < self._last:
             since = f"; training loss {_nats(self.training_loss[-1])} at step {self._last:,}"
@@ -67,11 +70,14 @@ class LearningCurve(Result, TrainingCurves):
         """
         import pandas as pd
 
+        per_byte = {"held_out_loss_nats_per_byte": self.held_out_per_byte}
+        per_byte = per_byte if self._has_bytes else {}
         curves = (
             (self.updates, {"training_loss_nats_per_token": self.training_loss,
                             "learning_rate": self.learning_rate,
                             "gradient_norm": self.gradient_norm}),
             (self.evaluations, {"held_out_loss_nats_per_token": self.held_out_loss,
+                                **per_byte,
                                 "floor_nats_per_token": self.floor,
                                 "regret_nats_per_token": self.regret}),
             (self.timings, {"tokens_per_second": self.tokens_per_second}),
@@ -85,6 +91,11 @@ class LearningCurve(Result, TrainingCurves):
             table[f"{name}_nats_per_token"] = loss
         table.insert(1, "stage", [self.stage_at(step) for step in table["step"]])
         return table
+
+    @property
+    def _has_bytes(self) -> bool:
+        """Whether the run wrote down what its last held-out loss is a byte."""
+        return len(self.held_out_per_byte) > 0 and not math.isnan(self.held_out_per_byte[-1])
 
     @property
     def _last(self) -> int:

@@ -17,6 +17,7 @@ from einops import rearrange, reduce
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from interp.core.cost import Passes
 from interp.core.hooks import Name
 from interp.core.protocols import LanguageModel, Run
 from interp.methods.batches import padded, rows_at_once
@@ -66,6 +67,17 @@ def log_odds_directions(
             _collect(costs, run, sites, pick_log_probs[elsewhere].sum())
     rows = zip(map(torch.cat, gains), map(torch.cat, costs), strict=True)
     return [_best(gain.mean(0), cost) for gain, cost in rows]
+
+
+def log_odds_passes(model: LanguageModel, slots: Sequence[Example]) -> list[Passes]:
+    """What `log_odds_directions` costs, for `interp.core.cost.announce`."""
+    sizes = [tokens.shape for tokens, *_ in _batches(model, slots)]
+    # One forward pass with N_DRAWS + 1 backward ones, where `Passes` counts one.
+    count = (1 + 2 * (N_DRAWS + 1)) / 3
+    return [
+        Passes(count=count, tokens=rows * width, width=width, logits=rows * width, gradients=True)
+        for rows, width in sizes
+    ]
 
 
 def _collect(into: list[list[Tensor]], run: Run, sites: Sequence[Name], score: Tensor) -> None:

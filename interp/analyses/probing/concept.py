@@ -23,18 +23,32 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from interp.analyses.probing._log_odds_direction import log_odds_directions
+from interp.analyses.probing._log_odds_direction import log_odds_directions, log_odds_passes
 from interp.core.alignment import token_range
+from interp.core.cost import announce
 from interp.core.edits import Add, Clamp, Project, Where
 from interp.core.errors import ConfigError, NotEnoughDataError, near_misses
 from interp.core.hooks import Name
 from interp.core.protocols import LanguageModel, Tokenizer
 from interp.core.statistics.association import auroc
 from interp.core.statistics.intervals import Interval, plain
-from interp.methods.activations import mean_rows, median_norms, rows_at, site_label
+from interp.methods.activations import (
+    NORMED,
+    mean_rows,
+    median_norms,
+    reading_examples,
+    rows_at,
+    site_label,
+)
 from interp.methods.data.contrast_pairs import concept_group, text_examples, word_examples
 from interp.methods.data.examples import Example, groups, sample_stories, split
-from interp.methods.probes.directions import Method, direction_controls, fit_directions
+from interp.methods.probes.classifier import fit_operations
+from interp.methods.probes.directions import (
+    N_SHUFFLED,
+    Method,
+    direction_controls,
+    fit_directions,
+)
 from interp.results.provenance import provenance
 from interp.results.result import Result
 from interp.worlds.world import Story, World
@@ -244,12 +258,13 @@ def concepts_at(
         examples, flags = word_examples(model, positive, world, at, stories)
     _enough(flags)
     grouped = groups(examples)
-    test, train = split(grouped, (0.3,), seed=seed)
+    test, train = _both_kinds(grouped, flags, seed)
     kept = sorted({examples[i].story for i in train.tolist()})
     among = () if world is None else concept_group(world, positive)
     read = model.tokenizer, [stories[i] for i in kept if stories], world, among, model.cfg.n_ctx
     slots = _writing_slots(*read) if among else []
     places = [_numbered(site, model.cfg.n_layers) for site in sites]
+    _announce(model, examples, places, slots, call["method"])
     stacked = (mean_rows if at == "mean" else rows_at)(model, examples, places)
     if call["method"] == "gradient":
         _writable(slots, positive)
@@ -277,6 +292,30 @@ def concepts_at(
         )
         for place, direction, rows, norm in zip(places, directions, stacked, norms, strict=True)
     ]
+
+
+def _announce(
+    model: LanguageModel,
+    examples: Sequence[Example],
+    places: Sequence[Name],
+    slots: Sequence[Example],
+    method: Method,
+) -> None:
+    n_rows, d_model = len(examples), model.cfg.d_model
+    n_words = len({token for example in examples for token in example.tokens})
+    # The bag of words is a fit of a column a word; the others of these methods one of the site's.
+    fits = fit_operations(n_rows, n_words, 1, 2)
+    if method in ("probe", "pca"):
+        fits += (1 + N_SHUFFLED) * fit_operations(n_rows, d_model, 1, 2)
+    announce(
+        model,
+        # Read for the direction, and the first texts again for the median norm.
+        reading_examples(model, examples, places, times=1 + min(1, NORMED / n_rows)),
+        *(log_odds_passes(model, slots) if method == "gradient" else ()),
+        operations=len(places) * fits,
+        kept=n_rows * (len(places) * d_model + n_words),
+        smaller="Give fewer or shorter texts, or fewer stories (n_stories=).",
+    )
 
 
 def _scored(
@@ -321,6 +360,21 @@ def _enough(flags: Bool[Tensor, " example"]) -> None:
             f"A concept needs 8 examples of each kind or more; got {kinds[0]} positive and "
             f"{kinds[1]} negative. Give more texts or stories, or read at other positions."
         )
+
+
+def _both_kinds(
+    grouped: Int[Tensor, " example"], flags: Bool[Tensor, " example"], seed: int
+) -> list[Int[Tensor, " example"]]:
+    """The first of a hundred splits with examples of both kinds to test on and to find it from."""
+    for number in range(100):
+        parts = split(grouped, (0.3,), seed=seed + number)
+        if all(flags[part].any() and not flags[part].all() for part in parts):
+            return parts
+    raise NotEnoughDataError(
+        "A concept needs independent examples of both kinds on either side of the split; these "
+        f"{len(flags)} are {len(grouped.unique())} groups of one story, or of equal tokens, that "
+        "cannot be split so. Give more texts that differ, or more stories."
+    )
 
 
 def _numbered(site: Name, n_layers: int) -> tuple[str, int]:

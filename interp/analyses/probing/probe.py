@@ -17,10 +17,11 @@ the accuracy comes from others.
     interp run probe --world stories --variable place --html place.html
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -32,16 +33,18 @@ from interp.analyses.probing._controls import (
     verdict,
     words_hint,
 )
+from interp.core.cost import announce
 from interp.core.errors import ConfigError
 from interp.core.hooks import Name
 from interp.core.progress import progress_range, report_progress
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval, plain
-from interp.methods.activations import residual_sites, site_label
+from interp.methods.activations import reading_examples, residual_sites, site_label
 from interp.methods.data.examples import At, Example, file_examples, sample_stories, world_examples
-from interp.methods.probes.classifier import L2
+from interp.methods.probes.classifier import HIDDEN, L2, MLP_STEPS, fit_operations
 from interp.methods.probes.probing import (
     Kind,
+    ProbeData,
     fit_sites,
     fit_words,
     only_truth,
@@ -223,6 +226,7 @@ def probe(
     examples = _examples(model, call)
     known = () if world is None else tuple(world.variables[variable])
     data = prepare(examples, known, seed, folds)
+    _announce(model, data, chosen, call)
     with progress_range(0.1, 0.6 if n_untrained else 1.0, "this model: "):
         fits = fit_sites(model, data, chosen, kind, l2, seed)
     one_task, twins = only_truth(data), []
@@ -241,6 +245,29 @@ def probe(
         **scores(data, fits, twins, seed, fit_words(data, l2, seed) if labels else None),
         **weights(fits, model.cfg.d_model),
         provenance=provenance(probe, call, hooks=hooks),
+    )
+
+
+def _announce(
+    model: LanguageModel, data: ProbeData, sites: Sequence[Name], call: dict[str, Any]
+) -> None:
+    twins = call["n_untrained"]
+    # An untrained model has one task, the truth.
+    tasks = len(data.targets) + twins
+    sizes = len(data.train), model.cfg.d_model, tasks
+    if call["kind"] == "linear":
+        once = fit_operations(*sizes, len(data.classes))
+    else:
+        once = math.prod(sizes) * 6 * HIDDEN * MLP_STEPS
+    announce(
+        model,
+        reading_examples(model, data.examples, sites, times=1 + twins),
+        draws=twins,
+        operations=len(sites) * (1 + len(data.folds)) * once,
+        copies=bool(twins),
+        kept=len(sites) * len(data.examples) * model.cfg.d_model,
+        smaller="Take fewer examples, sites or untrained models (max_examples=, sites=, "
+        "n_untrained=).",
     )
 
 

@@ -31,12 +31,13 @@ from interp.analyses.probing._controls import (
     verdict,
     words_hint,
 )
+from interp.core.cost import announce
 from interp.core.errors import ConfigError
 from interp.core.hooks import Name
 from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval, bootstrap_ratio, plain
-from interp.methods.activations import residual_sites, rows_at, site_label
+from interp.methods.activations import reading_examples, residual_sites, rows_at, site_label
 from interp.methods.data.examples import file_examples
 from interp.methods.probes.classifier import L2
 from interp.methods.probes.directions import token_counts
@@ -160,6 +161,7 @@ def regression_probe(
     report_progress("gathering the examples", 0, 1)
     examples = file_examples(model.tokenizer, labels, max_tokens=model.cfg.n_ctx, numeric=True)
     data = numbers_of(examples, folds, seed)
+    _announce(model, data, chosen, n_untrained)
     fits = _fits(model, data, chosen, l2)
     twins = [_fits(twin, data, chosen, l2) for twin in untrained_twins(model, n_untrained, seed)]
     words = fit_numbers(token_counts(examples), data, l2)
@@ -181,6 +183,24 @@ def regression_probe(
             call,
             hooks=tuple(f"{s[0]} {s[1]}" if isinstance(s, tuple) else s for s in chosen),
         ),
+    )
+
+
+def _announce(
+    model: LanguageModel, data: RegressionData, sites: Sequence[Name], n_untrained: int
+) -> None:
+    n_rows, d_model, models = len(data.examples), model.cfg.d_model, 1 + n_untrained
+    side = min(n_rows, d_model)
+    announce(
+        model,
+        reading_examples(model, data.examples, sites, times=models),
+        draws=n_untrained,
+        # In double precision, which takes twice as long: X'X and its solution, each fold and all.
+        operations=2 * models * len(sites) * (1 + len(data.folds)) * (2 * n_rows + side) * side**2,
+        copies=bool(n_untrained),
+        kept=3 * len(sites) * n_rows * d_model,
+        smaller="Give fewer rows, or ask for fewer sites, folds or untrained models (sites=, "
+        "folds=, n_untrained=).",
     )
 
 

@@ -19,14 +19,15 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from interp.core.cost import announce
 from interp.core.errors import ConfigError, near_misses
 from interp.core.hooks import Name
 from interp.core.progress import progress_range, report_progress
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval, plain
-from interp.methods.activations import site_label
+from interp.methods.activations import reading_examples, site_label
 from interp.methods.data.examples import Example, sample_stories
-from interp.methods.probes.classifier import L2, class_directions
+from interp.methods.probes.classifier import L2, class_directions, fit_operations
 from interp.methods.probes.state_decoders import Decoders, fit_decoders, scored, thinned
 from interp.methods.probes.state_tracking import (
     PLACES,
@@ -360,6 +361,7 @@ def _trained(
     known = {each.ids[: each.settled] for each in training}
     testing = [each for each in testing if each.ids[: each.settled] not in known]
     test_cells = _cells(testing, classes, seed)
+    _announce(model, cells, test_cells, len(classes), site, min(1, call["n_untrained"]))
     ends = 0.6 if call["n_untrained"] else 1.0
     with progress_range(0.1, ends, "this model: "):
         decoders, controls = _fitted_and_scored(model, cells, test_cells, classes, site, call)
@@ -377,6 +379,31 @@ def _trained(
         "n_train": len(training),
         "n_test": len(testing),
     }
+
+
+def _announce(
+    model: LanguageModel,
+    cells: Sequence[Example],
+    test_cells: Sequence[Example],
+    n_classes: int,
+    site: tuple[str, int],
+    n_untrained: int,
+) -> None:
+    models, d_model, rows = 1 + n_untrained, model.cfg.d_model, len(cells)
+    parts = [part for part in (cells, test_cells) if part]
+    # All cells are shared out between the kinds of token, truth and shuffled labels together.
+    kinds = len({cell.kind for cell in cells})
+    fits = kinds * fit_operations(-(-rows // max(kinds, 1)), d_model, 2, n_classes)
+    announce(
+        model,
+        *(reading_examples(model, part, [site], times=models) for part in parts),
+        draws=n_untrained,
+        operations=models * fits,
+        copies=n_untrained,
+        kept=rows * d_model,
+        smaller="Take fewer stories (n_stories=, n_test=), or leave out the untrained model "
+        "(n_untrained=0).",
+    )
 
 
 def _fitted_and_scored(

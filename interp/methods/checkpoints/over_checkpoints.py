@@ -5,18 +5,23 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from interp.core.cost import announce
 from interp.core.errors import ConfigError
 from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel
+from interp.methods.activations import reading_examples, residual_sites
+from interp.methods.batches import reading
 from interp.methods.checkpoints.evaluation_set import HELD_OUT, EvaluationSet, Evaluator, Settings
 from interp.methods.checkpoints.measure_cache import keep, known
 from interp.methods.checkpoints.measure_scores import Curve, Scores, curve_of
 from interp.methods.data.examples import sample_stories
 from interp.methods.measures import get_measure, measure_names
+from interp.methods.probes.classifier import fit_operations
 from interp.methods.untrained import untrained_twins
 from interp.runs.checkpoints import chosen_steps, history_of
 from interp.worlds.world import Story, World
 
+OF_HEADS, OF_PROBES = ("induction", "previous_token"), "probe_accuracy"
 OF_WEIGHTS = ("distance", "rank")
 """Of an untrained model they say nothing that the first checkpoint does not."""
 FRESH_SEED = 1_000
@@ -41,13 +46,16 @@ class Timeline:
     measured: int
 
 
-def timeline(model: LanguageModel, world: World | None, settings: Settings) -> Timeline:
+def timeline(
+    model: LanguageModel, world: World | None, settings: Settings, *, n_runs: int = 1
+) -> Timeline:
     """Every chosen measure of every chosen checkpoint.
 
     Args:
         model: opened from a run.
         world: whose stories are read; None = the settings' own texts, or the weights alone.
         settings: what is measured, and on what.
+        n_runs: runs that are measured so, this one and those after it, for the estimate of cost.
     Raises:
         ConfigError: an unknown measure, step or level, or one that needs what was not given.
         NotEnoughDataError: under two checkpoints.
@@ -55,6 +63,7 @@ def timeline(model: LanguageModel, world: World | None, settings: Settings) -> T
     history, steps = history_of(model), chosen_steps(model, settings.steps, settings.most)
     data = _evaluation_set(history[next(iter(history))], world, settings)
     chosen = _chosen(data, settings.measures)
+    _announce(model, data, chosen, n_runs * (len(steps) + 1))
     folder = getattr(history, "folder", None)
     scores, fresh = [], 0
     for number, step in enumerate(steps):
@@ -72,6 +81,34 @@ def timeline(model: LanguageModel, world: World | None, settings: Settings) -> T
         fresh += new
     curves = _curves(chosen, scores)
     return Timeline(steps=steps, curves=curves, untrained=untrained, measured=fresh)
+
+
+def _announce(
+    model: LanguageModel, data: EvaluationSet, chosen: Sequence[str], n_models: int
+) -> None:
+    """As if nothing was known before."""
+    passes, operations, sites = [], 0.0, residual_sites(model)
+    if data.encoded and not {*OF_HEADS, *OF_WEIGHTS, OF_PROBES}.issuperset(chosen):
+        passes.append(reading(model, [ids for ids, _ in data.encoded], times=n_models))
+    if data.repeated is not None and not set(OF_HEADS).isdisjoint(chosen):
+        options = {"times": n_models, "cache": ["pattern"], "logits": False}
+        passes.append(reading(model, data.repeated[0].tolist(), **options))
+    if OF_PROBES in chosen:
+        probes = data.probes.values()
+        examples = [example for each in probes for example in each.examples]
+        passes.append(reading_examples(model, examples, sites, times=n_models))
+        d_model = model.cfg.d_model
+        fits = [fit_operations(len(p.train), d_model, 2, len(p.classes)) for p in probes]
+        operations = n_models * len(sites) * sum(fits)
+    announce(
+        model,
+        *passes,
+        operations=operations,
+        draws=1,
+        copies=1,
+        smaller="Take fewer checkpoints, measures or stories (steps=, measures=, n_stories=, "
+        "n_probed=).",
+    )
 
 
 def _evaluation_set(first: LanguageModel, world: World | None, settings: Settings) -> EvaluationSet:

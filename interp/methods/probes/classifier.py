@@ -14,6 +14,8 @@ from torch.nn.functional import cross_entropy, one_hot
 L2 = 0.01
 HIDDEN, MLP_STEPS = 64, 150
 """Width and updates of an MLP; fixed, so that task and controls get the same effort."""
+USUAL_STEPS = 100
+"""Of a linear fit, for an estimate of its cost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +133,19 @@ def fit_mlp(
         optimizer.step()
     trained = tuple(parameter.detach() for parameter in parameters)
     return Mlp(mean=mean, deviation=deviation, parameters=trained)
+
+
+def fit_operations(n_rows: int, d_model: int, n_tasks: int, n_classes: int) -> float:
+    """Multiplications and additions of `fit_linear`, about: `interp.core.cost.announce` takes them.
+
+    Args:
+        n_rows: training rows.
+        d_model: numbers of each.
+        n_tasks: fitted at once.
+        n_classes: of every task.
+    """
+    steps = 4 * USUAL_STEPS * n_rows * d_model * n_tasks * n_classes
+    return steps + 4 * n_rows * d_model**2 + 20 * d_model**3
 
 
 def class_directions(weight: Float[Tensor, "class d_model"]) -> Float[Tensor, "class d_model"]:

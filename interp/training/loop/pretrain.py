@@ -272,7 +272,7 @@ class TrainingRun:
         return {name: full_tensor(p.detach()) for name, p in self.model.named_parameters()}
 
     def _finish(self) -> GPT:
-        model = GPT(self.config.model, self.model.tokenizer, name=self.model.name)
+        model = GPT(self.config.model, self.model.tokenizer, seed=None, name=self.model.name)
         model.load_state_dict(self._weights())
         model.step = self.config.steps
         model.to(self.model.device).eval()
