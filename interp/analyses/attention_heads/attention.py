@@ -145,7 +145,7 @@ class Attention(Result):
             columns[axis] = numbers.numpy()
             if axis in ("query", "key"):
                 columns[f"{axis}_token"] = tokens[columns[axis]]
-        values = {name: getattr(self, field)[shown] for name, field in self.columns.items()}
+        values = {name: getattr(self, field)[cells] for name, field in self.columns.items()}
         return pd.DataFrame(columns | {name: each.numpy() for name, each in values.items()})
 
 
