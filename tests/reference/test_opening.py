@@ -16,6 +16,7 @@ import transformers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
+from tokenizers import pre_tokenizers
 
 from interp.core.errors import CheckpointError, ConfigError, InterpError
 from interp.models.io.huggingface import load_gguf, load_huggingface, save_huggingface
@@ -132,6 +133,46 @@ def test_neutral_settings_and_some_biases_of_a_gguf_file_are_read(tmp_path):
     file = write_gguf(model, tmp_path / "m.gguf", keys=keys, eos_token_id=3, eot_token_id=5)
     ours = load_gguf(file)
     assert gap(ours, model) < 1e-5 and ours.cfg.eos_token_ids == (3, 5)
+
+
+SIGNS = sorted(pre_tokenizers.ByteLevel.alphabet())
+BYTE_LEVEL = dict(
+    model="gpt2", pre="default", merges=["Ġ a", "a b"], bos_token_id=258, eos_token_id=259,
+    eot_token_id=260, tokens=[*SIGNS, "Ġa", "ab", "<s>", "</s>", "<|eot|>"],
+    token_type=[1] * 258 + [3] * 3,
+)  # fmt: skip
+PIECES = dict(
+    model="llama", bos_token_id=1, eos_token_id=2, eot_token_id=3, unknown_token_id=0,
+    tokens=["<unk>", "<s>", "</s>", "<|eot|>", "▁", "a", "b", "▁a",
+            *map("<0x{:02X}>".format, range(256))],
+    scores=[0.0] * 4 + [-5.0, -6.0, -7.0, -1.0] + [-9.0] * 256,
+    token_type=[2, 3, 3, 3] + [1] * 4 + [6] * 256,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("says", [True, False, None])
+@pytest.mark.parametrize(
+    ("words", "text", "begins_unsaid"), [(BYTE_LEVEL, [257, 256, 65], False),
+                                         (PIECES, [7, 6, 7, 6], True)],
+    ids=["gpt2", "llama"],
+)  # fmt: skip
+def test_a_gguf_files_text_begins_and_ends_as_it_says(words, text, begins_unsaid, says, tmp_path):
+    """Where it says nothing, pieces begin with the token and byte-level BPE does not."""
+    told = {} if says is None else {"add_bos_token": says}
+    model = built(NATIVE["llama"], vocab_size=len(words["tokens"]))
+    file = write_gguf(model, tmp_path / "m.gguf", **words, **told)
+    ours = load_model(file)
+    begins = begins_unsaid if says is None else says
+    expected = [words["bos_token_id"]] * begins + text
+    assert ours.tokenizer.encode("ab ab") == ours.to_tokens("ab ab")[0][0].tolist() == expected
+    theirs_read = transformers.AutoTokenizer.from_pretrained(tmp_path, gguf_file=file.name)
+    assert theirs_read("ab ab").input_ids == expected
+    assert ours.ends == {words["eos_token_id"], words["eot_token_id"]}
+    overruled = load_model(file, bos=not begins)
+    assert overruled.tokenizer.encode("ab ab") == [words["bos_token_id"]] * (not begins) + text
+    folder = save_huggingface(ours, tmp_path / "folder")
+    again = load_model(folder)
+    assert again.tokenizer.encode("ab ab") == expected and again.ends == ours.ends
 
 
 def test_a_gguf_file_whose_tokenizer_contradicts_itself_is_refused_in_a_sentence(tmp_path):
