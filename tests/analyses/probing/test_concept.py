@@ -12,7 +12,7 @@ from interp.methods.data.examples import Example
 from interp.methods.probes.directions import METHODS, direction_controls, fit_directions
 from interp.models.gpt import GPT
 from tests.analyses.tiny_model import tiny_model
-from tests.analyses.tiny_world import TinyWorld
+from tests.analyses.tiny_world import NAMES, TinyWorld
 
 WORLD = TinyWorld()
 
@@ -162,3 +162,12 @@ def test_a_concept_of_texts_has_the_name_it_is_given(model: GPT) -> None:
     torch.testing.assert_close(named.direction, concept(model, *kinds).direction)
     with pytest.raises(ConfigError, match="has its word as name"):
         concept(model, "glad", world=WORLD, name="formal")
+
+
+def test_a_split_of_few_texts_has_both_kinds_on_either_side(model: GPT) -> None:
+    glad, grim = ([f"{name} feels {mood}." for name in NAMES] for mood in ("glad", "grim"))
+    for seed in range(40):
+        one = concept(model, glad, grim, seed=seed)
+        assert one.positive.any() and not one.positive.all()
+    with pytest.raises(NotEnoughDataError, match="both kinds on either side"):
+        concept(model, glad, grim[:1] * 8)
