@@ -114,6 +114,8 @@ def _numbers(log: TrainingLog, state: str) -> dict[str, str]:
         "Floor": last.get("floor_nats_per_token"),
         "Regret": last.get("regret_nats_per_token"),
     }
+    if losses["Floor"] is None:
+        losses["Held-out loss per byte"] = last.get("loss_nats_per_byte")
     numbers = {name: f"{value:.3f}" for name, value in losses.items() if value is not None}
     numbers |= {"Tokens per second": f"{rate:,.0f}"} if rate else {}
     return numbers | ({"Time left": duration(left)} if left is not None else {})

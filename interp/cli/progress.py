@@ -149,10 +149,12 @@ class LineDisplay:
 
 
 def numbers(progress: "pretrain.RunProgress") -> str:
-    """The reading in words: loss, the newest evaluation against its floor, speed."""
+    """The reading in words: loss, the newest evaluation against its floor or a byte, speed."""
     parts = [f"loss {progress.loss_nats_per_token:.3f}"]
     evaluation = progress.evaluation or {}
     parts += [f"{name} {evaluation[field]:.3f}" for name, field in HELD_OUT if field in evaluation]
+    if "floor_nats_per_token" not in evaluation and "loss_nats_per_byte" in evaluation:
+        parts.append(f"per byte {evaluation['loss_nats_per_byte']:.3f}")
     return "  ".join([*parts, f"{progress.tokens_per_second:,.0f} tokens/s"])
 
 

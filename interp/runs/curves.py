@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -29,6 +29,8 @@ class TrainingCurves:
         gradient_norm: before clipping.
         evaluations: steps at which the held-out loss was measured.
         held_out_loss: loss at each evaluation, always on the same text, nats a token.
+        held_out_per_byte: the same loss, nats a byte (UTF-8): what runs with different tokenizers
+            compare by; nan where the run did not write it down.
         floor: the world's exact entropy on that text, nats a token.
         timings: steps at which the speed was taken.
         tokens_per_second: speed in predicted tokens since the session began.
@@ -57,6 +59,7 @@ class TrainingCurves:
     optimizer: str
     stages: tuple[str, ...]
     stage_starts: tuple[int, ...]
+    held_out_per_byte: Float[Tensor, " evaluation"] = field(default_factory=lambda: torch.empty(0))
 
     @property
     def regret(self) -> Float[Tensor, " evaluation"]:
@@ -122,6 +125,7 @@ def curves_of(
         optimizer=str(recipe.get("optimizer", "muon")),
         stages=names,
         stage_starts=starts,
+        held_out_per_byte=_tensor(_numbers(evaluated, "loss_nats_per_byte")[evaluations]),
     )
 
 

@@ -24,6 +24,8 @@ REDEFINED = {
     "heads": ["ablation", "uniform_nats"],
     "steering": ["measures", "gain"],
     "steering-screened": ["measures", "gain"],
+    "learning_curve": ["held_out_per_byte"],
+    "learning_curve-shipped": ["held_out_per_byte"],
     "surprise": ["n_bytes"],
     "surprise-step": ["n_bytes"],
 }

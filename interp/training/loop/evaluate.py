@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from interp.core.protocols import Tokenizer
 from interp.core.surprisal import surprisal
 from interp.models.gpt import GPT
 from interp.training.data.batches import Batch
@@ -27,6 +28,7 @@ class HeldOut:
         self._per_rank = max(1, batch_size // group.size)
         counted = rows.weights[:, 1:] > 0
         self._n_counted = int(counted.sum())
+        self._ids, self._counts = rows.tokens[:, 1:][counted].unique(return_counts=True)
         floor = rows.floor
         self._floor = None if floor is None else float(floor[:, 1:][counted].double().mean())
         # Every rank makes as many forward passes as the others: FSDP's ranks must meet in each.
@@ -41,8 +43,9 @@ class HeldOut:
         """The record of an evaluation, without its step.
 
         Returns:
-            `loss_nats_per_token`, `tokens` and, where the floor is known, `floor_nats_per_token`
-            and `regret_nats_per_token` (loss - floor) over the same tokens.
+            `loss_nats_per_token`, `tokens` and, over the same tokens, `loss_nats_per_byte` and
+            `bytes` (UTF-8; special tokens have none) and, where the floor is known,
+            `floor_nats_per_token` and `regret_nats_per_token` (loss - floor).
         """
         model.eval()
         total = torch.zeros((), device=model.device, dtype=torch.float32)
@@ -56,10 +59,19 @@ class HeldOut:
             total += (nats * mask).sum()
         model.train()
         total = self._group.sum(total).item()
-        return self._record(total / max(self._n_counted, 1))
+        return self._record(total / max(self._n_counted, 1), self._bytes(model.tokenizer))
 
-    def _record(self, loss: float) -> dict[str, Any]:
+    def _bytes(self, tokenizer: Tokenizer) -> int:
+        """Bytes of the text that the counted tokens stand for."""
+        pieces = (tokenizer.pieces([number])[0] for number in self._ids.tolist())
+        lengths = torch.tensor([len(piece) for piece in pieces], dtype=torch.long)
+        return int((lengths * self._counts).sum())
+
+    def _record(self, loss: float, n_bytes: int) -> dict[str, Any]:
         record = {"kind": "eval", "loss_nats_per_token": loss, "tokens": self._n_counted}
+        if n_bytes:
+            record["loss_nats_per_byte"] = loss * self._n_counted / n_bytes
+            record["bytes"] = n_bytes
         if self._floor is None:
             return record
         return record | {

@@ -21,8 +21,8 @@ class MetricsLog:
     Every record has a `kind` and the number of updates done, `step`:
         train  loss_nats_per_token (plain mean over counted tokens), objective_nats (weighted mean:
                what is minimized), learning_rate_scale, grad_norm before clipping, stage
-        eval   loss_nats_per_token on the fixed held-out slice; floor_ and regret_nats_per_token
-               where the corpus knows its floor; tokens
+        eval   loss_nats_per_token and _per_byte on the fixed held-out slice; floor_ and
+               regret_nats_per_token where the corpus knows its floor; tokens, bytes (UTF-8)
         speed  seconds and cpu_seconds of this process, tokens_per_second since the last record
 
     Args:

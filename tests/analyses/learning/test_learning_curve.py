@@ -11,15 +11,17 @@ import pytest
 import torch
 
 from interp.analyses.learning.learning_curve import FEWEST_POINTS, LearningCurve, learning_curve
+from interp.cli.progress import numbers
 from interp.core.errors import CheckpointError, ConfigError, NotEnoughDataError
 from interp.models.config import GPTConfig
 from interp.models.io.load import load_model
 from interp.plots.learning.learning_curve import drawable
 from interp.runs.curves import curves_of, points_to_keep
 from interp.runs.metrics import METRICS, read_metrics
-from interp.training.data.sources import write_world_corpus
+from interp.training.data.batches import fixed_batch
+from interp.training.data.sources import write_text_corpus, write_world_corpus
 from interp.training.loop.baselines import write_baselines
-from interp.training.loop.pretrain import train
+from interp.training.loop.pretrain import RunProgress, train
 from interp.training.recipe.config import TrainConfig
 from interp.training.recipe.pacing import paced
 from interp.worlds import load_world
@@ -74,7 +76,8 @@ def test_every_number_is_that_of_the_record(result, folder):
 
 def test_the_finding_stands_beside_floor_and_both_baselines(result, folder):
     last = read_metrics(folder / METRICS, "eval")[-1]
-    opening = f"Held-out loss {last['loss_nats_per_token']:.3f} nats/token at step 40 (floor "
+    per_byte = f"({last['loss_nats_per_byte']:.3f} per byte) at step 40 (floor "
+    opening = f"Held-out loss {last['loss_nats_per_token']:.3f} nats/token {per_byte}"
     assert result.finding().startswith(opening)
     uniform = math.log(load_model(folder).cfg.d_vocab)
     assert f"uniform guess {uniform:.3f}; n = {last['tokens']}" in result.finding()
@@ -86,7 +89,7 @@ def test_a_step_without_a_held_out_loss_tells_the_training_loss_too(folder):
     between = learning_curve(load_model(folder, step=16))
     loss = read_metrics(folder / METRICS, "train")[15]["loss_nats_per_token"]
     assert between.finding().endswith(f"; training loss {loss:.3f} nats/token at step 16.")
-    assert "nats/token at step 10 (floor" in between.finding()
+    assert "per byte) at step 10 (floor" in between.finding()
 
 
 def test_it_ends_at_the_step_of_the_model_and_the_rest_of_the_run_changes_nothing(copied):
@@ -244,3 +247,65 @@ def test_a_damaged_file_is_named(copied, name, content):
         learning_curve(model)
     (copied / name).write_bytes(whole)
     assert learning_curve(model).n_updates == STEPS
+
+
+def own_text_run(out, kind):
+    """A run on own text; the corpus, the last evaluation and its curves."""
+    lines = [f"Zoë paid {n} € for café number {n * 7 % 19}, naïve as ever — so she said." for n in
+             range(120)]  # fmt: skip
+    (out / "own.txt").write_text("\n".join(lines), encoding="utf-8")
+    corpus = write_text_corpus(out / "own.txt", out / kind, tokenizer=kind, d_vocab=320)
+    model = GPTConfig(d_vocab=corpus.tokenizer.d_vocab, n_layers=1, d_model=16, n_heads=2, n_ctx=32)
+    config = TrainConfig(
+        model=model, steps=4, batch_size=4, context=16, eval_every=2, eval_tokens=160
+    )
+    run = out / f"run-{kind}"
+    train(config, corpus.folder, run, device="cpu", threads=1)
+    slice_ = fixed_batch(corpus, n_rows=10, context=16, rows=config.rows)
+    return corpus, slice_, read_metrics(run / METRICS, "eval"), learning_curve(load_model(run))
+
+
+@pytest.mark.parametrize("kind", ["characters", "bpe"])
+def test_the_loss_per_byte_of_own_text_is_the_same_nats_over_its_bytes(kind, tmp_path):
+    corpus, slice_, records, curve = own_text_run(tmp_path, kind)
+    counted = slice_.weights[:, 1:] > 0
+    ids = slice_.tokens[:, 1:][counted].tolist()
+    special = corpus.tokenizer.encode("")
+    n_bytes = sum(len(b"".join(corpus.tokenizer.pieces([i]))) for i in ids if i not in special)
+    assert len(ids) < n_bytes, "several bytes a token, in both"
+    for record in records:
+        assert (record["tokens"], record["bytes"]) == (len(ids), n_bytes)
+        total = record["loss_nats_per_token"] * len(ids)
+        assert record["loss_nats_per_byte"] == pytest.approx(total / n_bytes)
+    last = records[-1]["loss_nats_per_byte"]
+    assert f"nats/token ({last:.3f} per byte) at step 4" in curve.finding()
+    column = curve.frame()["held_out_loss_nats_per_byte"].dropna().tolist()
+    assert column == pytest.approx([r["loss_nats_per_byte"] for r in records])
+    progress = RunProgress(
+        step=4, steps=4, loss_nats_per_token=1.0, stage=0, evaluation=records[-1], seconds=1.0,
+        tokens_per_second=1.0,
+    )  # fmt: skip
+    assert f"per byte {last:.3f}" in numbers(progress)
+
+
+def test_runs_compare_by_bytes_as_by_hand_where_tokens_mislead(tmp_path):
+    per_token, per_byte = [], []
+    for kind in ("characters", "bpe"):
+        _, _, records, _ = own_text_run(tmp_path, kind)
+        first = records[0]  # a model that knows nothing pays ln(vocabulary) a token
+        per_token.append(first["loss_nats_per_token"])
+        per_byte.append(first["loss_nats_per_byte"])
+        by_hand = first["loss_nats_per_token"] * first["tokens"] / first["bytes"]
+        assert per_byte[-1] == pytest.approx(by_hand)
+    assert per_token[0] < per_token[1] and per_byte[0] > per_byte[1]
+
+
+def test_a_run_that_wrote_no_bytes_down_shows_none(copied):
+    path = copied / METRICS
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    for record in records:
+        for name in ("bytes", "loss_nats_per_byte"):
+            record.pop(name, None)
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    curve = learning_curve(load_model(copied))
+    assert "byte" not in curve.finding() and "byte" not in " ".join(curve.frame().columns)
