@@ -6,17 +6,20 @@ these very weights and of the very same call.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import streamlit as st
 
+from dashboards.page.error_message import PageEnd
 from dashboards.page.markdown import plain
+from interp.core.cost import CostError, cost_limit
 from interp.core.edits import Edit
 from interp.core.progress import Progress, listening
 from interp.core.protocols import Generation, LanguageModel
 from interp.models.io.history import History
 from interp.results.cache import ResultCache
+from interp.results.provenance import record
 from interp.results.result import Result
 
 FOLDER = "results"
@@ -26,12 +29,26 @@ _cache = ResultCache(MOST_BYTES)
 
 
 def measured(instrument: str, model: LanguageModel, **arguments: Any) -> Result:
-    """What an instrument finds: saved with the model, from memory, or measured now."""
+    """What an instrument finds: saved with the model, from memory, or measured now.
+
+    One that would cost more than the limit shows its estimate, and a button that goes on.
+
+    Raises:
+        PageEnd: that button is there, and was not pressed.
+    """
     result = saved(instrument, model, **arguments)
     if result is not None:
         return result
-    with _progress("Measuring …"):
-        return _cache.measured(instrument, model, **arguments)
+    call = (instrument, model.hash, repr(record(arguments)))
+    agreed = st.session_state.setdefault("agreed_costs", set())
+    try:
+        with _progress("Measuring …"), cost_limit() if call in agreed else nullcontext():
+            return _cache.measured(instrument, model, **arguments)
+    except CostError as error:
+        st.warning(plain(error.question), icon=":material/hourglass:")
+        key = f"any_cost_{instrument}"
+        st.button("Measure all the same", key=key, on_click=agreed.add, args=(call,))
+        raise PageEnd from error
 
 
 def knows(instrument: str, model: LanguageModel, **arguments: Any) -> bool:

@@ -79,11 +79,15 @@ class CostError(InterpError, RuntimeError):
 
     Attributes:
         cost: the estimate.
+        question: the message up to how to go on, for whoever offers a way of their own.
     """
 
-    def __init__(self, message: str, cost: Cost) -> None:
-        super().__init__(message)
-        self.cost = cost
+    def __init__(self, question: str, cost: Cost) -> None:
+        super().__init__(
+            f"{question} To go on as it is: --yes on the command line, "
+            "`with interp.cost_limit():` in Python."
+        )
+        self.cost, self.question = cost, question
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,8 +147,7 @@ def announce(
     if cost.seconds > limit.seconds or cost.gigabytes > limit.gigabytes:
         raise CostError(
             f"This measurement of {model.name} needs {cost}; up to {limit.seconds:g} s and "
-            f"{limit.gigabytes:g} GB are spent without asking. {smaller} To go on as it is: --yes "
-            "on the command line, `with interp.cost_limit():` in Python.",
+            f"{limit.gigabytes:g} GB are spent without asking. {smaller}",
             cost,
         )
     if cost.seconds >= LONG:

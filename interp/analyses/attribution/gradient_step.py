@@ -302,8 +302,9 @@ def gradient_step(
         random_loss = []
         for number in range(n_random if steps else 0):
             report_progress("random directions", 3 + number / n_random, 4)
-            moved = _moved_at_random(start, update, seed + number)
-            random_loss.append(float(loss(moved)) - trajectory.losses[0])
+            # Without a name, so that it is gone before the next one is drawn.
+            moved_loss = float(loss(_moved_at_random(start, update, seed + number)))
+            random_loss.append(moved_loss - trajectory.losses[0])
     return GradientStep(
         tokens=displayed(model.tokenizer, pair.prompt),
         answer="".join(displayed(model.tokenizer, pair.answer)),

@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 import interp
 from dashboards.page import measurements
@@ -55,3 +56,33 @@ def test_a_saved_direction_is_the_one_that_is_found_now():
     arguments = concept_arguments(model, "happy", world)
     saved = measurements.saved("concept", model, **arguments)
     assert interp.concept(model, **arguments).direction @ saved.direction > 0.999
+
+
+def costly_page() -> None:
+    """A page whose measurement is above the limit of cost."""
+    import streamlit as st
+
+    import interp
+    from dashboards.page import measurements
+    from dashboards.page.error_message import guarded
+    from interp.core.cost import cost_limit
+
+    def render() -> None:
+        model = interp.load_model("stories-demo")
+        prompt = st.text_input("Prompt", "It is a rainy night.")
+        with cost_limit(seconds=0):
+            st.code(measurements.measured("prediction", model, prompt=prompt).finding())
+
+    guarded(render)()
+
+
+def test_a_costly_measurement_shows_its_estimate_and_goes_on_when_told_to():
+    measurements.forget()
+    test = AppTest.from_function(costly_page, default_timeout=60).run()
+    (warning,) = test.warning
+    assert "GB" in warning.value and "shorter" in warning.value and "--yes" not in warning.value
+    assert not test.code and not test.error
+    test.button[0].click().run()
+    assert not test.exception and not test.warning and "answer" in test.code[0].value
+    test.text_input[0].set_value("It is a rainy night. Ben").run()  # another call asks again
+    assert [button.label for button in test.button] == ["Measure all the same"]
