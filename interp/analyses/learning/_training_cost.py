@@ -3,16 +3,17 @@
 Beside it stand published models, by numbers that their papers print.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from interp.core.errors import CheckpointError, HookNameError, NotEnoughDataError
-from interp.core.files import read_object
+from interp.core.files import inside, read_object
 from interp.core.protocols import LanguageModel
 from interp.methods.parameters import BLOCK_MATRICES
 from interp.runs.record import corpus_of
@@ -25,6 +26,8 @@ x, x' dy that of W."""
 HOURS = {"24 h a day": 24.0, "2 h a day": 2.0}
 SPANS = ((365.25, "years"), (1.0, "days"), (1 / 24, "hours"), (1 / 1440, "minutes"))
 WORDS_PER_TOKEN = 0.75
+MOST_READ = 1_000_000
+"""Tokens of a part of a corpus whose words are counted."""
 """An assumption for English text cut into sub-words; it differs from tokenizer to tokenizer."""
 
 _GPT3 = "Brown et al. 2020, arXiv 2005.14165, table 2.1"
@@ -103,7 +106,8 @@ def corpus_size(
 ) -> tuple[int, int]:
     """Tokens and words of a run's training documents, each document once.
 
-    Words, and tokens where the corpus is gone, are reckoned from the mean of some documents.
+    Words, and tokens where the corpus is gone, are reckoned from the mean of some documents of the
+    world; of text of one's own, words from the beginning of each part of the corpus.
 
     Args:
         model: the model whose tokenizer counts.
@@ -118,10 +122,13 @@ def corpus_size(
     documents = source.get("documents")
     if world is None and source.get("world") in world_names():
         world = load_world(source["world"])
+    if world is None and (own := _read(model, folder, digest)):
+        return own
     if world is None or not isinstance(documents, Mapping) or source.get("world") != world.name:
         raise NotEnoughDataError(
-            "The words of a corpus are measured on a world's documents; this run's record names no "
-            "world that was given. Give world=..., or words=... if you know how many there are."
+            "The words of a corpus are measured on a world's documents or the corpus itself; this "
+            "run's record names no world that was given, and its corpus is not there. Give "
+            "world=..., or words=... if you know how many there are."
         )
     tokens, words = 0.0, 0.0
     for level, count in documents.items():
@@ -140,13 +147,37 @@ def _documents(world: World, level: str, n: int) -> tuple[str, ...]:
 
 def _counted(folder: Path | None, digest: object) -> int | None:
     """Tokens of the corpus that the run was trained on, if its files are still there."""
+    for _, parts in _corpora(folder, digest):
+        with suppress(KeyError, TypeError, AttributeError):
+            return sum(part["tokens"] for part in parts.values())
+    return None
+
+
+def _read(model: LanguageModel, folder: Path | None, digest: object) -> tuple[int, int] | None:
+    """Tokens of that corpus, and words by how many its parts begin with."""
+    for place, parts in _corpora(folder, digest):
+        tokens, words = 0, 0.0
+        with suppress(KeyError, TypeError, AttributeError, OSError, ValueError):
+            for level, part in parts.items():
+                file = inside(place, f"train/{level}/{part['files']['tokens']['name']}")
+                kind = "<u2" if file.suffix == ".u16" else "<u4"
+                ids = np.fromfile(file, dtype=kind, count=MOST_READ).tolist()
+                if ids:
+                    read = len(model.tokenizer.decode(ids).split())
+                    words += read * part["tokens"] / len(ids)
+                tokens += part["tokens"]
+            return tokens, round(words)
+    return None
+
+
+def _corpora(folder: Path | None, digest: object) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """Where the run's corpus lies, and its parts for training."""
     places = () if folder is None else (folder / "corpus", folder.parent / "corpus")
     for place in places:
         with suppress(CheckpointError, KeyError, TypeError, AttributeError):
             manifest = read_object(place / "corpus.json")
             if manifest.get("hash") == digest:
-                return sum(part["tokens"] for part in manifest["parts"]["train"].values())
-    return None
+                yield place, manifest["parts"]["train"]
 
 
 def days_of_reading(words: float, words_per_minute: float, hours_a_day: float) -> float:

@@ -11,7 +11,8 @@ Units: operations = all products of matrices by their shapes (a multiplication a
 two; attention over the whole square of pairs), backward twice as many as forward; beside it the
 rule 6 N D with all parameters, which is all that is known of published models. Loss in nats per
 token. Intervals resample the residuals of the log losses. Words of a world's corpus are reckoned
-from the mean of some of its documents; of published models from 0.75 words a token.
+from the mean of some of its documents, those of your own text from its first million tokens; of
+published models from 0.75 words a token.
 
     interp run scaling_law --runs runs/stories-sweep --html scaling.html
 """

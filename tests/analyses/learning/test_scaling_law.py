@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from functools import cache
 
 import numpy as np
@@ -28,6 +29,7 @@ from interp.models.io.checkpoint import save_model
 from interp.models.io.load import load_model
 from interp.results.result import load_result
 from interp.runs.record import read_runs
+from interp.training.data.sources import write_text_corpus
 from interp.worlds import load_world
 
 SHAPES = {
@@ -225,3 +227,20 @@ def test_reading_is_told_in_the_unit_that_fits():
     assert [days_in_words(x) for x in (1e6, 500, 2.0, 0.1, 1e-4)] == [
         "2,738 years", "500 days", "2 days", "2.4 hours", "0.14 minutes",
     ]  # fmt: skip
+
+
+def test_the_words_of_own_text_are_counted_in_its_corpus(tmp_path):
+    text = "It is a sunny morning. All is well.\n\n" * 200
+    (tmp_path / "own.txt").write_text(text)
+    corpus = write_text_corpus(tmp_path / "own.txt", tmp_path / "run" / "corpus", d_vocab=280)
+    cfg = GPTConfig(n_layers=1, n_heads=1, d_vocab=corpus.tokenizer.d_vocab, n_ctx=16, d_model=8)
+    save_model(GPT(cfg, corpus.tokenizer), tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    record["corpus"] = {"hash": corpus.hash, "source": {"files": ["own.txt"]}}
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    model = load_model(tmp_path / "run")
+    counted = scaling_law(model, tokens=1000).corpus_words
+    assert counted == pytest.approx(0.9 * len(text.split()), rel=0.01), "a tenth is held out"
+    shutil.rmtree(tmp_path / "run" / "corpus")
+    with pytest.raises(NotEnoughDataError, match="corpus is not there"):
+        scaling_law(load_model(tmp_path / "run"), tokens=1000)
