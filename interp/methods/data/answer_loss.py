@@ -157,10 +157,8 @@ def questions_of(
         answer = story.text[len(text) : question.start] + question.answer
         if len(model.tokenizer.encode(text + answer)) <= model.cfg.n_ctx:
             prompt = tuple(one_row(model, text)[0].tolist())
-            told = tuple(
-                continuation_ids(model.tokenizer, answer)
-            )  # to the letter, as no one typed
-            pairs.append((text, answer, PromptAnswer(prompt=prompt, answer=told)))
+            ids = tuple(continuation_ids(model.tokenizer, answer))  # to the letter, as no one typed
+            pairs.append((text, answer, PromptAnswer(prompt=prompt, answer=ids)))
     return pairs
 
 
