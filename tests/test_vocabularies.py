@@ -94,7 +94,7 @@ def test_without_a_tokenizer_ids_are_shown_by_number(name, bare):
 
 @pytest.mark.parametrize("name", ON_TEXTS)
 def test_without_a_tokenizer_text_is_refused_in_one_sentence(name, bare):
-    with pytest.raises(TokenError, match="has no tokenizer, so it takes token ids"):
+    with pytest.raises(TokenError, match="needs a tokenizer, and this model has none"):
         get_instrument(name).function(bare, **ON_TEXTS[name])
 
 

@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
+    if any("\0" in word for word in arguments or ()):
+        return _user_error("A command needs words without null bytes, as any file name does.")
     try:
         return cli.main(args=arguments, prog_name="interp", standalone_mode=False) or 0
     except click.ClickException as error:

@@ -52,6 +52,17 @@ class TrainingError(InterpError, RuntimeError):
     """A training run that cannot go on: it diverged, is locked, or lost a rank."""
 
 
+def first_line(error: BaseException, length: int = 300) -> str:
+    """What another library says of a file, as a clause of a sentence; its kind where it is silent.
+
+    Example:
+        >>> first_line(ValueError("No such key.\\nCheck it.")), first_line(KeyError())
+        ('No such key.', 'KeyError')
+    """
+    lines = str(error).strip().splitlines()
+    return lines[0][:length] if lines else type(error).__name__
+
+
 def near_misses(name: str, known: Iterable[str], count: int = 3) -> str:
     """A clause ' Did you mean …?' with the closest known names, or the known names themselves.
 

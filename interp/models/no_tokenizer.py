@@ -31,7 +31,10 @@ class NoTokenizer:
         Raises:
             TokenError: always.
         """
-        raise TokenError(f"This model has no tokenizer, so it takes token ids; got {text[:40]!r}.")
+        raise TokenError(
+            f"Text needs a tokenizer, and this model has none; got {text[:40]!r}. Give token ids "
+            "where a prompt is asked for, or make the model with one: GPT(cfg, tokenizer)."
+        )
 
     encode_with_spans = encode
 

@@ -347,7 +347,8 @@ class Tokenizer:
         if re.search("[\ud800-\udfff]", text):
             return TokenError("Text must be valid Unicode; this has half a surrogate pair in it.")
         known = self.backend.get_vocab(with_added_tokens=False)
-        for piece, (start, _) in self.backend.pre_tokenizer.pre_tokenize_str(text):
+        cutter = self.backend.pre_tokenizer
+        for piece, (start, _) in cutter.pre_tokenize_str(text) if cutter else ():
             if piece not in known:
                 return TokenError(
                     f"Every word must be one of this tokenizer's {self.d_vocab} tokens; {piece!r} "

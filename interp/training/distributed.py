@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.distributed.distributed_c10d import _set_pg_timeout
 from torch.distributed.tensor import DTensor, Replicate
 
-from interp.core.errors import InterpError, TrainingError
+from interp.core.errors import InterpError, TrainingError, first_line
 from interp.models.io.device import pick_device
 
 Engine = Literal["ddp", "fsdp"]
@@ -118,7 +118,7 @@ def explain_lost_ranks(group: ProcessGroup) -> Iterator[None]:
         if group.size == 1 or isinstance(error, InterpError) or not _is_lost_rank(error):
             raise
         raise TrainingError(
-            f"Rank {group.rank} of {group.size} lost another rank ({_first_line(error)}). The job "
+            f"Rank {group.rank} of {group.size} lost another rank ({first_line(error)}). The job "
             f"ends here; start the same command again: it resumes from the last whole state."
         ) from error
 
@@ -126,10 +126,6 @@ def explain_lost_ranks(group: ProcessGroup) -> Iterator[None]:
 def _is_lost_rank(error: RuntimeError) -> bool:
     signs = ("gloo", "nccl", "connection", "timed out", "peer", "socket")
     return isinstance(error, dist.DistError) or any(sign in str(error).lower() for sign in signs)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0][:200]
 
 
 def wrap(objective: nn.Module, model: nn.Module, group: ProcessGroup, engine: Engine) -> nn.Module:

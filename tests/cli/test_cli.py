@@ -36,6 +36,12 @@ def failing(monkeypatch):
     monkeypatch.setattr(cli, "get_command", lambda ctx, name: commands.get(name))
 
 
+@pytest.mark.parametrize("arguments", [["models", "a\0b"], ["compare", "a", "a\0b"]])
+def test_a_word_with_a_null_byte_is_refused(arguments, capsys):
+    assert leave(*arguments) == 2
+    assert "without null bytes" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"]])
 def test_help_loads_nothing_heavy(arguments):
     """No torch, no numpy: that is what keeps `interp --help` quick."""

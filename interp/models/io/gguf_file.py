@@ -180,7 +180,7 @@ def _settings(
     for name in given:
         if name not in known or (name in NEUTRAL and given[name] not in NEUTRAL[name]):
             raise ConfigError(
-                f"{family}.{name}={given[name]!r} has no counterpart here. Open the model's "
+                f"{family}.{name}={given[name]!r:.80} has no counterpart here. Open the model's "
                 "folder instead."
             )
     theirs: dict[str, Any] = {}
@@ -189,7 +189,7 @@ def _settings(
             theirs[new] = _one(given[name])
         if isinstance(theirs.get(new), list):
             raise ConfigError(
-                f"{family}.{name} must be the same in every layer; it is {given[name]}."
+                f"{family}.{name} must be the same in every layer; it is {given[name]!s:.80}."
             )
     # A shape in the file is written the other way round than numpy's.
     rows = int(tensors["token_embd.weight"].shape[-1]) if "token_embd.weight" in tensors else 0

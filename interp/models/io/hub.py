@@ -4,7 +4,7 @@ import logging
 import re
 from pathlib import Path
 
-from interp.core.errors import CheckpointError
+from interp.core.errors import CheckpointError, first_line
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +53,8 @@ def fetch(name: str) -> Path:
         here = fetched(name)
         if here is not None:
             return here
-        first = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(
-            f"huggingface.co must have {name!r} and be reached; it is not to be had ({first}). "
-            "Check the name, the connection, and for closed models the login."
+            f"huggingface.co must have {name!r} and be reached; it is not to be had "
+            f"({first_line(error)}). Check the name, the connection, and for closed models the "
+            "login."
         ) from None

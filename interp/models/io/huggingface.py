@@ -14,7 +14,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from interp.core.errors import CheckpointError, ConfigError, near_misses
+from interp.core.errors import CheckpointError, ConfigError, first_line, near_misses
 from interp.core.files import (
     inside,
     read_object,
@@ -204,10 +204,9 @@ def load_tokenizer(folder: Path) -> Tokenizer | None:
             theirs = AutoTokenizer.from_pretrained(folder, local_files_only=True)
             return Tokenizer.from_transformers(theirs)
     except Exception as error:  # noqa: BLE001  (each form's reader raises its own kinds)
-        first = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(
             f"{folder} needs a tokenizer.json; its {form} is of another form, which transformers "
-            f"cannot convert here ({first}). Convert it where it opens: "
+            f"cannot convert here ({first_line(error)}). Convert it where it opens: "
             "AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER). Or take it away, and "
             "the model takes token ids alone."
         ) from None
@@ -472,7 +471,7 @@ def _gguf_tokenizer(path: Path) -> Tokenizer:
             theirs = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
             return Tokenizer.from_transformers(theirs)
     except Exception as error:  # noqa: BLE001  (tokenizers raises nothing narrower)
-        first = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(
-            f"The tokenizer in {path} must be whole; it is not ({first}). Copy the file again."
+            f"The tokenizer in {path} must be whole; it is not ({first_line(error)}). "
+            "Copy the file again."
         ) from None

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from interp.core.errors import CheckpointError, ConfigError
+from interp.core.errors import CheckpointError, ConfigError, first_line
 from interp.core.files import read_object
 from interp.models.io.huggingface import has_tokenizer, read_tensors
 from interp.models.io.huggingface_config import refuse_quantized
@@ -34,8 +34,7 @@ def whole_model(folder: Path, dtype: torch.dtype) -> Any:
             folder, dtype=dtype, output_loading_info=True, **options
         )
     except Exception as error:  # Each of hundreds of classes checks in its own way.
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ConfigError(f"transformers cannot open {folder}: {first}") from error
+        raise ConfigError(f"transformers cannot open {folder}: {first_line(error)}") from error
     faults = {
         "lacks": sorted(report["missing_keys"]),
         "has, unlike its class,": sorted(report["unexpected_keys"]),
@@ -64,8 +63,7 @@ def its_tokenizer(folder: Path) -> Any:
             options = dict(local_files_only=True, trust_remote_code=False)
             return AutoTokenizer.from_pretrained(folder, **options)
     except Exception as error:  # noqa: BLE001  (each form's reader raises its own kinds)
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise CheckpointError(
-            f"The tokenizer in {folder} must be one that transformers reads; it is not ({first}). "
-            "Take its files away, and the model takes token ids alone."
+            f"The tokenizer in {folder} must be one that transformers reads; it is not "
+            f"({first_line(error)}). Take its files away, and the model takes token ids alone."
         ) from None
