@@ -16,7 +16,7 @@ from tokenizers import pre_tokenizers, processors
 
 from interp.core.alignment import Span
 from interp.core.display import display_token
-from interp.core.errors import CheckpointError, InterpError, TokenError, near_misses
+from interp.core.errors import CheckpointError, TokenError, near_misses
 from interp.core.files import read_object, read_text, write_json, write_text
 from interp.models import vocabularies
 from interp.models.vocabularies import BOS
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 CONFIG, SPECIAL = "tokenizer_config.json", "special_tokens_map.json"
+MOST_IDS = 2**24
+"""Sixty times the largest vocabulary there is; `tokenizers` lists each id below the largest."""
 
 
 @contextmanager
@@ -65,8 +67,14 @@ class Tokenizer:
             eos: the token that ends one; None = ours ends with what begins the next text.
             adds_bos: whether `bos` is put before every text; None = as its own post-processor does.
         Raises:
-            TokenError: `adds_bos`, and there is no such token.
+            TokenError: `adds_bos`, and there is no such token; or no id, or one beyond reason.
         """
+        largest = max(backend.get_vocab(with_added_tokens=True).values(), default=-1)
+        if not 0 <= largest < MOST_IDS:
+            raise TokenError(
+                f"A tokenizer needs tokens with ids below {MOST_IDS:,}; the largest of this one is "
+                f"{largest:,}. Its file is damaged, or of something else."
+            )
         backend.no_truncation()
         backend.no_padding()
         if bos == BOS:  # text that spells our own token is text; others keep their makers' habit
@@ -81,7 +89,7 @@ class Tokenizer:
         end = None if last is None else backend.token_to_id(last)
         self.eos_token_ids: tuple[int, ...] = () if end is None else (end,)
         """Tokens that end a text, as the tokenizer's own files say; a model's may name more."""
-        self.d_vocab = 1 + max(backend.get_vocab(with_added_tokens=True).values())
+        self.d_vocab = 1 + largest
         self._n_ids = self.d_vocab
 
     @classmethod
@@ -134,8 +142,6 @@ class Tokenizer:
                 ours = backend.token_to_id(BOS) is not None
                 bos = BOS if ours else _content(named.get("bos_token"))
                 return cls(backend, bos=bos, eos=_content(named.get("eos_token")))
-        except InterpError:
-            raise
         except Exception as error:  # noqa: BLE001  (tokenizers raises nothing narrower)
             raise CheckpointError(
                 f"{path} must be a tokenizer.json of Hugging Face's tokenizers; it is not "

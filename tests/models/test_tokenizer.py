@@ -178,6 +178,14 @@ def test_what_tokenizers_itself_panics_at_is_refused(part, change, tmp_path):
         load_tokenizer(tmp_path)
 
 
+def test_an_id_beyond_reason_is_refused_before_every_id_below_it_is_listed(tmp_path):
+    content = json.loads(WORDS.to_json())
+    content["model"]["vocab"][" is"] = 2**31
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match=r"ids below 16,777,216.*2,147,483,648"):
+        Tokenizer.load(tmp_path)
+
+
 def test_an_endless_word_is_learned_from_as_soon_as_words():
     start = process_time()
     learned = Tokenizer.bytes_bpe(["[" * 50_000 + "]" * 50_000], d_vocab=270)

@@ -8,9 +8,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from interp.core.errors import CheckpointError, ConfigError, first_line
 from interp.core.files import read_object
+from interp.models.io.checkpoint import WORDS
 from interp.models.io.huggingface import has_tokenizer, read_tensors
 from interp.models.io.huggingface_config import refuse_quantized
-from interp.models.tokenizer import panics_as_errors
+from interp.models.tokenizer import Tokenizer, panics_as_errors
 from interp.models.weights import check_weight
 
 
@@ -58,6 +59,8 @@ def its_tokenizer(folder: Path) -> Any:
     """
     if not has_tokenizer(folder):
         return None
+    if (folder / WORDS).exists():
+        Tokenizer.load(folder)  # It refuses ids at which transformers would take all memory.
     try:
         with panics_as_errors():
             options = dict(local_files_only=True, trust_remote_code=False)
