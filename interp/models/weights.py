@@ -39,7 +39,7 @@ def initialize(model: nn.Module, cfg: GPTConfig, seed: int) -> None:
         if not isinstance(module, nn.Linear | nn.Embedding):
             continue
         std = _std(name, module, cfg)
-        module.weight.copy_(torch.randn(module.weight.shape, generator=random) * std)
+        module.weight.normal_(generator=random).mul_(std)
         if getattr(module, "bias", None) is not None:
             module.bias.zero_()
     broken = [name for name, p in model.named_parameters() if not p.isfinite().all()]

@@ -17,6 +17,7 @@ from interp.core.errors import (
 )
 from interp.core.hooks import EXPENSIVE, SHORT, everything, resolve, short_name
 from interp.core.protocols import LanguageModel
+from interp.models import gpt
 from interp.models.gpt import GPT
 from interp.models.io.checkpoint import open_model, save_model
 from interp.models.kv_cache import KVCache
@@ -494,6 +495,6 @@ def test_weights_that_will_be_filled_are_not_drawn(tmp_path, monkeypatch):
     def drawn(*_, **__):
         raise AssertionError("weights were drawn")
 
-    monkeypatch.setattr(torch, "randn", drawn)
+    monkeypatch.setattr(gpt, "initialize", drawn)
     assert open_model(folder).hash == model.hash
     assert torch.equal(torch.get_rng_state(), before)

@@ -13,6 +13,7 @@ import torch
 
 from interp.analyses.attention_heads.heads import heads
 from interp.analyses.behavior.surprise import surprise
+from interp.analyses.lenses.logit_lens import logit_lens
 from interp.core.cost import CostError, cost_limit
 from interp.core.edits import Add, Where
 from interp.core.progress import listening
@@ -35,6 +36,9 @@ def gguf_file() -> Path:
     return next(Path(file.locate()) for file in files if file.suffix == ".gguf")
 
 
+TEXT = "The Eiffel Tower is in the city of Paris, and the sea is far away."
+
+
 @pytest.fixture(scope="module")
 def model():
     return load_gguf(gguf_file())
@@ -51,19 +55,37 @@ def test_paris_is_on_top(model):
     assert step.log_prob_nats > -0.7
 
 
-def test_logits_are_those_of_transformers(model, folder):
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+@pytest.fixture(scope="module")
+def theirs(folder):
+    from transformers import AutoModelForCausalLM
 
-    text = "The Eiffel Tower is in the city of Paris, and the sea is far away."
-    theirs = AutoModelForCausalLM.from_pretrained(folder).eval()
-    ids = AutoTokenizer.from_pretrained(folder)(text, return_tensors="pt")["input_ids"]
-    assert ids[0].tolist() == model.tokenizer.encode(text)
-    run = model.run(text)
+    return AutoModelForCausalLM.from_pretrained(folder).eval()
+
+
+def test_logits_are_those_of_transformers(model, folder, theirs):
+    from transformers import AutoTokenizer
+
+    ids = AutoTokenizer.from_pretrained(folder)(TEXT, return_tensors="pt")["input_ids"]
+    assert ids[0].tolist() == model.tokenizer.encode(TEXT)
+    run = model.run(TEXT)
     with torch.no_grad():
         expected = theirs(ids).logits
     gap = (run.logits - expected).abs().max()
     assert gap < 1e-5 * expected.abs().max()
-    assert model.tokenizer.decode(ids[0].tolist()) == text
+    assert model.tokenizer.decode(ids[0].tolist()) == TEXT
+
+
+def test_the_lens_reads_as_transformers_norm_and_head_do(model, theirs):
+    lens = logit_lens(model, TEXT, targets=[" Paris"], untrained=False)
+    ids = torch.tensor([model.tokenizer.encode(TEXT)])
+    (paris,) = model.tokenizer.encode(" Paris", bos=False)
+    with torch.no_grad():
+        *streams, last = theirs(ids, output_hidden_states=True).hidden_states
+        normed = [*(theirs.model.norm(stream) for stream in streams), last]  # the last has been
+        log_probs = torch.stack([theirs.lm_head(each)[0] for each in normed]).log_softmax(-1)
+    assert (lens.log_probs[..., 0] - log_probs[..., paris]).abs().max() < 1e-3
+    best = log_probs.topk(lens.top_log_probs.shape[-1]).values
+    assert (lens.top_log_probs - best).abs().max() < 1e-3
 
 
 def test_in_half_precision_a_cache_leaves_the_logits(model, folder):
@@ -137,18 +159,27 @@ LOVE, HATE = (
     )
 )
 WITHIN = {
-    "attention": dict(prompt=PROMPT, untrained=1),
-    "blame": dict(prompt=PROMPT, untrained=0, k=4),
-    "component_scaling": dict(prompt=PROMPT, n_random=1),
+    "attention": dict(prompt=PROMPT, untrained=0),
     "concept": dict(positive=LOVE, negative=HATE),
     "continuation": dict(prompt=PROMPT, max_new_tokens=4),
-    "gradient_step": dict(prompt=PROMPT, n_random=1),
-    "influence": dict(texts=LOVE[:2], prompt=PROMPT, untrained=0),
     "logit_lens": dict(prompt=PROMPT, untrained=False),
     "prediction": dict(prompt=PROMPT),
     "surprise": dict(text=LOVE[0], untrained=False),
 }
+TOLD = {
+    "blame": dict(prompt=PROMPT),
+    "component_scaling": dict(prompt=PROMPT),
+    "gradient_step": dict(prompt=PROMPT),
+    "influence": dict(texts=LOVE, prompt=PROMPT),
+}
+"""Measured in `benchmarks/real_model.py`: here they would take minutes."""
 ASKING = {"heads": dict(), "tuned_lens": dict(texts=LOVE)}
+
+
+def estimated(model, name, arguments):
+    with pytest.raises(CostError) as refusal, cost_limit(seconds=0):
+        get_instrument(name).function(model, **arguments)
+    return refusal.value.cost
 
 
 @pytest.mark.parametrize("name", WITHIN)
@@ -160,10 +191,13 @@ def test_an_instrument_ends_within_its_bounds_and_is_not_silent(model, name):
         result = get_instrument(name).function(model, **WITHIN[name])
         took = time.process_time() - start
     assert result.finding() and reports
-    with pytest.raises(CostError) as refusal, cost_limit(seconds=0):
-        get_instrument(name).function(model, **WITHIN[name])
-    cost = refusal.value.cost
-    assert cost.gigabytes <= 3 and took <= 60
+    assert estimated(model, name, WITHIN[name]).gigabytes <= 3 and took <= 60
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_what_takes_longer_is_within_the_bounds_by_its_estimate(model, name):
+    cost = estimated(model, name, TOLD[name])
+    assert 0.5 < cost.gigabytes <= 3 and 1 < cost.seconds <= 60
 
 
 @pytest.mark.parametrize("name", ASKING)
