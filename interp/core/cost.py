@@ -132,7 +132,8 @@ def announce(
         passes: all its passes, those of its controls among them.
         smaller: what asks the smaller question, as an order: `Choose fewer layers (layers=).`
         copies: how many sets of all weights are held at once beside the model's own (gradients,
-            moved weights, an untrained model).
+            moved weights, untrained models: of several two, as one is there while the next is
+            drawn).
         draws: how many sets of all weights are drawn at random (untrained models, directions).
         operations: multiplications and additions beside the passes.
         calls: small steps in Python, as one a neuron, beside the passes.

@@ -181,7 +181,7 @@ def attention(
     announce(
         model,
         Passes(count=n, tokens=width),
-        copies=bool(untrained),
+        copies=min(untrained, 2),
         draws=untrained,
         kept=3 * model.cfg.n_layers * model.cfg.n_heads * width**2,
         smaller="Give a shorter prompt, or fewer untrained models (untrained=0).",

@@ -188,7 +188,7 @@ def _announce(model: LanguageModel, width: int, untrained: int, shuffles: int) -
     announce(
         model,
         Passes(count=rows / together, tokens=tokens, width=width, logits=tokens),
-        copies=bool(untrained),
+        copies=min(untrained, 2),
         draws=untrained,
         smaller="Give a shorter prompt, or fewer controls (untrained=0, shuffles=1).",
     )

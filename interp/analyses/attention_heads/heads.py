@@ -245,7 +245,7 @@ def _announce(
     announce(
         model,
         *passes,
-        copies=bool(untrained),
+        copies=min(untrained, 2),
         draws=untrained,
         smaller="Leave the ablations out (ablation='none') and ask head_ablation about one prompt, "
         "or take fewer and shorter sequences (n_sequences=4, length=8).",

@@ -319,7 +319,7 @@ def _announce(
         model,
         Passes(count=passes, tokens=tokens, width=max(map(len, rows)), logits=2 * tokens),
         Passes(count=readings + 1, tokens=answer, logits=answer, gradients=True),
-        copies=1 + bool(untrained),
+        copies=1 + min(untrained, 2),
         draws=untrained,
         smaller="Give fewer or shorter texts (texts=, n_stories=), or fewer checkpoints.",
     )

@@ -264,7 +264,7 @@ def _announce(
         reading_examples(model, data.examples, sites, times=1 + twins),
         draws=twins,
         operations=len(sites) * (1 + len(data.folds)) * once,
-        copies=bool(twins),
+        copies=min(twins, 2),
         kept=len(sites) * len(data.examples) * model.cfg.d_model,
         smaller="Take fewer examples, sites or untrained models (max_examples=, sites=, "
         "n_untrained=).",

@@ -197,7 +197,7 @@ def _announce(
         draws=n_untrained,
         # In double precision, which takes twice as long: X'X and its solution, each fold and all.
         operations=2 * models * len(sites) * (1 + len(data.folds)) * (2 * n_rows + side) * side**2,
-        copies=bool(n_untrained),
+        copies=min(n_untrained, 2),
         kept=3 * len(sites) * n_rows * d_model,
         smaller="Give fewer rows, or ask for fewer sites, folds or untrained models (sites=, "
         "folds=, n_untrained=).",
