@@ -101,8 +101,3 @@ def test_a_checkpoint_opened_by_its_folder_knows_its_run():
     model = load_model(place)
     assert list(model.history) == list(load_model("stories-demo").history)
     assert model.history[16].hash == model.hash
-
-
-def test_a_step_of_a_folder_that_is_not_there_is_refused_for_the_folder(tmp_path):
-    with pytest.raises(CheckpointError, match="There is no .*nowhere"):
-        load_model(tmp_path / "nowhere", step=3)
