@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 WITHOUT = ("checkpoint_metrics", "checkpoint_viewer", "curriculum", "emergence", "fidelity",
-           "learning_curve", "scaling_law")  # fmt: skip
+           "learning_curve", "loss_change_allocation", "scaling_law")  # fmt: skip
 """Instruments of a training run, which this model has none of."""
 PROMPT = "The capital of France is"
 WHEN = ("now", "then", "twice", "again", "today", "often", "at once", "in time")
@@ -47,7 +47,6 @@ def arguments(name: str, model: object) -> dict:
         "continuation": lambda: {"prompt": PROMPT, "edits": edits()},
         "heads": dict,
         "influence": lambda: {"texts": LOVE, "prompt": PROMPT},
-        "loss_change_allocation": lambda: {"texts": LOVE},
         "probe": lambda: stories | {"variable": "place"},
         "regression_probe": lambda: {"labels": numbers()},
         "state_decoding": lambda: stories,
