@@ -41,12 +41,12 @@ def listening(sink: Sink) -> Iterator[None]:
         ...     report_progress("halfway", 1, 2)
         halfway 0.5
     """
-    told = False
+    cost_is_sent = False
 
     def send(progress: Progress) -> None:
-        nonlocal told
-        if not (progress.is_cost and told):
-            told = told or progress.is_cost
+        nonlocal cost_is_sent
+        if not (progress.is_cost and cost_is_sent):
+            cost_is_sent = cost_is_sent or progress.is_cost
             sink(progress)
 
     token = _sink.set(send)

@@ -328,12 +328,12 @@ def curriculum(
     steps = common_steps(records, max(checkpoints, 2))
     levels = tuple(levels) or tuple(world.levels)
     evaluation = _level_evaluation(world, levels, n_stories, seed)
-    told = [story for level in evaluation.stories.values() for story in level]
+    stories = [story for level in evaluation.stories.values() for story in level]
     announce(
         model,
         reading(
             model,
-            [ids for ids, _ in encoded_stories(model, told)],
+            [ids for ids, _ in encoded_stories(model, stories)],
             times=len(records) * len(steps),
         ),
         copies=1,
