@@ -65,7 +65,7 @@ class Reader:
 
     def __init__(self, habit: Habit, sample: Iterable[Story] = ()) -> None:
         self.tokenizer = tokenizer()
-        sizes = dict(n_layers=0, n_heads=1, d_head=1, d_mlp=1)
+        sizes = dict(n_layers=0, n_heads=1, d_model=1, d_head=1, d_mlp=1, attn_only=False)
         self.cfg = SimpleNamespace(n_ctx=512, d_vocab=self.tokenizer.d_vocab, **sizes)
         self.device = torch.device("cpu")
         self.following: dict[tuple[int, ...], int] = {}

@@ -37,7 +37,7 @@ class Knowing:
         self.tokenizer, self.hash, self.name, self.step = model.tokenizer, "made", "made", None
         width, n_words = len(WORLD.variables["place"]), model.tokenizer.d_vocab
         sizes = dict(n_layers=1, n_heads=1, d_model=width, d_head=width, d_mlp=width)
-        self.cfg = SimpleNamespace(n_ctx=256, d_vocab=n_words, **sizes)
+        self.cfg = SimpleNamespace(n_ctx=256, d_vocab=n_words, attn_only=False, **sizes)
         self.device, self.hook_names = torch.device("cpu"), model.hook_names
         self.places = WORLD.variables["place"]
         self.inner = model
