@@ -129,10 +129,11 @@ class Heads(Result):
             return ""
         if (loss := self.clean_loss[0].value) <= self.uniform_nats:
             return ""
+        better = "those on the texts say more" if len(self.clean_loss) > 1 else "give texts"
         return (
             f" Random tokens said twice are far from any text that it has learned: they cost "
             f"{loss:.1f} nats each where a uniform guess costs {self.uniform_nats:.1f}, so loss "
-            "changes there say little; give texts."
+            f"changes there say little; {better}."
         )
 
     def caption(self) -> str:
