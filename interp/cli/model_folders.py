@@ -5,6 +5,7 @@ from pathlib import Path
 RUNS = Path("runs")
 DEFAULT = "stories-demo"
 BOS_HELP = "Begin texts with the beginning-of-text token or not. [default: as its files say]"
+YES_HELP = "Go on, whatever it costs in time and memory."
 
 
 def model_folders(roots: tuple[Path, ...] = ()) -> list[Path]:

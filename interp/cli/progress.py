@@ -1,7 +1,8 @@
 """Progress of a run, a measurement or the demo: bars on a terminal, plain lines anywhere else."""
 
 import time
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -19,6 +20,7 @@ from rich.progress import (
 
 from interp.core.display import percent
 from interp.core.progress import Progress as MeasuredShare
+from interp.core.progress import listening
 
 if TYPE_CHECKING:
     from interp.training.loop import pretrain
@@ -127,6 +129,20 @@ class MeasurementProgress:
         elif progress.is_cost or seconds >= self._next:
             self._next = max(self._next, 2 * seconds)
             click.echo(f"{percent(progress.share, 0):>4}  {progress.stage}", err=True)
+
+
+@contextmanager
+def measuring(any_cost: bool) -> Iterator[None]:
+    """Show how far the measurements of this block are; what costs much is started only if told to.
+
+    Args:
+        any_cost: go on whatever it costs in time and memory (`--yes`).
+    """
+    from interp.core.cost import cost_limit
+
+    limit = cost_limit() if any_cost else nullcontext()
+    with limit, MeasurementProgress() as progress, listening(progress):
+        yield
 
 
 class LineDisplay:

@@ -67,8 +67,8 @@ def answer_ids(tokenizer: Tokenizer, prompt: str | Sequence[int], text: str) -> 
 
     An answer that begins with a letter or digit, after a letter, digit or one of `.,;:!?)`, has the
     space that parts it from the prompt, unless the tokenizer needs more tokens for it so (endings
-    as "ization", single characters, scripts without spaces): then, and anywhere else, it is read as
-    typed. What cannot be read in the one form is read in the other.
+    as "ization", single characters, scripts without spaces) or digits go on with digits: then, and
+    anywhere else, it is read as typed. What cannot be read in the one form is read in the other.
 
     Args:
         tokenizer: any.
@@ -80,6 +80,8 @@ def answer_ids(tokenizer: Tokenizer, prompt: str | Sequence[int], text: str) -> 
     before = prompt if isinstance(prompt, str) else tokenizer.decode(list(prompt))
     exact, other = _encoded(tokenizer, text), _encoded(tokenizer, _other_form(text))
     is_apart = before[-1:].isalnum() or before.endswith(BEFORE_SPACE)
+    if text[:1].isdigit() and before.rstrip(".,:")[-1:].isdigit():  # 19|45, 3.|14, 12:|30
+        is_apart = False
     if is_apart and text[:1].isalnum() and exact and other and len(other[0]) <= len(exact[0]):
         return other[0]
     return next(iter(exact + other), None) or continuation_ids(tokenizer, text)

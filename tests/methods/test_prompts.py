@@ -133,6 +133,9 @@ BOTH = merges("Paris", "ĠParis", "Ġharbor", "ization")
         ("token", "ization", "ization"),
         ("Paris", ".", "."),
         ("巴", "黎", "黎"),
+        ("in 19", "45", "45"),
+        ("pi is 3.", "14", "14"),
+        ("in 1945,", "Paris", " Paris"),
     ],
 )
 def test_an_answer_is_read_as_it_goes_on_from_its_prompt(prompt, typed, read):

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from interp.cli.commands import convert
 from interp.core.errors import ConfigError
-from interp.models.io import huggingface
+from interp.models.io import gguf_cache, huggingface
 from interp.models.io.gguf_cache import cache_folder, open_gguf
 from interp.models.io.huggingface import load_gguf, load_huggingface
 
@@ -56,6 +56,20 @@ def test_a_damaged_copy_is_written_anew(conversions, tmp_path):
     weights.write_bytes(content)
     assert [open_gguf(file).hash for _ in range(2)] == [hash_, hash_]
     assert conversions == ["m.gguf", "m.gguf"]
+
+
+def test_a_copy_that_is_not_the_model_is_never_kept(conversions, tmp_path, monkeypatch):
+    file = write_gguf(built(NATIVE["llama"]), tmp_path / "m.gguf")
+    hash_ = load_gguf(file).hash
+    real = gguf_cache.save_model
+
+    def other(model, folder):
+        twin = model.untrained(seed=1)
+        return real(twin, folder)
+
+    monkeypatch.setattr(gguf_cache, "save_model", other)
+    assert [open_gguf(file).hash for _ in range(2)] == [hash_, hash_]
+    assert conversions == ["m.gguf", "m.gguf"] and list(cache_folder().glob("*")) == []
 
 
 def test_it_can_be_switched_off(conversions, tmp_path, monkeypatch):

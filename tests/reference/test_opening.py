@@ -416,6 +416,27 @@ def test_a_model_that_was_fetched_before_opens_by_its_bare_name(tmp_path, monkey
     assert gap(ours, built(NATIVE["llama"])) < 1e-5
     with pytest.raises(CheckpointError, match="'hf:someone/smal'"):
         load_model("someone/smal")
+    (place / "snapshots" / commit / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match="'hf:someone/small'"):  # fetched in part
+        load_model("someone/small")
+
+
+def test_no_program_of_a_folder_runs_and_nothing_beside_a_gguf_file_is_read(tmp_path):
+    """A tokenizer's settings may name a Python file, which transformers would offer to run."""
+    folder = saved(tmp_path / "folder")
+    marker = tmp_path / "ran"
+    (folder / "own.py").write_text(f"open({str(marker)!r}, 'w')\nclass Own: pass\n")
+    settings = {"tokenizer_class": "Own", "auto_map": {"AutoTokenizer": ["own.Own", None]}}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    (folder / "vocab.json").write_text('{"a": 0}')
+    (folder / "tokenizer.json").unlink(missing_ok=True)
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json"):
+        load_model(folder)
+    words = BYTE_LEVEL
+    model = built(NATIVE["llama"], vocab_size=len(words["tokens"]))
+    file = write_gguf(model, folder / "m.gguf", **words, add_bos_token=True)
+    assert load_model(file).tokenizer.encode("ab ab") == [258, 257, 256, 65]
+    assert not marker.exists()
 
 
 VALUES = st.one_of(

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from interp.cli.commands.run import write_outputs
+from interp.cli.model_folders import YES_HELP
 from interp.cli.targets import Target
 from interp.core.errors import ConfigError
 
@@ -44,6 +45,7 @@ from interp.core.errors import ConfigError
 @click.option("--out", type=Target("folder"), help="Save the result to this folder.")
 @click.option("--html", type=Target("file"), help="Write the figure to this file.")
 @click.option("--csv", type=Target("file"), help="Write the table to this file.")
+@click.option("--yes", "any_cost", is_flag=True, help=YES_HELP)
 def command(
     runs: tuple[str, ...],
     labels: tuple[str, ...],
@@ -58,6 +60,7 @@ def command(
     out: Path | None,
     html: Path | None,
     csv: Path | None,
+    any_cost: bool,
 ) -> None:
     """Compare runs at equal tokens: loss, answers, forgetting.
 
@@ -65,24 +68,26 @@ def command(
     """
     from interp.analyses.learning.curriculum import curriculum
     from interp.cli.model_folders import model_source
+    from interp.cli.progress import measuring
     from interp.models.io.load import load_model
     from interp.worlds import load_world
 
     _refuse_twice(runs)
     models = [load_model(model_source(run)) for run in runs]
     world = load_world(world_name or _world_of(Path(model_source(runs[0]))))
-    result = curriculum(
-        models[0],
-        models[1:],
-        world=world,
-        labels=labels,
-        baseline=baseline,
-        levels=levels,
-        n_stories=stories,
-        checkpoints=checkpoints,
-        threshold=threshold,
-        seed=seed,
-    )
+    with measuring(any_cost):
+        result = curriculum(
+            models[0],
+            models[1:],
+            world=world,
+            labels=labels,
+            baseline=baseline,
+            levels=levels,
+            n_stories=stories,
+            checkpoints=checkpoints,
+            threshold=threshold,
+            seed=seed,
+        )
     write_outputs(result, result.caption(), out, html, csv, view=view)
 
 

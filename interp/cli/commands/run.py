@@ -2,13 +2,12 @@
 
 import inspect
 import tempfile
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from interp.cli.model_folders import BOS_HELP, DEFAULT, model_source
+from interp.cli.model_folders import BOS_HELP, DEFAULT, YES_HELP, model_source
 from interp.cli.targets import Target
 from interp.core.errors import ConfigError, ModelMismatchError
 from interp.results.registry import get_instrument, instruments
@@ -68,9 +67,7 @@ def _run(
     any_cost: bool,
     **arguments: Any,
 ) -> None:
-    from interp.cli.progress import MeasurementProgress
-    from interp.core.cost import cost_limit
-    from interp.core.progress import listening
+    from interp.cli.progress import measuring
     from interp.models.io.load import load_model
 
     instrument = get_instrument(name)
@@ -82,8 +79,7 @@ def _run(
             f"{name} needs a {instrument.takes.__name__}; {subject} is none. Name another --model."
         )
     typed = {key: value for key, value in arguments.items() if value is not None}
-    limit = cost_limit() if any_cost else nullcontext()
-    with limit, MeasurementProgress() as progress, listening(progress):
+    with measuring(any_cost):
         result = instrument.function(model, **typed)
     write_outputs(result, str(result), save_to, html, csv)
 
@@ -157,7 +153,5 @@ def _common_options() -> list[click.Option]:
         ),
         click.Option(["--html"], type=Target("file"), help="Write the figure to this file."),
         click.Option(["--csv"], type=Target("file"), help="Write the table to this file."),
-        click.Option(
-            ["--yes", "any_cost"], is_flag=True, help="Go on, whatever it costs in time and memory."
-        ),
+        click.Option(["--yes", "any_cost"], is_flag=True, help=YES_HELP),
     ]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from interp.cli.model_folders import YES_HELP
 from interp.cli.targets import Target
 from interp.core.display import percent
 
@@ -34,21 +35,29 @@ CHECKPOINTS = (0, 16, 64, 256, 512, 1000)
 @click.option(
     "--stories", default=300, show_default=True, help="Stories per split to measure the model on."
 )
+@click.option("--yes", "any_cost", is_flag=True, help=YES_HELP)
 def command(
-    run: Path, folder: Path, world_name: str, checkpoints: tuple[int, ...], stories: int
+    run: Path,
+    folder: Path,
+    world_name: str,
+    checkpoints: tuple[int, ...],
+    stories: int,
+    any_cost: bool,
 ) -> None:
     """Copy a finished RUN as a small model into FOLDER.
 
     It gets the weights, some checkpoints, the curves, and a model card with measured numbers.
     """
     from interp.analyses.behavior.comprehension import comprehension
+    from interp.cli.progress import measuring
     from interp.models.io.checkpoint import checkpoint_steps
     from interp.models.io.load import load_model
     from interp.training.run.shipping import ship_run
     from interp.worlds import load_world
 
     model = load_model(run)
-    result = comprehension(model, load_world(world_name), n_stories=stories)
+    with measuring(any_cost):
+        result = comprehension(model, load_world(world_name), n_stories=stories)
     saved_steps = set(checkpoint_steps(run))
     steps = checkpoints or tuple(step for step in CHECKPOINTS if step in saved_steps)
     ship_run(

@@ -1,9 +1,9 @@
 """GGUF files converted once: later a file opens from its copy, in a second instead of ten.
 
 A copy is a model folder as `save_model` writes it, in the user's cache folder. It is found by the
-SHA-256 of the whole GGUF file and of the code that reads such files, so another file, or another
-reading of it, never opens an old copy; and `open_model` takes it only if every byte is what was
-written, or else the file is converted again.
+SHA-256 of the whole GGUF file, of the code that reads such files, and by the versions of the
+libraries that help, so another file, or another reading of it, never opens an old copy; and
+`open_model` takes it only if every byte is what was written, or else the file is converted again.
 
 `INTERP_CACHE` names another folder; `INTERP_CACHE=off` keeps no copies.
 """
@@ -13,19 +13,22 @@ import os
 import shutil
 import sys
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
 from interp.core.errors import CheckpointError
 from interp.core.files import replacing_folder, sha256_file
+from interp.models import config, tokenizer
 from interp.models.gpt import GPT
-from interp.models.io import gguf_file, huggingface, huggingface_config
+from interp.models.io import checkpoint, gguf_file, huggingface, huggingface_config
 from interp.models.io.checkpoint import open_model, save_model
 
 MOST_BYTES = 10 * 2**30
 """All copies together; the least recently opened go first."""
-READERS = (gguf_file, huggingface, huggingface_config)
+READERS = (gguf_file, huggingface, huggingface_config, tokenizer, checkpoint, config)
+LIBRARIES = ("gguf", "tokenizers", "transformers")
 
 
 def open_gguf(
@@ -67,6 +70,7 @@ def cache_folder() -> Path | None:
 
 def _key(path: Path) -> str:
     digests = [sha256_file(path), *(sha256_file(reader.__file__) for reader in READERS)]
+    digests += [version(library) for library in LIBRARIES]
     return hashlib.sha256(" ".join(digests).encode()).hexdigest()
 
 
@@ -93,5 +97,5 @@ def _keep(model: GPT, copy: Path) -> None:
             shutil.rmtree(place, ignore_errors=True)
     with replacing_folder(copy) as temporary:
         save_model(model, temporary)
-    if open_model(copy).hash != model.hash:
-        raise CheckpointError(f"The copy in {copy} must be the model it was made of; it is not.")
+        if open_model(temporary).hash != model.hash:  # then no copy is kept
+            raise CheckpointError(f"The copy in {copy} must be the model it was made of.")

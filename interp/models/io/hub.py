@@ -26,9 +26,12 @@ def fetched(name: str) -> Path | None:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, allow_patterns=list(_FILES), local_files_only=True))
+        folder = snapshot_download(name, allow_patterns=list(_FILES), local_files_only=True)
     except (OSError, ValueError):  # Nothing by that name is on this machine.
         return None
+    # Another program may have fetched the settings or the tokenizer alone.
+    is_whole = (Path(folder) / "config.json").exists() and any(Path(folder).glob("*.safetensors"))
+    return Path(folder) if is_whole else None
 
 
 def fetch(name: str) -> Path:
@@ -49,7 +52,7 @@ def fetch(name: str) -> Path:
     log.warning("Asking huggingface.co for %s", name)
     try:
         return Path(snapshot_download(name, allow_patterns=list(_FILES)))
-    except (OSError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001  (of the network, each library raises its own)
         here = fetched(name)
         if here is not None:
             return here

@@ -5,6 +5,7 @@ Folders are read with safetensors and json alone; only a GGUF file needs transfo
 
 import importlib.util
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -201,7 +202,7 @@ def load_tokenizer(folder: Path) -> Tokenizer | None:
 
     try:
         with panics_as_errors():
-            theirs = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            theirs = AutoTokenizer.from_pretrained(folder, **FILES_ALONE)
             return Tokenizer.from_transformers(theirs)
     except Exception as error:  # noqa: BLE001  (each form's reader raises its own kinds)
         raise CheckpointError(
@@ -212,6 +213,8 @@ def load_tokenizer(folder: Path) -> Tokenizer | None:
         ) from None
 
 
+FILES_ALONE = {"local_files_only": True, "trust_remote_code": False}
+"""For readers of `transformers`: no network, and no program that a folder brings along."""
 TOKENIZERS = (WORDS, "tokenizer.model", "spiece.model", "tekken.json", "vocab.json", "vocab.txt")
 """Files of tokenizers; all but the first are read by way of `transformers`."""
 
@@ -467,8 +470,10 @@ def _gguf_tokenizer(path: Path) -> Tokenizer:
     from transformers import AutoTokenizer
 
     try:
-        with panics_as_errors():
-            theirs = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+        with panics_as_errors(), tempfile.TemporaryDirectory() as alone:
+            # What lies beside the file would have a say in how its tokenizer is read.
+            (Path(alone) / path.name).symlink_to(path.resolve())
+            theirs = AutoTokenizer.from_pretrained(alone, gguf_file=path.name, **FILES_ALONE)
             return Tokenizer.from_transformers(theirs)
     except Exception as error:  # noqa: BLE001  (tokenizers raises nothing narrower)
         raise CheckpointError(

@@ -23,7 +23,13 @@ from interp.runs.record import changed_values
 from interp.training.data.corpus import Corpus
 from interp.training.distributed import ProcessGroup
 from interp.training.recipe.config import MAY_CHANGE, TrainConfig, differences
-from interp.training.run.state import TrainingState, has_state, newest_state, prune_states
+from interp.training.run.state import (
+    TrainingState,
+    has_state,
+    is_sealed,
+    newest_state,
+    prune_states,
+)
 from interp.training.run.write_errors import naming_refusals
 
 log = logging.getLogger(__name__)
@@ -87,6 +93,8 @@ class RunFolder:
 
         def check(state: TrainingState) -> None:
             if other := self._differences(state):
+                if is_sealed(self.states, state.step):  # Nothing is damaged: it is another run's.
+                    raise ConfigError(other)
                 others.append(other)
                 raise CheckpointError(other)
 

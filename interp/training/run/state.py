@@ -105,6 +105,11 @@ def has_state(folder: Path) -> bool:
     return any(map(_is_whole, _folders(folder)))
 
 
+def is_sealed(folder: Path, step: int) -> bool:
+    """Whether a state's record has a hash, which those of version 0.1 have not."""
+    return (folder / f"step-{step:06d}" / _META_HASH).exists()
+
+
 def load_state(folder: Path) -> TrainingState:
     """One state by its folder.
 

@@ -1,5 +1,6 @@
 """What a run finds in its folder: it goes on from a whole state, or refuses and touches nothing."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -211,6 +212,20 @@ def test_another_recipe_is_named_although_older_states_are_there(run, corpus):
     other = tiny_config(steps=8, checkpoint_every=2, log_every=1, seed=9)
     with pytest.raises(ConfigError, match="seed was 0, now 9"):
         train(other, corpus, run, device="cpu")
+
+
+def test_a_whole_state_of_another_recipe_is_refused_and_nothing_is_undone(run, corpus):
+    """Not passed over as damaged: the checkpoints behind it would go."""
+    path = run / "states" / "step-000006" / "meta.json"
+    meta = json.loads(path.read_text())
+    meta["meta"]["recipe"]["seed"] = 9
+    path.write_text(json.dumps(meta))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.with_name("meta.json.sha256").write_text(f"{digest}  meta.json\n")
+    before = sorted(str(each) for each in run.rglob("*"))
+    with pytest.raises(ConfigError, match="seed was 9, now 0"):
+        resumed(run, corpus, run)
+    assert sorted(str(each) for each in run.rglob("*")) == before
 
 
 def damaged_json(text):
