@@ -14,7 +14,7 @@ from interp.cli.targets import Target
 from interp.report import Report
 from interp.results.result import load_result
 
-READ = {"data", "folders", "run", "source"}
+READ = {"data", "file", "folders", "paths", "run", "source"}
 """Parameters that are a path to read."""
 MEASURED = ("run", "surprise", "--text", "It is a sunny morning.")
 INSTRUMENT = "surprise"
@@ -98,7 +98,8 @@ def test_a_place_that_cannot_be_written_is_refused_in_one_line(name, target, tmp
     for why, place in bad_places(kind, tmp_path).items():
         code, out, err = leave(arguments(name, target, place), capfd)
         assert (code, out, err.count("\n")) == (2, "", 1), (why, out, err)
-        assert err.startswith("interp: ") and "Name another place." in err, (why, err)
+        advice = "without null bytes" if "\0" in place else "Name another place."
+        assert err.startswith("interp: ") and advice in err, (why, err)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert (tmp_path / "file").read_text() == "mine"
 
