@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 from click.testing import CliRunner
@@ -50,7 +51,8 @@ def test_a_measurement_over_the_limit_asks_first_and_yes_goes_on(folder):
 def test_ctrl_c_leaves_with_130_and_nothing_half_written(folder, tmp_path):
     command = [sys.executable, "-m", "interp", "run", "heads", "--model", folder, "--yes"]
     command += ["--n-sequences", "4000", "--out", str(tmp_path / "r"), "--csv", str(tmp_path / "t")]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # also where we are deaf to it
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heard) as process:
         first = process.stderr.readline()  # it has begun
         process.send_signal(signal.SIGINT)
         rest = process.stderr.read()
