@@ -344,7 +344,7 @@ def test_the_same_seed_gives_the_same_weights_whatever_torch_drew_before() -> No
         ([], "at least one"),
         ([3, 29], "0-28"),
         ([-1], "0-28"),
-        ("text", "no tokenizer"),
+        ("text", "needs a tokenizer"),
         (torch.ones(2, 3), "whole numbers"),
         (list(range(25)), "holds 24"),
         ([1, "a"], "mixture"),

@@ -107,7 +107,9 @@ def test_a_tiny_model_is_trained_to_the_end_and_opened(page, house):
 def test_the_curves_of_a_run_go_into_the_report_and_their_code_repeats_them(page, house, tmp_path):
     ask_for(page, house, "tiny", 60)
     state(page, "finished")
-    page.get_by_text(re.compile(r"Held-out loss [\d.]+ nats/token at step 60")).first.wait_for()
+    page.get_by_text(
+        re.compile(r"Held-out loss [\d.]+ nats/token \([\d.]+ per byte\) at step 60")
+    ).first.wait_for()
     settle(page)  # While the page is drawn anew, what stood there before still stands beside it.
     page.get_by_text("Copy as Python", exact=True).click()
     shown = page.get_by_test_id("stCode").filter(has_text="interp.learning_curve(").locator("code")
