@@ -281,7 +281,7 @@ def test_absent_sites_are_named_with_the_architecture():
         llama.run(ROWS, cache=["pos_embed"])
     with pytest.raises(HookNameError, match="resid_post"):
         llama.run(ROWS, cache=["resid_pst"])
-    with pytest.raises(TokenError, match="no tokenizer"):
+    with pytest.raises(TokenError, match="needs a tokenizer"):
         llama.run("text")
 
 

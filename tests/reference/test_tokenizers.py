@@ -159,7 +159,7 @@ def test_decoding_gives_the_text_again(kind, text):
     again = ours.decode(ours.encode(text))
     # SentencePiece puts a space first, and whether there was one before is lost.
     first = " " if ours._adds_first_space else ""
-    assert again.removeprefix(first) == text.removeprefix(first)
+    assert again in (text, text.removeprefix(first), first + text)
 
 
 @every_kind
