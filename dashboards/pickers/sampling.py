@@ -6,6 +6,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboards.page.link import linked
 from interp.core.protocols import LanguageModel
 from interp.results.provenance import describe_model
+from interp.results.replay import load_call
 
 
 def sampling() -> dict[str, float | int | None]:
@@ -42,6 +43,6 @@ def _temperature_and_top_k(
 
 def load_code(model: LanguageModel) -> str:
     """Python that opens this model."""
-    description = describe_model(model)
-    step = "" if description["step"] is None else f", step={description['step']}"
-    return f"import interp\n\nmodel = interp.load_model({description['source']!r}{step})\n"
+    call = load_call(describe_model(model))
+    torch = "import torch\n" if "torch." in call else ""
+    return f"import interp\n{torch}\nmodel = {call}\n"

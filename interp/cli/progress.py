@@ -34,21 +34,10 @@ HELD_OUT = (
 )
 
 
-class TrainingProgress:
-    """Shows how far a run is; call it with each `Progress`. Silent on every rank but the first.
+class _Display:
+    """Shows a bar, on a terminal, as long as its block runs."""
 
-    Args:
-        steps: of the whole run.
-        console: where to draw; stderr by default. There is a bar on a terminal only.
-        silent: show nothing.
-    """
-
-    def __init__(self, steps: int, console: Console | None = None, silent: bool = False) -> None:
-        console = console or Console(stderr=True)
-        self._silent = silent
-        self._reported_step: object = None
-        self._bar = _bar(console) if console.is_terminal and not silent else None
-        self._task = self._bar.add_task("", total=steps) if self._bar else None
+    _bar: Progress | None
 
     def __enter__(self) -> Self:
         if self._bar is not None:
@@ -63,6 +52,23 @@ class TrainingProgress:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
+
+
+class TrainingProgress(_Display):
+    """Shows how far a run is; call it with each `Progress`. Silent on every rank but the first.
+
+    Args:
+        steps: of the whole run.
+        console: where to draw; stderr by default. There is a bar on a terminal only.
+        silent: show nothing.
+    """
+
+    def __init__(self, steps: int, console: Console | None = None, silent: bool = False) -> None:
+        console = console or Console(stderr=True)
+        self._silent = silent
+        self._reported_step: object = None
+        self._bar = _bar(console) if console.is_terminal and not silent else None
+        self._task = self._bar.add_task("", total=steps) if self._bar else None
 
     def __call__(self, progress: "pretrain.RunProgress") -> None:
         """Show one reading: `interp.train(..., progress=this)`."""
@@ -83,7 +89,7 @@ class TrainingProgress:
         return news
 
 
-class MeasurementProgress:
+class MeasurementProgress(_Display):
     """Shows how far a measurement is, from `QUIET` seconds on; use it as the sink of `listening`.
 
     Args:
@@ -92,40 +98,18 @@ class MeasurementProgress:
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        self._bar = Progress(
-            TextColumn("{task.percentage:>3.0f}%"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.description}"),
-            TimeElapsedColumn(),
-            console=console or Console(stderr=True),
-            transient=True,
-        )
-        self._terminal = self._bar.console.is_terminal
-        self._task = self._bar.add_task("", total=1.0)
+        console = console or Console(stderr=True)
+        self._bar = _shares(console) if console.is_terminal else None
+        self._task = self._bar.add_task("", total=1.0) if self._bar else None
         self._start = time.monotonic()
         self._next = QUIET
-
-    def __enter__(self) -> Self:
-        if self._terminal:
-            self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._terminal:
-            self._bar.stop()
 
     def __call__(self, progress: MeasuredShare) -> None:
         """Show one report."""
         seconds = time.monotonic() - self._start
-        if self._terminal:
-            self._bar.update(
-                self._task, completed=progress.share, description=escape(progress.stage)
-            )
+        if self._bar is not None:
+            description = escape(progress.stage)
+            self._bar.update(self._task, completed=progress.share, description=description)
         elif progress.is_cost or seconds >= self._next:
             self._next = max(self._next, 2 * seconds)
             click.echo(f"{percent(progress.share, 0):>4}  {progress.stage}", err=True)
@@ -188,4 +172,15 @@ def _bar(console: Console) -> Progress:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=console,
+    )
+
+
+def _shares(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.percentage:>3.0f}%"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
     )

@@ -52,7 +52,8 @@ class Cost:
     def __str__(self) -> str:
         minutes = self.seconds >= 120
         amount = self.seconds / 60 if minutes else self.seconds
-        return f"about {amount:,.0f} {'min' if minutes else 's'} and {self.gigabytes:.1f} GB"
+        time = f"about {amount:,.0f} {'min' if minutes else 's'}"
+        return f"{time if amount >= 1 else 'less than 1 s'} and {self.gigabytes:.1f} GB"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,21 @@ def code(origin: Provenance) -> str:
     return "\n".join(lines) + "\n"
 
 
+def load_call(about: Mapping[str, Any]) -> str:
+    """The call that opens a model again, from what `describe_model` says of it.
+
+    Example:
+        >>> load_call({"source": "runs/mine", "step": 64, "dtype": "float32", "bos": None})
+        "interp.load_model('runs/mine', step=64)"
+    """
+    options = "" if about["step"] is None else f", step={about['step']}"
+    if about["dtype"] != "float32":
+        options += f", dtype=torch.{about['dtype']}"
+    if about.get("bos") is not None:
+        options += f", bos={about['bos']}"
+    return f"interp.load_model({(about['source'] or about['model'])!r}{options})"
+
+
 class _Script:
     """Lines that name the arguments which are not plain literals."""
 
@@ -53,13 +68,9 @@ class _Script:
         return getattr(self, f"_{mark[1:]}")(name, value[mark])
 
     def model(self, name: str, about: Mapping[str, Any]) -> str:
-        options = "" if about["step"] is None else f", step={about['step']}"
         if about["dtype"] != "float32":
             self.imports.add("import torch")
-            options += f", dtype=torch.{about['dtype']}"
-        if about.get("bos") is not None:
-            options += f", bos={about['bos']}"
-        line = f"interp.load_model({(about['source'] or about['model'])!r}{options})"
+        line = load_call(about)
         unsaved = "" if about["source"] else "; never saved: save_model(...) it, and load that"
         return self._name(name, f"{line}  # weights {about['model_hash']}{unsaved}")
 

@@ -13,20 +13,7 @@ from interp.cli.commands import run
 from interp.cli.progress import MeasurementProgress
 from interp.core.cost import CostError, cost_limit
 from interp.core.progress import Progress
-from interp.models.config import GPTConfig
-from interp.models.gpt import GPT
-from interp.models.io.checkpoint import save_model
-from interp.models.tokenizer import Tokenizer
-
-TEXT = "Anna is in the garden. Ben is in the kitchen."
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    tokenizer = Tokenizer.words([TEXT])
-    sizes = GPTConfig(n_layers=2, d_model=16, n_heads=2, d_vocab=tokenizer.d_vocab, n_ctx=32)
-    model = GPT(sizes, tokenizer, seed=1, name="tiny")
-    return str(save_model(model, tmp_path_factory.mktemp("models") / "tiny"))
+from tests.cli.conftest import TEXT
 
 
 def test_away_from_a_terminal_a_cost_is_a_line_and_a_quick_measurement_is_silent(capsys):
@@ -37,8 +24,8 @@ def test_away_from_a_terminal_a_cost_is_a_line_and_a_quick_measurement_is_silent
     assert said == "  0%  about 9 s and 0.1 GB\n"
 
 
-def test_a_measurement_over_the_limit_asks_first_and_yes_goes_on(folder):
-    arguments = ["head_ablation", "--model", folder, "--prompt", TEXT]
+def test_a_measurement_over_the_limit_asks_first_and_yes_goes_on(tiny_folder):
+    arguments = ["head_ablation", "--model", tiny_folder, "--prompt", TEXT]
     with cost_limit(seconds=0):
         refused = CliRunner().invoke(run.command, arguments)
         assert isinstance(refused.exception, CostError) and "--yes" in str(refused.exception)
@@ -48,8 +35,8 @@ def test_a_measurement_over_the_limit_asks_first_and_yes_goes_on(folder):
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT to a child on Windows")
-def test_ctrl_c_leaves_with_130_and_nothing_half_written(folder, tmp_path):
-    command = [sys.executable, "-m", "interp", "run", "heads", "--model", folder, "--yes"]
+def test_ctrl_c_leaves_with_130_and_nothing_half_written(tiny_folder, tmp_path):
+    command = [sys.executable, "-m", "interp", "run", "heads", "--model", tiny_folder, "--yes"]
     command += ["--n-sequences", "4000", "--out", str(tmp_path / "r"), "--csv", str(tmp_path / "t")]
     heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # also where we are deaf to it
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heard) as process:

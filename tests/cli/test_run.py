@@ -7,22 +7,9 @@ from click.testing import CliRunner
 from interp.cli import cli
 from interp.cli.commands import report, run
 from interp.core.errors import InterpError
-from interp.models.config import GPTConfig
-from interp.models.gpt import GPT
-from interp.models.io.checkpoint import save_model
-from interp.models.tokenizer import Tokenizer
 from interp.results.registry import instruments
 from interp.results.result import load_result
-
-TEXT = "Anna is in the garden. Ben is in the kitchen."
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    tokenizer = Tokenizer.words([TEXT])
-    sizes = GPTConfig(n_layers=2, d_model=16, n_heads=2, d_vocab=tokenizer.d_vocab, n_ctx=32)
-    model = GPT(sizes, tokenizer, seed=1, name="tiny")
-    return str(save_model(model, tmp_path_factory.mktemp("models") / "tiny"))
+from tests.cli.conftest import TEXT
 
 
 def invoke(command: click.Command, *arguments: object):
@@ -30,10 +17,10 @@ def invoke(command: click.Command, *arguments: object):
 
 
 @pytest.mark.slow
-def test_a_finding_is_printed_saved_drawn_and_reported(folder, tmp_path):
+def test_a_finding_is_printed_saved_drawn_and_reported(tiny_folder, tmp_path):
     done = invoke(
         run.command,
-        *("logit_lens", "--model", folder, "--prompt", TEXT, "--targets", " garden", "--k", 2),
+        *("logit_lens", "--model", tiny_folder, "--prompt", TEXT, "--targets", " garden", "--k", 2),
         *("--out", tmp_path / "r" / "lens", "--html", tmp_path / "lens.html"),
         *("--csv", tmp_path / "lens.csv"),
     )

