@@ -34,20 +34,22 @@ _sink: ContextVar[Sink | None] = ContextVar("interp_progress", default=None)
 def listening(sink: Sink) -> Iterator[None]:
     """Send the progress reported in this block (of this thread) to `sink`.
 
-    Of the costs only the first is sent: it is the whole call's, later ones are of its parts.
+    Of the costs only the first is sent: it is the whole call's, later ones are of its parts. A
+    share is never less than the one before: where one part of the work is done several times over,
+    and each time begins at none, the bar waits.
 
     Example:
         >>> with listening(lambda progress: print(progress.stage, progress.share)):
         ...     report_progress("halfway", 1, 2)
         halfway 0.5
     """
-    cost_is_sent = False
+    cost_is_sent, most = False, 0.0
 
     def send(progress: Progress) -> None:
-        nonlocal cost_is_sent
+        nonlocal cost_is_sent, most
         if not (progress.is_cost and cost_is_sent):
-            cost_is_sent = cost_is_sent or progress.is_cost
-            sink(progress)
+            cost_is_sent, most = cost_is_sent or progress.is_cost, max(most, progress.share)
+            sink(replace(progress, share=most))
 
     token = _sink.set(send)
     try:

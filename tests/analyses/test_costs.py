@@ -41,3 +41,5 @@ def test_it_tells_its_whole_cost_first_and_then_how_far_it_is(name, monkeypatch)
     tokens, before = announced[0]
     assert before == 0 and any(not report.is_cost for report in reports)
     assert run[0] / 3 <= tokens and (name in AT_MOST or tokens <= 3 * run[0])
+    shares = [report.share for report in reports]
+    assert shares == sorted(shares), "a bar never goes back"

@@ -169,17 +169,18 @@ def story_sums(
         seed: the seed of the shuffles.
     """
     sites = residual_sites(model)
-    with progress_range(0.0, 0.6):
+    with progress_range(0.0, 0.5):
         rows = rows_at(model, [cell for task in tasks for cell in task.cells], sites)
     right, shuffled, chosen, start = {}, {}, {}, 0
     for number, task in enumerate(tasks):
-        report_progress(f"fitting, {task.name}", 0.6 + 0.4 * number / len(tasks), 1)
+        report_progress(f"fitting, {task.name}", 0.5 + 0.4 * number / len(tasks), 1)
         own = rows[:, start : start + len(task.cells)]
         start += len(task.cells)
         best, flags = _best(task, own, l2, seed)
         chosen[task.name] = site_label(sites[best], model.cfg.n_layers)
         right[task.name], shuffled[task.name] = (by_story(task, f, len(stories)) for f in flags)
-    nats, regret = _costs(model, stories)
+    with progress_range(0.9, 1.0):
+        nats, regret = _costs(model, stories)
     return StorySums(nats=nats, regret=regret, right=right, shuffled=shuffled, sites=chosen)
 
 

@@ -376,7 +376,8 @@ def _regrets(
     nats, tokens = regrets(stories, predictions)
     untrained = UNKNOWN.value
     for twin in untrained_twins(model, 1, seed):
-        own, _ = regrets(stories, predict_stories(twin, stories))
+        with progress_range(0.5, 0.6, "untrained model: "):
+            own, _ = regrets(stories, predict_stories(twin, stories))
         untrained = float(own.sum() / tokens.sum())
     return {"regret": bootstrap_ratio(nats, tokens, seed=seed), "untrained_regret": untrained}
 
@@ -388,9 +389,11 @@ def _writing(
     parts = openings(world, stories, n)
     if not parts:
         return {"well_formed": {}, "consistent": {}}
-    written = {MODEL: continuations(model, parts, seed), OWN_TEXT: parts}
+    with progress_range(0.6, 0.8, "writing: "):
+        written = {MODEL: continuations(model, parts, seed), OWN_TEXT: parts}
     for twin in untrained_twins(model, 1, seed):
-        written[UNTRAINED] = continuations(twin, parts, seed)
+        with progress_range(0.8, 1.0, "writing, untrained model: "):
+            written[UNTRAINED] = continuations(twin, parts, seed)
     shares = {who: rates(world, texts) for who, texts in written.items()}
     return {
         "well_formed": {who: well_formed for who, (well_formed, _) in shares.items()},

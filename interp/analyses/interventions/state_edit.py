@@ -412,14 +412,18 @@ def _grid(
     wanted = [splits.answers[value] for value in new]
     grid, chosen = torch.zeros(len(sites), len(means)), []
     for row, site in enumerate(sites):
-        report_progress(f"editing, {site_label(site, model.cfg.n_layers)}", row, len(sites))
+        label, of_all = f"editing, {site_label(site, model.cfg.n_layers)}", len(sites) * len(means)
         chosen.append([])
         for column, (name, of) in enumerate(means.items()):
+            done = row * len(means) + column
+            report_progress(label, done, of_all)
             vectors = mean_differences(questions, new, of[row], splits.classes)
             at = [question.positions[name] for question in questions]
             tried = []
-            for dose in doses:
-                choices = first_choices(model, questions, site, dose * vectors, at)
+            for number, dose in enumerate(doses):
+                part = (done + number / len(doses)) / of_all
+                with progress_range(part, part + 1 / of_all / len(doses), f"{label}: "):
+                    choices = first_choices(model, questions, site, dose * vectors, at)
                 flags = says(choices, questions, wanted)
                 tried.append(sum(flags) / len(flags))
             grid[row, column] = max(tried)

@@ -28,7 +28,7 @@ from torch import Tensor
 from interp.core.cost import announce
 from interp.core.display import percent
 from interp.core.errors import ConfigError, near_misses
-from interp.core.progress import report_progress
+from interp.core.progress import progress_range, report_progress
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval, plain
 from interp.core.statistics.over_seeds import difference_over_seeds, mean_over_seeds
@@ -371,10 +371,11 @@ def _measured(
     losses, answers = [], []
     for i, record in enumerate(records):
         for j, step in enumerate(steps):
-            report_progress(
-                f"{record.name}, step {step:,}", i * len(steps) + j, len(records) * len(steps)
-            )
-            loss, right = evaluation.measure(record.history[step])
+            stage, done = f"{record.name}, step {step:,}", i * len(steps) + j
+            of = len(records) * len(steps)
+            report_progress(stage, done, of)
+            with progress_range(done / of, (done + 1) / of, f"{stage}: "):
+                loss, right = evaluation.measure(record.history[step])
             losses.append(loss)
             answers.append(right)
     n = len(records)

@@ -34,7 +34,7 @@ from interp.analyses.probing._controls import (
 from interp.core.cost import announce
 from interp.core.errors import ConfigError
 from interp.core.hooks import Name
-from interp.core.progress import report_progress
+from interp.core.progress import progress_range, report_progress
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval, bootstrap_ratio, plain
 from interp.methods.activations import reading_examples, residual_sites, rows_at, site_label
@@ -162,8 +162,13 @@ def regression_probe(
     examples = file_examples(model.tokenizer, labels, max_tokens=model.cfg.n_ctx, numeric=True)
     data = numbers_of(examples, folds, seed)
     _announce(model, data, chosen, n_untrained)
-    fits = _fits(model, data, chosen, l2)
-    twins = [_fits(twin, data, chosen, l2) for twin in untrained_twins(model, n_untrained, seed)]
+    share = 1 / (1 + n_untrained)
+    with progress_range(0.0, share, "this model: "):
+        fits = _fits(model, data, chosen, l2)
+    twins = []
+    for number, twin in enumerate(untrained_twins(model, n_untrained, seed), start=1):
+        with progress_range(number * share, (number + 1) * share, f"untrained model {number}: "):
+            twins.append(_fits(twin, data, chosen, l2))
     words = fit_numbers(token_counts(examples), data, l2)
     best = max(range(len(fits)), key=lambda i: fits[i].validation)
     report_progress("counting", 1, 1)
@@ -210,7 +215,8 @@ def _fits(
     """Every site's regressions, from one reading of the texts."""
     fits = []
     for number, rows in enumerate(rows_at(model, data.examples, sites).unbind(0)):
-        report_progress(f"fitting, {site_label(sites[number], model.cfg.n_layers)}", number, 1)
+        label = site_label(sites[number], model.cfg.n_layers)
+        report_progress(f"fitting, {label}", number, len(sites))
         fits.append(fit_numbers(rows, data, l2))
     return fits
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from interp.core.cost import announce
 from interp.core.errors import ConfigError
-from interp.core.progress import report_progress
+from interp.core.progress import progress_range, report_progress
 from interp.core.protocols import LanguageModel
 from interp.methods.activations import reading_examples, residual_sites
 from interp.methods.batches import reading
@@ -66,17 +66,20 @@ def timeline(
     _announce(model, data, chosen, n_runs * (len(steps) + 1))
     folder = getattr(history, "folder", None)
     scores, fresh = [], 0
+    share = 1 / (len(steps) + 1)
     for number, step in enumerate(steps):
-        report_progress(f"step {step:,}", number, len(steps) + 1)
-        own, new = _measured(history[step], data, chosen, folder)
+        report_progress(f"step {step:,}", number * share, 1)
+        with progress_range(number * share, (number + 1) * share, f"step {step:,}: "):
+            own, new = _measured(history[step], data, chosen, folder)
         scores.append(own)
         fresh += new
-    report_progress("an untrained model", len(steps), len(steps) + 1)
+    report_progress("an untrained model", 1 - share, 1)
     untrained: dict[str, float] = {}
     behavioural = [name for name in chosen if name not in OF_WEIGHTS]
     twin_seed = FRESH_SEED + settings.seed
     for twin in untrained_twins(data.first, 1, twin_seed) if behavioural else ():
-        own, new = _measured(twin, data, behavioural, folder)
+        with progress_range(1 - share, 1.0, "an untrained model: "):
+            own, new = _measured(twin, data, behavioural, folder)
         untrained = {c.label: float(c.values[0]) for c in _curves(behavioural, [own])}
         fresh += new
     curves = _curves(chosen, scores)
