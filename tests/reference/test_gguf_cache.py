@@ -12,6 +12,7 @@ from interp.core.errors import ConfigError
 from interp.models.io import gguf_cache, huggingface
 from interp.models.io.gguf_cache import cache_folder, open_gguf
 from interp.models.io.huggingface import load_gguf, load_huggingface
+from interp.models.io.importing import import_model
 
 pytest.importorskip("gguf", reason="the gguf extra is not installed: pip install 'interp[gguf]'")
 FAMILIES = run_path(str(Path(__file__).parents[2] / "docs" / "model_families.py"))
@@ -85,3 +86,14 @@ def test_convert_writes_a_folder_and_refuses_one_that_is_there(conversions, tmp_
     assert load_huggingface(tmp_path / "new").hash == load_gguf(file).hash
     refused = CliRunner().invoke(convert.command, [str(file), str(tmp_path / "new")])
     assert isinstance(refused.exception, ConfigError)
+
+
+def test_an_imported_file_does_not_follow_its_original(tmp_path):
+    original = write_gguf(built(NATIVE["llama"]), tmp_path / "m.gguf")
+    ours = import_model(original, tmp_path / "models")
+    hash_ = load_gguf(ours).hash
+    content = bytearray(original.read_bytes())
+    content[-64:] = bytes(64)  # the last weights, in place
+    with original.open("r+b") as file:
+        file.write(content)
+    assert load_gguf(original).hash != hash_ == load_gguf(ours).hash

@@ -46,7 +46,7 @@ def import_model(
 
     Our own folders keep their checkpoints and measurements, and every SHA-256 on record must hold.
     A `transformers` folder (GPT-2, Llama or Qwen 3; safetensors) is written anew in our own form.
-    A GGUF file stays one file. Nothing is unpickled, no other model is replaced, and a refusal
+    A GGUF file stays one file, and is a copy. Nothing is unpickled, no other model is replaced, and a refusal
     leaves the models as they were.
 
     Args:
@@ -136,16 +136,23 @@ def _ending(source: Path | BinaryIO) -> str:
 
 
 def _write_gguf(source: Path | BinaryIO, file: Path) -> None:
-    """The file once more: under another name where the disk can do that, else copied."""
+    """A copy of the file: what is done to the original later does not reach the model.
+
+    Raises:
+        CheckpointError: the disk has no room for it.
+    """
     file.parent.mkdir(parents=True)
-    if isinstance(source, Path):
-        try:
-            os.link(source.resolve(), file)
-        except OSError:
-            shutil.copyfile(source, file)
-        return
-    with file.open("wb") as written:
-        shutil.copyfileobj(source, written, 2**20)
+    with source.open("rb") if isinstance(source, Path) else nullcontext(source) as original:
+        size = original.seek(0, os.SEEK_END)
+        original.seek(0)
+        free = shutil.disk_usage(file.parent).free
+        if size > free:
+            raise CheckpointError(
+                f"A copy of the GGUF file needs {size / 1e9:.1f} GB; {file.parent.parent} has "
+                f"{free / 1e9:.1f} GB left. Free some space, or choose another folder."
+            )
+        with file.open("wb") as copy:
+            shutil.copyfileobj(original, copy, 2**20)
 
 
 def _refuse_existing(target: Path) -> None:

@@ -194,3 +194,13 @@ def test_a_damaged_gguf_file_leaves_nothing_behind(tmp_path, content):
     (tmp_path / "small.gguf").write_bytes(content)
     refused(tmp_path / "small.gguf", tmp_path / "models", "GGUF", None)
     refused(io.BytesIO(content), tmp_path / "models", "GGUF")
+
+
+def test_a_gguf_file_that_the_disk_has_no_room_for_is_refused_before_it_is_copied(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "small.gguf").write_bytes(b"GGUF" + bytes(96))
+    usage = importing.shutil.disk_usage(tmp_path)._replace(free=99)
+    monkeypatch.setattr(importing.shutil, "disk_usage", lambda path: usage)
+    for source in (tmp_path / "small.gguf", io.BytesIO(b"GGUF" + bytes(96))):
+        refused(source, tmp_path / "models", "needs 0.0 GB; .*models has 0.0 GB left", "large")
