@@ -46,8 +46,8 @@ def import_model(
 
     Our own folders keep their checkpoints and measurements, and every SHA-256 on record must hold.
     A `transformers` folder (GPT-2, Llama or Qwen 3; safetensors) is written anew in our own form.
-    A GGUF file stays one file, and is a copy. Nothing is unpickled, no other model is replaced, and a refusal
-    leaves the models as they were.
+    A GGUF file is copied and stays one file. Nothing is unpickled, no other model is replaced, and
+    a refusal leaves the models as they were.
 
     Args:
         source: a folder, a zip of one, or a GGUF file; or an opened zip or GGUF file. A folder has
