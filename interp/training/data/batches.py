@@ -113,11 +113,13 @@ def fixed_batch(
         corpus: the corpus that the rows are from.
         n_rows: number of rows, or fewer where the part has no more that differ.
         context: predicted tokens a row.
-        rows: as in `Batches`.
+        rows: as in `Batches`. A row that begins at a document stops counting at the stream's end,
+            and after its first document where no token says that the next one begins.
         split: split of the corpus.
         level: level of the split; None = its last level.
     Returns:
-        The rows, with the floor where it is known.
+        The rows, and the floor where it is known of rows that begin at documents: windows do not
+        show what the floor of a document's later tokens rests on.
     Raises:
         NotEnoughDataError: the part is shorter than a row.
     """
@@ -130,10 +132,19 @@ def fixed_batch(
     else:
         n_rows = max(1, min(n_rows, part.n_tokens // length))
         starts = np.linspace(0, part.n_tokens - length, n_rows).astype(np.int64)
+    weights, floor = part.weights(starts, length), None
+    if rows == "document":
+        # The stream's end is followed by its beginning, whose floor knows nothing of the stop
+        # before it. Without a beginning-of-text token that holds for each document.
+        ends = np.full(len(starts), part.n_tokens)
+        if part.has_floor and corpus.tokenizer.bos_token_id is None:
+            ends = np.append(part.starts, part.n_tokens)[index + 1].astype(np.int64)
+        weights[np.arange(length) >= (ends - starts)[:, None]] = 0.0
+        floor = torch.from_numpy(part.floor(starts, length)) if part.has_floor else None
     return Batch(
         tokens=torch.from_numpy(part.rows(starts, length)),
-        weights=torch.from_numpy(part.weights(starts, length)),
-        floor=torch.from_numpy(part.floor(starts, length)) if part.has_floor else None,
+        weights=torch.from_numpy(weights),
+        floor=floor,
     )
 
 

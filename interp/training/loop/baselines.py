@@ -8,8 +8,9 @@ from jaxtyping import Float
 
 from interp.core.files import read_object, write_json
 from interp.runs.metrics import BASELINES
-from interp.training.data.batches import Batch, fixed_batch
+from interp.training.data.batches import Batch
 from interp.training.data.corpus import Corpus, CorpusPart
+from interp.training.loop.evaluate import held_out_batch
 from interp.training.recipe.config import TrainConfig
 
 _CHUNK_TOKENS = 2**22
@@ -28,8 +29,7 @@ def baselines(corpus: Corpus, config: TrainConfig) -> dict[str, float]:
     Raises:
         NotEnoughDataError: the held-out text is shorter than a row.
     """
-    n_rows = max(1, config.eval_tokens // config.context)
-    held_out = fixed_batch(corpus, n_rows=n_rows, context=config.context, rows=config.rows)
+    held_out = held_out_batch(corpus, config)
     d_vocab = corpus.tokenizer.d_vocab
     levels = corpus.levels("train")
     level = corpus.levels("held_out")[-1]

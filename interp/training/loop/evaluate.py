@@ -10,8 +10,32 @@ from torch import Tensor
 from interp.core.protocols import Tokenizer
 from interp.core.surprisal import surprisal
 from interp.models.gpt import GPT
-from interp.training.data.batches import Batch
+from interp.training.data.batches import Batch, fixed_batch
+from interp.training.data.corpus import Corpus
 from interp.training.distributed import ProcessGroup
+from interp.training.recipe.config import TrainConfig
+
+
+def held_out_batch(corpus: Corpus, config: TrainConfig) -> Batch:
+    """The rows that every evaluation of a run reads, of the last level of the held-out split.
+
+    Where the text's floor is known they begin at documents, whatever the run's own rows do: the
+    floor is what a reader of whole documents pays, and nobody reaches it from a row that begins in
+    the middle of one. Of other text they are rows as the run trains on.
+
+    Args:
+        corpus: a corpus with a `held_out` split.
+        config: the run's recipe: its rows, context and size of the held-out slice.
+    Raises:
+        NotEnoughDataError: the held-out text is shorter than a row.
+    """
+    has_floor = corpus.part("held_out", corpus.levels("held_out")[-1]).has_floor
+    return fixed_batch(
+        corpus,
+        n_rows=max(1, config.eval_tokens // config.context),
+        context=config.context,
+        rows="document" if has_floor else config.rows,
+    )
 
 
 class HeldOut:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from interp.core.errors import CheckpointError, ConfigError
 from interp.models.gpt import GPT
-from interp.training.data.batches import Batches, fixed_batch
+from interp.training.data.batches import Batches
 from interp.training.data.corpus import Corpus
 from interp.training.data.curriculum import stage_at
 from interp.training.distributed import (
@@ -28,7 +28,7 @@ from interp.training.distributed import (
     join_process_group,
     shard_like,
 )
-from interp.training.loop.evaluate import HeldOut
+from interp.training.loop.evaluate import HeldOut, held_out_batch
 from interp.training.loop.metrics import MetricsLog, Writer, finite_or_none
 from interp.training.loop.update import Updater, UpdateStatistics
 from interp.training.recipe.config import TrainConfig
@@ -156,8 +156,7 @@ class TrainingRun:
         )
         self.stages = batches.stages
         self.updater = Updater(config, model, batches, group, engine)
-        rows = max(1, config.eval_tokens // config.context)
-        slice_ = fixed_batch(folder.corpus, n_rows=rows, context=config.context, rows=config.rows)
+        slice_ = held_out_batch(folder.corpus, config)
         self.held_out = HeldOut(slice_, config.batch_size, group)
         self.evaluation: dict[str, Any] | None = None
         self.first, self.began = 0, time.perf_counter()

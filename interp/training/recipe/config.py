@@ -36,7 +36,8 @@ class TrainConfig:
         steps: number of updates.
         batch_size: rows an update, over all ranks and accumulation steps together.
         context: predicted tokens a row.
-        rows: `window` = random windows over the token stream, `document` = rows begin a document.
+        rows: `window` = random windows over the token stream, `document` = rows begin a document;
+            evaluations always do where a floor is known.
         optimizer: `muon` for the hidden matrices beside AdamW, or `adamw` for everything.
         muon_lr: learning rate of the hidden matrices under `muon`.
         embed_lr: learning rate of the embeddings under `muon`.
