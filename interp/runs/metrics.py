@@ -26,9 +26,7 @@ def read_metrics(
         CheckpointError: `whole`, and the file is damaged.
     """
     path = Path(path)
-    if not path.exists():
-        return []
-    records = [_parse(line) for line in _lines(path)]
+    records = _records(path)
     if whole and None in records[:-1]:
         raise CheckpointError(
             f"Every line of {path} must be a JSON object with a step; line "
@@ -36,6 +34,38 @@ def read_metrics(
             "which writes the file anew."
         )
     return [r for r in records if r is not None and kind in (None, r.get("kind"))]
+
+
+def missing_losses(path: Path | str, step: int) -> str:
+    """What a `metrics.jsonl` lacks of the updates up to a step, in a sentence; empty if nothing.
+
+    A run writes down the training loss of every update before it saves a state. Lines after the
+    step do not count: a crash may have cut them, and they are made again. A digit that changed
+    inside a line is not seen.
+
+    Args:
+        path: the file.
+        step: updates done.
+    Raises:
+        CheckpointError: there is something that is no file.
+    """
+    records = _records(Path(path))
+    before = [i for i, r in enumerate(records) if r is not None and r["step"] <= step]
+    n_damaged = records[: before[-1] if before else None].count(None)
+    known = {records[i]["step"] for i in before if records[i].get("kind") == "train"}
+    missing = [number for number in range(1, step + 1) if number not in known]
+    lacks = []
+    if missing:
+        last = f"s {missing[0]} to {missing[-1]}" if len(missing) > 1 else f" {missing[0]}"
+        lacks.append(f"no training loss of {len(missing)} of the {step} updates done (step{last})")
+    if n_damaged:
+        lacks.append(f"{n_damaged} line{'s' * (n_damaged > 1)} that cannot be read")
+    if not lacks:
+        return ""
+    return (
+        f"{path} has {', and '.join(lacks)}: curves of the run lack what was there, while the "
+        "weights are those of a run without damage"
+    )
 
 
 def read_baselines(folder: Path | str) -> dict[str, float]:
@@ -65,6 +95,11 @@ def is_number(value: object) -> bool:
     """
     fine = isinstance(value, int | float) and not isinstance(value, bool)
     return fine and abs(value) <= sys.float_info.max  # A whole number may be beyond any float.
+
+
+def _records(path: Path) -> list[dict[str, Any] | None]:
+    """Every line's record; None for a line that has none. A missing file has no lines."""
+    return [_parse(line) for line in _lines(path)] if path.exists() else []
 
 
 def _lines(path: Path) -> list[str]:

@@ -117,7 +117,7 @@ def _read(folder: Path) -> RunRecord:
             f"{folder / 'run.json'} needs the recipe and the step of a finished run; it lacks one. "
             "Train it to its end, or leave it out."
         )
-    last = _last_evaluation(folder)
+    last = last_evaluation(folder, step)
     shapes = safetensors_shapes(folder / "model.safetensors")
     return RunRecord(
         name=folder.name,
@@ -129,13 +129,25 @@ def _read(folder: Path) -> RunRecord:
     )
 
 
-def _last_evaluation(folder: Path) -> Mapping[str, Any]:
-    evaluations = read_metrics(folder / METRICS, "eval")
-    if not evaluations:
+def last_evaluation(folder: str | Path, step: int) -> Mapping[str, Any]:
+    """What a finished run measured on held-out text after its last step.
+
+    Args:
+        folder: the run's.
+        step: the run's last step. An evaluation of an earlier one is of other weights.
+    Raises:
+        NotEnoughDataError: that evaluation is not on record.
+    """
+    evaluations = read_metrics(Path(folder) / METRICS, "eval")
+    last = [record for record in evaluations if record["step"] == step]
+    if not last:
+        steps = max((record["step"] for record in evaluations), default=None)
+        others = "none at all" if steps is None else f"none of it, the newest is of step {steps}"
         raise NotEnoughDataError(
-            f"A run needs a measured held-out loss; {folder} has none. Train it to its end."
+            f"A run needs its held-out loss after its last step, {step}; {folder} has {others}. "
+            "Copy its metrics.jsonl again, or train it in a new folder."
         )
-    return evaluations[-1]
+    return last[-1]
 
 
 def _number(value: Any) -> float:

@@ -14,8 +14,7 @@ from interp.core.errors import ConfigError
 from interp.core.files import read_object, write_json
 from interp.models.config import GPTConfig
 from interp.models.io.presets import get_preset
-from interp.runs.metrics import METRICS, read_metrics
-from interp.runs.record import SWEEP, changed_values, needs_training
+from interp.runs.record import SWEEP, changed_values, last_evaluation, needs_training
 from interp.training.data.corpus import Corpus
 from interp.training.data.curriculum import Stage
 from interp.training.fields import Count, check_fields
@@ -229,7 +228,7 @@ def _merged(before: Mapping[str, Any], name: str, values: Sequence[int]) -> list
 
 
 def _finished(point: Point, place: Path, config: TrainConfig) -> Finished:
-    last = read_metrics(place / METRICS, "eval")[-1]
+    last = last_evaluation(place, config.steps)
     return Finished(
         point=point,
         folder=place,

@@ -12,8 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from interp.cli.commands.sweep import command
-from interp.core.errors import ConfigError
+from interp.core.errors import ConfigError, NotEnoughDataError
 from interp.models.io.load import load_model
+from interp.runs.metrics import read_metrics
 from interp.runs.record import read_runs
 from interp.training.data.corpus import Corpus
 from interp.training.sweep import Finished, Grid, Point, SweepRecipe, sweep
@@ -72,6 +73,16 @@ def test_a_damaged_record_of_a_run_is_written_anew(corpus, tmp_path, text):
     (first.folder / "run.json").write_text(text)
     assert run(Grid(sizes=(4,), steps=(2,)), corpus, tmp_path) == [first]
     assert load_model(first.folder).hash == hashed
+
+
+def test_an_earlier_loss_never_stands_for_the_last(corpus, tmp_path):
+    (first,) = run(Grid(sizes=(4,), steps=(2,)), corpus, tmp_path)
+    path = first.folder / "metrics.jsonl"
+    earlier = read_metrics(path, "eval")[-1] | {"step": 1}
+    for content in ("", json.dumps(earlier)):
+        path.write_text(content)
+        with pytest.raises(NotEnoughDataError, match="held-out loss after its last step, 2"):
+            run(Grid(sizes=(4,), steps=(2,)), corpus, tmp_path)
 
 
 def test_another_recipe_or_text_is_refused(corpus, tmp_path):

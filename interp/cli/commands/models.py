@@ -43,6 +43,8 @@ def row_of(folder: Path) -> tuple[str, ...]:
     except CheckpointError:
         return (folder.name, "damaged", "-", "-", "-", "-", str(folder))
     evaluation = (read_metrics(folder / METRICS, "eval") or [{}])[-1]
+    if record.get("model_hash") and evaluation.get("step") != record.get("step"):
+        evaluation = {}  # of earlier weights than the model's
     return (
         folder.resolve().name,
         _step(record, evaluation),

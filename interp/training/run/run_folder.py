@@ -18,7 +18,7 @@ from interp.core.errors import CheckpointError, ConfigError
 from interp.core.files import holds_only, read_object, remove_leftovers, write_json
 from interp.models.gpt import GPT
 from interp.models.io.checkpoint import save_model, save_weights, write_settings
-from interp.runs.metrics import METRICS
+from interp.runs.metrics import METRICS, missing_losses
 from interp.runs.record import changed_values
 from interp.training.data.corpus import Corpus
 from interp.training.distributed import ProcessGroup
@@ -82,7 +82,7 @@ class RunFolder:
         self.record = path / "run.json"
 
     def resume_point(self) -> tuple[TrainingState | None, list[str]]:
-        """The state to go on from, None for a fresh start, and warnings about damaged ones.
+        """The state to go on from, None for a fresh start, and warnings about what is damaged.
 
         Raises:
             ConfigError: the recipe or the corpus is not the one of the states; every field is
@@ -108,6 +108,8 @@ class RunFolder:
                 f"{self.path} has {state.step} steps behind it; {self.config.steps} were asked "
                 f"for. Ask for more, or train into another folder."
             )
+        elif lost := missing_losses(self.metrics, state.step):
+            warnings.append(lost)
         return state, warnings
 
     def _differences(self, state: TrainingState) -> str:

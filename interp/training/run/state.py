@@ -27,6 +27,18 @@ from interp.training.run.write_errors import naming_refusals
 _FILES = ("model.safetensors", "optimizer.safetensors")
 _META, _META_HASH = "meta.json", "meta.json.sha256"
 _NAME = re.compile(r"step-(\d{6,})")
+Stamp = tuple[tuple[str | int, ...], ...]
+_whole: dict[Path, Stamp] = {}
+"""States that this process wrote, or hashed and found whole, and what their files looked like.
+
+Saving a state looks at all that are kept, and hashing them takes seconds where a model is large.
+Size, times and inode prove nothing about bytes from one process to the next: clocks step, files are
+copied with their times, disks rot. So nothing of this is written down: a run that resumes hashes
+what it finds. Within a process it is enough: no other run writes here (the run's lock), whoever
+else changes a file changes its times, and every state is hashed again before it is gone on from
+(`load_state`). Only a change within the same tick of the clock, some milliseconds after the last
+look, would not be seen.
+"""
 WriteCallback = Callable[[str], None]
 """Called with `before`, `model written`, `written`, `renamed` and `pruned` during a write."""
 
@@ -70,6 +82,7 @@ def save_state(
         if not _is_whole(target):
             with replacing_folder(target) as temporary:
                 _write(temporary, state, on_write)
+            _whole[target.absolute()] = _stamp(target)
         on_write("renamed")
         remove_leftovers(folder)
         prune_states(folder, state.step, keep)
@@ -116,8 +129,10 @@ def load_state(folder: Path) -> TrainingState:
     Raises:
         CheckpointError: a file is missing or is not what was written; says which.
     """
+    before = _stamp(folder)
     meta = _read_meta(folder)
     model, optimizer = (_read_tensors(folder / name, meta["sha256"]) for name in _FILES)
+    _whole[folder.absolute()] = before
     return TrainingState(step=meta["step"], model=model, optimizer=optimizer, meta=meta["meta"])
 
 
@@ -128,6 +143,7 @@ def prune_states(folder: Path, step: int, keep: int) -> None:
         if keep and _is_whole(old):
             keep -= 1
         elif holds_only(old, (*_FILES, _META, _META_HASH)):
+            _whole.pop(old.absolute(), None)
             shutil.rmtree(old)
 
 
@@ -178,13 +194,28 @@ def _check(path: Path, hashes: Mapping[str, str]) -> None:
 
 
 def _is_whole(folder: Path) -> bool:
+    before = _stamp(folder)  # first: what changes while it is hashed must not count as seen
+    if before and _whole.get(folder.absolute()) == before:
+        return True
     try:
         hashes = _read_meta(folder)["sha256"]
         for name in _FILES:
             _check(folder / name, hashes)
     except CheckpointError:
         return False
+    _whole[folder.absolute()] = before
     return True
+
+
+def _stamp(folder: Path) -> Stamp:
+    """Name, place, size and times of each file of a state; empty where they cannot be had."""
+    try:
+        status = [(path.name, path.stat()) for path in sorted(folder.iterdir())]
+    except OSError:
+        return ()
+    return tuple(
+        (name, s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for name, s in status
+    )
 
 
 def _step(folder: Path) -> int | None:

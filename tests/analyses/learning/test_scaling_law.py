@@ -198,11 +198,14 @@ def test_what_is_no_run_or_no_number_is_refused(tmp_path):
     one, other = (write_run(tmp_path / name, corpus=name) for name in "ab")
     with pytest.raises(ConfigError, match="one text only"):
         read_runs([one, other])
-    (one / "metrics.jsonl").write_text('{"kind": "eval", "step": 1, "loss_nats_per_token": null}')
+    (one / "metrics.jsonl").write_text('{"kind": "eval", "step": 10, "loss_nats_per_token": null}')
     assert math.isnan(read_runs([one])[0].loss)
     assert (
         "1 runs without a finite loss" in scaling_law(model, tokens=1, words=1, runs=[one]).no_law
     )
+    (one / "metrics.jsonl").write_text('{"kind": "eval", "step": 9, "loss_nats_per_token": 2.0}')
+    with pytest.raises(NotEnoughDataError, match=r"last step, 10; .* newest is of step 9"):
+        read_runs([one])
     (one / "metrics.jsonl").unlink()
     with pytest.raises(NotEnoughDataError, match="held-out loss"):
         read_runs([one])

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 from random import Random
@@ -297,6 +298,59 @@ def test_what_is_foreign_or_damaged_stays_and_does_not_stand_in_the_way(run, cor
     if kind.split()[0] not in ("record", "sessions", "metrics:"):
         mine = [p for p in run.parent.rglob("*") if p.is_file() and p.read_bytes() == b"mine"]
         assert len(mine) == 1
+
+
+def changed_lines(change):
+    def write(run):
+        path = run / "metrics.jsonl"
+        path.write_bytes(b"".join(change(path.read_bytes().splitlines(keepends=True))))
+
+    return write
+
+
+def training_losses_but(steps):
+    """The lines of a metrics file without those updates' losses."""
+
+    def change(lines):
+        records = [(json.loads(line), line) for line in lines]
+        return [line for r, line in records if r["kind"] != "train" or r["step"] not in steps]
+
+    return change
+
+
+LOST = {
+    "the file": (lambda run: (run / "metrics.jsonl").unlink(), "6 of the 6 updates done"),
+    "an empty file": (changed_lines(lambda lines: []), "6 of the 6 updates done"),
+    "the start": (changed_lines(training_losses_but({1, 2})), r"2 of the 6 .* \(steps 1 to 2\)"),
+    "the end": (changed_lines(training_losses_but({6, 7})), r"1 of the 6 .* \(step 6\)"),
+    "a line": (changed_lines(lambda lines: [b"\xff{\n", *lines[1:]]), "1 line that cannot be read"),
+    "all lines": (changed_lines(lambda lines: [b"x\n"] * len(lines)), "lines that cannot be read"),
+    "a step's name": (
+        changed_lines(lambda lines: [line.replace(b'"step": 3', b'"stop": 3') for line in lines]),
+        r"1 of the 6 .* \(step 3\), and 2 lines",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", LOST)
+def test_lost_losses_are_named_in_a_sentence_and_the_weights_do_not_change(
+    run, corpus, whole, kind, caplog
+):
+    damage, match = LOST[kind]
+    damage(run)
+    train(RECIPE, corpus, run, device="cpu")
+    [warning] = json.loads((run / "run.json").read_text())["sessions"][-1]["warnings"]
+    assert re.search(match, warning) and warning in caplog.text and warning.count(". ") == 0
+    assert trace(run)[0] == trace(whole)[0]
+    assert load_model(run).hash == load_model(whole).hash
+    later = [[r for r in trace(folder)[1] if r["step"] > 6] for folder in (run, whole)]
+    assert later[0] == later[1]
+
+
+def test_a_last_line_that_a_crash_cut_is_no_loss(run, corpus, whole, caplog):
+    append(run / "metrics.jsonl", b'{"kind": "train", "st')
+    resumed(run, corpus, whole)
+    assert not caplog.text
 
 
 BLOCKED = {

@@ -4,14 +4,24 @@ import multiprocessing
 import os
 import resource
 import signal
+import time
 
 import pytest
 import torch
 
 from interp.core.errors import CheckpointError, TrainingError
-from interp.training.run.state import TrainingState, load_state, newest_state, save_state
+from interp.training.run import state as state_module
+from interp.training.run.state import (
+    TrainingState,
+    load_state,
+    newest_state,
+    prune_states,
+    save_state,
+)
 
 MOMENTS = ["before", "model written", "written", "renamed", "pruned"]
+TICK = 0.02
+"""Seconds after which a file's times differ."""
 
 
 def _state(step):
@@ -86,6 +96,63 @@ def test_a_damaged_state_is_replaced_when_its_step_comes_again(tmp_path):
     DAMAGE["half"](save_state(tmp_path, _state(2), keep=3))
     save_state(tmp_path, _state(2), keep=3)
     assert _same(newest_state(tmp_path)[0], _state(2))
+
+
+@pytest.fixture
+def hashed(monkeypatch):
+    """The files that are hashed from now on."""
+    files, real = [], state_module.sha256_file
+
+    def counted(path):
+        files.append(path.parent.name.strip(".").partition(".")[0])
+        return real(path)
+
+    monkeypatch.setattr(state_module, "sha256_file", counted)
+    return files
+
+
+def test_a_save_hashes_the_new_state_only(tmp_path, hashed):
+    for step in (1, 2, 3):
+        save_state(tmp_path, _state(step), keep=3)
+        assert set(hashed) == {f"step-{step:06d}"} and len(hashed) == 3
+        hashed.clear()
+    save_state(tmp_path, _state(3), keep=3)
+    assert not hashed
+
+
+def test_another_process_hashes_what_it_finds_once(tmp_path, hashed):
+    for step in (1, 2, 3):
+        save_state(tmp_path, _state(step), keep=3)
+    state_module._whole.clear()  # as another process has it
+    hashed.clear()
+    newest_state(tmp_path)
+    prune_states(tmp_path, 3, keep=3)
+    assert len(hashed) == 9 and len(set(hashed)) == 3
+    prune_states(tmp_path, 3, keep=3)
+    assert len(hashed) == 9
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_what_is_damaged_while_a_run_goes_on_pushes_no_whole_state_out(tmp_path, kind):
+    for step in (1, 2, 3):
+        save_state(tmp_path, _state(step), keep=2)
+    time.sleep(TICK)
+    DAMAGE[kind](tmp_path / "step-000003")
+    save_state(tmp_path, _state(4), keep=2)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"step-000002", "step-000004"}
+
+
+def test_a_bit_that_flips_behind_an_old_date_is_noticed(tmp_path):
+    save_state(tmp_path, _state(1), keep=1)
+    newest = save_state(tmp_path, _state(2), keep=2) / "model.safetensors"
+    before = newest.stat()
+    time.sleep(TICK)
+    _flip_a_bit(newest)
+    os.utime(newest, ns=(before.st_atime_ns, before.st_mtime_ns))
+    save_state(tmp_path, _state(3), keep=2)
+    assert newest_state(tmp_path)[0].step == 3
+    assert {path.name for path in tmp_path.iterdir()} == {"step-000001", "step-000003"}
 
 
 def _save_and_die(folder, moment):
