@@ -51,7 +51,7 @@ from interp.core.statistics.intervals import Interval
 from interp.methods.batches import reading
 from interp.methods.data.answers import EncodedStory, encoded_stories
 from interp.methods.data.contrast_pairs import concept_group
-from interp.methods.data.loss_floor import story_floor
+from interp.methods.data.loss_floor import floor_sums, has_floor
 from interp.methods.prompts import one_row
 from interp.results.provenance import provenance
 from interp.results.result import Result
@@ -252,23 +252,22 @@ def _reader(
 
 
 def _stories(world: World | None, n: int, level: str, seed: int) -> list[Story]:
-    """The true stories that are read; none without a world."""
+    """The true stories that are read; none without a world, or one that knows no floor."""
     if world is None:
         return []
     numbers = range(seed * 1_000_003, seed * 1_000_003 + n)
-    return [world.sample(number, level=level, split="held_out") for number in numbers]
+    stories = [world.sample(number, level=level, split="held_out") for number in numbers]
+    return stories if has_floor(stories) else []
 
 
 def _regret(
     model: LanguageModel, arms: Arms, stories: Sequence[Story], encoded: Sequence[EncodedStory]
 ) -> Ratio:
     """Nats above the floor that every arm pays on true stories, of their tokens."""
-    pairs = zip(stories, encoded, strict=True)
-    floors = torch.tensor([float(story_floor(s, spans)[0].sum()) for s, (_, spans) in pairs])
+    floors = floor_sums(stories, [spans for _, spans in encoded])
     losses = reading_loss(model, arms, [ids for ids, _ in encoded]).double()
     lengths = torch.tensor([len(ids) - 1 for ids, _ in encoded]).double()
-    excess = losses - floors.double()
-    return Ratio(part=excess, whole=lengths.expand(len(arms), -1))
+    return Ratio(part=losses - floors, whole=lengths.expand(len(arms), -1))
 
 
 def _intervals(ratios: dict[str, Ratio], arm: int, seed: int) -> dict[str, Interval]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from interp.core.alignment import Span, token_range
 from interp.core.protocols import LanguageModel, Run
 from interp.methods.batches import TextBatch, TokenValues, read_texts
-from interp.methods.data.loss_floor import story_floor
+from interp.methods.data.loss_floor import floor_sums
 from interp.methods.data.questions import QuestionInContext
 from interp.worlds.world import Story
 
@@ -108,8 +108,7 @@ def regrets(
     stories: Sequence[Story], predictions: Sequence[StoryPrediction]
 ) -> tuple[Float[Tensor, " story"], Int[Tensor, " story"]]:
     """Loss less floor of each story in nats, and how many tokens it has that are predicted."""
-    pairs = zip(stories, predictions, strict=True)
-    floors = torch.stack([story_floor(story, own.spans)[0].sum() for story, own in pairs])
+    floors = floor_sums(stories, [own.spans for own in predictions])
     losses = torch.tensor([own.nats.sum().item() for own in predictions], dtype=torch.float64)
     return losses - floors, torch.tensor([len(own.nats) for own in predictions])
 

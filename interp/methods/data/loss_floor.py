@@ -38,6 +38,14 @@ def story_floor(
     return floor_by_token(story.text, spans, inside)
 
 
+def floor_sums(
+    stories: Sequence[Story], spans: Sequence[Sequence[Span]]
+) -> Float[Tensor, " story"]:
+    """Floor in nats of all predicted tokens of each story; `spans` as in `story_floor`."""
+    pairs = zip(stories, spans, strict=True)
+    return torch.stack([story_floor(story, own)[0].sum() for story, own in pairs])
+
+
 def floor_by_token(
     text: str, spans: Sequence[Span], choices: Sequence[Choice] | None
 ) -> tuple[Float[Tensor, " pos"], tuple[str, ...]]:

@@ -58,8 +58,8 @@ def test_a_direction_that_writes_the_word_raises_its_rate(metrics):
     alike = replace(metrics, random={**metrics.random, name: torch.tensor([0.0, 0.2])})
     assert alike.band(name) == pytest.approx((0.0, 0.2)) and alike.outside(name)
     assert metrics.steered["kl_nats_per_token"].value > 0 == metrics.base["kl_nats_per_token"].value
-    regret = metrics.steered["regret_nats_per_token"]
-    assert regret.value > metrics.base["regret_nats_per_token"].value and regret.n == 3
+    # This world's choices have no prices: a loss that passed for regret would stand there.
+    assert "regret_nats_per_token" not in metrics.steered
     assert "above the random band" in str(alike)
     wide = replace(metrics, random={**metrics.random, name: torch.tensor([0.0, 1.0])})
     assert not wide.outside(name) and "inside the random band 0.00 to 1.00" in str(wide)
