@@ -85,12 +85,9 @@ def report(result: Curriculum) -> None:
     """The numbers, the verdicts, and the papers'."""
     print(f"\nOn {result.levels[-1]}, after {result.tokens[-1]:,} tokens (95 % over seeds):")
     for name in result.names:
-        reached = result.tokens_to_threshold[result.members(name)]
-        finite = reached[~reached.isnan()]
-        text = f"{float(finite.mean()):,.0f} tokens" if len(finite) else "never"
         print(
             f"{name:>11}: loss {result.last(name)}; answers {result.last(name, ANSWERS)}; "
-            f"{len(finite)} of {len(reached)} reach {result.threshold:.0%} right ({text})"
+            f"share that reaches {result.threshold:.0%} right: {result.reached(name)}"
         )
     for name in result.names[1:]:
         print(

@@ -18,7 +18,13 @@ from interp.core.statistics.intervals import (
     rate,
 )
 from interp.core.statistics.rank_agreement import bootstrap_weights
-from interp.core.statistics.significance import holm, permutation_p, sign_flip_p
+from interp.core.statistics.significance import (
+    holm,
+    permutation_p,
+    rank_sum_p,
+    sign_flip_p,
+    smallest_rank_sum_p,
+)
 
 
 def clustered(seed: int, n_groups: int = 40, size: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
@@ -109,6 +115,22 @@ def test_permutation_tests_are_uniform_under_the_null_and_small_under_an_effect(
         p_values = [test(a, b, n_permutations=199) for a, b in pairs]
         assert 0.01 <= sum(p <= 0.05 for p in p_values) / len(p_values) <= 0.12
         assert test(pairs[0][0] + 3, pairs[0][1], n_permutations=999) == 0.001
+
+
+def test_few_values_are_permuted_exactly_as_scipy_does() -> None:
+    from scipy import stats
+
+    generator = torch.Generator().manual_seed(2)
+    for sizes in ((4, 4), (3, 6)):
+        first, second = (torch.randn(n, generator=generator).double() for n in sizes)
+        exact = stats.mannwhitneyu(first, second, method="exact").pvalue
+        assert rank_sum_p(first, second) == pytest.approx(exact)
+        for a, b in ((first, second), (first.round(), second.round())):
+            theirs = stats.permutation_test(
+                (a, b), lambda x, y: abs(x.mean() - y.mean()), alternative="greater"
+            )
+            assert permutation_p(a, b) == pytest.approx(theirs.pvalue)
+    assert rank_sum_p([1.0, 2.0, 3.0], [4.0, 5.0, math.inf]) == smallest_rank_sum_p(3, 3) == 0.1
 
 
 def test_a_paired_difference_is_narrower_than_unpaired_noise() -> None:

@@ -6,6 +6,8 @@ different numbers of tokens are refused.
 Control: the baseline group. `shuffled` draws the same levels equally often, mixed from the first
 step on; `anti` takes the curriculum's stages backwards (see docs/training.md). `verdict(group)` is
 `better`, `worse`, `no effect shown` (the interval of the difference holds zero) or `too few seeds`.
+A run that never reaches the threshold counts as one that takes longer than all others: tokens to
+it are compared by an exact rank test, which needs four runs a group, and by no mean of survivors.
 
 Units: nats per token; shares of right answers in [0, 1]; tokens. Intervals are Student's over the
 runs of a group, and Welch's for differences: the seeds are few, so a bootstrap would be too sure.
@@ -30,8 +32,9 @@ from interp.core.display import percent
 from interp.core.errors import ConfigError, near_misses
 from interp.core.progress import progress_range, report_progress
 from interp.core.protocols import LanguageModel
-from interp.core.statistics.intervals import Interval, plain
+from interp.core.statistics.intervals import Interval, clopper_pearson, plain
 from interp.core.statistics.over_seeds import difference_over_seeds, mean_over_seeds
+from interp.core.statistics.significance import rank_sum_p, smallest_rank_sum_p
 from interp.methods.batches import reading
 from interp.methods.data.answers import encoded_stories, predict_stories, right_answers
 from interp.methods.data.examples import sample_stories
@@ -44,6 +47,7 @@ from interp.worlds.world import Story, World
 
 HELD_OUT = "held_out"
 LOSS, ANSWERS, TOKENS = "loss_nats_per_token", "answers", "tokens_to_threshold"
+SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,32 +194,75 @@ class Curriculum(Result):
         return rises
 
     def last(self, group: str, quantity: str = LOSS) -> Interval:
-        """A group's mean at the end, over its runs.
+        """A group's mean at the end, over its runs; nan tokens where a run never got there.
 
         Args:
             group: by name.
             quantity: `loss_nats_per_token` of the hardest level, `answers`, `tokens_to_threshold`.
         """
-        return mean_over_seeds(self._final(quantity)[self.members(group)])
+        values = self._final(quantity)[self.members(group)]
+        if quantity == TOKENS and values.isnan().any():
+            # The mean of those that arrived says nothing of the group: a run that fails would
+            # leave it as good as before, or better.
+            return Interval.without_ends(math.nan, len(values))
+        return mean_over_seeds(values)
+
+    def reached(self, group: str) -> Interval:
+        """Share of a group's runs that reached the threshold, with its exact interval."""
+        tokens = self.tokens_to_threshold[self.members(group)]
+        return clopper_pearson(int((~tokens.isnan()).sum()), len(tokens))
 
     def difference(self, group: str, quantity: str = LOSS) -> Interval:
-        """A group less the baseline at the end, with Welch's interval over runs."""
-        final = self._final(quantity)
-        return difference_over_seeds(final[self.members(group)], final[self.members(self.baseline)])
+        """A group less the baseline at the end, with Welch's interval over runs.
+
+        Of tokens it is nan where a run of either group never got there: see `tokens_p`.
+        """
+        first, second = (self._final(quantity)[self.members(g)] for g in (group, self.baseline))
+        if quantity == TOKENS and torch.cat([first, second]).isnan().any():
+            return Interval.without_ends(math.nan, len(first) + len(second))
+        return difference_over_seeds(first, second)
+
+    def tokens_p(self, group: str) -> float:
+        """P of 'this group takes as many tokens to the threshold as the baseline', by ranks.
+
+        Runs that never get there take longer than all others; among them nothing is known.
+        """
+        return rank_sum_p(*self._waits(group))
+
+    def _waits(self, group: str) -> list[Float[Tensor, " run"]]:
+        """Tokens to the threshold of a group's runs and of the baseline's; infinite = never."""
+        waits = self.tokens_to_threshold.nan_to_num(math.inf)
+        return [waits[self.members(name)] for name in (group, self.baseline)]
 
     def verdict(self, group: str, quantity: str = LOSS) -> str:
         """`better`, `worse`, `no effect shown`, or `too few seeds` for any of these.
 
         An effect counts as shown where the 95 % interval of the difference leaves 0 out: Welch's
-        test at the 5 % level.
+        test at the 5 % level. Of tokens to the threshold, where the exact rank test does so; with
+        three runs each not even a perfect separation does (p = 0.1).
         """
+        if quantity == TOKENS:
+            return self._tokens_verdict(group)
         difference = self.difference(group, quantity)
         if math.isnan(difference.low):
             return "too few seeds"
         if 0.0 in difference:
             return "no effect shown"
-        # More right answers are better; a larger loss, or more tokens to the threshold, are not.
+        # More right answers are better; a larger loss is not.
         return "better" if (difference.value > 0) == (quantity == ANSWERS) else "worse"
+
+    def _tokens_verdict(self, group: str) -> str:
+        first, second = self._waits(group)
+        if smallest_rank_sum_p(len(first), len(second)) > SIGNIFICANT:
+            return "too few seeds"
+        if self.tokens_p(group) > SIGNIFICANT:
+            return "no effect shown"
+        # How often a run of this group is the earlier one, less how often it is the later one.
+        return (
+            "better"
+            if (second > first[:, None]).sum() > (second < first[:, None]).sum()
+            else "worse"
+        )
 
     def _final(self, quantity: str) -> Float[Tensor, " run"]:
         if quantity == TOKENS:
@@ -259,12 +306,24 @@ class Curriculum(Result):
     def _thresholds(self) -> str:
         parts = []
         for name in self.names:
-            tokens = self.tokens_to_threshold[self.members(name)]
-            reached = tokens[~tokens.isnan()]
-            mean = f" after {float(reached.mean()) / 1e6:.2f} M tokens" if len(reached) else ""
-            parts.append(f"{name} {len(reached)} of {len(tokens)} runs{mean}")
+            share, middle = self.reached(name), self._median_wait(name)
+            within = "more than there were" if math.isinf(middle) else f"{middle / 1e6:.2f} M"
+            parts.append(
+                f"{name} {round(share.value * share.n)} of {share.n} runs, a share of "
+                f"{plain(share)} (median {within} tokens)"
+            )
         what = "of the answers right" if self.kinds else "of the way to the floor"
-        return f"Reached {percent(self.threshold)} {what}: {'; '.join(parts)}."
+        compared = "".join(
+            f" Tokens of {name} against {self.baseline}: {self.verdict(name, TOKENS)} (exact rank "
+            f"test, never = longest: p = {self.tokens_p(name):.2g})."
+            for name in self.names[1:]
+        )
+        return f"Reached {percent(self.threshold)} {what}: {'; '.join(parts)}.{compared}"
+
+    def _median_wait(self, group: str) -> float:
+        """Tokens by which half of a group's runs were there (Kaplan & Meier's median)."""
+        waits = self._waits(group)[0].sort().values
+        return float(waits[math.ceil(len(waits) / 2) - 1])
 
     def _forgotten(self) -> str:
         parts = []

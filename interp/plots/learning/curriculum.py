@@ -212,8 +212,9 @@ def _dots(
             row=1,
             col=col,
         )
+    # Where a run never got there, a mean of those that did would be one of survivors only.
     mean = mean_over_seeds(own)
-    if mean.n:
+    if mean.n == len(own):
         bar = go.Scatter(
             x=[number - 0.25, number + 0.25],
             y=[mean.value] * 2,

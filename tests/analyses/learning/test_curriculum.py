@@ -134,6 +134,39 @@ def test_verdicts_need_seeds_and_an_interval_without_zero(result):
     assert "no effect shown" in same.finding() and "n = 3 seeds" in same.finding()
 
 
+def arrivals(result, first, second) -> Curriculum:
+    """Groups a and b whose runs reach the threshold at these checkpoints; None = never."""
+    groups = ("a",) * len(first) + ("b",) * len(second)
+    n, all_runs = len(result.steps), [*first, *second]
+    accuracy = torch.zeros(len(all_runs), n, 1)
+    for run, step in enumerate(all_runs):
+        accuracy[run, n if step is None else step :] = 1.0
+    return replace(
+        result, accuracy=accuracy, kinds=("place",), questions=(1,), groups=groups, baseline="a",
+        runs=tuple(f"{group}{i}" for i, group in enumerate(groups)),
+        loss=result.loss[:1].repeat(len(groups), 1, 1),
+        shares=result.shares[:1].repeat(len(groups), 1, 1),
+    )  # fmt: skip
+
+
+def test_a_run_that_never_gets_there_is_no_better_for_it(result):
+    """Two of five arrive early, three never: the survivors' mean would call that better."""
+    mixed = arrivals(result, [3] * 5, [1, 1, None, None, None])
+    assert mixed.verdict("b", TOKENS) == "no effect shown"
+    assert math.isnan(mixed.difference("b", TOKENS).value)
+    assert math.isnan(mixed.last("b", TOKENS).value) and mixed.last("a", TOKENS).n == 5
+    assert (mixed.reached("b").value, mixed.reached("b").n) == (0.4, 5)
+    assert mixed.reached("b").low == pytest.approx(0.0527, abs=1e-4)
+    assert "b 2 of 5 runs, a share of 0.40 [0.05, 0.85] (median more" in mixed.caption()
+    never = arrivals(result, [3] * 5, [None] * 5)
+    assert never.verdict("b", TOKENS) == "worse" and never.tokens_p("b") == 2 / 252
+    assert arrivals(result, [3] * 5, [1] * 5).verdict("b", TOKENS) == "better"
+    assert arrivals(result, [3] * 3, [1] * 3).verdict("b", TOKENS) == "too few seeds"
+    assert arrivals(result, [None] * 5, [None] * 5).verdict("b", TOKENS) == "no effect shown"
+    dots = [t for t in mixed.figure(view="end").data if "mean" in (t.hovertemplate or "")]
+    assert sum(t.hovertemplate.startswith("b") for t in dots) == 2, "none for the tokens of b"
+
+
 def test_intervals_over_seeds_are_students_and_welchs():
     from scipy import stats
 
