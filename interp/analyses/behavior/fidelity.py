@@ -7,12 +7,15 @@ a training story are left out.
 Control: the same probes with shuffled labels and on an untrained model, and the commonest value. In
 one run everything that is learned grows with time, so two curves that rise together do not show
 that one makes the other: the rank correlation with the step stands beside the one with the loss.
-With other models (seeds, sizes) it is also taken at equal steps, where training time has no say,
-and among models at their ends; under three models nothing is said of models.
+Checkpoints of one run are no independent units, so one run gives correlations without an interval
+and no verdict (`supported` is empty); the unit is the run, and three are needed. With other models
+(seeds, sizes) it is also taken at equal steps, where training time has no say, and among models at
+their ends; under three models nothing is said of models.
 
 Units: accuracy in [0, 1]; loss and regret in nats per token; Spearman's correlation, where -1 says
-the lower the loss, the better it is read. Intervals draw stories, and checkpoints or whole models,
-anew together.
+the lower the loss, the better it is read. Intervals of shares draw stories anew; of correlations
+over training they are Student's over runs (Fisher's z), of correlations between models they draw
+stories and models. They are not corrected for the number of readings.
 
     interp run fidelity --model stories-demo --world stories --html fidelity.html
 """
@@ -44,7 +47,15 @@ from interp.core.statistics.intervals import (
     plain,
     pooled_rate,
 )
-from interp.core.statistics.rank_agreement import N_BOOT, bootstrap_weights, rank_agreement
+from interp.core.statistics.rank_agreement import (
+    FEWEST_FOR_ENDS,
+    FEWEST_POINTS,
+    FEWEST_RUNS,
+    N_BOOT,
+    agreement_over_runs,
+    bootstrap_weights,
+    rank_agreement,
+)
 from interp.methods.activations import reading_examples, residual_sites
 from interp.methods.batches import reading
 from interp.methods.data.examples import sample_stories
@@ -85,7 +96,8 @@ class Fidelity(Result):
             one.
         majority: by task, accuracy of always saying the commonest value.
         correlations: by what is compared (`COMPARED`), then by task: rank correlation of accuracy,
-            in [-1, 1]; with the loss, -1 = the lower the loss, the better it is read.
+            in [-1, 1]; with the loss, -1 = the lower the loss, the better it is read. `n` counts
+            runs, or models; without ends where they are too few.
         untrained_loss: loss of the untrained model, nats per token; nan without one.
         n_train: stories that the probes were trained on and their layer chosen with.
         n_test: held-out stories.
@@ -143,8 +155,9 @@ class Fidelity(Result):
     def supported(self) -> tuple[str, ...]:
         """Tasks read better the lower the loss, and better than every control at the lowest.
 
-        The correlation lies below 0, and accuracy at the lowest loss above that at the highest:
-        where all is read from the start, ranks are of rounding only.
+        The correlation lies below 0 with its whole interval over runs, and accuracy at the lowest
+        loss above that at the highest: where all is read from the start, ranks are of rounding
+        only. Empty with fewer than three runs.
         """
         correlation = self.correlations["loss"]
         return tuple(
@@ -180,13 +193,25 @@ class Fidelity(Result):
         clearest = min(among, key=lambda t: (correlation[t].high, correlation[t].value))
         accuracy, clock = self.accuracy[clearest], self.correlations["clock"][clearest]
         return (
-            f"In {len(self.supported)} of {len(self.tasks)} readings the world is read better the "
-            f"lower the loss. The clearest is {clearest}: {accuracy[self._worst].value:.2f} "
+            f"{self._verdict()} {clearest}: {accuracy[self._worst].value:.2f} "
             f"at {max(losses):.2f} nats/token, {accuracy[self.best].value:.2f} at "
             f"{min(losses):.2f} (untrained {self.untrained[clearest].value:.2f}); rank correlation "
             f"{_number(correlation[clearest])} with the loss, {_number(clock)} with the step "
             f"alone; n = {len(losses)} checkpoints of {len(self.runs)} "
             f"run{'s' * (len(self.runs) > 1)}"
+        )
+
+    def _verdict(self) -> str:
+        """In how many readings it holds, or why that is not said."""
+        if all(math.isnan(each.low) for each in self.correlations["loss"].values()):
+            return (
+                f"Whether the world is read better the lower the loss needs {FEWEST_RUNS} runs or "
+                f"more of {FEWEST_POINTS} checkpoints each: checkpoints of one run are not "
+                "independent. Of the readings that grew, the lowest correlation has"
+            )
+        return (
+            f"In {len(self.supported)} of {len(self.tasks)} readings the world is read better the "
+            f"lower the loss (not corrected for {len(self.tasks)} readings). The clearest is"
         )
 
     @property
@@ -199,7 +224,8 @@ class Fidelity(Result):
             f"stories, read a variable {WHERE['named']} and {WHERE['asked']}, at the layer that "
             f"other stories chose; "
             f"{self.n_test} held-out stories, the same for all, give accuracy and loss. Intervals: "
-            "95 %, bootstrap over checkpoints and stories together. "
+            "95 %; of accuracy and loss, bootstrap over stories; of correlations over training, "
+            "Student's over runs. "
             f"{self._doubts()}{self._beyond()}"
         )
 
@@ -225,7 +251,8 @@ class Fidelity(Result):
         ]
         return (
             f"{warned}Beyond training time, models compared with one another (n = "
-            f"{len(self.runs)}, whole models; under five there is no interval): {'; '.join(parts)}."
+            f"{len(self.runs)}, whole models; under {FEWEST_FOR_ENDS} there is no interval): "
+            f"{'; '.join(parts)}."
         )
 
 
@@ -394,22 +421,23 @@ def _correlations(
     loss = (weights @ torch.stack([each.nats for each in sums], 1)) / (weights @ sizes)[:, None]
     clock = torch.tensor(steps, dtype=torch.float64).expand_as(loss)
     ends = [max(i for i, each in enumerate(run) if each == r) for r in dict.fromkeys(run)]
-    points, one = range(len(run)), [0] * len(ends)
-    # Ranks are taken within a run, so that a run that is better throughout has no say. Models with
-    # one checkpoint each are compared with one another: there is no training to follow.
-    within = [0] * len(run) if len(ends) == len(run) else list(run)
+    # Models with one checkpoint each are compared with one another: there is no training to follow.
+    alone = len(ends) == len(run)
     correlations: dict[str, dict[str, Interval]] = {name: {} for name in COMPARED}
     for task in tasks:
         hits = weights @ torch.stack([each.right[task.name] for each in sums], 1)
         read = hits / (weights @ by_story(task, torch.ones(len(task.test)), len(sizes)))[:, None]
+
         of_task = {
-            "loss": rank_agreement(loss, read, within, points, seed=seed + 1),
-            "clock": rank_agreement(clock, read, within, points, seed=seed + 1),
-            "same_step": UNKNOWN
-            if len(ends) == 1
-            else rank_agreement(loss, read, steps, run, seed=seed + 1),
-            "at_end": rank_agreement(loss[:, ends], read[:, ends], one, ends, seed=seed + 1),
+            name: rank_agreement(quantity, read, [0] * len(run), run, seed=seed + 1)
+            if alone
+            else agreement_over_runs(quantity[0], read[0], run)
+            for name, quantity in (("loss", loss), ("clock", clock))
         }
+        of_task["same_step"] = rank_agreement(loss, read, steps, run, seed=seed + 1)
+        of_task["at_end"] = rank_agreement(
+            loss[:, ends], read[:, ends], [0] * len(ends), ends, seed=seed + 1
+        )
         for name, interval in of_task.items():
             correlations[name][task.name] = interval
     return correlations
@@ -418,5 +446,5 @@ def _correlations(
 def _number(interval: Interval) -> str:
     if math.isnan(interval.value):
         return "unknown (all alike)"
-    few = " (too few for an interval)" if math.isnan(interval.low) else ""
+    few = f" (n = {interval.n}: no interval)" if math.isnan(interval.low) else ""
     return plain(interval, signed=True) + few

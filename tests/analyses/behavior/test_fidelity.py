@@ -9,7 +9,8 @@ import interp
 from interp.analyses.behavior.fidelity import Fidelity, fidelity
 from interp.core.errors import ConfigError, ModelMismatchError, NotEnoughDataError
 from interp.core.statistics.association import spearman
-from interp.core.statistics.rank_agreement import rank_agreement
+from interp.core.statistics.intervals import clopper_pearson
+from interp.core.statistics.rank_agreement import agreement_over_runs, rank_agreement
 from interp.models.config import GPTConfig
 from interp.models.gpt import GPT
 from interp.models.tokenizer import Tokenizer
@@ -59,6 +60,47 @@ def test_too_few_models_tell_nothing() -> None:
     assert rank_agreement(rows([1.0, 2.0]), rows([1.0, 2.0]), [0, 0], [0, 1]).n == 0
 
 
+def walks(seed: int, runs: int, points: int) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
+    """Two random walks a run that have nothing to do with one another."""
+    generator = torch.Generator().manual_seed(seed)
+    x, y = torch.randn(2, runs, points, generator=generator).cumsum(-1)
+    return x.flatten(), y.flatten(), [run for run in range(runs) for _ in range(points)]
+
+
+def test_checkpoints_of_one_run_have_a_correlation_and_no_interval() -> None:
+    x, y, runs = walks(0, 1, 12)
+    alone = agreement_over_runs(x, y, runs)
+    assert alone.value == pytest.approx(spearman(x, y).value)
+    assert alone.n == 1 and alone.low != alone.low
+    assert agreement_over_runs(x[:2], y[:2], [0, 0]).n == 0
+
+
+@pytest.mark.parametrize(("runs", "points"), [(3, 8), (5, 12)])
+def test_unrelated_walks_are_taken_for_related_as_seldom_as_said(runs, points) -> None:
+    """The points drawn one by one did so in three of ten cases, whole runs drawn in one of six."""
+    intervals = [agreement_over_runs(*walks(seed, runs, points)) for seed in range(400)]
+    wrong = clopper_pearson(sum(0.0 not in each for each in intervals), 400)
+    assert 0.05 in wrong, wrong
+    assert {each.n for each in intervals} == {runs}
+
+
+def test_an_interval_over_runs_is_students_of_fishers_z() -> None:
+    from scipy import stats
+
+    x, y, runs = walks(4, 4, 9)
+    rho = [
+        float(stats.spearmanr(a, b).statistic)
+        for a, b in zip(x.view(4, 9), y.view(4, 9), strict=True)
+    ]
+    mine, z = agreement_over_runs(x, y, runs), torch.tensor(rho, dtype=torch.float64).atanh()
+    ends = torch.tensor(stats.t.interval(0.95, 3, loc=z.mean(), scale=stats.sem(z))).tanh()
+    assert mine.value == pytest.approx(sum(rho) / 4)
+    assert [mine.low, mine.high] == pytest.approx(ends.tolist())
+    rising = x.view(4, 9).sort().values.flatten()
+    falling = agreement_over_runs(rising, -rising, runs)
+    assert falling.value == falling.low == pytest.approx(-1) and falling.high < -0.9
+
+
 @pytest.mark.slow
 def test_the_trained_model_is_read_where_the_untrained_one_is_not(result: Fidelity) -> None:
     assert set(result.tasks) == {
@@ -77,6 +119,8 @@ def test_the_trained_model_is_read_where_the_untrained_one_is_not(result: Fideli
 @pytest.mark.slow
 def test_it_says_what_it_cannot_show(result: Fidelity) -> None:
     text = result.caption()
+    assert result.supported == () and "needs 3 runs or more" in text
+    assert result.correlations["loss"]["place (asked)"].n == 1
     assert "not that one makes the other" in text and "give other runs" in text
     assert all(each.n == 0 for each in result.correlations["same_step"].values())
     assert all(-1 <= each.value <= 1 for each in result.correlations["clock"].values())
