@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp.core.statistics.significance import holm
 from interp.methods.checkpoints.change_points import ChangePoints, PiecewiseFit, resampled_curves
 from interp.methods.checkpoints.measure_scores import TAILS, Curve
 from interp.methods.checkpoints.over_checkpoints import Timeline
@@ -17,11 +18,13 @@ APPEARED, ABSENT, CONTROLLED = "appeared", "did not appear", "no better than its
 WENT = "came and went"
 RULE = (
     "It appeared if the change is for the better with its whole interval, the last checkpoint's "
-    "interval lies beyond the first checkpoint, a fresh model and the shuffled control, and half "
-    "of the curve's variation is explained; it came and went if the last checkpoint is back on the "
-    "side where the curve began."
+    "interval lies beyond the first checkpoint, a fresh model and the shuffled control, half of "
+    "the curve's variation is explained, and flat noise is fitted as well in under 5 % of all "
+    "cases (Holm's correction for the curves of a run); it came and went if the last checkpoint "
+    "is back on the side where the curve began."
 )
 LEAST_EXPLAINED = 0.5
+SIGNIFICANT = 0.05
 # Widths are differences of log(1 + step): a difference of logarithms is a factor of steps.
 SUDDEN = math.log(4)
 FACTOR = math.log(2)
@@ -41,6 +44,8 @@ class EmergenceTest:
         explained: share of the curve's variation that the fit explains.
         control: the shuffled control at the last checkpoint; nan without one.
         untrained: the better of the first checkpoint and a fresh model.
+        p: of flat noise explained as well, corrected for the curves of the run (Holm); 1 for a
+            change for the worse.
         verdict: APPEARED, WENT, ABSENT or CONTROLLED.
     """
 
@@ -53,23 +58,48 @@ class EmergenceTest:
     explained: float
     control: float
     untrained: float
+    p: float
     verdict: str
 
 
-def emergence_test(
-    timeline: Timeline, label: str, change_points: ChangePoints, n_boot: int, seed: int
+def emergence_tests(
+    timeline: Timeline, labels: Sequence[str], change_points: ChangePoints, n_boot: int, seed: int
+) -> list[EmergenceTest]:
+    """The fits of a run's curves with their intervals and verdicts, corrected for their number."""
+    of_label = {curve.label: curve for curve in timeline.curves}
+    curves = [of_label[label] for label in labels]
+    fits = [fit_resamples(curve, change_points, n_boot, seed) for curve in curves]
+    p_values = [
+        change_points.p_by_chance(float(best.explained[0]))
+        if _sign(curve) * float(best.after[0] - best.before[0]) > 0
+        else 1.0
+        for curve, (best, _) in zip(curves, fits, strict=True)
+    ]
+    return [
+        _test(timeline, curve, fit, p, change_points, seed)
+        for curve, fit, p in zip(curves, fits, holm(p_values), strict=True)
+    ]
+
+
+def _sign(curve: Curve) -> float:
+    """Times this, larger is better whatever the measure."""
+    return -1.0 if get_measure(curve.measure).better == "low" else 1.0
+
+
+def _test(
+    timeline: Timeline,
+    curve: Curve,
+    fit: tuple[PiecewiseFit, PiecewiseFit],
+    p: float,
+    change_points: ChangePoints,
+    seed: int,
 ) -> EmergenceTest:
-    """The fit of a curve with its intervals and verdict."""
-    curve = next(each for each in timeline.curves if each.label == label)
-    measure = get_measure(curve.measure)
-    # Times `sign`, larger is better whatever the measure: all comparisons below are made so.
-    sign = -1.0 if measure.better == "low" else 1.0
-    best, resampled = fit_resamples(curve, change_points, n_boot, seed)
+    measure, sign, (best, resampled) = get_measure(curve.measure), _sign(curve), fit
     middle = float(best.middle[0])
     low, high = _ends(resampled.middle)
     below, above = change_points.neighbours(middle)
     change = (float(best.after[0] - best.before[0]), *_ends(resampled.after - resampled.before))
-    fresh = timeline.untrained.get(label, float(curve.values[0]))
+    fresh = timeline.untrained.get(curve.label, float(curve.values[0]))
     untrained = max(sign * float(curve.values[0]), sign * fresh) * sign
     shuffled = measure.control in ("shuffled answers", "shuffled labels")
     control = float(curve.controls[-1]) if shuffled else float("nan")
@@ -85,10 +115,13 @@ def emergence_test(
         explained=explained,
         control=control,
         untrained=untrained,
+        p=p,
         # Intervals of the change alone would call any drift an emergence: it must also explain the
         # curve, end beyond both baselines with its worse end, and still be there at the end.
         verdict=_verdict(
-            grew=min(sign * change[1], sign * change[2]) > 0 and explained >= LEAST_EXPLAINED,
+            grew=min(sign * change[1], sign * change[2]) > 0
+            and explained >= LEAST_EXPLAINED
+            and p < SIGNIFICANT,
             over_untrained=least > sign * untrained,
             over_control=math.isnan(control) or least > sign * control,
             stayed=sign * float(curve.values[-1] - (best.before[0] + best.after[0]) / 2) > 0,
@@ -108,7 +141,7 @@ def fit_resamples(
 
 
 def jump_verdict(
-    timeline: Timeline, kind: str, change_points: ChangePoints, n_boot: int, seed: int
+    timeline: Timeline, test: EmergenceTest, change_points: ChangePoints, n_boot: int, seed: int
 ) -> str:
     """What log-probability says of accuracy's jump: `metric`, `model`, `unclear` or `none`.
 
@@ -116,13 +149,13 @@ def jump_verdict(
     metric's where log-probability, less a wrong answer's, took at least twice that span (in factors
     of steps) with the whole interval of the difference; the model's where it did not.
     """
-    test = emergence_test(timeline, f"accuracy: {kind}", change_points, n_boot, seed)
     if test.verdict != APPEARED:
         return "none"
     accuracy, own = fit_resamples(test.curve, change_points, n_boot, seed)
     if float(accuracy.width[0]) > SUDDEN:
         return "none"
-    log_prob = next(each for each in timeline.curves if each.label == f"log_prob: {kind}")
+    label = test.curve.label.replace("accuracy: ", "log_prob: ", 1)
+    log_prob = next(each for each in timeline.curves if each.label == label)
     _, other = fit_resamples(_margin(log_prob), change_points, n_boot, seed)
     # One seed draws the same stories for both curves, so the difference of widths is paired.
     low, high = _ends(other.width - own.width)
@@ -146,7 +179,7 @@ def fields(tests: Sequence[Sequence[EmergenceTest]], change_points: ChangePoints
     """The fields of the result that hold one entry a run and curve."""
     rows = {
         name: torch.tensor([[getattr(test, name) for test in run] for run in tests])
-        for name in ("when", "onset", "end", "change", "explained", "control", "untrained")
+        for name in ("when", "onset", "end", "change", "explained", "control", "untrained", "p")
     }
     measures = [get_measure(test.curve.measure) for test in tests[0]]
     return rows | {

@@ -7,7 +7,10 @@ larger, or their span.
 
 Control: the run's first checkpoint and a fresh model of the same config, and, at the last
 checkpoint, another story's answers or shuffled labels. A change counts only beyond all of them,
-with its whole interval for the better, and where the fit explains half of the curve's variation.
+with its whole interval for the better, where the fit explains half of the curve's variation, and
+where flat noise at these checkpoints would seldom be fitted as well: p < 0.05 by simulation, with
+Holm's correction for the curves of a run. Seven checkpoints can show a clear change, not a faint
+one (docs/calibration.md has the rates of false alarms).
 
 Units: steps; changes in the curve's own unit. Intervals draw stories and the fit's residuals anew
 and are never narrower than the gap between the checkpoints around the change. Over three runs or
@@ -16,6 +19,7 @@ more: a t interval over runs, on log step; over two, their range.
     interp run emergence --model runs/seed-0 --world stories --runs runs/seed-1 --csv when.csv
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -26,7 +30,7 @@ from torch import Tensor
 from interp.analyses.learning._emergence_test import (
     APPEARED,
     RULE,
-    emergence_test,
+    emergence_tests,
     fields,
     jump_verdict,
 )
@@ -76,6 +80,9 @@ class Emergence(Result):
             interval from three runs on, else the range.
         jumps: for each run and kind of question: `metric`, `model`, `unclear` or `none`.
         kinds: the kinds of question, in the order of `jumps`.
+        p: chance that flat noise at these checkpoints is fitted as well by a change for the better,
+            with Holm's correction for the curves of a run; 1 for a change for the worse; None in
+            results of earlier versions.
     """
 
     runs: tuple[str, ...]
@@ -97,6 +104,7 @@ class Emergence(Result):
     typical: Float[Tensor, "curve bound"]
     jumps: tuple[tuple[str, ...], ...]
     kinds: tuple[str, ...]
+    p: Float[Tensor, "run curve"] | None = None
     columns: ClassVar = {
         "step": "when",
         "onset": "onset",
@@ -113,6 +121,7 @@ class Emergence(Result):
         "unit": ("curve", "units"),
         "verdict": ("run curve", "verdicts"),
         "jump": ("run curve", "jumps_of_curves"),
+        "p_holm": ("run curve", "p_of_curves"),
     }
 
     @property
@@ -128,6 +137,13 @@ class Emergence(Result):
             tuple(dict(zip(self.kinds, jumps, strict=True)).get(kind, "") for kind in kinds)
             for jumps in self.jumps
         )
+
+    @property
+    def p_of_curves(self) -> tuple[tuple[float, ...], ...]:
+        """By run and curve, `p`; nan in results of earlier versions."""
+        if self.p is None:
+            return ((math.nan,) * len(self.curves),) * len(self.runs)
+        return tuple(tuple(of_run) for of_run in self.p.tolist())
 
     def appeared_in(self, curve: int) -> int:
         """In how many runs a curve appeared, by the curve's number."""
@@ -237,10 +253,7 @@ def emergence(
         for label in (curve.label for curve in timelines[0].curves)
         if all(label in {c.label for c in run.curves} for run in timelines)
     ]
-    tests = [
-        [emergence_test(run, label, change_points, n_boot, seed) for label in labels]
-        for run in timelines
-    ]
+    tests = [emergence_tests(run, labels, change_points, n_boot, seed) for run in timelines]
     kinds = [name.partition(": ")[2] for name in labels if name.startswith("accuracy: ")]
     kinds = [kind for kind in kinds if f"log_prob: {kind}" in labels]
     return Emergence(
@@ -249,8 +262,13 @@ def emergence(
         curves=tuple(labels),
         **fields(tests, change_points),
         jumps=tuple(
-            tuple(jump_verdict(run, kind, change_points, n_boot, seed) for kind in kinds)
-            for run in timelines
+            tuple(
+                jump_verdict(
+                    run, of_run[labels.index(f"accuracy: {kind}")], change_points, n_boot, seed
+                )
+                for kind in kinds
+            )
+            for run, of_run in zip(timelines, tests, strict=True)
         ),
         kinds=tuple(kinds),
         provenance=provenance(emergence, call, hooks=("pattern", "resid_post")),

@@ -4,6 +4,7 @@ The two change points are the onset and the end of the change; halfway between t
 happened.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +16,10 @@ from interp.core.errors import NotEnoughDataError
 
 FEWEST = 5
 GRID = 41
+N_WEIGHTS = 4
+"""What a fit chooses: two levels and two change points."""
+N_CHANCE = 2000
+"""Flat curves of noise; with their mirror images the smallest p is 1 / 4,001."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +125,30 @@ class ChangePoints:
             flat_error=flat,
         )
 
+    @cached_property
+    def chance(self) -> Float[Tensor, " draw"]:
+        """Share of the variation that the best fit explains of flat curves of normal noise.
+
+        The share has no unit, so it does not depend on how strong the noise is: for given steps its
+        distribution is known exactly, with all the searching of change points in it.
+        """
+        generator = torch.Generator().manual_seed(0)
+        noise = torch.randn(N_CHANCE, len(self.x), generator=generator, dtype=torch.float64)
+        return torch.cat([self.fit(part).explained for part in noise.split(250)])
+
+    def p_by_chance(self, explained: float) -> float:
+        """P of 'flat, with independent noise a checkpoint', against a change for the better.
+
+        Args:
+            explained: share of the curve's variation that the fit of a change for the better
+                explains.
+        Source:
+            Andrews 1993, "Tests for parameter instability and structural change with unknown change
+            point" (the best change point's statistic has a law of its own; here simulated).
+        """
+        # Each draw and its mirror image are equally likely, and one of the two is for the better.
+        return (1 + int((self.chance >= explained).sum())) / (1 + 2 * N_CHANCE)
+
     def fitted(self, change: PiecewiseFit) -> Float[Tensor, "boot step"]:
         """The fits' own values at the checkpoints."""
         ramp = ((self.x - change.onset[:, None]) / change.width[:, None]).clamp(0, 1)
@@ -159,7 +188,10 @@ def resampled_curves(
         Efron & Tibshirani 1993, "An Introduction to the Bootstrap", chapter 9 (residuals).
     """
     generator = torch.Generator().manual_seed(seed)
-    residuals = values - fitted
+    # A fit that chooses 4 numbers follows the noise of n checkpoints too: what it leaves is shorter
+    # than the noise by sqrt((n - 4) / n), with 7 checkpoints by a third.
+    n = len(values)
+    residuals = (values - fitted) * math.sqrt(n / (n - N_WEIGHTS))
     chosen = torch.randint(0, len(values), (n_boot, len(values)), generator=generator)
     noise = residuals[chosen]
     shift = torch.zeros(n_boot, len(values), dtype=torch.float64)

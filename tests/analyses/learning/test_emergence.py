@@ -10,11 +10,13 @@ from interp.analyses.learning._emergence_test import (
     APPEARED,
     CONTROLLED,
     WENT,
-    emergence_test,
+    EmergenceTest,
+    emergence_tests,
     jump_verdict,
 )
 from interp.analyses.learning.emergence import Emergence, emergence
 from interp.core.errors import ConfigError, NotEnoughDataError
+from interp.core.statistics.intervals import clopper_pearson
 from interp.methods.checkpoints.change_points import ChangePoints, resampled_curves
 from interp.methods.checkpoints.measure_scores import Curve
 from interp.methods.checkpoints.over_checkpoints import Timeline
@@ -44,6 +46,17 @@ def curve(measure: str, values: torch.Tensor, *, n: int = 40, control=0.0, name=
 
 def timeline(*curves: Curve) -> Timeline:
     return Timeline(steps=MANY, curves=curves, untrained={}, measured=0)
+
+
+def judged(
+    run: Timeline, label: str, change_points: ChangePoints, n_boot: int, seed: int
+) -> EmergenceTest:
+    return emergence_tests(run, [label], change_points, n_boot, seed)[0]
+
+
+def jump(run: Timeline, change_points: ChangePoints) -> str:
+    test = judged(run, "accuracy: place", change_points, 200, 0)
+    return jump_verdict(run, test, change_points, 200, 0)
 
 
 @pytest.mark.parametrize(("onset", "end"), [(4, 64), (32, 1024), (100, 300)])
@@ -76,7 +89,7 @@ def test_the_fit_is_the_best_of_all_pairs():
 
 
 def test_the_interval_holds_the_truth_and_is_no_finer_than_the_checkpoints():
-    result = emergence_test(
+    result = judged(
         timeline(curve("accuracy", ramp(60, 70))), "accuracy: place", ChangePoints(MANY), 200, 0
     )
     value, low, high = result.when
@@ -88,7 +101,7 @@ def test_the_interval_holds_the_truth_and_is_no_finer_than_the_checkpoints():
 def test_noise_did_not_appear():
     generator = torch.Generator().manual_seed(3)
     values = 0.2 + 0.02 * torch.randn(len(MANY), generator=generator, dtype=torch.float64)
-    result = emergence_test(
+    result = judged(
         timeline(curve("accuracy", values)), "accuracy: place", ChangePoints(MANY), 200, 0
     )
     assert result.verdict == ABSENT
@@ -97,13 +110,13 @@ def test_noise_did_not_appear():
 def test_getting_worse_is_no_appearing():
     run = timeline(curve("accuracy", 0.9 - 0.8 * ramp(8, 64)), curve("loss", 0.1 + ramp(8, 64)))
     for label in ("accuracy: place", "loss: place"):
-        result = emergence_test(run, label, ChangePoints(MANY), 200, 0)
+        result = judged(run, label, ChangePoints(MANY), 200, 0)
         assert result.verdict == ABSENT
 
 
 def test_what_its_control_does_too_is_not_counted():
     run = timeline(curve("accuracy", 0.5 * ramp(8, 64), control=0.8))
-    result = emergence_test(run, "accuracy: place", ChangePoints(MANY), 200, 0)
+    result = judged(run, "accuracy: place", ChangePoints(MANY), 200, 0)
     assert result.verdict == CONTROLLED
 
 
@@ -112,7 +125,7 @@ def test_a_fresh_model_that_can_do_it_is_a_control_too():
         steps=MANY, curves=(curve("accuracy", 0.5 * ramp(8, 64)),),
         untrained={"accuracy: place": 0.9}, measured=0,
     )  # fmt: skip
-    result = emergence_test(run, "accuracy: place", ChangePoints(MANY), 200, 0)
+    result = judged(run, "accuracy: place", ChangePoints(MANY), 200, 0)
     assert result.verdict == ABSENT
 
 
@@ -122,7 +135,7 @@ def test_a_jump_of_accuracy_alone_is_the_metrics():
     metric = timeline(curve("accuracy", sudden), curve("log_prob", slow, control=-5.0))
     model = timeline(curve("accuracy", sudden), curve("log_prob", -5 + 5 * sudden, control=-5.0))
     none = timeline(curve("accuracy", ramp(2, 2048)), curve("log_prob", slow, control=-5.0))
-    jumps = [jump_verdict(run, "place", change_points, 200, 0) for run in (metric, model, none)]
+    jumps = [jump(run, change_points) for run in (metric, model, none)]
     assert jumps == ["metric", "model", "none"]
 
 
@@ -136,13 +149,42 @@ def test_learning_the_form_of_an_answer_is_no_smooth_rise():
         control=wrong[:, None].expand_as(run.part).clone(),
     )  # fmt: skip
     both = timeline(curve("accuracy", sudden), run)
-    assert jump_verdict(both, "place", ChangePoints(MANY), 200, 0) == "model"
+    assert jump(both, ChangePoints(MANY)) == "model"
 
 
 def test_draws_centre_on_the_fit():
     values = ramp(8, 64)
     curves = resampled_curves(values + 0.1, values, None, 50, 0)
-    assert torch.allclose(curves, (values + 0.1).expand(50, -1))
+    longer = 0.1 * math.sqrt(13 / 9)  # 13 checkpoints, of which a fit of 4 numbers leaves 9
+    assert torch.allclose(curves, (values + longer).expand(50, -1))
+
+
+@pytest.mark.parametrize("n", [5, 7, 12])
+def test_flat_noise_appears_as_seldom_as_said_at_any_number_of_checkpoints(n):
+    """One curve of ten appeared with seven checkpoints before it was compared with such noise."""
+    change_points = ChangePoints((0, *(2**i for i in range(n - 1))))
+    noise = torch.randn(400, n, generator=torch.Generator().manual_seed(n), dtype=torch.float64)
+    fits = change_points.fit(noise)
+    p = [
+        change_points.p_by_chance(float(share)) if rise > 0 else 1.0
+        for share, rise in zip(fits.explained, fits.after - fits.before, strict=True)
+    ]
+    assert 0.05 in clopper_pearson(sum(each < 0.05 for each in p), 400)
+    rise = change_points.fit((noise[0] * 0.01 + torch.arange(n).ge(n // 2))[None])
+    assert n == 5 or change_points.p_by_chance(float(rise.explained)) < 0.01
+
+
+def test_one_clear_curve_among_many_of_noise_is_named_alone():
+    generator = torch.Generator().manual_seed(8)
+    flat = 0.2 + 0.02 * torch.randn(20, len(MANY), generator=generator, dtype=torch.float64)
+    names = [f"noise {i}" for i in range(20)]
+    run = timeline(
+        curve("accuracy", 0.2 + 0.7 * ramp(8, 64), name="place"),
+        *(curve("accuracy", row, name=name) for row, name in zip(flat, names, strict=True)),
+    )
+    labels = [each.label for each in run.curves]
+    verdicts = [t.verdict for t in emergence_tests(run, labels, ChangePoints(MANY), 100, 0)]
+    assert verdicts[0] == APPEARED and verdicts.count(APPEARED) == 1
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +218,7 @@ def test_the_table_names_the_controls(result):
     table = result.frame()
     assert len(table) == 2 * len(result.curves)
     here = table[table.curve == "probe_accuracy: place"]
+    assert bool((table.p_holm <= 1).all())
     assert bool((here.shuffled < 1).all()) and bool((here.untrained < 1).all())
     assert set(table.verdict) <= {APPEARED, ABSENT, CONTROLLED}
     assert "n = 2 runs" in result.finding() and result.finding() in result.caption()
@@ -207,7 +250,7 @@ def test_what_comes_and_goes_did_not_stay():
     values = 0.9 * ramp(4, 16)
     values[-1] = 0.2
     run = timeline(curve("accuracy", values))
-    result = emergence_test(run, "accuracy: place", ChangePoints(MANY), 200, 0)
+    result = judged(run, "accuracy: place", ChangePoints(MANY), 200, 0)
     assert result.verdict == WENT
 
 
