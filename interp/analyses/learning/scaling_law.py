@@ -209,7 +209,8 @@ class ScalingLaw(Result):
         )
         return (
             f"Law of {len(self.run_names)} runs: {constants}. {self._verdict()}"
-            f"{'' if len(self.law_varied) == 2 else alone}Intervals: 95 %, residuals resampled."
+            f"{'' if len(self.law_varied) == 2 else alone}Intervals: 95 %, residuals resampled, "
+            "with Student's quantile."
         )
 
     def _verdict(self) -> str:

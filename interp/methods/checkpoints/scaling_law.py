@@ -1,7 +1,8 @@
 """A law of losses: what is left at any size, and a power of each thing that was varied.
 
 log L = log(E + A / N^alpha + B / D^beta), fitted in log space by robust least squares; with one
-thing varied, one power only. Its intervals resample the residuals, since runs are few.
+thing varied, one power only. Its intervals resample the residuals, since runs are few, and are as
+much wider as Student's quantile is than the normal one (docs/calibration.md has what they cover).
 """
 
 import itertools
@@ -24,6 +25,7 @@ HUBER = 1e-2
 paper's 1e-3 is for runs of millions of steps."""
 LEVELS_ALONE, LEVELS_TOGETHER = 4, 3
 STEEPEST = 5.0
+LEVEL = 0.95
 CLOSE = 1e-6
 """Where a fit has arrived: far below what a resample moves it by."""
 NAMES = (("A", "alpha"), ("B", "beta"))
@@ -101,7 +103,10 @@ def fit_law(
     residuals = (y - fitted - (y - fitted).mean()) * spread
     rng = np.random.default_rng(seed)
     resamples = (fitted + rng.choice(residuals, len(y)) for _ in range(n_boot))
-    weights = np.stack([best.x, *(_solve(x, again, best.x).x for again in resamples)])
+    weights = _bounded(np.stack([best.x, *(_solve(x, again, best.x).x for again in resamples)]))
+    # Resamples know the noise as well as these few runs do. Student's quantile over the normal one
+    # is what it costs not to know it: with 12 runs and 5 weights the intervals grow by a fifth.
+    weights[1:] = weights[0] + (weights[1:] - weights[0]) * _students(len(y) - len(best.x))
     return Law(
         varied=varied,
         values=_named(weights, varied, middle, len(y)),
@@ -180,6 +185,19 @@ def _starts(loss: np.ndarray, n: int) -> list[np.ndarray]:
     return starts
 
 
+def _bounded(weights: np.ndarray) -> np.ndarray:
+    """With exponents of at most STEEPEST: beyond it the law is the same."""
+    weights[:, 2::2] = np.minimum(weights[:, 2::2], np.log(STEEPEST))
+    return weights
+
+
+def _students(freedom: int) -> float:
+    from scipy.special import ndtri, stdtrit
+
+    tail = (1 + LEVEL) / 2
+    return float(stdtrit(freedom, tail) / ndtri(tail))
+
+
 def _named(
     weights: np.ndarray, varied: Sequence[int], middle: np.ndarray, n: int
 ) -> dict[str, Interval]:
@@ -192,6 +210,6 @@ def _named(
         constants[factor] = np.exp(weights[:, 1 + 2 * place] + steepness * middle[place])
         constants[exponent] = steepness
     return {
-        name: percentile_interval(float(values[0]), torch.from_numpy(values[1:]), n)
+        name: percentile_interval(float(values[0]), torch.from_numpy(values[1:]), n, LEVEL)
         for name, values in constants.items()
     }
