@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from interp.core.errors import NotEnoughDataError, ShapeError
@@ -137,7 +137,8 @@ def bootstrap_mean(
         n_boot: resamples.
         level: level of the interval.
     Returns:
-        Interval: nan throughout when every value is nan.
+        Interval: its `n` counts the groups that have a value; nan throughout without any, without
+        ends where there is one.
     Raises:
         NotEnoughDataError: fewer than two groups.
     """
@@ -148,7 +149,8 @@ def bootstrap_mean(
     counts = torch.zeros(n_groups, dtype=torch.float64).index_add_(0, index, real.double())
     draws = group_draws(n_groups, n_boot, seed)
     means = (draws @ sums) / (draws @ counts)
-    return percentile_interval(float(sums.sum() / counts.sum()), means, n_groups, level)
+    interval = percentile_interval(float(sums.sum() / counts.sum()), means, n_groups, level)
+    return _over(counts > 0, interval)
 
 
 def mean_interval(
@@ -171,7 +173,7 @@ def mean_interval(
         return bootstrap_mean(values, groups, seed=seed, **options)
     except NotEnoughDataError:
         values = torch.as_tensor(values, dtype=torch.float64).flatten()
-        return Interval.without_ends(float(values.nanmean()), min(len(values), 1))
+        return Interval.without_ends(float(values.nanmean()), int((~values.isnan()).any()))
 
 
 def bootstrap_ratio(
@@ -186,7 +188,8 @@ def bootstrap_ratio(
         seed: seed of the resampling.
         options: `n_boot`, `level`.
     Returns:
-        Interval: nan when `whole` is 0 throughout.
+        Interval: its `n` counts the groups that have something; nan when `whole` is 0 throughout,
+        without ends where one group has all of it.
     Raises:
         ShapeError: different lengths.
         NotEnoughDataError: fewer than two groups.
@@ -195,7 +198,12 @@ def bootstrap_ratio(
         0.75
     """
     part, whole = paired_values(part, whole)
-    return bootstrap(lambda w: (w @ part) / (w @ whole), len(part), groups, seed=seed, **options)
+    interval = bootstrap(
+        lambda w: (w @ part) / (w @ whole), len(part), groups, seed=seed, **options
+    )
+    index, n_groups = group_index(groups, len(part))
+    some = ((part != 0) | (whole != 0)).double()
+    return _over(torch.zeros_like(some)[:n_groups].index_add_(0, index, some) > 0, interval)
 
 
 def rate(
@@ -207,10 +215,10 @@ def rate(
     level: float = 0.95,
 ) -> Interval:
     """A share of true flags. When all flags agree the bootstrap would claim certainty, so then the
-    exact binomial interval over groups is given instead.
+    exact binomial interval over the groups that have a flag is given instead.
 
     Args:
-        flags: true or false an example.
+        flags: true or false an example; nan = not known, and left out.
         groups: the story of each example.
         seed: seed of the resampling.
         n_boot: resamples.
@@ -237,7 +245,7 @@ def pooled_rate(hits: Values, tries: Values, *, seed: int = 0) -> Interval:
 
     Args:
         hits: how many hits each group has.
-        tries: how many tries each group has.
+        tries: how many tries each group has; 0 or nan = none.
         seed: seed of the resampling.
     Returns:
         Interval: inside [0, 1]; nan when there is no try, without ends for a single group.
@@ -246,13 +254,13 @@ def pooled_rate(hits: Values, tries: Values, *, seed: int = 0) -> Interval:
         1.00 [0.16, 1.00], n = 2
     """
     hits, tries = paired_values(hits, tries)
-    tried = tries > 0
-    n, value = int(tried.sum()), float(hits.sum() / tries.sum())
+    hits, tries = hits[tries > 0], tries[tries > 0]
+    n, value = len(tries), float(hits.sum() / tries.sum())
     if value in (0.0, 1.0):
         return clopper_pearson(n * int(value), n)
     if n < 2:
         return Interval.without_ends(value, n)
-    return bootstrap_ratio(hits[tried], tries[tried], seed=seed)
+    return bootstrap_ratio(hits, tries, seed=seed)
 
 
 def clopper_pearson(successes: int, n: int, *, level: float = 0.95) -> Interval:
@@ -339,6 +347,15 @@ def group_draws(n_groups: int, n_boot: int, seed: int) -> Float[Tensor, "boot gr
     picks = torch.randint(0, n_groups, (n_boot, n_groups), generator=generator)
     counts = torch.zeros(n_boot, n_groups, dtype=torch.float64)
     return counts.scatter_add_(1, picks, torch.ones_like(picks, dtype=torch.float64))
+
+
+def _over(counted: Bool[Tensor, " group"], interval: Interval) -> Interval:
+    """The interval with the groups as its n that have something to say."""
+    n = int(counted.sum())
+    # Resamples that hold a lone group agree, which says nothing of where another one would lie.
+    if n < 2:
+        return Interval.without_ends(interval.value, n, interval.level)
+    return replace(interval, n=n)
 
 
 def percentile_interval(value: float, resampled: Tensor, n: int, level: float = 0.95) -> Interval:
