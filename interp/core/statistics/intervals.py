@@ -198,12 +198,10 @@ def bootstrap_ratio(
         0.75
     """
     part, whole = paired_values(part, whole)
-    interval = bootstrap(
-        lambda w: (w @ part) / (w @ whole), len(part), groups, seed=seed, **options
-    )
+    ratio = bootstrap(lambda w: (w @ part) / (w @ whole), len(part), groups, seed=seed, **options)
     index, n_groups = group_index(groups, len(part))
     some = ((part != 0) | (whole != 0)).double()
-    return _over(torch.zeros_like(some)[:n_groups].index_add_(0, index, some) > 0, interval)
+    return _over(some.new_zeros(n_groups).index_add_(0, index, some) > 0, ratio)
 
 
 def rate(
