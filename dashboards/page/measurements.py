@@ -5,7 +5,7 @@ from memory, anything else is measured. A saved result stands in for a measureme
 these very weights and of the very same call.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -40,14 +40,28 @@ def measured(instrument: str, model: LanguageModel, **arguments: Any) -> Result:
     if result is not None:
         return result
     call = (instrument, model.hash, repr(record(arguments)))
+    with within_cost(*call), _progress("Measuring …"):
+        return _cache.measured(instrument, model, **arguments)
+
+
+@contextmanager
+def within_cost(what: str, *call: Hashable) -> Iterator[None]:
+    """Around any work of a page that announces its cost: above the limit, the page asks first.
+
+    Args:
+        what: name of the work, as of an instrument.
+        call: what it is done with; whoever agrees to it is not asked again.
+    Raises:
+        PageEnd: the estimate and a button are there, and the button was not pressed.
+    """
     agreed = st.session_state.setdefault("agreed_costs", set())
     try:
-        with _progress("Measuring …"), cost_limit() if call in agreed else nullcontext():
-            return _cache.measured(instrument, model, **arguments)
+        with cost_limit() if (what, *call) in agreed else nullcontext():
+            yield
     except CostError as error:
         st.warning(plain(error.question), icon=":material/hourglass:")
-        key = f"any_cost_{instrument}"
-        st.button("Measure all the same", key=key, on_click=agreed.add, args=(call,))
+        button = {"key": f"any_cost_{what}", "on_click": agreed.add, "args": ((what, *call),)}
+        st.button("Measure all the same", **button)
         raise PageEnd from error
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from dashboards.page import header
+from dashboards.page import header, measurements
 from dashboards.page.link import linked
 from dashboards.page.markdown import plain
 from dashboards.page.model_list import Entry
@@ -22,9 +22,14 @@ STORIES, MOST = 60, 8
 
 
 def question_inputs(model: LanguageModel, entry: Entry) -> tuple[str, str]:
-    """The prompt and its right answer; by default what the model gets most wrong."""
+    """The prompt and its right answer; by default what the model gets most wrong.
+
+    Raises:
+        PageEnd: to look for mistakes costs too much to begin without asking.
+    """
     world = header.world_of(entry)
-    worst = [] if world is None else _mistakes(model.hash, model, world)
+    with measurements.within_cost("mistakes", model.hash):
+        worst = [] if world is None else _mistakes(model.hash, model, world)
     by_words = {mistake.words: mistake for mistake in worst}
     first = next(iter(by_words.values()), None)
     default = (first.text, first.answer) if first else (header.example(None, 0, 2), "")
