@@ -21,7 +21,11 @@ QUICK = {"attention", "logit_lens", "prediction", "surprise", "head_ablation", "
 CLOSE = {"rtol": 1e-4, "atol": 2e-5}
 """Machines and numbers of threads round differently; the numbers are float32."""
 REDEFINED = {
+    "emergence": ["when", "change", "verdicts", "typical", "jumps", "p"],
+    "emergence-runs": ["when", "change", "p"],
+    "fidelity": ["correlations"],
     "heads": ["ablation", "uniform_nats"],
+    "scale-law": ["law", "law_weights"],
     "steering": ["measures", "gain"],
     "steering-screened": ["measures", "gain"],
     "learning_curve": ["held_out_per_byte"],
