@@ -1,5 +1,7 @@
 """What a token costs: the one definition of the loss that training, models and instruments use."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
@@ -25,6 +27,20 @@ def surprisal(
         precise.reshape(-1, logits.shape[-1]), targets.reshape(-1), reduction="none"
     )
     return nats.view(targets.shape)
+
+
+def predicted_bytes(text: str, spans: Sequence[tuple[int, int]]) -> int:
+    """Bytes (UTF-8) of the text of all tokens but the first: what a loss per byte is over.
+
+    Args:
+        text: what was read.
+        spans: the characters of each token that was read.
+
+    Example:
+        >>> predicted_bytes("a bé c", [(0, 1), (1, 4), (4, 6)])
+        6
+    """
+    return len(text[spans[0][1] : max(end for _, end in spans)].encode("utf-8"))
 
 
 def weighted_mean(

@@ -17,12 +17,15 @@ from interp.core.errors import NotEnoughDataError
 from interp.core.protocols import LanguageModel
 from interp.methods.measures import get_measure, measure_names
 from interp.runs.checkpoints import thinned_steps
+from interp.runs.corpus import has_held_out
 from interp.runs.curves import TrainingCurves
 from interp.worlds.world import World
 
 TITLE, ICON, GROUP, PLACE = "Watch it learn", ":material/timeline:", "Training", 10
 MOST_STEPS = 50
 QUICK = ("loss", "accuracy", "log_prob", "induction", "previous_token", "in_context")
+QUICK_OF_TEXT = ("loss_per_byte", "known_words", "induction", "previous_token", "in_context")
+OF_TEXT = ("loss", "loss_per_byte", "known_words", "in_context")
 OF_WEIGHTS = ("induction", "previous_token", "distance", "rank")
 VIEWS = {"words": "Embeddings", "attention": "Attention", "lens": "Logit lens"}
 
@@ -34,7 +37,7 @@ def render() -> None:
     steps = header.needed_checkpoints(model)
     world = header.world_of(entry)
     _losses(model, entry)
-    measures = _measures(world)
+    measures = _measures(world, entry)
     if not measures:
         st.caption("Choose one or more metrics.")
         return
@@ -79,11 +82,15 @@ def rise(result: TrainingCurves) -> str:
     )
 
 
-def _measures(world: World | None) -> tuple[str, ...]:
-    """The measures whose curves are wanted."""
-    names = [name for name in measure_names() if world or name in OF_WEIGHTS]
+def _measures(world: World | None, entry: Entry) -> tuple[str, ...]:
+    """The measures whose curves are wanted; without a world, those of the run's held-out text."""
+    possible = OF_WEIGHTS if world is None else measure_names()
+    if world is None and has_held_out(entry.folder):
+        possible = (*OF_TEXT, *OF_WEIGHTS)
+    names = [name for name in measure_names() if name in possible]
+    quick = [name for name in (QUICK if world else QUICK_OF_TEXT) if name in names]
     selected = linked(
-        st.multiselect, "Metrics", names, [name for name in QUICK if name in names], key="measures",
+        st.multiselect, "Metrics", names, quick, key="measures",
         format_func=lambda name: get_measure(name).title,
         help="Each is measured once per checkpoint.",
     )  # fmt: skip

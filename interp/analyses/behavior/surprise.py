@@ -28,6 +28,7 @@ from interp.core.errors import ConfigError, TokenError
 from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import UNKNOWN, Interval, mean_interval, plain
+from interp.core.surprisal import predicted_bytes
 from interp.methods.batches import nats_per_token
 from interp.methods.data.loss_floor import floor_by_token
 from interp.methods.distributions import entropy_bits
@@ -231,7 +232,7 @@ def surprise(
         uniform_nats=math.log(model.cfg.d_vocab),
         shuffled_nats=_mean_loss(model, shuffled_rows([ids] * SHUFFLES, seed), edits),
         untrained_nats=next((_mean_loss(twin, [ids]) for twin in twins), math.nan),
-        n_bytes=_bytes_behind(text, spans[0]),
+        n_bytes=predicted_bytes(text, spans),
         provenance=provenance(surprise, call, prompt=text),
     )
 
@@ -245,11 +246,6 @@ def _tokenize(model: LanguageModel, text: str) -> tuple[list[int], list[Span]]:
             f"{len(ids)}: {text!r}. Give a longer text."
         )
     return ids, spans
-
-
-def _bytes_behind(text: str, first: Span) -> int:
-    """Bytes of the text that the tokens after the first stand for."""
-    return len(text[first[1] :].encode("utf-8"))
 
 
 @torch.no_grad()

@@ -3,19 +3,18 @@
 Beside it stand published models, by numbers that their papers print.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import nn
 
-from interp.core.errors import CheckpointError, HookNameError, NotEnoughDataError
-from interp.core.files import inside, read_object
+from interp.core.errors import HookNameError, NotEnoughDataError
 from interp.core.protocols import LanguageModel
 from interp.methods.parameters import BLOCK_MATRICES
+from interp.runs.corpus import packed_parts, part_ids
 from interp.runs.record import corpus_of
 from interp.worlds import load_world, world_names
 from interp.worlds.world import World
@@ -147,7 +146,7 @@ def _documents(world: World, level: str, n: int) -> tuple[str, ...]:
 
 def _counted(folder: Path | None, digest: object) -> int | None:
     """Tokens of the corpus that the run was trained on, if its files are still there."""
-    for _, parts in _corpora(folder, digest):
+    for _, parts in packed_parts(folder, digest):
         with suppress(KeyError, TypeError, AttributeError):
             return sum(part["tokens"] for part in parts.values())
     return None
@@ -155,29 +154,17 @@ def _counted(folder: Path | None, digest: object) -> int | None:
 
 def _read(model: LanguageModel, folder: Path | None, digest: object) -> tuple[int, int] | None:
     """Tokens of that corpus, and words by how many its parts begin with."""
-    for place, parts in _corpora(folder, digest):
+    for place, parts in packed_parts(folder, digest):
         tokens, words = 0, 0.0
         with suppress(KeyError, TypeError, AttributeError, OSError, ValueError):
             for level, part in parts.items():
-                file = inside(place, f"train/{level}/{part['files']['tokens']['name']}")
-                kind = "<u2" if file.suffix == ".u16" else "<u4"
-                ids = np.fromfile(file, dtype=kind, count=MOST_READ).tolist()
+                ids = part_ids(place, level, part)[:MOST_READ].tolist()
                 if ids:
                     read = len(model.tokenizer.decode(ids).split())
                     words += read * part["tokens"] / len(ids)
                 tokens += part["tokens"]
             return tokens, round(words)
     return None
-
-
-def _corpora(folder: Path | None, digest: object) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    """Where the run's corpus lies, and its parts for training."""
-    places = () if folder is None else (folder / "corpus", folder.parent / "corpus")
-    for place in places:
-        with suppress(CheckpointError, KeyError, TypeError, AttributeError):
-            manifest = read_object(place / "corpus.json")
-            if manifest.get("hash") == digest:
-                yield place, manifest["parts"]["train"]
 
 
 def days_of_reading(words: float, words_per_minute: float, hours_a_day: float) -> float:

@@ -5,11 +5,13 @@ kept in memory and, where a run was trained, in `measures/` of its folder, by th
 measure and the texts; a new measure is only its own pass. `in_context` is the loss of a text's last
 16 tokens less that of its third to tenth; `distance` is how far the weights are from the first
 checkpoint, over their length there; `rank` is the effective rank of each matrix (the exponential of
-the entropy of its singular values, as a share of full rank).
+the entropy of its singular values, as a share of full rank). Of text that no world tells,
+`loss_per_byte` compares tokenizers, and `known_words` stands where `accuracy` would: the share of
+its words whose every token is the model's first choice.
 
 Control: the world's exact floor (`loss`, `in_context`), an answer to another story's question
-(`accuracy`, `log_prob`), shuffled labels (`probe_accuracy`), and for all of them a fresh model of
-the same config; step 0 is the run's own start.
+(`accuracy`, `log_prob`), the commonest word (`known_words`), shuffled labels (`probe_accuracy`),
+and for all of them a fresh model of the same config; step 0 is the run's own start.
 
 Units: as each panel says. Bands resample stories, test groups or sequences, the same ones at every
 checkpoint; numbers of the weights have no interval.
@@ -126,9 +128,10 @@ class CheckpointMetrics(Result):
         )
         return (
             f"{self.finding()} {bands}Dashed: the control at the same checkpoint (the world's "
-            "exact floor, another story's answer, shuffled labels). Dotted: a fresh model of the "
-            f"same config; step {self.steps[0]} is the run's own start. A score of the best head "
-            "or layer is of the best one at that checkpoint, which may change."
+            "exact floor, another story's answer, the commonest word, shuffled labels). Dotted: a "
+            f"fresh model of the same config; step {self.steps[0]} is the run's own start. A "
+            "score of the best head or layer is of the best one at that checkpoint, which may "
+            "change."
         )
 
 
@@ -151,13 +154,15 @@ def checkpoint_metrics(
     Args:
         model: opened from a run, or from a folder with checkpoints.
         world: the world whose stories are read and whose truth is known; without one, and without
-            texts, only the heads and the weights are measured.
-        measures: by name: `loss`, `regret`, `accuracy`, `log_prob`, `induction`, `previous_token`,
-            `in_context`, `probe_accuracy`, `distance`, `rank`; none = all that can be had.
+            texts, passages of the run's own held-out text are read; where its corpus is gone too,
+            only the heads and the weights are measured.
+        measures: by name: `loss`, `loss_per_byte`, `regret`, `accuracy`, `known_words`, `log_prob`,
+            `induction`, `previous_token`, `in_context`, `probe_accuracy`, `distance`, `rank`; none
+            = all that can be had.
         texts: texts to read in place of the world's stories; two or more.
         steps: training steps of the checkpoints; none = all.
         most: checkpoints at most, spread evenly over log step; 0 = no bound.
-        n_stories: held-out stories to read.
+        n_stories: held-out stories, or passages, to read.
         n_probed: other held-out stories that probes are fitted and tested on; 0 = no probes.
         n_sequences: random tokens said twice, for the heads.
         level: the world's level of difficulty.

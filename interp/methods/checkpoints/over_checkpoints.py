@@ -15,6 +15,7 @@ from interp.methods.checkpoints.evaluation_set import HELD_OUT, EvaluationSet, E
 from interp.methods.checkpoints.measure_cache import keep, known
 from interp.methods.checkpoints.measure_scores import Curve, Scores, curve_of
 from interp.methods.data.examples import sample_stories
+from interp.methods.data.held_out import held_out_passages
 from interp.methods.measures import get_measure, measure_names
 from interp.methods.probes.classifier import fit_operations
 from interp.methods.untrained import untrained_twins
@@ -53,7 +54,8 @@ def timeline(
 
     Args:
         model: opened from a run.
-        world: whose stories are read; None = the settings' own texts, or the weights alone.
+        world: whose stories are read; None = the settings' own texts, or passages of the run's
+            held-out text where that is still there, or the weights alone.
         settings: what is measured, and on what.
         n_runs: runs that are measured so, this one and those after it, for the estimate of cost.
     Raises:
@@ -61,10 +63,10 @@ def timeline(
         NotEnoughDataError: under two checkpoints.
     """
     history, steps = history_of(model), chosen_steps(model, settings.steps, settings.most)
-    data = _evaluation_set(history[next(iter(history))], world, settings)
+    folder = getattr(history, "folder", None)
+    data = _evaluation_set(history[next(iter(history))], folder, world, settings)
     chosen = _chosen(data, settings.measures)
     _announce(model, data, chosen, n_runs * (len(steps) + 1))
-    folder = getattr(history, "folder", None)
     scores, fresh = [], 0
     share = 1 / (len(steps) + 1)
     for number, step in enumerate(steps):
@@ -114,10 +116,14 @@ def _announce(
     )
 
 
-def _evaluation_set(first: LanguageModel, world: World | None, settings: Settings) -> EvaluationSet:
-    stories: list[Story] = []
-    if settings.texts:
-        stories = [Story(text=text, facts=(), choices=()) for text in settings.texts]
+def _evaluation_set(
+    first: LanguageModel, folder: Path | None, world: World | None, settings: Settings
+) -> EvaluationSet:
+    texts, stories = settings.texts, []
+    if world is None and not texts:
+        texts = held_out_passages(first, folder, settings.n_stories)
+    if texts:
+        stories = [Story(text=text, facts=(), choices=()) for text in texts]
     elif world is not None:
         options = {"seed": settings.seed, "level": settings.level, "split": HELD_OUT}
         stories = sample_stories(world, settings.n_stories, **options)

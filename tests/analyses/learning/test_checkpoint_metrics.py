@@ -2,16 +2,21 @@
 
 import json
 import math
+import re
+from contextlib import nullcontext
+from random import Random
 
 import pytest
 import torch
 
+from interp.analyses.behavior.surprise import surprise
 from interp.analyses.learning.checkpoint_metrics import CheckpointMetrics, checkpoint_metrics
 from interp.core.errors import ConfigError, NotEnoughDataError
 from interp.methods.checkpoints import measure_cache
 from interp.methods.checkpoints.evaluation_set import Settings
 from interp.methods.checkpoints.measure_scores import Scores, curve_of
 from interp.methods.checkpoints.over_checkpoints import timeline
+from interp.methods.data.held_out import held_out_passages
 from interp.methods.measures import get_measure, measure_names
 from interp.methods.measures.rank import effective_rank
 from interp.models.config import GPTConfig
@@ -19,8 +24,14 @@ from interp.models.gpt import GPT
 from interp.models.io.checkpoint import save_weights, write_settings
 from interp.models.io.load import load_model
 from interp.models.tokenizer import Tokenizer
+from interp.training.data.batches import Batch
+from interp.training.data.sources import write_text_corpus
+from interp.training.distributed import join_process_group
+from interp.training.loop.evaluate import HeldOut
+from interp.training.loop.pretrain import train
 from tests.analyses.tiny_growing import STEPS, growing_model
 from tests.analyses.tiny_world import TinyWorld
+from tests.training.tiny_run import tiny_config
 
 WORLD = TinyWorld()
 SMALL = {"n_stories": 24, "n_probed": 80, "n_sequences": 4}
@@ -165,6 +176,69 @@ def test_texts_alone_have_a_loss():
     texts = [WORLD.sample(number).text for number in range(3)]
     result = checkpoint_metrics(growing_model(), texts=texts, measures=["loss"], steps=STEPS[::3])
     assert result.curves == ("loss",) and result.control_names == ("",)
+
+
+def test_a_loss_per_byte_is_that_of_surprise_and_of_a_runs_own_evaluation():
+    model, texts = growing_model(), [WORLD.sample(number).text for number in range(2)]
+    result = checkpoint_metrics(model, texts=texts, measures=["loss", "loss_per_byte"])
+    read = [surprise(model, text, untrained=False) for text in texts]
+    nats, n_bytes = sum(float(r.loss_nats.sum()) for r in read), sum(r.n_bytes for r in read)
+    assert float(result.curve("loss_per_byte")[-1]) == pytest.approx(nats / n_bytes, rel=1e-6)
+    rows = [model.tokenizer.encode(text) for text in texts]
+    longest = max(map(len, rows))
+    padded = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
+    weights = torch.tensor([[1.0] * len(row) + [0.0] * (longest - len(row)) for row in rows])
+    batch = Batch(tokens=padded, weights=weights, floor=None)
+    with join_process_group("cpu") as group:
+        record = HeldOut(batch, 2, group).evaluate(model, nullcontext)
+    model.eval()
+    assert record["bytes"] == n_bytes
+    assert record["loss_nats_per_byte"] == pytest.approx(nats / n_bytes, rel=1e-5)
+
+
+def words_by_hand(model, texts):
+    """Words right, words, and uses of the commonest word, one text at a time."""
+    right, words = 0, []
+    for text in texts:
+        ids, spans = model.tokenizer.encode_with_spans(text)
+        best = model.run(torch.tensor([ids])).logits[0].argmax(-1).tolist()
+        for word in re.finditer(r"\w+", text):
+            of = [i for i, (a, b) in enumerate(spans) if a < word.end() and b > word.start()]
+            if of[0] > 0:
+                right += all(best[i - 1] == ids[i] for i in of)
+                words.append(word[0])
+    return right, len(words), max(map(words.count, words))
+
+
+def test_known_words_are_those_whose_every_token_is_first_choice():
+    model, texts = growing_model(), [WORLD.sample(number).text for number in range(4)]
+    result = checkpoint_metrics(model, texts=texts, measures=["known_words"])
+    right, n, commonest = words_by_hand(model, texts)
+    assert 0 < right < n
+    assert float(result.curve("known_words")[-1]) == pytest.approx(right / n)
+    assert float(result.controls[0, -1]) == pytest.approx(commonest / n)
+    assert result.curve("known_words")[0] < 0.2
+
+
+def test_a_run_on_ones_own_text_is_read_on_what_it_was_never_trained_on(tmp_path):
+    random = Random(0)
+    text = " ".join(random.choice(["sun", "moon", "naïve", "owl's"]) for _ in range(3000))
+    (tmp_path / "mine.txt").write_text(text, "utf-8")
+    corpus = write_text_corpus(tmp_path / "mine.txt", tmp_path / "run" / "corpus", d_vocab=280)
+    recipe = tiny_config(d_vocab=corpus.tokenizer.d_vocab, steps=4, checkpoint_every=2)
+    train(recipe, tmp_path / "run" / "corpus", tmp_path / "run", device="cpu")
+    model = load_model(tmp_path / "run")
+    passages = held_out_passages(model, tmp_path / "run", 9)
+    assert len(passages) == 9 and all(passage in text for passage in passages)
+    held_out = text[-len(text) // 10 - 20 :]
+    assert all(passage in held_out for passage in passages)
+    result = checkpoint_metrics(model, n_stories=9, n_sequences=2)
+    assert {"loss", "loss_per_byte", "known_words"} < {*result.curves}
+    assert result.n[result.curves.index("loss_per_byte")] == 9
+    [tokens] = (tmp_path / "run" / "corpus" / "held_out").glob("*/tokens.u16")
+    tokens.write_bytes(bytes(tokens.stat().st_size))
+    assert held_out_passages(model, tmp_path / "run", 9) == []
+    assert "loss" not in checkpoint_metrics(model, n_sequences=2).curves
 
 
 def test_effective_rank_counts_directions():

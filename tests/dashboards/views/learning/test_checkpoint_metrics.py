@@ -16,9 +16,10 @@ from interp.analyses.learning.learning_curve import learning_curve
 from interp.models.gpt import GPT
 from interp.models.io.checkpoint import save_weights
 from interp.models.io.load import load_model
+from interp.training.data.sources import write_text_corpus
 from tests.analyses.tiny_growing import STEPS, growing_model
 from tests.analyses.tiny_world import TinyWorld
-from tests.dashboards.model_folders import make_model
+from tests.dashboards.model_folders import letters, make_model
 
 WORLD = TinyWorld()
 
@@ -147,6 +148,21 @@ def test_a_run_on_other_text_has_the_loss_that_it_wrote_down(application, tmp_pa
     (loss,) = (spec for spec in map(figure, test.get("plotly_chart")) if "held-out" in traces(spec))
     assert loss["layout"]["yaxis"]["title"]["text"] == "loss (nats/token)"
     assert any("Held\\-out loss" in each.value for each in test.markdown)
+
+
+def test_a_run_on_own_text_is_measured_on_what_it_was_never_trained_on(application, tmp_path):
+    folder = add_history(make_model(tmp_path / "own", world=None))
+    (tmp_path / "mine.txt").write_text("Once upon a time there was a small garden. " * 200)
+    corpus = write_text_corpus(tmp_path / "mine.txt", folder / "corpus", tokenizer=letters())
+    record = json.loads((folder / "run.json").read_text())
+    record["corpus"] = {"hash": corpus.hash, "source": dict(corpus.source)}
+    (folder / "run.json").write_text(json.dumps(record))
+    test = application("checkpoint_metrics", folder=tmp_path, model="own", step="64")
+    assert [e.message for e in test.exception] == [] and not test.error
+    box = test.multiselect(key="measures")
+    assert box.value[:2] == ["loss_per_byte", "known_words"] and "accuracy" not in box.options
+    units = [figure(element)["layout"] for element in test.get("plotly_chart")]
+    assert "nats/byte" in json.dumps(units) and "share of words" in json.dumps(units)
 
 
 def figure(element) -> dict:
