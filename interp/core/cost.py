@@ -12,11 +12,13 @@ Whoever wants the large one says so, and no result depends on it:
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from typing import Any
 
 import torch
 
@@ -75,26 +77,42 @@ class Passes:
     gradients: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """All that a measurement is about to do; its fields are the arguments of `announce`."""
+
+    passes: tuple[Passes, ...] = ()
+    copies: float = 0.0
+    draws: float = 0
+    operations: float = 0.0
+    calls: float = 0.0
+    kept: float = 0.0
+
+
 class CostError(InterpError, RuntimeError):
     """A measurement that would cost more than the limit.
 
     Attributes:
         cost: the estimate.
         question: the message up to how to go on, for whoever offers a way of their own.
+        smaller: arguments with which it is within the limit, where they are known.
     """
 
-    def __init__(self, question: str, cost: Cost) -> None:
+    def __init__(self, question: str, cost: Cost, smaller: Mapping[str, Any] | None = None) -> None:
         super().__init__(
             f"{question} To go on as it is: --yes on the command line, "
             "`with interp.cost_limit():` in Python."
         )
-        self.cost, self.question = cost, question
+        self.cost, self.question, self.smaller = cost, question, dict(smaller or {})
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Limit:
     seconds: float = SECONDS
     gigabytes: float = GIGABYTES
+
+    def allows(self, cost: Cost) -> bool:
+        return cost.seconds <= self.seconds and cost.gigabytes <= self.gigabytes
 
 
 _USUAL = _Limit()
@@ -144,35 +162,97 @@ def announce(
     Raises:
         CostError: it is above the limit.
     """
-    cost = _estimate(model, passes, copies, draws, operations, calls, kept)
-    limit = _limit.get()
-    if cost.seconds > limit.seconds or cost.gigabytes > limit.gigabytes:
+    work = Work(
+        passes=passes, copies=copies, draws=draws, operations=operations, calls=calls, kept=kept
+    )
+    return announce_work(model, lambda: work, smaller=smaller)
+
+
+def announce_work(
+    model: LanguageModel,
+    work: Callable[..., Work],
+    asked: Mapping[str, Any] | None = None,
+    choices: Mapping[str, range] | None = None,
+    *,
+    smaller: str,
+) -> Cost:
+    """As `announce`, and a refusal names arguments with which the work is within the limit.
+
+    Args:
+        model: that is measured.
+        work: what is done when these arguments are given.
+        asked: the arguments as they came.
+        choices: for an argument smaller values, the largest first; for one that is a sequence, how
+            many of its members. The first argument is given up to its last value before the second
+            is touched.
+        smaller: what else asks a smaller question, as an order.
+    Returns:
+        Cost: the estimate.
+    Raises:
+        CostError: it is above the limit.
+    """
+    asked, limit = dict(asked or {}), _limit.get()
+    cost = _estimate(model, work(**asked))
+    if not limit.allows(cost):
+        smaller_values = _fitting(model, work, asked, choices or {}, limit)
+        fits = f"Within that: {_written(smaller_values)}. " if smaller_values else ""
         raise CostError(
             f"This measurement of {model.name} needs {cost}; up to {limit.seconds:g} s and "
-            f"{limit.gigabytes:g} GB are spent without asking. {smaller}",
+            f"{limit.gigabytes:g} GB are spent without asking. {fits}{smaller}",
             cost,
+            smaller_values,
         )
     if cost.seconds >= LONG:
         report_progress(str(cost), 0, 1, is_cost=True)
     return cost
 
 
-def _estimate(
+def _fitting(
     model: LanguageModel,
-    passes: tuple[Passes, ...],
-    copies: float,
-    draws: float,
-    operations: float,
-    calls: float,
-    kept: float,
-) -> Cost:
+    work: Callable[..., Work],
+    asked: Mapping[str, Any],
+    choices: Mapping[str, range],
+    limit: _Limit,
+) -> dict[str, Any]:
+    """The arguments to change and their values; empty where even the smallest are too much."""
+    changed: dict[str, Any] = {}
+
+    def fits(name: str, value: int) -> bool:
+        whole = asked[name]
+        changed[name] = value if isinstance(whole, int) else whole[:value]
+        return limit.allows(_estimate(model, work(**asked | changed)))
+
+    for name, values in choices.items():
+        if not values:
+            continue
+        # What a smaller value costs is never more, so that the first that fits is found by halves.
+        first = bisect_left(values, True, key=partial(fits, name))
+        if fits(name, values[min(first, len(values) - 1)]):
+            return changed
+    return {}
+
+
+def _written(arguments: Mapping[str, Any]) -> str:
+    """As they are typed in Python; of texts how many, and of many numbers in a row the range."""
+    parts = []
+    for name, value in arguments.items():
+        text = repr(list(value) if isinstance(value, tuple) else value)
+        if isinstance(value, tuple) and value and isinstance(value[0], str):
+            text = f"{name}[:{len(value)}]"
+        elif isinstance(value, tuple) and len(value) > 3 and value == tuple(range(len(value))):
+            text = f"range({len(value)})"
+        parts.append(f"{name}={text}")
+    return ", ".join(parts)
+
+
+def _estimate(model: LanguageModel, work: Work) -> Cost:
     cfg, speed = model.cfg, _speed(model.cfg.d_model, model.device)
     inner, outer = _n_weights(cfg)
     size = model.weight("W_E").element_size()
-    seconds = draws * (inner + outer) * speed.draw
-    seconds += operations * speed.operation + calls * speed.call
+    seconds = work.draws * (inner + outer) * speed.draw
+    seconds += work.operations * speed.operation + work.calls * speed.call
     largest = 0.0
-    for each in passes:
+    for each in work.passes:
         width = each.width or each.tokens
         mixing = 2 * width * cfg.n_layers * cfg.n_heads * cfg.d_head
         multiplied = each.tokens * (2 * inner + mixing)
@@ -187,7 +267,7 @@ def _estimate(
         widest = max(cfg.d_mlp, 3 * cfg.n_heads * cfg.d_head, scores)
         values = layer * cfg.n_layers if each.gradients else ALIVE * widest
         largest = max(largest, each.tokens * values + 3 * each.logits * cfg.d_vocab)
-    total = (1 + copies) * (inner + outer) * size + 4 * (largest + kept)
+    total = (1 + work.copies) * (inner + outer) * size + 4 * (largest + work.kept)
     return Cost(seconds=seconds, gigabytes=total / 1e9)
 
 

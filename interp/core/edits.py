@@ -8,7 +8,7 @@ import json
 import sys
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from interp.core.errors import ConfigError, ShapeError
 from interp.core.hooks import Name, resolve, short_name
-from interp.core.positions import EditContext, Where, whole_numbers
+from interp.core.positions import EditContext, Where, from_first_token, whole_numbers
 
 __all__ = [
     "Ablate",
@@ -33,8 +33,10 @@ __all__ = [
     "Scale",
     "Where",
     "by_point",
+    "edits_within",
     "from_first_token",
     "from_json",
+    "idle_edits",
     "to_json",
 ]
 
@@ -69,6 +71,11 @@ class Edit:
         for part in ("heads", "neurons"):
             if getattr(self, part) is not None:
                 object.__setattr__(self, part, whole_numbers(getattr(self, part), part))
+            if getattr(self, part) == ():
+                raise ConfigError(
+                    f"{part} must name one or more (or be None: all of them); got none, where "
+                    "nothing would be changed."
+                )
         if not isinstance(self.where, Where):
             raise ConfigError(f"where must be a Where; got {self.where!r:.80}.")
         for part in self.numbers:
@@ -81,6 +88,12 @@ class Edit:
             if getattr(self, part) is not None:
                 object.__setattr__(self, part, torch.as_tensor(getattr(self, part)))
         self._check()
+
+    def __str__(self) -> str:
+        """Its kind and where it acts, for a sentence."""
+        parts = {part: getattr(self, part) for part in ("heads", "neurons")}
+        chosen = "".join(f", {name}={each!r:.60}" for name, each in parts.items() if each)
+        return f"{type(self).__name__} at {self.hook!r}{chosen}, {self.where}"
 
     def apply(self, name: str, x: Tensor, context: EditContext) -> Tensor:
         """The activation `x` of the point `name`, changed where the edit acts.
@@ -282,17 +295,33 @@ def by_point(edits: Sequence[Edit], hook_names: Sequence[str]) -> dict[str, list
     return points
 
 
-def from_first_token(
-    activation: Float[Tensor, "batch pos ..."], mask: Bool[Tensor, "batch pos"]
-) -> Float[Tensor, "batch pos ..."]:
-    """Rows of a left-padded run, moved so that position 0 is the first real token.
+def edits_within(edits: Iterable[Edit], context: EditContext) -> list[Edit]:
+    """The edits as far as a pass over some of several texts meets them; those it does not, not.
 
-    Edits count positions so; what stands after a row's last token is never used by a row as long.
+    Args:
+        edits: of all the texts.
+        context: of the pass.
     """
-    # A row's padding is skipped by turning the row; what it wraps around to stands behind its end.
-    steps = torch.arange(mask.shape[1], device=mask.device) + (~mask).sum(1, keepdim=True)
-    rows = torch.arange(len(mask), device=mask.device)[:, None]
-    return activation[rows, steps % mask.shape[1]]
+    places = ((edit, edit.where.within(context)) for edit in edits)
+    return [
+        edit if where == edit.where else replace(edit, where=where)
+        for edit, where in places
+        if where is not None
+    ]
+
+
+def idle_edits(
+    edits: Sequence[Edit], prompts: Sequence[Sequence[int]], generated: Sequence[Sequence[int]]
+) -> tuple[Edit, ...]:
+    """Those edits that met no position of a generation, and so changed nothing.
+
+    Args:
+        edits: of the generation.
+        prompts: ids of each row's prompt.
+        generated: ids of what followed it.
+    """
+    context = EditContext.of_generation(prompts, generated)
+    return tuple(edit for edit in edits if not edit.where.acts_in(context))
 
 
 def to_json(edits: Iterable[Edit]) -> str:
@@ -340,7 +369,8 @@ def _chosen(edit: Edit, name: str, x: Tensor, context: EditContext) -> Bool[Tens
 
 def _picked(edit: Edit, name: str, x: Tensor, axis: int, members: tuple[int, ...]) -> Tensor:
     if any(not -x.shape[axis] <= member < x.shape[axis] for member in members):
-        raise _misfit(edit, name, x, f"names {members} of {x.shape[axis]}")
+        last, what = x.shape[axis] - 1, "heads" if members is edit.heads else "neurons"
+        raise _misfit(edit, name, x, f"names {what} {members!r:.80}, needed are 0-{last}")
     picked = torch.zeros(x.shape[axis], dtype=torch.bool, device=x.device)
     picked[list(members)] = True
     return picked.view([-1 if i == axis else 1 for i in range(x.ndim)])

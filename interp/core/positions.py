@@ -1,12 +1,12 @@
 """Where an edit acts: absolute positions, so that cached and padded runs edit the same tokens."""
 
-from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from operator import index
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from interp.core.errors import ConfigError
@@ -52,6 +52,24 @@ class EditContext:
             key_positions=keys,
             prompt_lengths=lengths,
         )
+
+    @classmethod
+    def of_generation(
+        cls, prompts: Sequence[Sequence[int]], generated: Sequence[Sequence[int]]
+    ) -> "EditContext":
+        """The context of all passes of a generation as one: the last token of a row is never fed.
+
+        Args:
+            prompts: ids of each row's prompt.
+            generated: ids of what followed it; a row without any was not fed at all.
+        """
+        pairs = zip(prompts, generated, strict=True)
+        rows = [[*prompt, *new[:-1]] if len(new) else [] for prompt, new in pairs]
+        lengths = torch.tensor(list(map(len, rows)))
+        mask = torch.arange(max(map(len, rows))) < lengths[:, None]
+        tokens = torch.zeros_like(mask, dtype=torch.long)
+        tokens[mask] = torch.tensor([token for row in rows for token in row], dtype=torch.long)
+        return cls.of(tokens, mask, torch.tensor(list(map(len, prompts))))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,21 +119,59 @@ class Where:
             context.memory[self] = self._choose(context)
         return context.memory[self]
 
-    def check_within(self, context: EditContext) -> None:
-        """Refuse positions that no row of a pass over whole prompts has: nothing would be changed.
+    def __str__(self) -> str:
+        """The clauses that were given."""
+        given = {part.name: getattr(self, part.name) for part in fields(self)}
+        given |= {} if self.tokens is None else {"tokens": sorted(self.tokens)}
+        usual = {part.name: part.default for part in fields(self)}
+        clauses = (f"{name}={value!r:.80}" for name, value in given.items() if value != usual[name])
+        return f"Where({', '.join(clauses)})"
 
-        When a text is generated they may still come, so there nobody asks.
+    def acts_in(self, context: EditContext) -> bool:
+        """Whether it chooses any position of this pass."""
+        return bool(self.chosen(context).any())
 
+    def check_within(self, *passes: EditContext) -> None:
+        """Refuse what passes over whole prompts never meet: there nothing would be changed.
+
+        When a text is generated it may still come, so there nobody asks before
+        (`Generation.idle_edits` says it afterwards).
+
+        Args:
+            passes: over all texts that are read together.
         Raises:
-            ConfigError: one of `positions`, or `start`, lies beyond the longest row.
+            ConfigError: one of `positions`, or `start`, lies beyond the longest row; or no token of
+                any row meets all clauses.
         """
-        length = int(context.real.sum(1).max())
-        for position in (*(self.positions or ()), *([] if self.start is None else [self.start])):
-            if not -length <= position < length:
-                raise ConfigError(
-                    f"An edit of a run needs positions that a row has, 0-{length - 1} (or -1 to "
-                    f"-{length} from the end); got {position}, where nothing would be changed."
-                )
+        length = max(map(_longest, passes))
+        if beyond := [each for each in self._named if not -length <= each < length]:
+            raise ConfigError(
+                f"An edit of a run needs positions that a row has, 0-{length - 1} (or -1 to "
+                f"-{length} from the end); got {beyond[0]}, where nothing would be changed."
+            )
+        if any(map(self.acts_in, passes)):
+            return
+        hint = ""
+        if any(map(replace(self, bos=True).acts_in, passes)):
+            hint = " Position 0 alone does, and is left out: set bos=True to change it."
+        raise ConfigError(
+            f"An edit of a run needs a token that meets {self}; the text has none, so that "
+            f"nothing would be changed.{hint}"
+        )
+
+    def within(self, context: EditContext) -> "Where | None":
+        """What a pass over some of several texts can meet of it; None = nothing."""
+        length, where = _longest(context), self
+        if self.start is not None and self.start < -length:  # so that all of these rows lies behind
+            where = replace(where, start=None)
+        if self.positions is not None:
+            kept = tuple(each for each in self.positions if -length <= each < length)
+            where = where if kept == self.positions else replace(where, positions=kept)
+        return where if where.acts_in(context) else None
+
+    @property
+    def _named(self) -> tuple[int, ...]:
+        return (*(self.positions or ()), *(() if self.start is None else (self.start,)))
 
     def _choose(self, context: EditContext) -> Tensor:
         place, lengths = context.positions, context.prompt_lengths[:, None]
@@ -137,6 +193,19 @@ class Where:
         return chosen
 
 
+def from_first_token(
+    activation: Float[Tensor, "batch pos ..."], mask: Bool[Tensor, "batch pos"]
+) -> Float[Tensor, "batch pos ..."]:
+    """Rows of a left-padded run, moved so that position 0 is the first real token.
+
+    Edits count positions so; what stands after a row's last token is never used by a row as long.
+    """
+    # A row's padding is skipped by turning the row; what it wraps around to stands behind its end.
+    steps = torch.arange(mask.shape[1], device=mask.device) + (~mask).sum(1, keepdim=True)
+    rows = torch.arange(len(mask), device=mask.device)[:, None]
+    return activation[rows, steps % mask.shape[1]]
+
+
 def whole_numbers(values: Iterable[int], part: str) -> tuple[int, ...]:
     """The numbers, if each is a whole one that a place or an id can have.
 
@@ -153,6 +222,32 @@ def whole_numbers(values: Iterable[int], part: str) -> tuple[int, ...]:
     if numbers is None or any(abs(number) >= 2**31 for number in numbers):
         raise ConfigError(f"{part} must be whole numbers below 2,147,483,648; got {values!r:.80}.")
     return numbers
+
+
+def numbers_within(values: Iterable[int], part: str, count: int) -> tuple[int, ...]:
+    """The numbers in order, each once, negative ones counted from the end.
+
+    Args:
+        values: what was given.
+        part: what it is called in a sentence.
+        count: how many there are.
+    Raises:
+        ConfigError: one is of another kind or outside the range.
+
+    Example:
+        >>> numbers_within([-1, 0], "layers", 4)
+        (0, 3)
+    """
+    numbers = whole_numbers(values, part)
+    if wrong := [number for number in numbers if not -count <= number < count]:
+        raise ConfigError(
+            f"{part} must be among 0-{count - 1} (or -1 to -{count} from the end); got {wrong[0]}."
+        )
+    return tuple(sorted({number % count for number in numbers}))
+
+
+def _longest(context: EditContext) -> int:
+    return int(context.real.sum(1).max())
 
 
 def _absolute(position: int, lengths: Tensor) -> Tensor | int:

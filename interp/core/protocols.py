@@ -114,6 +114,7 @@ class Generation:
         texts: the generated text, a row each, without the prompt, cut before a stop string.
         steps: one `Step` a generated token, a row each.
         finished: why each row ended.
+        idle_edits: those edits that met no position of any row, and so changed nothing.
     """
 
     prompts: list[list[int]]
@@ -121,6 +122,7 @@ class Generation:
     texts: list[str]
     steps: list[list[Step]]
     finished: list[Literal["length", "end_of_text", "stop_string", "context"]]
+    idle_edits: "tuple[Edit, ...]" = ()
 
     @property
     def text(self) -> str:
@@ -191,7 +193,7 @@ class LanguageModel(Protocol):
             HookNameError: a name matches no hook point.
             TokenError: see `to_tokens`.
             ShapeError: an edit's value does not fit its site.
-            ConfigError: an edit names positions that no row has.
+            ConfigError: an edit meets no position of any row, and would change nothing.
             NonFiniteError: what came out is not finite, or an edit made too large numbers.
         """
 
@@ -229,6 +231,9 @@ class LanguageModel(Protocol):
 
         `written` of the prompt's last tokens count as generated before: they have used up as many
         draws, and edits see them so. A text that is continued thus is what one call would write.
+
+        An edit may be of a token or position that only may come; one that never met any is among
+        the `idle_edits` of the generation.
 
         The cut-offs work as in `transformers`: `top_p` is a share of what `top_k` left, `min_p` a
         share of the best token's probability.

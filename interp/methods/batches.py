@@ -23,7 +23,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from interp.core.cost import Passes, announce
-from interp.core.edits import Edit
+from interp.core.edits import Edit, EditContext, edits_within
 from interp.core.errors import NotEnoughDataError
 from interp.core.hooks import Names, resolve_all, short_name
 from interp.core.progress import report_progress
@@ -58,6 +58,12 @@ class TextBatch:
         """False at padding."""
         lengths = torch.tensor(self.lengths, device=self.tokens.device)
         return torch.arange(self.tokens.shape[1], device=self.tokens.device) < lengths[:, None]
+
+    @property
+    def context(self) -> EditContext:
+        """What an edit may know of a pass over the rows as whole prompts."""
+        lengths = torch.tensor(self.lengths, device=self.tokens.device)
+        return EditContext.of(self.tokens, self.real, lengths)
 
     @property
     def weights(self) -> Float[Tensor, "batch pos"]:
@@ -133,17 +139,25 @@ def read_texts(
         cache: points that `read` needs.
         logits: whether it needs logits; a large vocabulary makes them most of the cost.
         edits: of all rows alike, or a function that gives each batch those of its own rows. They
-            meet each row as a prompt: position -1 is the row's last token, not padding.
+            meet each row as a prompt: position -1 is the row's last token, not padding. Each
+            batch is run under those that meet it.
         most_values: see `rows_at_once`.
         stage: what the reader of a progress bar is told.
+    Raises:
+        ConfigError: an edit of all rows meets no position of any row.
     """
     bound = dict(cache=cache, logits=logits, most_values=most_values)
     announce(model, reading(model, rows, **bound), smaller=FEWER)
+    if edits and not callable(edits):
+        passes = [batch.context for batch in text_batches(model, rows, **bound)]
+        for edit in edits:
+            edit.where.check_within(*passes)
     done = 0
     for batch in text_batches(model, rows, **bound):
         report_progress(stage, done, len(rows))
         done += len(batch.numbers)
         own = edits(batch) if callable(edits) else edits
+        own = edits_within(own, batch.context) if own else own
         options = dict(edits=own, prompt_lengths=batch.lengths, cache=cache, logits=logits)
         # The run has no name here, so that it is gone before the next one begins.
         read(batch, model.run(batch.tokens, **options))

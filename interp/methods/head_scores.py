@@ -18,7 +18,10 @@ LONGEST = 32
 
 
 def head_scores(
-    model: LanguageModel, tokens: Int[Tensor, "batch pos"], length: int
+    model: LanguageModel,
+    tokens: Int[Tensor, "batch pos"],
+    length: int,
+    layers: Sequence[int] | None = None,
 ) -> Float[Tensor, "batch score layer head"]:
     """`SCORES` of each sequence: mean attention weight where each says to look.
 
@@ -26,9 +29,10 @@ def head_scores(
         model: any language model.
         tokens: from `repeated_tokens`.
         length: tokens of each copy.
+        layers: whose heads; without, all.
     """
     start = tokens.shape[1] - 2 * length  # 1 with a beginning-of-text token
-    patterns = _patterns(model, tokens)
+    patterns = _patterns(model, tokens, range(model.cfg.n_layers) if layers is None else layers)
     again = slice(-length, None)  # queries of the second copy
     scores = (
         # The token before the first ordinary one may be the first of all: another score.
@@ -81,16 +85,16 @@ def second_copy_loss(
 
 
 def _patterns(
-    model: LanguageModel, tokens: Int[Tensor, "batch pos"]
+    model: LanguageModel, tokens: Int[Tensor, "batch pos"], layers: Sequence[int]
 ) -> Float[Tensor, "layer batch head query key"]:
     rows = tokens.tolist()
-    layers, heads, width = model.cfg.n_layers, model.cfg.n_heads, tokens.shape[1]
-    patterns = torch.empty(layers, len(rows), heads, width, width)
+    heads, width = model.cfg.n_heads, tokens.shape[1]
+    patterns = torch.empty(len(layers), len(rows), heads, width, width)
 
     def read(batch: TextBatch, run: Run) -> None:
         patterns[:, list(batch.numbers)] = run.stack("pattern").float().cpu()
 
-    read_texts(model, rows, read, cache=["pattern"], logits=False)
+    read_texts(model, rows, read, cache=[("pattern", layer) for layer in layers], logits=False)
     return patterns
 
 

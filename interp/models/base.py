@@ -91,7 +91,8 @@ class BaseModel:
         prompts.with_mask((tokens, mask), None if bool(mask.all()) else mask, self.cfg.n_ctx)
         with self._naming():
             decoder = self._decoder(mask, edits, use_cache, sampling)
-        return Sampler(decoder, tokens, mask, self.tokenizer, self.ends, self.cfg.n_ctx, sampling)
+        ends, n_ctx = self.ends, self.cfg.n_ctx
+        return Sampler(decoder, tokens, mask, self.tokenizer, ends, n_ctx, sampling, list(edits))
 
     def _naming(self) -> AbstractContextManager[None]:
         """Round every look-up of hook points, for whoever has something to add to a refusal."""

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from interp.core.edits import Edit, EditContext, by_point
+from interp.core.edits import Edit, EditContext, by_point, idle_edits
 from interp.core.errors import ConfigError
 from interp.core.precision import check_edited, check_finite
 from interp.core.protocols import Generation, Step, Tokenizer
@@ -110,6 +110,7 @@ class Sampler:
     Args:
         ends: tokens that end a text.
         n_ctx: tokens a row may have, prompt and all.
+        edits: that `proceed` makes.
     """
 
     def __init__(
@@ -121,10 +122,11 @@ class Sampler:
         ends: frozenset[int],
         n_ctx: int,
         sampling: Sampling,
+        edits: Sequence[Edit] = (),
     ) -> None:
         if sampling.stop and isinstance(tokenizer, NoTokenizer):
             raise ConfigError("Stop strings need a tokenizer, and this model has none.")
-        self.proceed, self.sampling = proceed, sampling
+        self.proceed, self.sampling, self.edits = proceed, sampling, edits
         self.tokenizer, self.ends, self.n_ctx = tokenizer, ends, n_ctx
         self.tokens, self.mask = tokens, mask
         self.prompts = [row[real].tolist() for row, real in zip(tokens, mask, strict=True)]
@@ -175,7 +177,16 @@ class Sampler:
             texts=[self._text(row) for row in range(len(self.rows))],
             steps=[each[: len(row)] for each, row in zip(steps, self.rows, strict=True)],
             finished=self.finished,
+            idle_edits=self._idle_edits(),
         )
+
+    def _idle_edits(self) -> tuple[Edit, ...]:
+        # What was written before counts as generated, as it did for the edits.
+        written = self.sampling.written
+        pairs = list(zip(self.prompts, self.rows, strict=True))
+        prompts = [prompt[: len(prompt) - written] for prompt, _ in pairs]
+        generated = [prompt[len(prompt) - written :] + new if new else [] for prompt, new in pairs]
+        return idle_edits(self.edits, prompts, generated) if self.edits else ()
 
     def _draws_at(self, step: int | None) -> Tensor | None:
         if self.sampling.temperature == 0:

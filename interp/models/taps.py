@@ -46,7 +46,7 @@ class RunTap:
 
         Raises:
             HookNameError: a name matches no hook point.
-            ConfigError: an edit names positions that no row has.
+            ConfigError: an edit meets no position of any row.
         """
         cached_points = frozenset(resolve_all(cache, hook_names))
         points = by_point(edits, hook_names)

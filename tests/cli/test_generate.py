@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from interp.cli.commands.generate import command, growing_text
+from interp.core.edits import Scale, Where, to_json
 from interp.core.protocols import Step
 from interp.models.config import GPTConfig
 from interp.models.gpt import GPT
@@ -70,3 +71,15 @@ def test_explain_prints_a_line_a_token(folder):
     lines = run(folder, "Ané", "--explain", "--max-new-tokens", 4, "--temperature", 0).splitlines()
     assert 1 <= len(lines) <= 4
     assert all("probability" in line and "greedy" in line for line in lines)
+
+
+def test_an_edit_that_met_nothing_is_named_after_the_text(folder, tmp_path):
+    edits = [
+        Scale(hook=("resid_post", 0), factor=0.5, where=Where(positions=(position,)))
+        for position in (1, 30)
+    ]
+    file = tmp_path / "edits.json"
+    file.write_text(to_json(edits))
+    for form in ([], ["--explain"]):
+        told = run(folder, "Ané saw", "--edits", file, "--max-new-tokens", 3, *form)
+        assert told.count("Warning") == 1 and f"changed nothing: {edits[1]}" in told

@@ -68,6 +68,48 @@ def test_what_is_too_much_is_refused_with_the_estimate_and_both_ways_on():
         announce(model, Passes(count=1e9, tokens=24, logits=24), smaller="Take less.")
 
 
+MEASURES = {
+    "heads": lambda m, **more: heads(m, **{"n_sequences": 16, "untrained": 1, **more}),
+    "heads on texts": lambda m, **more: heads(
+        m, **{"texts": [TEXT] * 9, "n_sequences": 8, "untrained": 0, **more}
+    ),
+    "tuned_lens": lambda m, **more: tuned_lens(m, [TEXT] * 12, **{"steps": 120, "batch": 64, **more}),
+}
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_the_suggested_question_is_within_the_limit_and_near_it(model, name):
+    """From just below the cost to what only the smallest question meets, at any limit."""
+
+    def measure(**more):
+        return MEASURES[name](model, **more)
+
+    whole, found = estimate(measure), []
+    for share in (0.99, 0.6, 0.3, 0.15):
+        limit = whole.seconds * share
+        with pytest.raises(CostError) as refusal, cost_limit(seconds=limit):
+            measure()
+        smaller = refusal.value.smaller
+        assert smaller and all(f"{argument}=" in str(refusal.value) for argument in smaller)
+        assert limit / 4 < estimate(lambda: measure(**smaller)).seconds <= limit  # noqa: B023
+        found.append(set(smaller))
+    assert set().union(*found) >= {"layers"}
+    with cost_limit(seconds=whole.seconds * 0.15):
+        measure(**smaller)  # what is named can be typed, and starts
+
+
+def test_where_nothing_fits_nothing_is_suggested(model):
+    with pytest.raises(CostError) as refusal, cost_limit(seconds=0):
+        MEASURES["heads"](model)
+    assert refusal.value.smaller == {} and "Within" not in str(refusal.value)
+
+
+def test_a_suggestion_is_written_as_it_is_typed():
+    told = cost._written({"layers": (0, 1), "n_sequences": 4, "texts": ("a", "b")})
+    assert told == "layers=[0, 1], n_sequences=4, texts=texts[:2]"
+    assert cost._written({"layers": tuple(range(9))}) == "layers=range(9)"
+
+
 def test_memory_alone_is_refused_too():
     with pytest.raises(CostError) as refusal:
         announce(tiny("gpt2"), kept=1e9, smaller="Keep less.")

@@ -56,7 +56,7 @@ def test_each_text_costs_what_it_costs_alone(any_model, most_values):
 
 
 def test_a_position_of_an_edit_counts_from_the_end_of_each_text(tiny_model):
-    last = Add(hook=("resid_pre", 0), vector=torch.ones(16), where=Where(positions=(-2,)))
+    last = Add(hook=("resid_pre", 0), vector=torch.ones(16), where=Where(positions=(-2,), bos=True))
     nats = nats_per_token(tiny_model, ROWS, edits=[last])
     for row, cost in zip(ROWS, nats, strict=True):
         if len(row) > 1:
@@ -67,7 +67,7 @@ def test_each_batch_may_have_edits_of_its_own_rows(tiny_model):
     vectors = torch.randn(len(ROWS), 16, generator=torch.Generator().manual_seed(2))
 
     def edit(vector):
-        return [Add(hook=("resid_pre", 1), vector=vector)]
+        return [Add(hook=("resid_pre", 1), vector=vector, where=Where(bos=True))]
 
     nats = nats_per_token(
         tiny_model, ROWS, most_values=29 * 8,

@@ -7,6 +7,7 @@ from tokenizers import decoders, models, pre_tokenizers
 from interp.analyses.attention_heads.head_ablation import head_ablation
 from interp.analyses.attribution.gradient_step import gradient_step
 from interp.analyses.interventions.component_scaling import component_scaling
+from interp.analyses.lenses.logit_lens import logit_lens
 from interp.core.errors import ModelMismatchError, ShapeError, TokenError
 from interp.methods.data.answer_loss import PromptAnswer
 from interp.methods.prompts import (
@@ -165,6 +166,8 @@ def test_every_instrument_reads_an_answer_alike():
     assert pulled.answer == "·Paris"
     learned = gradient_step(model, prompt, answer="Paris", n_random=1)
     assert learned.answer == "·Paris" and "'·Paris'" in learned.caption()
+    followed = logit_lens(model, prompt, targets=["Paris", " Paris"], untrained=False)
+    assert followed.targets == ("·Paris", "·Paris")
     with pytest.raises(TokenError, match="exactly one token"):
         answer_token(BOTH, prompt, "Tulip")
 

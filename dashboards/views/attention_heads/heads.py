@@ -89,7 +89,7 @@ def table(result: Heads) -> pd.DataFrame:
     """A row a head: each score, the untrained best beside it, and the loss change."""
     layers, heads = result.scores.shape[1:3]
     columns: dict[str, list] = {
-        "head": [f"{layer}.{head}" for layer in range(layers) for head in range(heads)]
+        "head": [f"{layer}.{head}" for layer in result.layers for head in range(heads)]
     }
     for i, score in enumerate(SCORES):
         columns[score.replace("_", " ")] = result.scores[i, :, :, 0].flatten().tolist()

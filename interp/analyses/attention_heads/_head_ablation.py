@@ -18,7 +18,11 @@ Loss = Callable[[Sequence[Edit]], Float[Tensor, " row"]]
 
 
 def head_ablations(
-    model: LanguageModel, kind: Kind, means: Float[Tensor, "layer head d_head"], loss: Loss
+    model: LanguageModel,
+    kind: Kind,
+    means: Float[Tensor, "layer head d_head"],
+    loss: Loss,
+    layers: Sequence[int],
 ) -> tuple[Float[Tensor, " row"], Float[Tensor, "row layer head"]]:
     """The clean loss of each row of text, and (ablated - clean) for each head.
 
@@ -27,15 +31,16 @@ def head_ablations(
         kind: `mean` puts the head's mean output in place of its output, `zero` nothing.
         means: of each head's output z over the same text (`mean_outputs`).
         loss: nats per token of each row, under the given edits.
+        layers: whose heads are taken away.
     """
     clean = loss(())
-    shape = (len(clean), model.cfg.n_layers, model.cfg.n_heads)
-    change = torch.zeros(shape)
-    count = model.cfg.n_layers * model.cfg.n_heads
+    change = torch.zeros(len(clean), len(layers), model.cfg.n_heads)
+    count = len(layers) * model.cfg.n_heads
     for number in range(count):
-        layer, head = divmod(number, model.cfg.n_heads)
+        row, head = divmod(number, model.cfg.n_heads)
+        layer = layers[row]
         with progress_range(number / count, (number + 1) / count, f"without head {layer}.{head}: "):
-            change[:, layer, head] = loss((_ablate(kind, layer, head, means),)) - clean
+            change[:, row, head] = loss((_ablate(kind, layer, head, means),)) - clean
     return clean, change
 
 

@@ -32,8 +32,9 @@ from interp.analyses.attention_heads._head_ablation import (
     mean_outputs,
     text_loss,
 )
-from interp.core.cost import announce
+from interp.core.cost import Work, announce_work
 from interp.core.errors import ConfigError, NotEnoughDataError
+from interp.core.positions import numbers_within
 from interp.core.progress import progress_range
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval, mean_interval, plain
@@ -68,6 +69,7 @@ class Heads(Result):
         copy_length: tokens in each copy of a repeated sequence.
         n_sequences: repeated sequences.
         uniform_nats: what a token costs a uniform guess over the vocabulary.
+        only_layers: the layers that were asked for, whose heads are in the tables; empty = all.
     """
 
     scores: Float[Tensor, "score layer head bound"]
@@ -79,12 +81,22 @@ class Heads(Result):
     copy_length: int
     n_sequences: int
     uniform_nats: float | None = None
+    only_layers: tuple[int, ...] = ()
     columns: ClassVar = {
         "score": "scores",
         "untrained_score": "untrained",
         "loss_change_nats": "ablation",
     }
-    labels: ClassVar = {"score": ("score", tuple(SCORES)), "text": ("text", "ablated_on")}
+    labels: ClassVar = {
+        "score": ("score", tuple(SCORES)),
+        "text": ("text", "ablated_on"),
+        "layer": ("layer", "layers"),
+    }
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The number of each layer of the tables."""
+        return self.only_layers or tuple(range(self.scores.shape[1]))
 
     @property
     def untrained_best(self) -> Float[Tensor, " score"]:
@@ -95,33 +107,46 @@ class Heads(Result):
 
     def best(self, score: str) -> tuple[int, int]:
         """Layer and head with the highest score."""
-        values = self.scores[SCORES.index(score), :, :, 0].nan_to_num(-math.inf)
+        row, head = self._best(SCORES.index(score))
+        return self.layers[row], head
+
+    def _best(self, score: int) -> tuple[int, int]:
+        """Row of the tables and head."""
+        values = self.scores[score, :, :, 0].nan_to_num(-math.inf)
         return divmod(int(values.argmax()), values.shape[1])
 
     def finding(self) -> str:
-        row, (layer, head) = SCORES.index("induction"), self.best("induction")
-        threshold = self.untrained_best[row]
+        score = SCORES.index("induction")
+        row, head = self._best(score)
+        name, here = f"{self.layers[row]}.{head}", f"here{self._only()}"
+        threshold = self.untrained_best[score]
         control = (
             f"best of {len(self.untrained)} untrained models {threshold:.2f}"
             if len(self.untrained)
             else "no untrained control"
         )
-        value, low, _ = self.scores[row, layer, head].tolist()
-        score = plain(Interval.of(self.scores[row, layer, head], self.n_sequences))
+        value, low, _ = self.scores[score, row, head].tolist()
+        reached = plain(Interval.of(self.scores[score, row, head], self.n_sequences))
         if value < LEAST_INDUCTION or low <= threshold.nan_to_num(0.0):
             return (
-                f"Heads: no head is an induction head here. The highest score, of {layer}.{head}, "
-                f"is {score}, where one has {LEAST_INDUCTION:g} or more and lies with its whole "
+                f"Heads: no head is an induction head {here}. The highest score, of {name}, "
+                f"is {reached}, where one has {LEAST_INDUCTION:g} or more and lies with its whole "
                 f"interval above all untrained heads ({control}).{self._out_of_range()}"
             )
         effect = ""
         if len(self.ablation):
-            change = plain(Interval.of(self.ablation[0, layer, head], self.n_sequences))
+            change = plain(Interval.of(self.ablation[0, row, head], self.n_sequences))
             effect = f"; without it the repetition costs {change} nats per token more"
         return (
-            f"Heads: {layer}.{head} is an induction head, with the highest score, {score} "
+            f"Heads: {name} is an induction head, with the highest score{self._only()}, {reached} "
             f"({control}){effect}.{self._out_of_range()}"
         )
+
+    def _only(self) -> str:
+        """That other layers, of the model and of its controls, were not looked at."""
+        if not self.only_layers:
+            return ""
+        return f" (of layer{'s' * (len(self.layers) > 1)} {', '.join(map(str, self.layers))} only)"
 
     def _out_of_range(self) -> str:
         """That random tokens said twice are nothing that this model can read."""
@@ -160,6 +185,7 @@ def heads(
     model: LanguageModel,
     texts: Sequence[str] = (),
     *,
+    layers: Sequence[int] = (),
     n_sequences: int = 32,
     length: int = 0,
     ablation: Kind = "mean",
@@ -171,6 +197,8 @@ def heads(
     Args:
         model: any language model.
         texts: documents on which to measure ablations too, cut at the context.
+        layers: whose heads to score and ablate, -1 = the last; empty = all. The untrained control
+            is of the same layers.
         n_sequences: random sequences.
         length: tokens of each copy; 0 = as fits, at most 32.
         ablation: `mean` puts the mean of the head's output over the text in its place, `zero`
@@ -182,7 +210,8 @@ def heads(
         Heads: scores "score layer head" in [0, 1], loss changes in nats per token.
     Raises:
         NotEnoughDataError: under two sequences, a single text, or too small a context.
-        ConfigError: an unknown kind of ablation.
+        ConfigError: an unknown kind of ablation, or a layer that the model lacks.
+        CostError: it would take long or much memory; says which arguments would not.
     Example:
         >>> print(heads(model, stories))  # doctest: +SKIP
     Source:
@@ -191,19 +220,21 @@ def heads(
     """
     call = dict(locals())
     _check(n_sequences, texts, ablation)
+    own = numbers_within(layers, "layers", model.cfg.n_layers)
+    every = own or tuple(range(model.cfg.n_layers))
     length = copy_length(model, length)
     tokens = repeated_tokens(model, n_sequences, length, seed)
     rows = encoded_texts(model, texts) if texts and ablation != "none" else []
-    _announce(model, tokens.tolist(), rows, ablation, untrained)
+    _announce(model, tokens.tolist(), rows, texts, every, ablation, untrained)
     ends, twins = 1.0 if ablation == "none" else 0.2, []
     for number, twin in enumerate(untrained_twins(model, untrained, seed)):
         parts = (ends * (number + each) / (untrained + 1) for each in (0, 1))
         with progress_range(*parts, f"untrained model {number + 1}: "):
-            twins.append(head_scores(twin, tokens, length).mean(0))
+            twins.append(head_scores(twin, tokens, length, every).mean(0))
     with progress_range(ends * untrained / (untrained + 1), ends):
-        scores = head_scores(model, tokens, length)
+        scores = head_scores(model, tokens, length, every)
     with progress_range(ends, 1.0):
-        clean, changes = _ablations(model, rows, tokens, length, ablation)
+        clean, changes = _ablations(model, rows, tokens, length, ablation, every)
     shape = (0, *scores.shape[1:])
     bounded = [_bounds(change, seed) for change in changes]
     return Heads(
@@ -216,6 +247,7 @@ def heads(
         copy_length=length,
         n_sequences=n_sequences,
         uniform_nats=math.log(model.cfg.d_vocab),
+        only_layers=own,
         provenance=provenance(heads, call, hooks=("pattern", "z")),
     )
 
@@ -235,26 +267,42 @@ def _announce(
     model: LanguageModel,
     tokens: list[list[int]],
     rows: list[list[int]],
+    texts: Sequence[str],
+    layers: tuple[int, ...],
     ablation: Kind,
     untrained: int,
 ) -> None:
-    scored = reading(model, tokens, times=1 + untrained, cache=["pattern"], logits=False)
-    passes = [scored]
-    if ablation != "none":
-        times = 2 + model.cfg.n_layers * model.cfg.n_heads  # the means and the clean loss
-        passes += [reading(model, each, times=times) for each in (tokens, rows) if each]
-    announce(
+    def work(layers: Sequence[int], texts: Sequence[str], n_sequences: int) -> Work:
+        said, read = tokens[:n_sequences], rows[: len(texts)]
+        points = [("pattern", layer) for layer in layers]
+        passes = [reading(model, said, times=1 + untrained, cache=points, logits=False)]
+        if ablation != "none":
+            times = 2 + len(layers) * model.cfg.n_heads  # the means and the clean loss
+            passes += [reading(model, each, times=times) for each in (said, read) if each]
+        return Work(passes=tuple(passes), copies=min(untrained, 2), draws=untrained)
+
+    choices = {
+        "layers": range(len(layers) - 1, 0, -1),
+        "texts": range(len(rows) - 1, 1, -1),
+        "n_sequences": range(len(tokens) - 1, 1, -1),
+    }
+    announce_work(
         model,
-        *passes,
-        copies=min(untrained, 2),
-        draws=untrained,
-        smaller="Leave the ablations out (ablation='none') and ask head_ablation about one prompt, "
-        "or take fewer and shorter sequences (n_sequences=4, length=8).",
+        work,
+        {"layers": layers, "texts": tuple(texts), "n_sequences": len(tokens)},
+        choices if ablation != "none" else {"n_sequences": choices["n_sequences"]},
+        smaller="Fewer layers, texts and sequences take less (layers=, texts=, n_sequences=, "
+        "length=), and so do no ablations (ablation='none'); head_ablation asks about one prompt.",
     )
 
 
 def _ablations(
-    model: LanguageModel, rows: list[list[int]], tokens: Tensor, length: int, kind: Kind
+    model: LanguageModel,
+    rows: list[list[int]],
+    tokens: Tensor,
+    length: int,
+    kind: Kind,
+    layers: Sequence[int],
 ) -> tuple[list[Tensor], list[Float[Tensor, "row layer head"]]]:
     """Clean losses and loss changes on the repeated tokens and, if there are any, the texts."""
     if kind == "none":
@@ -266,13 +314,15 @@ def _ablations(
     ends = 0.5 if rows else 1.0
     with progress_range(0.0, ends):
         means = mean_outputs(model, tokens.tolist())
-        pairs = [head_ablations(model, kind, means, repetition)]
+        pairs = [head_ablations(model, kind, means, repetition, layers)]
     if rows:
         with progress_range(ends, 1.0, "texts, "):
             means = mean_outputs(model, rows)
-            pairs.append(
-                head_ablations(model, kind, means, lambda edits: text_loss(model, rows, edits))
-            )
+
+            def on_texts(edits: Sequence) -> Tensor:
+                return text_loss(model, rows, edits)
+
+            pairs.append(head_ablations(model, kind, means, on_texts, layers))
     return [clean for clean, _ in pairs], [change for _, change in pairs]
 
 

@@ -18,7 +18,7 @@ from interp.analyses.interventions._steered_generation import (
     edits_of_rows,
     generate_rows,
 )
-from interp.core.edits import Add, Edit
+from interp.core.edits import Add, Edit, EditContext
 from interp.core.errors import ConfigError
 from interp.core.protocols import LanguageModel
 from interp.methods.batches import TextBatch, nats_per_token
@@ -109,7 +109,14 @@ def texts_of_arms(
 def reading_loss(
     model: LanguageModel, arms: Arms, texts: Sequence[Sequence[int]]
 ) -> Float[Tensor, "arm text"]:
-    """Loss in nats, summed over each text, of every arm reading it."""
+    """Loss in nats, summed over each text, of every arm reading it.
+
+    Raises:
+        ConfigError: an edit meets no position of any text.
+    """
+    passes = [EditContext.of(torch.tensor([list(ids)])) for ids in texts]
+    for edit in arms.edits if passes else ():
+        edit.where.check_within(*passes)
     losses = []
     for ids in texts:
         edits = arms.by_row(1, len(ids))

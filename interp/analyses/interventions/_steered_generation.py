@@ -15,7 +15,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.core.cost import Passes, announce
-from interp.core.edits import Add, Where
+from interp.core.edits import Add, EditContext, Where, edits_within
+from interp.core.errors import ConfigError
 from interp.core.hooks import Name
 from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel
@@ -54,6 +55,7 @@ class GeneratedRows:
         loss_nats: summed over a row's generated tokens, under the model *without* the edits.
         kl_nats: KL(edited || unedited), summed over the same positions.
         lengths: generated tokens of each row.
+        idle: for each edit, whether it met no position of any row.
     """
 
     tokens: list[list[int]]
@@ -61,6 +63,7 @@ class GeneratedRows:
     loss_nats: Float[Tensor, " batch"]
     kl_nats: Float[Tensor, " batch"]
     lengths: Int[Tensor, " batch"]
+    idle: tuple[bool, ...] = ()
 
 
 def added_by_row(
@@ -82,18 +85,29 @@ def edits_of_rows(edits: Sequence[Add], part: slice | list[int]) -> list[Add]:
 
 
 def generate_rows(model: LanguageModel, rows: SteeredRows) -> GeneratedRows:
-    """Generate every row, then weigh what came under the unedited model."""
+    """Generate every row, then weigh what came under the unedited model.
+
+    Raises:
+        ConfigError: an edit met no position of any row, so that there is nothing to compare.
+    """
     announce_generation(model, rows.prompts, rows.sampling["max_new_tokens"], smaller=FEWER)
     size, parts = _together(model, rows.prompts, rows.sampling["max_new_tokens"]), []
     for start in range(0, len(rows.prompts), size):
         report_progress("writing texts", start, len(rows.prompts))
         parts.append(_generate(model, rows, slice(start, start + size)))
+    idle = tuple(map(all, zip(*(part.idle for part in parts), strict=True)))
+    if wrong := [edit for edit, is_idle in zip(rows.edits, idle, strict=True) if is_idle]:
+        raise ConfigError(
+            f"An edit needs a position to act on, and no prompt or text of {len(rows.prompts)} has "
+            f"one that meets {wrong[0].where}, so that nothing was changed. Edit other positions."
+        )
     return GeneratedRows(
         tokens=[row for part in parts for row in part.tokens],
         texts=[text for part in parts for text in part.texts],
         loss_nats=torch.cat([part.loss_nats for part in parts]),
         kl_nats=torch.cat([part.kl_nats for part in parts]),
         lengths=torch.cat([part.lengths for part in parts]),
+        idle=idle,
     )
 
 
@@ -157,6 +171,7 @@ def _generate(model: LanguageModel, rows: SteeredRows, part: slice) -> Generated
         loss_nats=loss,
         kl_nats=kl,
         lengths=lengths,
+        idle=tuple(edit in generation.idle_edits for edit in edits),
     )
 
 
@@ -183,6 +198,8 @@ def _sums(
     starts = torch.tensor(prompt_lengths, device=batch.tokens.device)
     position = torch.arange(1, batch.tokens.shape[1], device=batch.tokens.device)
     written = batch.real[:, 1:] & (position >= starts[:, None])
+    # Of the texts of a whole generation some may lack what an edit waits for.
+    edits = edits_within(edits, EditContext.of(batch.tokens, batch.real, starts))
     plain, edited = (
         model.run(batch.tokens, prompt_lengths=prompt_lengths, edits=each)
         .logits[:, :-1]

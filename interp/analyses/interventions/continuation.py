@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.core.cost import Passes, announce
-from interp.core.edits import Edit
+from interp.core.edits import Edit, EditContext, edits_within
 from interp.core.errors import TokenError
 from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel
@@ -50,6 +50,7 @@ class Continuation(Result):
         base_log_prob_nats: log-probability of each base token under the unedited model.
         before: the most probable tokens before each steered token, unedited, with probabilities.
         after: the most probable tokens before each steered token, edited, with probabilities.
+        idle_edits: the edits that met no position of prompt and steered text, in words.
     """
 
     base_text: str
@@ -64,6 +65,7 @@ class Continuation(Result):
     base_log_prob_nats: Float[Tensor, " base_pos"]
     before: Candidates
     after: Candidates
+    idle_edits: tuple[str, ...] = ()
     labels: ClassVar = {
         "token": ("pos", "steered_tokens"),
         "base_token": ("base_pos", "base_tokens"),
@@ -80,6 +82,12 @@ class Continuation(Result):
         return float(self.base_log_prob_nats.mean() - self.log_prob_nats.mean())
 
     def finding(self) -> str:
+        return self._comparison() + "".join(
+            f"; no position of prompt and text met this edit, so it changed nothing: {edit}"
+            for edit in self.idle_edits
+        )
+
+    def _comparison(self) -> str:
         n = len(self.steered_tokens)
         if self.same:
             return f"Both texts are the same {n} tokens (mean KL {self.kl_nats.mean():.3f} nats)"
@@ -166,6 +174,7 @@ def continuation(
         base_log_prob_nats=base_plain,
         before=before,
         after=after,
+        idle_edits=tuple(map(str, steered.idle_edits)),
         provenance=provenance(
             continuation, call, hooks=tuple(dict.fromkeys(str(edit.hook) for edit in edits))
         ),
@@ -183,6 +192,8 @@ def _compare(
     tokens = torch.tensor([prompt + generated], device=model.device)
     # An edit may act on generated positions only, so the run must know where the prompt ends.
     lengths = [len(prompt)]
+    # Both texts are compared, and an edit may wait for what only one of them has.
+    edits = edits_within(edits, EditContext.of(tokens, prompt_lengths=torch.tensor(lengths)))
     both = [
         model.run(tokens, prompt_lengths=lengths, edits=each).logits[0, len(prompt) - 1 : -1]
         for each in ((), edits)

@@ -29,7 +29,7 @@ from interp.core.errors import ConfigError
 from interp.core.progress import report_progress
 from interp.core.protocols import LanguageModel, Prompt
 from interp.core.statistics.intervals import Interval, mean_interval, plain
-from interp.methods.prompts import displayed, one_row, single_tokens
+from interp.methods.prompts import answer_token, displayed, one_row
 from interp.methods.unembedding import read_lens
 from interp.methods.untrained import untrained_twins
 from interp.results.provenance import provenance
@@ -155,7 +155,8 @@ def logit_lens(
     Args:
         model: any language model.
         prompt: one text, or the ids of one row.
-        targets: words to follow; each must be one token.
+        targets: words to follow as they go on from the prompt; each must be one token, and the
+            space before it may be left out.
         k: candidates a layer and position.
         lens: a tuned lens of this very model; without one, the raw logit lens.
         edits: interventions during the run.
@@ -179,7 +180,8 @@ def logit_lens(
     if k < 1:
         raise ConfigError(f"A lens needs k = 1 or more candidates; got k = {k}.")
     tokens = one_row(model, prompt)
-    ids = single_tokens(model.tokenizer, targets)
+    row = tokens[0].tolist()
+    ids = [answer_token(model.tokenizer, row, word) for word in targets]
     translate = None if lens is None else lens.translator(model)
     width, n = tokens.shape[1], 1 + untrained
     rows = (model.cfg.n_layers + 1) * width
@@ -203,7 +205,7 @@ def logit_lens(
     kl_untrained, agreement_untrained = ((), ()) if twin is None else _trust(twin, seed)
     top_ids, kl_other = readout.pop("top_ids"), readout.pop("kl_other_nats")
     return LogitLens(
-        tokens=displayed(model.tokenizer, tokens[0].tolist()),
+        tokens=displayed(model.tokenizer, row),
         targets=displayed(model.tokenizer, ids),
         top_tokens=_display_top(model, top_ids),
         **readout,

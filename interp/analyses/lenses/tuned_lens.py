@@ -19,8 +19,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.core.cost import Passes, announce
+from interp.core.cost import Passes, Work, announce_work
 from interp.core.errors import ConfigError, NotEnoughDataError
+from interp.core.positions import numbers_within
 from interp.core.progress import progress_range, report_progress
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval, mean_interval, plain
@@ -33,11 +34,15 @@ from interp.worlds.world import World
 
 CHUNK, MOST_LOGITS = 256, 2**26
 """Positions, and logits of all rows, that are read at once."""
+LEAST_BATCH, LEAST_TOKENS, LEAST_STEPS = 64, 2000, 50
+"""For a first look: positions a step, positions in all, steps."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TunedLens(Result):
     """Translators h -> h + W h + b for the embedding and each block but the last, and their worth.
+
+    Where layers were asked for, it holds the rows of their streams only.
 
     Attributes:
         weight: W of each row; 0 = the raw logit lens.
@@ -49,6 +54,7 @@ class TunedLens(Result):
             distributions: a lens that ignores the stream altogether.
         loss_nats: training KL, mean over rows, at each step.
         n_train: training positions.
+        only_layers: the layers that were asked for; empty = the embedding and all but the last.
     """
 
     weight: Float[Tensor, "layer d_model d_model"]
@@ -59,15 +65,33 @@ class TunedLens(Result):
     kl_unigram: Interval
     loss_nats: Float[Tensor, " step"]
     n_train: int
+    only_layers: tuple[int, ...] = ()
     columns: ClassVar = {"tuned_kl_nats": "kl_tuned", "raw_kl_nats": "kl_raw", "gain_nats": "gain"}
     axes: ClassVar = {"kl_tuned": "layer", "kl_raw": "layer", "gain": "layer"}
+    labels: ClassVar = {"layer": ("layer", "streams")}
+
+    @property
+    def streams(self) -> tuple[int, ...]:
+        """Which stream each row reads: 0 = the embedding, 1 = after layer 0, …"""
+        return tuple(n + 1 for n in self.only_layers) or tuple(range(len(self.gain)))
+
+    @property
+    def row_names(self) -> tuple[str, ...]:
+        """`embedding`, `after layer 0`, …"""
+        return tuple(f"after layer {n - 1}" if n else "embedding" for n in self.streams)
 
     def translator(self, model: LanguageModel) -> Translate:
         """The function that moves a row's stream; the last row is left as it is.
 
         Raises:
             ModelMismatchError: the model's weights are not those it was tuned on.
+            ConfigError: it was tuned for some layers only, and the others could not be compared.
         """
+        if self.only_layers:
+            raise ConfigError(
+                "A lens that is read along all layers needs a map for each; this one has those of "
+                f"{', '.join(map(str, self.only_layers))}. Tune one without layers=."
+            )
         remedy = "Tune one on this model with interp.tuned_lens(model, texts)."
         need = "A tuned lens needs the weights it was tuned on"
         self.provenance.refuse_other(model, need, remedy)
@@ -82,9 +106,9 @@ class TunedLens(Result):
 
     def finding(self) -> str:
         row = max(range(len(self.gain)), key=lambda i: self.gain[i].value)
-        name = "the embedding" if row == 0 else f"layer {row - 1}"
+        name = "after the embedding" if self.streams[row] == 0 else self.row_names[row]
         return (
-            f"Tuned lens: at best, after {name}, {plain(self.kl_tuned[row])} nats from the final "
+            f"Tuned lens: at best, {name}, {plain(self.kl_tuned[row])} nats from the final "
             f"distribution against {plain(self.kl_raw[row])} for the raw lens "
             f"({self.kl_tuned[row].n} held-out documents)."
         )
@@ -94,7 +118,8 @@ class TunedLens(Result):
             f"{self.finding()} KL(final || row) in nats on held-out documents; controls: the raw "
             "logit lens, and one distribution for every position (the mean final distribution), "
             f"{plain(self.kl_unigram)}. n = {self.kl_raw[0].n} documents, 95 % bootstrap intervals "
-            f"over documents; trained on {self.n_train} positions of other documents. The "
+            f"over documents, not corrected for {len(self.gain)} layers, of which the one with the "
+            f"largest gain is named; trained on {self.n_train} positions of other documents. The "
             "translator learns what the rest of the model would do on average, so a low KL says "
             "what can be read there, not what is used."
         )
@@ -104,6 +129,7 @@ def tuned_lens(
     model: LanguageModel,
     texts: Sequence[str] = (),
     *,
+    layers: Sequence[int] = (),
     world: World | None = None,
     n_stories: int = 100,
     held_out: Sequence[str] = (),
@@ -119,6 +145,8 @@ def tuned_lens(
     Args:
         model: any language model.
         texts: documents to learn from, longer ones cut at the context. Give these or `world`.
+        layers: learn for the streams after these layers only, -2 = before the last; empty = for the
+            embedding's too and all but the last layer's. `logit_lens` takes a lens of all.
         world: whose stories to learn from, of the split that models are trained on.
         n_stories: how many of the world's stories.
         held_out: documents to measure on; without them, a fifth of `texts` (drawn by `seed`).
@@ -131,7 +159,8 @@ def tuned_lens(
     Returns:
         TunedLens: save it with `.save(folder)`, give it to `logit_lens(..., lens=)`.
     Raises:
-        ConfigError: both texts and a world, or neither.
+        ConfigError: both texts and a world, or neither; a layer that the model lacks, or its last.
+        CostError: it would take long or much memory; says which arguments would not.
         NotEnoughDataError: fewer than five documents, or fewer than two held out.
         ReadoutError: the last row is not the model's own output.
     Example:
@@ -142,16 +171,18 @@ def tuned_lens(
         Theirs is trained with SGD and Nesterov momentum, ours with Adam on scaled streams.
     """
     call = dict(locals())
+    own = _inner_layers(model, layers)
+    streams = tuple(n + 1 for n in own) or tuple(range(model.cfg.n_layers))
     sources = _texts(texts, world, n_stories, seed)
     encoded = (
         [model.tokenizer.encode(text)[: model.cfg.n_ctx] for text in part]
         for part in (sources, held_out)
     )
     train_rows, test_rows = split_documents(*encoded, seed)
-    _announce(model, train_rows, test_rows, max_tokens, steps, batch)
+    _announce(model, train_rows, test_rows, max_tokens, streams, steps, batch)
     with progress_range(0.0, 0.1):
-        train, _ = _harvest(model, train_rows, max_tokens, tolerance)
-        test, owners = _harvest(model, test_rows, max_tokens, tolerance)
+        train, _ = _harvest(model, train_rows, streams, max_tokens, tolerance)
+        test, owners = _harvest(model, test_rows, streams, max_tokens, tolerance)
     with progress_range(0.1, 0.9):
         weight, bias, losses = _fit(model, train, steps, batch, learning_rate, seed)
     report_progress("the held-out documents", 0.9, 1)
@@ -167,33 +198,70 @@ def tuned_lens(
         kl_unigram=mean_interval(_unigram_kl(model, train, test), owners, seed),
         loss_nats=losses,
         n_train=train.shape[1],
+        only_layers=own,
         provenance=provenance(tuned_lens, call, hooks=("resid_pre 0", "resid_post")),
     )
+
+
+def _inner_layers(model: LanguageModel, layers: Sequence[int]) -> tuple[int, ...]:
+    last = model.cfg.n_layers - 1
+    own = numbers_within(layers, "layers", last + 1)
+    if last in own:
+        raise ConfigError(
+            f"layers must be among 0-{last - 1}; got {last}, the last one, whose stream the model "
+            "itself reads: there is nothing to learn."
+        )
+    return own
 
 
 def _announce(
     model: LanguageModel,
     train: list[list[int]],
     test: list[list[int]],
-    most: int,
+    max_tokens: int,
+    streams: tuple[int, ...],
     steps: int,
     batch: int,
 ) -> None:
     cfg = model.cfg
-    learned, held_out = (min(most, sum(map(len, rows))) for rows in (train, test))
     longest = max(map(len, train + test))
     # A row's logits, their log-softmax and its gradient; a step takes them forward and backward.
     reading_out = cfg.d_vocab * (2 * cfg.d_model + 100) + 2 * cfg.d_model**2
-    rows = (cfg.n_layers + 1) * (3 * steps * batch + 2 * held_out)
-    announce(
+    inner = tuple(n - 1 for n in streams if n)
+
+    def work(batch: int, layers: Sequence[int], steps: int, max_tokens: int) -> Work:
+        learned, held_out = (min(max_tokens, sum(map(len, rows))) for rows in (train, test))
+        # The embedding's stream has no number as a layer: it is the first to be left out.
+        rows = len(streams) if layers == inner else len(layers)
+        finals = -(-rows // _rows_at_once(model, batch))  # readings of the last row, each step
+        return Work(
+            passes=(
+                Passes(count=(learned + held_out) / longest, tokens=longest, logits=2 * longest),
+            ),
+            operations=((3 * rows + finals) * steps * batch + 2 * (rows + 1) * held_out)
+            * reading_out,
+            kept=(rows + 1) * cfg.d_model * (learned + held_out + 5 * cfg.d_model)
+            + 4 * max(MOST_LOGITS, batch * cfg.d_vocab),
+        )
+
+    announce_work(
         model,
-        Passes(count=(learned + held_out) / longest, tokens=longest, logits=2 * longest),
-        operations=rows * reading_out,
-        kept=(cfg.n_layers + 1) * cfg.d_model * (learned + held_out + 5 * cfg.d_model)
-        + 4 * max(MOST_LOGITS, batch * cfg.d_vocab),
-        smaller="Take fewer steps or positions a step (steps=, batch=); a batch of 64 teaches a "
-        "lens for a look.",
+        work,
+        {"batch": batch, "layers": inner, "steps": steps, "max_tokens": max_tokens},
+        {
+            "batch": range(batch - 1, LEAST_BATCH - 1, -1),
+            "max_tokens": range(max_tokens - 1, LEAST_TOKENS - 1, -1),
+            "layers": range(len(inner) - 1, 0, -1),
+            "steps": range(steps - 1, LEAST_STEPS - 1, -1),
+        },
+        smaller="Fewer layers, steps and positions take less (layers=, steps=, batch=, "
+        "max_tokens=); a batch of 64 teaches a lens for a look.",
     )
+
+
+def _rows_at_once(model: LanguageModel, batch: int) -> int:
+    """As many rows as the bound on their logits allows: a small model's all."""
+    return max(1, MOST_LOGITS // (batch * model.cfg.d_vocab))
 
 
 def _texts(texts: Sequence[str], world: World | None, n_stories: int, seed: int) -> Sequence[str]:
@@ -222,8 +290,7 @@ def _fit(
     decay = torch.optim.lr_scheduler.LinearLR(adam, 1.0, 0.0, total_iters=max(steps, 1))
     generator = torch.Generator().manual_seed(seed)
     losses = torch.zeros(steps)
-    # As many rows at once as the bound on their logits allows: a small model's all at once.
-    size = max(1, MOST_LOGITS // (batch * model.cfg.d_vocab))
+    size = _rows_at_once(model, batch)
     together = [slice(row, min(row + size, rows - 1)) for row in range(0, rows - 1, size)]
     for step in range(steps):
         report_progress("training", step, steps)
@@ -305,11 +372,15 @@ def split_documents(
 
 @torch.no_grad()
 def _harvest(
-    model: LanguageModel, rows: list[list[int]], max_tokens: int, tolerance: float
+    model: LanguageModel,
+    rows: list[list[int]],
+    kept: Sequence[int],
+    max_tokens: int,
+    tolerance: float,
 ) -> tuple[Float[Tensor, "layer pos d_model"], list[int]]:
     """Residual streams of the documents, until `max_tokens` positions are reached.
 
-    Row 0 = embedding, last = final; beside them the number of each position's document.
+    Those of `kept` (0 = embedding) and the final one; and the number of each position's document.
 
     Raises:
         ReadoutError: the last stream does not reproduce the model's logits.
@@ -321,7 +392,7 @@ def _harvest(
             break
         run, resid = residuals(model, torch.tensor([row]))
         check_readout(model, resid[-1], run.logits, tolerance)
-        streams.append(resid[:, 0].float())  # in which the translators are learned
+        streams.append(resid[[*kept, -1], 0].float())  # in which the translators are learned
         owners += [number] * len(row)
         n_tokens += len(row)
     return torch.cat(streams, 1), owners

@@ -52,23 +52,35 @@ def command(
 ) -> None:
     """Continue a text, printing each token as it is sampled."""
     from interp.cli.parameters import read_edits
+    from interp.core.edits import idle_edits
     from interp.models.io.load import load_model
 
     model = load_model(model_source(source), step=step, device=device, bos=bos)
     edits = read_edits(edits_file) if edits_file else []
     if recipe_file:
         edits += steer(model, recipe_file)
-    sampled = (row[0] for row in model.stream(prompt, edits=edits, **options))
-    steps = (token for token in sampled if token is not None)
+    ids: list[int] = []
+
+    def steps() -> "Iterator[Step]":
+        for (token,) in model.stream(prompt, edits=edits, **options):
+            if token is not None:
+                ids.append(token.token)
+                yield token
+
     if explain:
-        for token in steps:
+        for token in steps():
             click.echo(describe(model, token))
-        return
-    if not only_new:
-        click.echo(prompt, nl=False)
-    for text in growing_text(model, steps, options["stop"]):
-        click.echo(text, nl=False)
-    click.echo()
+    else:
+        if not only_new:
+            click.echo(prompt, nl=False)
+        for text in growing_text(model, steps(), options["stop"]):
+            click.echo(text, nl=False)
+        click.echo()
+    for edit in idle_edits(edits, model.to_tokens(prompt)[0].tolist(), [ids]):
+        click.echo(
+            f"Warning: no position of prompt and text met this edit, so it changed nothing: {edit}",
+            err=True,
+        )
 
 
 def steer(model: "LanguageModel", path: str) -> list[Any]:

@@ -52,7 +52,7 @@ def figure(result: Heads, *, score: str = "") -> go.Figure:
             trace = _trace(panel, max(changes, default=1.0), first=col == 1)
             _place_bar(figure, trace, row)
             figure.add_trace(trace, row=row, col=col)
-            _label(figure, panel, row, col)
+            _label(figure, panel, result.layers, row, col)
     return figure
 
 
@@ -88,9 +88,10 @@ def _canvas(rows: list[list[Panel]], layers: int) -> go.Figure:
     return figure.update_layout(margin={"t": 48, "r": 90})
 
 
-def _label(figure: go.Figure, panel: Panel, row: int, col: int) -> None:
-    layers, heads = (list(map(str, range(size))) for size in panel.values.shape)
-    theme.label_grid(figure, heads, layers, row=row, col=col)
+def _label(figure: go.Figure, panel: Panel, layers: Sequence[int], row: int, col: int) -> None:
+    heads = range(panel.values.shape[1])
+    names = (list(map(str, numbers)) for numbers in (heads, layers))
+    theme.label_grid(figure, *names, row=row, col=col)
     figure.update_xaxes(title_text="head", row=row, col=col)
     figure.update_yaxes(title_text="layer" if col == 1 else "", row=row, col=col)
 
@@ -112,7 +113,10 @@ def _panels(result: Heads) -> dict[str, Panel]:
         )
     for name, where, bounds in zip(ABLATIONS, result.ablated_on, result.ablation, strict=False):
         words = [
-            [_change_words(where, layer, head, bounds[layer, head].tolist()) for head in heads]
+            [
+                _change_words(where, f"{result.layers[layer]}.{head}", bounds[layer, head].tolist())
+                for head in heads
+            ]
             for layer in layers
         ]
         title = f"loss change without the head<br>({result.kind}-ablated), {where}"
@@ -147,13 +151,14 @@ def _score_words(result: Heads, score: int, layer: int, head: int) -> str:
         else "no untrained control"
     )
     return (
-        f"head {layer}.{head}<br>{SCORES[score]} {value:.3f} [{low:.3f}, {high:.3f}]<br>{control}"
+        f"head {result.layers[layer]}.{head}<br>"
+        f"{SCORES[score]} {value:.3f} [{low:.3f}, {high:.3f}]<br>{control}"
     )
 
 
-def _change_words(where: str, layer: int, head: int, bounds: list[float]) -> str:
+def _change_words(where: str, name: str, bounds: list[float]) -> str:
     value, low, high = bounds
     return (
-        f"head {layer}.{head}<br>loss change on {where}"
+        f"head {name}<br>loss change on {where}"
         f"<br>{value:+.4f} [{low:+.4f}, {high:+.4f}] nats per token"
     )

@@ -12,7 +12,7 @@ def figure(result: TunedLens) -> go.Figure:
     Args:
         result: of `interp.tuned_lens`.
     """
-    rows = ["embedding", *(f"after layer {layer}" for layer in range(len(result.weight) - 1))]
+    rows = list(result.row_names)
     figure = theme.new_figure(
         x_title="residual stream", y_title="KL(final || row), held out (nats per token)"
     )

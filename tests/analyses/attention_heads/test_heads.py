@@ -102,6 +102,34 @@ def test_without_ablation_and_without_controls_it_says_so(model, tmp_path):
     assert len(frame[frame["quantity"] == "score"]) == 2 * 2 * len(SCORES)
 
 
+def test_of_some_layers_it_is_those_rows_of_the_whole_table(model, result):
+    for layers, own in (([0], [0]), ([-1], [1]), ([1, 0, -1], [0, 1])):
+        part = heads(model, TEXTS, n_sequences=8, untrained=2, layers=layers)
+        assert part.layers == tuple(own) and result.layers == (0, 1)
+        for mine, whole in (
+            (part.scores, result.scores[:, own]),
+            (part.untrained, result.untrained[:, :, own]),
+            # An interval depends on how many heads there are to choose from.
+            (part.ablation[..., 0], result.ablation[:, own, :, 0]),
+        ):
+            torch.testing.assert_close(mine, whole, atol=1e-6, rtol=1e-5)
+        assert part.clean_loss == result.clean_loss
+        frame, whole = part.frame(), result.frame()
+        same = whole[whole["layer"].isin(own)].reset_index(drop=True)
+        assert frame[["layer", "head"]].equals(same[["layer", "head"]])
+
+
+def test_the_layers_keep_their_numbers_wherever_they_are_named(model):
+    part = heads(model, n_sequences=8, untrained=1, layers=[1])
+    assert part.best("induction") == (1, 0)
+    assert "1.0 is an induction head" in str(part) and "of layer 1 only" in str(part)
+    figure = part.figure()
+    assert figure.layout.yaxis.ticktext == ("1",)
+    assert "head 1.0<br>" in str(figure.data[0].customdata)
+    with pytest.raises(ConfigError, match=r"layers must be among 0-1 .*got 2"):
+        heads(model, layers=[2])
+
+
 def test_what_cannot_be_measured_is_refused(model):
     with pytest.raises(NotEnoughDataError, match="two"):
         heads(model, ["ant bee"])

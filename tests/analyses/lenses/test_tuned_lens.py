@@ -73,6 +73,30 @@ def test_it_names_its_controls(lens):
     assert len(lens.frame()) == len(lens.weight)
 
 
+def test_of_some_layers_it_is_those_rows_of_the_whole_lens():
+    tokenizer = word_tokenizer()
+    model = tiny("llama", d_vocab=tokenizer.d_vocab, n_layers=3)
+    model.tokenizer = tokenizer
+    how = dict(steps=5, batch=32)
+    whole = tuned_lens(model, texts(8), **how)
+    for layers, own in (([0], [1]), ([1, -3], [1, 2])):
+        part = tuned_lens(model, texts(8), layers=layers, **how)
+        torch.testing.assert_close(part.weight, whole.weight[own], atol=1e-6, rtol=1e-4)
+        for name in ("kl_tuned", "kl_raw", "gain"):
+            values, rows = getattr(part, name), [getattr(whole, name)[row] for row in own]
+            expected = [each.value for each in rows]
+            assert [each.value for each in values] == pytest.approx(expected, abs=1e-5)
+        assert list(part.frame()["layer"]) == own
+        assert part.row_names == tuple(f"after layer {row - 1}" for row in own)
+        assert "layer" in str(part) and "embedding" not in str(part)
+        with pytest.raises(ConfigError, match="without layers="):
+            logit_lens(model, "ant bee cat", lens=part)
+    assert whole.row_names == ("embedding", "after layer 0", "after layer 1")
+    for layer, says in ((2, "nothing to learn"), (-1, "nothing to learn"), (3, "0-2")):
+        with pytest.raises(ConfigError, match=says):
+            tuned_lens(model, texts(8), layers=[layer], **how)
+
+
 class Told:
     """A world that tells the texts above."""
 
