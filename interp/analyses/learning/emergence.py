@@ -187,7 +187,10 @@ class Emergence(Result):
         summary = "; ".join(f"{METRIC_WORDS[name]}: {n}" for name, n in counts.items() if n)
         if not summary:
             return ""
-        return f"Accuracy compared with log-probability, kinds of question by runs: {summary}."
+        return (
+            "Accuracy compared with log-probability, kinds of question by runs, each by its own "
+            f"interval: {summary}."
+        )
 
 
 def emergence(
