@@ -107,7 +107,7 @@ def _columns(names: list[str]) -> dict:
     config = {}
     for name in names[1:]:
         if name.startswith("sure"):
-            help_text = "The whole 95 % interval of the loss change lies above zero."
+            help_text = "The 95 % interval that holds for all heads at once lies above zero."
             config[name] = st.column_config.CheckboxColumn(help=help_text)
         elif name.startswith("loss"):
             help_text = "Nats per token, ablated minus clean: above zero, the head helps."

@@ -110,8 +110,9 @@ class HeadAblation(Result):
             "position but the first; above zero, the head helps the answer. Controls: the same "
             f"answer in {len(self.untrained)} untrained models of the same config (any of their "
             f"heads), and the top token after the same words in random order ({len(self.shuffled)} "
-            f"orders). n = one prompt of {len(self.tokens)} tokens, so no interval. Heads that do "
-            "the same job hide each other here."
+            f"orders). n = one prompt of {len(self.tokens)} tokens, so no interval: the head that "
+            f"is named is the largest of {self.change.numel()}, and no test says that it is more "
+            "than that. Heads that do the same job hide each other here."
         )
 
 

@@ -8,11 +8,12 @@ On random tokens said twice: attention to the token before, to the same token's 
 token. The change in loss is measured on the second copy and, when `texts` are given, on them.
 
 Control: the same scores in untrained models; a panel's title gives the best that any of their heads
-reached. A head matters when its loss change is above zero with its whole interval. Heads that do
-the same job hide each other: a small change is no proof of uselessness.
+reached. A head matters when its loss change is above zero with its whole interval; these intervals
+hold for all heads of a table at once (Bonferroni), so that the largest of many is no accident.
+Heads that do the same job hide each other: a small change is no proof of uselessness.
 
-Units: scores in [0, 1]; loss change in nats per token, ablated - clean. n = sequences or texts,
-which are also what is resampled.
+Units: scores in [0, 1], with intervals of each head alone, from resampled sequences; loss change in
+nats per token, ablated - clean, with simultaneous intervals. n = sequences or texts.
 
     interp run heads --texts @stories.jsonl --ablation mean --csv heads.csv
 """
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from interp.analyses.attention_heads._head_ablation import (
@@ -38,6 +39,7 @@ from interp.core.positions import numbers_within
 from interp.core.progress import progress_range
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval, mean_interval, plain
+from interp.core.statistics.significance import simultaneous_means
 from interp.methods.batches import encoded_texts, reading
 from interp.methods.head_scores import (
     SCORES,
@@ -62,7 +64,8 @@ class Heads(Result):
     Attributes:
         scores: mean attention weight where each of `SCORES` says to look; bound = value, low, high.
         untrained: scores in untrained models of the same config, one a seed.
-        ablation: loss change in nats per token, ablated - clean, on each of `ablated_on`.
+        ablation: loss change in nats per token, ablated - clean, on each of `ablated_on`; the
+            intervals of one text's heads hold together.
         ablated_on: `repeated tokens` (their second copy), `texts`.
         clean_loss: nats per token without ablation, on each of `ablated_on`.
         kind: of ablation: `mean` or `zero`.
@@ -97,6 +100,11 @@ class Heads(Result):
     def layers(self) -> tuple[int, ...]:
         """The number of each layer of the tables."""
         return self.only_layers or tuple(range(self.scores.shape[1]))
+
+    @property
+    def matters(self) -> Bool[Tensor, "text layer head"]:
+        """Heads without which the loss grows, with all heads of a text taken into account."""
+        return self.ablation[..., 1] > 0
 
     @property
     def untrained_best(self) -> Float[Tensor, " score"]:
@@ -168,7 +176,8 @@ class Heads(Result):
         )
         ablated = (
             f"Loss change under {self.kind}-ablation of one head at a time, in nats per token "
-            f"(ablated - clean; clean: {losses}). Heads that do the same job hide each other here. "
+            f"(ablated - clean; clean: {losses}). {self._mattering()}Heads that do the same job "
+            "hide each other here. "
             if len(self.ablation)
             else ""
         )
@@ -177,7 +186,18 @@ class Heads(Result):
             f"(2 x {self.copy_length}): to the token before, to the same token's first copy, to "
             "the token after that copy, to the first token. Control: the same scores in "
             f"{len(self.untrained)} untrained models of the same config. {ablated}"
-            f"n = {self.n_sequences} sequences, 95 % bootstrap intervals over them."
+            f"n = {self.n_sequences} sequences, 95 % bootstrap intervals of scores over them, not "
+            f"corrected for {self.scores[0, :, :, 0].numel()} heads."
+        )
+
+    def _mattering(self) -> str:
+        counts = ", ".join(
+            f"{int(each.sum())} of {each.numel()} heads on {where}"
+            for where, each in zip(self.ablated_on, self.matters, strict=True)
+        )
+        return (
+            f"It lies above zero with its whole interval for {counts} (95 % intervals that hold "
+            "for all heads at once). "
         )
 
 
@@ -236,7 +256,10 @@ def heads(
     with progress_range(ends, 1.0):
         clean, changes = _ablations(model, rows, tokens, length, ablation, every)
     shape = (0, *scores.shape[1:])
-    bounded = [_bounds(change, seed) for change in changes]
+    bounded = [
+        simultaneous_means(change.flatten(1), seed=seed).float().reshape(*change.shape[1:], 3)
+        for change in changes
+    ]
     return Heads(
         scores=_bounds(scores, seed),
         untrained=torch.stack(twins) if twins else torch.zeros(shape),

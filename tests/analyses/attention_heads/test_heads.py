@@ -8,7 +8,8 @@ import torch
 from interp.analyses.attention_heads._head_ablation import mean_outputs, text_loss
 from interp.analyses.attention_heads.heads import SCORES, heads
 from interp.core.errors import ConfigError, NotEnoughDataError
-from interp.core.statistics.intervals import Interval
+from interp.core.statistics.intervals import Interval, clopper_pearson
+from interp.core.statistics.significance import simultaneous_means
 from interp.methods.head_scores import repeated_tokens, second_copy_loss
 from interp.results.result import load_result
 from tests.analyses.handmade import WORDS, induction_model
@@ -51,6 +52,46 @@ def test_a_head_without_weights_is_not_missed_and_the_circuit_is(model, kind):
     assert change[:, :, 1].abs().max() < 1e-6
     assert (result.ablation[0, :, 0, 1] > 0.5).all()
     assert result.clean_loss[0].value < 0.2
+
+
+def test_of_many_heads_that_do_nothing_none_matters(result):
+    """Each head's own interval leaves 0 out in one of 20: of 48 some head always "mattered"."""
+    generator = torch.Generator().manual_seed(0)
+    named = 0
+    for _ in range(40):
+        change = torch.randn(32, 48, generator=generator)
+        made = simultaneous_means(change).reshape(1, 6, 8, 3)
+        named += bool(replace(result, ablation=made).matters.any())
+    # One-sided: a head matters where the loss grows.
+    assert clopper_pearson(named, 40).low <= 0.025
+    assert result.matters[0, :, 0].all() and not result.matters[0, :, 1].any()
+    assert "that hold for all heads at once" in result.caption()
+
+
+def test_simultaneous_means_are_never_narrower_than_students_at_bonferronis_level():
+    from scipy import stats
+
+    values = torch.randn(9, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    value, low, high = simultaneous_means(values).unbind(-1)
+    sem = stats.sem(values.numpy())
+    least, most = stats.t.interval(1 - 0.05 / 5, 8, loc=values.mean(0).numpy(), scale=sem)
+    assert torch.allclose(value, values.mean(0))
+    assert (low <= torch.tensor(least) + 1e-12).all() and (high >= torch.tensor(most) - 1e-12).all()
+    values[0, 0] = torch.nan
+    assert torch.allclose(simultaneous_means(values)[:, 0], values[1:].mean(0))
+    assert simultaneous_means(values[1:2])[1, 1].isnan()
+    flat = simultaneous_means(torch.ones(6, 2))
+    assert torch.equal(flat, torch.ones_like(flat))
+
+
+def test_a_long_tail_on_one_side_makes_an_interval_longer_on_the_other():
+    """Most rows a little above 0, one far below: Student's interval would call the mean sure."""
+    values = torch.full((32, 1), 1.0) + 0.1 * torch.randn(
+        32, 1, generator=torch.Generator().manual_seed(0)
+    )
+    values[0] = -12.0
+    mean, low, high = simultaneous_means(values)[0].tolist()
+    assert mean - low > 2 * (high - mean)
 
 
 def test_intervals_hold_their_value(result):
