@@ -21,6 +21,14 @@ QUICK = {"attention", "logit_lens", "prediction", "surprise", "head_ablation", "
 CLOSE = {"rtol": 1e-4, "atol": 2e-5}
 """Machines and numbers of threads round differently; the numbers are float32."""
 REDEFINED = {
+    "allocation": [
+        "totals", "points", "by_tensor", "by_layer", "by_head", "by_neuron", "lowered", "raised",
+        "helping_in", "top_shares", "part_errors",
+    ],
+    "blame": [
+        "totals", "points", "by_tensor", "by_layer", "by_head", "by_neuron", "by_vocabulary",
+        "by_weight", "part_error",
+    ],
     "emergence": ["when", "change", "verdicts", "typical", "jumps", "p"],
     "emergence-runs": ["when", "change", "p"],
     "fidelity": ["correlations"],
@@ -32,7 +40,7 @@ REDEFINED = {
     "learning_curve-shipped": ["held_out_per_byte"],
     "surprise": ["n_bytes"],
     "surprise-step": ["n_bytes"],
-}
+}  # fmt: skip
 """Fields that are new or defined otherwise since then, as the changelog says."""
 
 

@@ -44,6 +44,13 @@ class ComponentSums:
     neurons: Float[Tensor, "layer neuron"]
     tokens: Float[Tensor, " d_vocab"]
 
+    @property
+    def row(self) -> Float[Tensor, " part"]:
+        """Every sum, one after the other."""
+        tensors = _exact(list(self.tensors.values()))
+        others = (self.layers, self.heads, self.neurons, self.tokens)
+        return torch.cat([tensors, *(sums.flatten() for sums in others)])
+
 
 def calls_by_part(model: LanguageModel) -> float:
     """Small steps that adding up by part takes, for `interp.core.cost.announce`."""

@@ -1,12 +1,13 @@
 """Which parameters one mistake comes from: by gradient, gradient times weight, and history.
 
-The path is each weight's exact share of how training changed this answer since the first weights,
-as in `loss_change_allocation`. For the single weights that count most by gradient times weight it
-also measures what truly happens to the loss without each.
+The path is each weight's share of how training changed this answer since the first weights, as in
+`loss_change_allocation`. For the single weights that count most by gradient times weight it also
+measures what truly happens to the loss without each.
 
-Control: the gradient's lengths in untrained models of the same config, and what the path's shares
-miss of the true change. Gradient times weight would sum to the loss only for a function that is
-homogeneous in its weights; the caption prints both numbers.
+Control: the gradient's lengths in untrained models of the same config, what the path's shares miss
+of the true change, and how far those of any part are from what half the gradients say. Gradient
+times weight would sum to the loss only for a function that is homogeneous in its weights; the
+caption prints both numbers.
 
 Units: nats of the whole answer (gradients: nats per unit of weight). Above zero, a part raises the
 loss of the right answer.
@@ -84,6 +85,8 @@ class Blame(Result):
         without: the true change of the loss when each of the weights that count most by gradient
             times weight is set to zero.
         untrained: `by_tensor` of the gradient in untrained models of the same config.
+        part_error: the largest difference of any tensor's, layer's, head's, neuron's or token's
+            share of the path from what half as many gradients say; nan with fewer than 10.
     """
 
     tokens: tuple[str, ...]
@@ -107,6 +110,7 @@ class Blame(Result):
     by_weight: Float[Tensor, "measure weight"]
     without: Float[Tensor, " removed"]
     untrained: Float[Tensor, "seed tensor"]
+    part_error: float = math.nan
     labels: ClassVar = {
         "measure": ("measure", MEASURES),
         "tensor": ("tensor", "tensors"),
@@ -144,6 +148,11 @@ class Blame(Result):
             f"add up to within {percent(abs(self.residual), 2)} of the loss."
         )
 
+    def _part_error(self) -> str:
+        if math.isnan(self.part_error):
+            return "how far single shares are off is not known"
+        return f"half as many change no part's share by more than {self.part_error:.2g} nats"
+
     def _beside(self, tensor: int) -> str:
         if not len(self.untrained):
             return "no control"
@@ -154,8 +163,9 @@ class Blame(Result):
         path = "There is no path: no history, or none asked for. "
         if self.first_step is not None:
             path = (
-                "The path's shares are exact, on the straight line from the first weights to "
-                "these, not on the way that training took. "
+                f"The path's shares are an integral over {self.points} gradients, on the straight "
+                "line from the first weights to these, not on the way that training took; "
+                f"{self._part_error()}. "
             )
         return (
             f"{self.finding()} Gradient times weight sums to {self.totals[1]:+.2f}, not to the "
@@ -192,6 +202,7 @@ def blame(
         tolerance: how near the path's shares must add up to the true change, as a share of it (or
             of the loss, where that is larger).
         most_points: gradients along the path at most, 4 or more; the result says what is missed.
+            Errors by part need 10.
         k: how many single weights and tokens to name.
         untrained: untrained models of the same config to compare with, where they can be made.
         seed: the seed of the untrained models and the questions.
@@ -249,6 +260,7 @@ def blame(
         **stacked_fields(measures),
         without=without,
         untrained=torch.stack(controls) if controls else measures[0]["by_tensor"][None][:0],
+        part_error=float(integral.part_errors.max()) if integral else math.nan,
         provenance=provenance(blame, call, prompt=model.tokenizer.decode(list(pair.prompt))),
     )
 
@@ -266,7 +278,7 @@ def _announce(
         Passes(count=1 + untrained + points, gradients=True, **passes),
         Passes(count=1 + untrained + k + points, **passes),
         copies=(6 if points else 2) * next(iter(now.values())).element_size() / 4,
-        calls=calls_by_part(model),
+        calls=calls_by_part(model) * (1 + points / 9),  # a row of the parts every third gradient
         draws=untrained,
         smaller="Give a shorter prompt, fewer weights (k=), or leave out the path (path=False).",
     )
@@ -310,7 +322,10 @@ def _integral(
             nats.backward()
         return float(nats.detach())
 
-    return path_integral(start, now, loss, tolerance=tolerance, most=most, least=least)
+    def parts(shares: Parameters) -> Float[Tensor, " part"]:
+        return component_sums(model, shares).row
+
+    return path_integral(start, now, loss, parts, tolerance=tolerance, most=most, least=least)
 
 
 def _sums(model: LanguageModel, numbers: Parameters, k: int) -> dict:

@@ -5,9 +5,10 @@ its two values, so that all shares together are the true change. Between checkpo
 step apart that line is not the path that training took: `TrainConfig(checkpoint_every=1)` keeps
 every step.
 
-Control: by chance 50 % of the weights would help. The residual of the sum is printed, and beside it
-what the usual gradient times step would have said, which is often off by more than the whole
-change. The same texts count at every checkpoint.
+Control: by chance 50 % of the weights would help. The residual of the sum is printed, and, since
+errors of single parts may cancel in it, the largest difference of any part's share between all of
+the gradients and half as many; beside them what the usual gradient times step would have said,
+which is often off by more than the whole change. The same texts count at every checkpoint.
 
 Units: nats per token; below zero, the part lowered the loss.
 
@@ -16,7 +17,7 @@ Units: nats per token; below zero, the part lowered the loss.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -30,6 +31,7 @@ from interp.analyses.attribution._loss_path_integral import (
     path_integral,
 )
 from interp.analyses.attribution._parameter_sums import (
+    calls_by_part,
     component_sums,
     largest,
     layer_names,
@@ -68,6 +70,8 @@ class LossChangeAllocation(Result):
         totals: for each stretch, the sum of all shares.
         first_order: for each stretch, gradient at its start times the whole displacement.
         points: for each stretch, how many gradients were taken.
+        part_errors: for each stretch, the largest difference of any tensor's, layer's, head's,
+            neuron's or token's share from what half as many gradients say; nan with fewer than 10.
         tensors: the tensors' names.
         layers: the layers' names: embedding, each layer, unembedding (with the final norm).
         by_tensor: each tensor's share of each stretch.
@@ -106,6 +110,7 @@ class LossChangeAllocation(Result):
     top_shares: Float[Tensor, "stretch k"]
     n_texts: int
     n_tokens: int
+    part_errors: Float[Tensor, " stretch"] = field(default_factory=lambda: torch.empty(0))
     columns: ClassVar = {
         "tensor_nats_per_token": "by_tensor",
         "layer_nats_per_token": "by_layer",
@@ -154,9 +159,17 @@ class LossChangeAllocation(Result):
             f"{self.tensors[most]} lowered it most ({whole[most]:+.3f}). "
             f"{_range(self.helping, '.0%')} of the weights helped in a stretch (chance: 50%). The "
             "shares add up to within "
-            f"{percent(self.residuals.abs().max(), 2)}; gradient times step misses by "
-            f"{_range(self.first_order_errors.abs(), '.0%')}."
+            f"{percent(self.residuals.abs().max(), 2)}{self._part_error()}; gradient times step "
+            f"misses by {_range(self.first_order_errors.abs(), '.0%')}."
         )
+
+    def _part_error(self) -> str:
+        if not len(self.part_errors):
+            return ""
+        if self.part_errors.isnan().any():
+            return " (errors of single parts not known: most_points is below 10)"
+        largest = f"{self.part_errors.max():.2g}"
+        return f", and half the gradients change no part's share by more than {largest} nats"
 
     def caption(self) -> str:
         line = (
@@ -166,8 +179,9 @@ class LossChangeAllocation(Result):
             else "Every stretch is one training step, whose way is a straight line. "
         )
         return (
-            f"{self.finding()} A weight's share is the integral of gradient times displacement; "
-            f"below zero, its move lowered the loss. {line}"
+            f"{self.finding()} A weight's share is the integral of gradient times displacement, of "
+            "which the gradients are samples; single weights may be off by more than the parts. "
+            f"Below zero, its move lowered the loss. {line}"
             f"{_range(self.points, '.0f')} gradients a stretch. n = {self.n_texts} texts, "
             f"{self.n_tokens:,} tokens, the same for every stretch, so no interval."
         )
@@ -195,7 +209,8 @@ def loss_change_allocation(
         steps: checkpoints to use; none = all, thinned to `most_steps`.
         most_steps: how many checkpoints at most, log-spaced.
         tolerance: how near the shares must add up to the true change, as a share of it.
-        most_points: gradients a stretch at most, 4 or more; the result says what is missed.
+        most_points: gradients a stretch at most, 4 or more; the result says what is missed. Errors
+            by part need 10.
         k: how many single weights to name.
     Returns:
         LossChangeAllocation: shares by tensor, layer, head and neuron, in nats per token.
@@ -225,15 +240,20 @@ def loss_change_allocation(
         model,
         Passes(count=len(rows) * points, tokens=tokens, width=width, logits=tokens, gradients=True),
         copies=7,
+        calls=calls_by_part(model) * (len(chosen) - 1 + points / 9),
         smaller="Give fewer texts (texts=, n_stories=), steps (most_steps=) or points "
         "(most_points=).",
     )
     loss = _loss(model, rows)
     stretches, losses, params = [], [], _checkpoint(model, chosen[0])
+
+    def parts(shares: Parameters) -> Float[Tensor, " part"]:
+        return component_sums(model, shares).row
+
     for i, step in enumerate(chosen[1:]):
         report_progress(f"steps {chosen[i]} to {step}", i, len(chosen) - 1)
         after = _checkpoint(model, step)
-        integral = path_integral(params, after, loss, tolerance=tolerance, most=most_points)
+        integral = path_integral(params, after, loss, parts, tolerance=tolerance, most=most_points)
         stretches.append(_stretch(model, integral, k))
         losses += [integral.start] * (not losses) + [integral.end]
         params = after
@@ -285,6 +305,7 @@ def _stretch(model: LanguageModel, integral: PathIntegral, k: int) -> dict[str, 
         "totals": torch.tensor(integral.total),
         "first_order": torch.tensor(integral.first_order),
         "points": torch.tensor(integral.points),
+        "part_errors": integral.part_errors.max(),
         "by_tensor": torch.tensor(list(sums.tensors.values())),
         "by_layer": sums.layers,
         "by_head": sums.heads,

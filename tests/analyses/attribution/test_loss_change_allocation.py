@@ -1,9 +1,11 @@
 """Shares of a change of the loss: they add up, and each is what brute force says."""
 
+import numpy as np
 import pytest
 import torch
 
 from interp.analyses.attribution._loss_path_integral import path_integral
+from interp.analyses.attribution._parameter_sums import component_sums
 from interp.analyses.attribution.loss_change_allocation import (
     LossChangeAllocation,
     loss_change_allocation,
@@ -83,12 +85,14 @@ def test_finer_intervals_are_taken_until_the_sum_is_right(result):
         short_history(), TEXTS, steps=(0, 6), tolerance=1e-9, most_points=4
     )
     fine = loss_change_allocation(short_history(), TEXTS, steps=(0, 6), tolerance=1e-9)
-    assert coarse.points.tolist() == [4] and fine.points[0] > 4
+    assert coarse.points.tolist() == [4] and fine.points[0] > 10
+    assert coarse.part_errors.isnan().all() and "errors of single parts not known" in str(coarse)
+    assert (fine.part_errors < 0.1 * fine.by_tensor.abs().max()).all()
     assert fine.residuals.abs()[0] < coarse.residuals.abs()[0]
     assert "straight line between the two weights, not the path" in fine.caption()
 
 
-def test_on_a_parabola_gauss_is_exact_and_nothing_is_halved():
+def test_on_a_parabola_gauss_is_exact_and_one_halving_shows_it():
     start, end = {"x": torch.zeros(2).double()}, {"x": torch.tensor([1.0, -3.0]).double()}
 
     def loss(params):
@@ -97,14 +101,50 @@ def test_on_a_parabola_gauss_is_exact_and_nothing_is_halved():
             value.backward()
         return float(value.detach())
 
-    integral = path_integral(start, end, loss, tolerance=1e-12)
+    def coordinates(shares):
+        return shares["x"].clone()
+
+    integral = path_integral(start, end, loss, coordinates, tolerance=1e-12)
     torch.testing.assert_close(integral.shares["x"], torch.tensor([1.0, 9.0]).double())
-    assert (
-        integral.points == 4
-        and integral.first_order == 0
-        and integral.start == 0
-        and integral.end == 10
-    )
+    assert integral.points == 10 and integral.part_errors.max() < 1e-12
+    assert (integral.first_order, integral.start, integral.end) == (0, 0, 10)
+    few = path_integral(start, end, loss, coordinates, tolerance=1e-12, most=4)
+    assert few.points == 4 and few.total == pytest.approx(10) and few.part_errors.isnan().all()
+
+
+def finer_shares(start, end, pieces):
+    """The shares from `pieces` equal intervals of Gauss' rule, whose points NumPy knows."""
+    points, amounts = np.polynomial.legendre.leggauss(5)
+    shares = {name: torch.zeros_like(p) for name, p in start.items()}
+    for piece in range(pieces):
+        for point, amount in zip((points + 1) / 2, amounts / 2, strict=True):
+            t = (piece + point) / pieces
+            here = {n: (p + t * (end[n] - p)).detach().requires_grad_() for n, p in start.items()}
+            grads = torch.autograd.grad(true_loss(here), list(here.values()))
+            for name, grad in zip(here, grads, strict=True):
+                shares[name] += grad * (end[name] - start[name]).detach() * amount / pieces
+    return shares
+
+
+@pytest.mark.parametrize("tolerance", [0.5, 0.002])
+def test_no_part_is_further_from_a_finer_integral_than_the_error_that_is_told(tolerance):
+    """The sum may be right by chance: errors of parts of either sign cancel in it."""
+    steps = (0, 6)
+    told = loss_change_allocation(short_history(), TEXTS, steps=steps, tolerance=tolerance)
+    start, end = map(weights, steps)
+    pieces = 2 * int(told.points[0])
+    dense = component_sums(short_history(), finer_shares(start, end, pieces))
+    tensors = torch.tensor(list(dense.tensors.values()))
+    gaps = [
+        (ours[0].double() - other).abs().max()
+        for ours, other in (
+            (told.by_tensor, tensors), (told.by_layer, dense.layers), (told.by_head, dense.heads),
+            (told.by_neuron, dense.neurons),
+        )
+    ]  # fmt: skip
+    assert 0 < max(gaps) <= told.part_errors[0] < tensors.abs().max()
+    said = f"no part's share by more than {told.part_errors[0]:.2g}"
+    assert said in told.finding() and said in told.caption()
 
 
 def test_a_real_run_that_keeps_every_step_is_accounted_for_step_by_step(tmp_path):
