@@ -109,7 +109,8 @@ class Attention(Result):
         return (
             f"{self.finding()} Attention weights, query rows and key columns; each row sums "
             "to one. The weighted view multiplies by the norm of what is written from the key, "
-            f"|v W_O|. n = one prompt of {len(self.tokens)} tokens, so no interval; control: "
+            f"|v W_O|. n = one prompt of {len(self.tokens)} tokens, so no interval, also for the "
+            "head that is named out of all; control: "
             f"{control}.{self._bounds()} Attention weights are not explanations: see the heads' "
             "ablations."
         )

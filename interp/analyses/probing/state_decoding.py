@@ -187,7 +187,8 @@ class StateDecoding(Result):
             f"{self.finding()}. The true '{self.variable}' at each token, from the word that "
             "determines it on, and the most probable one as linear probes read it. A probe for "
             f"each kind of token, trained on {self.n_train} other stories, tested on "
-            f"{self.n_test}; 95 % bootstrap intervals over stories.",
+            f"{self.n_test}; 95 % bootstrap intervals over stories, of each kind of token alone, "
+            f"not corrected for {len(self.accuracy)} kinds.",
         ]
         if self.familiar:
             sentences.append(
