@@ -134,7 +134,8 @@ def head_ablation(
         answer: the next token to follow, which must be one token; the space before a word may be
             left out; empty = the most probable.
         kind: of ablation: `mean` puts the mean of the head's output over the prompt in its place,
-            `zero` nothing. The first position is never edited nor in the mean.
+            `zero` nothing. The first position is never edited nor in the mean: many heads rest on
+            it (an attention sink), so what they write there is unlike the rest.
         untrained: untrained models of the same config to compare with, where they can be made.
         shuffles: random orders of the prompt's words to compare with.
         seed: of the first untrained model and of the orders.
