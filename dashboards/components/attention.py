@@ -42,23 +42,11 @@ class HeadNotes:
     caption: str = ""
 
 
-def draw(
-    tokens: Sequence[str],
-    weights: Float[Tensor, "layer head query key"],
-    *,
-    selection: HeadSelection,
-    layers: Sequence[int],
-    n_layers: int,
-    notes: HeadNotes,
-    look: Look,
-    combine: Combine,
-    unit: str,
-    key: str,
-    on_change: Callable[[], None],
-) -> None:
-    """Draw the tokens and the heads; what is picked there comes back as the state `at`.
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What is drawn.
 
-    Args:
+    Attributes:
         tokens: for display.
         weights: of the layers that are sent; the future is left out.
         selection: what is picked.
@@ -68,20 +56,38 @@ def draw(
         look: `from` = what a token attends to, `to` = what attends to it.
         combine: how several heads become one number.
         unit: what a weight is.
+    """
+
+    tokens: Sequence[str]
+    weights: Float[Tensor, "layer head query key"]
+    selection: HeadSelection
+    layers: Sequence[int]
+    n_layers: int
+    notes: HeadNotes
+    look: Look
+    combine: Combine
+    unit: str
+
+
+def draw(shown: Shown, *, key: str, on_change: Callable[[], None]) -> None:
+    """Draw the tokens and the heads; what is picked there comes back as the state `at`.
+
+    Args:
+        shown: what is drawn.
         key: of the component; its state is in the session under it.
         on_change: called when a token or head is picked.
     """
     data = {
-        "tokens": list(tokens),
-        "weights": pack(weights),
-        "layers": list(layers),
-        "n_layers": n_layers,
-        "n_heads": weights.shape[1],
-        "look": look,
-        "combine": combine,
-        "unit": unit,
-        "selection": asdict(selection),
-        "notes": asdict(notes),
+        "tokens": list(shown.tokens),
+        "weights": pack(shown.weights),
+        "layers": list(shown.layers),
+        "n_layers": shown.n_layers,
+        "n_heads": shown.weights.shape[1],
+        "look": shown.look,
+        "combine": shown.combine,
+        "unit": shown.unit,
+        "selection": asdict(shown.selection),
+        "notes": asdict(shown.notes),
     }
     component("attention")(key=key, data=data, on_at_change=on_change)
 

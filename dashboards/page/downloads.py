@@ -31,15 +31,25 @@ class Download:
     make: Callable[[], str | bytes]
 
 
-def download_options(result: Result, figure: go.Figure, title: str) -> list[Download]:
-    """The files of a figure; pictures only where a Chromium can draw them."""
+def download_options(
+    result: Result, figure: go.Figure, title: str, seen: Callable[[], go.Figure] | None = None
+) -> list[Download]:
+    """The files of a figure; pictures only where a Chromium can draw them.
+
+    Args:
+        result: of an instrument.
+        figure: the result's.
+        title: of the figure.
+        seen: makes what the page shows in its place; pictures are of this.
+    """
+    image = seen or (lambda: figure)
 
     def html() -> str:
-        return figure.to_html(include_plotlyjs=True, config=CONFIG)
+        return image().to_html(include_plotlyjs=True, config=CONFIG)
 
     downloads = [
-        Download(kind="svg", what="vector image", make=lambda: picture(figure, "svg")),
-        Download(kind="png", what="bitmap image", make=lambda: picture(figure, "png")),
+        Download(kind="svg", what="vector image", make=lambda: picture(image(), "svg")),
+        Download(kind="png", what="bitmap image", make=lambda: picture(image(), "png")),
         Download(kind="csv", what="the table", make=lambda: csv(result)),
         Download(kind="json", what="table, captions, provenance, figure",
                  make=lambda: json_text(result, figure, title)),
@@ -67,14 +77,24 @@ def json_text(result: Result, figure: go.Figure, title: str) -> str:
     return json.dumps(about, indent=1)
 
 
-def downloads(result: Result, figure: go.Figure, title: str, key: str) -> None:
+def downloads(
+    result: Result,
+    figure: go.Figure,
+    title: str,
+    key: str,
+    seen: Callable[[], go.Figure] | None = None,
+) -> None:
     """A button that opens the list of files.
 
     Args:
+        result: of an instrument.
+        figure: the result's.
+        title: of the figure.
         key: of the figure; also the files' name.
+        seen: as in `download_options`.
     """
     with st.popover("Download", icon=":material/download:", key=f"downloads_{key}"):
-        for option in download_options(result, figure, title):
+        for option in download_options(result, figure, title, seen):
             name, label = f"{key}.{option.kind}", f"{option.kind.upper()}: {option.what}"
             style = {"icon": None, "width": "stretch"}
             download_button(label, name, option.make, key=f"{option.kind}_{key}", **style)

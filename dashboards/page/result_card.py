@@ -29,6 +29,7 @@ def show(
     *,
     key: str = "",
     picture: Callable[[], None] | None = None,
+    seen: Callable[[], go.Figure] | None = None,
     **options: Any,
 ) -> None:
     """Draw a result with everything a reader needs to check it.
@@ -39,6 +40,7 @@ def show(
         key: tells two results of one page apart.
         picture: draws a component of the page's own instead of the figure, which then is only what
             the report and the downloads hold.
+        seen: makes a figure of what that component shows, for the downloads.
         options: of its figure.
     Raises:
         ConfigError: the figure cannot be drawn with these options.
@@ -54,7 +56,7 @@ def show(
     st.caption(plain(re.sub(rf"{re.escape(finding)}[.,; ]*", "", result.caption())))
     with st.container(horizontal=True, vertical_alignment="center"):
         _adding(FigurePart(result=result, title=title, options=options), key)
-        downloads(result, figure, title, key)
+        downloads(result, figure, title, key, seen)
         as_table = st.toggle("Table", key=f"table_{key}", persist_state="session")
         as_code = st.toggle("Copy as Python", key=f"code_{key}", persist_state="session")
     if as_table:

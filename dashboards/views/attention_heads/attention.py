@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboards.components import attention as words
+from dashboards.components.attention_picture import attention_picture
 from dashboards.page import header, measurements, result_card, run_button
 from dashboards.pickers.heads import COMPONENT, HeadChoice, follow_click, head_choice
 from dashboards.pickers.words import one_word
@@ -32,14 +33,16 @@ def render() -> None:
     effect = _effect(model, prompt, seed) if choice.show == "effect" else None
     scores = _head_scores(model)
 
-    def picture() -> None:
-        _draw(result, choice, scores, effect)
-
+    shown = _shown(result, choice, scores, effect)
+    card = {
+        "picture": lambda: words.draw(shown, key=COMPONENT, on_change=follow_click),
+        "seen": lambda: attention_picture(shown),
+    }
     if effect is None:
-        result_card.show(result, choice.title, picture=picture, **choice.options(result))
+        result_card.show(result, choice.title, **card, **choice.options(result))
     else:
         title = f"Effect of ablating each head on the answer {effect.answer}"
-        result_card.show(effect, title, key="attention", picture=picture)
+        result_card.show(effect, title, key="attention", **card)
 
 
 def _question_button(world: World | None) -> None:
@@ -82,9 +85,9 @@ def _head_scores(model: LanguageModel) -> Heads | None:
         return None
 
 
-def _draw(
+def _shown(
     result: Attention, choice: HeadChoice, scores: Heads | None, effect: HeadAblation | None
-) -> None:
+) -> words.Shown:
     values = result.written_share if choice.show == "written" else result.pattern
     n_layers, n_heads = values.shape[:2]
     notes = words.HeadNotes(
@@ -93,9 +96,9 @@ def _draw(
         effect=[] if effect is None else effect.change.tolist(),
         caption=head_descriptions.caption(effect),
     )
-    words.draw(
-        result.tokens,
-        values[list(choice.layers)],
+    return words.Shown(
+        tokens=result.tokens,
+        weights=values[list(choice.layers)],
         selection=choice.selection,
         layers=choice.layers,
         n_layers=n_layers,
@@ -103,6 +106,4 @@ def _draw(
         look=choice.look,
         combine=choice.combine,
         unit=UNITS.get(choice.show, UNITS["attention"]),
-        key=COMPONENT,
-        on_change=follow_click,
     )

@@ -1,5 +1,8 @@
 """Attention in a real browser: hover tints, a click locks, keys move, tokens stay letters."""
 
+import re
+from html import unescape
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -104,6 +107,24 @@ def test_the_other_direction_and_a_finger_s_tap(words, page, address):
     hand.locator(".attention tr").first.wait_for()
     assert hand.evaluate("document.documentElement.scrollWidth") <= 390
     hand.close()
+
+
+def test_the_picture_that_is_downloaded_is_the_one_that_is_seen(words, page):
+    words.nth(4).click()
+    page.wait_for_url("**word=4*")
+    page.mouse.move(2, 2)
+    settle(page)
+    seen = [depth / 100 for depth in depths(words)]
+    page.get_by_role("button", name="Download").first.click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="SVG:").click()
+    svg = Path(download.value.path()).read_text()
+    boxes = re.findall(r'd="M[^"]*Z" style="[^"]*?fill: rgb\((\d+), \d+, (\d+)\)[^"]*"', svg)
+    blue = [int(red) for red, blue in boxes if int(red) < int(blue)]
+    assert blue == pytest.approx([255 * (1 - depth) for depth in seen if depth > 0], abs=6)
+    assert ("213", "0") in boxes  # the line below the locked token
+    assert all(f">{word.strip()}<" in unescape(svg) for word in words.all_inner_texts())
+    assert len(re.findall("<image", svg)) >= page.locator(".attention canvas").count()
 
 
 def test_hostile_tokens_are_letters(page, address):
