@@ -206,8 +206,9 @@ class Fidelity(Result):
         if all(math.isnan(each.low) for each in self.correlations["loss"].values()):
             return (
                 f"Whether the world is read better the lower the loss needs {FEWEST_RUNS} runs or "
-                f"more of {FEWEST_POINTS} checkpoints each: checkpoints of one run are not "
-                "independent. Of the readings that grew, the lowest correlation has"
+                f"more of {FEWEST_POINTS} checkpoints each, or {FEWEST_FOR_ENDS} models: "
+                "checkpoints of one run are not independent. Of the readings that grew, the lowest "
+                "correlation has"
             )
         return (
             f"In {len(self.supported)} of {len(self.tasks)} readings the world is read better the "
