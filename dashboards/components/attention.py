@@ -43,7 +43,7 @@ class HeadNotes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
+class Scene:
     """What is drawn.
 
     Attributes:
@@ -69,25 +69,25 @@ class Shown:
     unit: str
 
 
-def draw(shown: Shown, *, key: str, on_change: Callable[[], None]) -> None:
+def draw(scene: Scene, *, key: str, on_change: Callable[[], None]) -> None:
     """Draw the tokens and the heads; what is picked there comes back as the state `at`.
 
     Args:
-        shown: what is drawn.
+        scene: what is drawn.
         key: of the component; its state is in the session under it.
         on_change: called when a token or head is picked.
     """
     data = {
-        "tokens": list(shown.tokens),
-        "weights": pack(shown.weights),
-        "layers": list(shown.layers),
-        "n_layers": shown.n_layers,
-        "n_heads": shown.weights.shape[1],
-        "look": shown.look,
-        "combine": shown.combine,
-        "unit": shown.unit,
-        "selection": asdict(shown.selection),
-        "notes": asdict(shown.notes),
+        "tokens": list(scene.tokens),
+        "weights": pack(scene.weights),
+        "layers": list(scene.layers),
+        "n_layers": scene.n_layers,
+        "n_heads": scene.weights.shape[1],
+        "look": scene.look,
+        "combine": scene.combine,
+        "unit": scene.unit,
+        "selection": asdict(scene.selection),
+        "notes": asdict(scene.notes),
     }
     component("attention")(key=key, data=data, on_at_change=on_change)
 

@@ -16,7 +16,7 @@ from einops import reduce
 from jaxtyping import Float
 from torch import Tensor
 
-from dashboards.components.attention import LEVELS, Shown
+from dashboards.components.attention import LEVELS, Scene
 from interp.plots import theme
 from interp.report.pictures import WIDTH
 
@@ -65,20 +65,20 @@ class Drawing:
         )
 
 
-def attention_picture(shown: Shown) -> go.Figure:
+def attention_picture(scene: Scene) -> go.Figure:
     """The legend, the tokens tinted by the locked one's row, the heads, and the largest weights."""
     drawing = Drawing()
-    _legend(drawing, shown)
-    below = _tokens(drawing, shown, LEGEND + EDGE) + 2 * EDGE
-    right, bottom = _heads(drawing, shown, below)
+    _legend(drawing, scene)
+    below = _tokens(drawing, scene, LEGEND + EDGE) + 2 * EDGE
+    right, bottom = _heads(drawing, scene, below)
     beside = right + 2 * EDGE + ASIDE <= WIDTH
     x, y = (right + 2 * EDGE, below) if beside else (EDGE, bottom + EDGE)
-    bottom = max(bottom, _largest(drawing, shown, x, y))
+    bottom = max(bottom, _largest(drawing, scene, x, y))
     return drawing.figure(bottom + EDGE)
 
 
-def _legend(drawing: Drawing, shown: Shown) -> None:
-    drawing.text(EDGE, 20, f"{shown.unit}, {_head_name(shown)}", yanchor="middle")
+def _legend(drawing: Drawing, scene: Scene) -> None:
+    drawing.text(EDGE, 20, f"{scene.unit}, {_head_name(scene)}", yanchor="middle")
     depth = torch.linspace(0, 1, 64)[None].numpy()
     left, width = 560, 144
     place = {"x0": left, "dx": width / 64, "y0": 20, "dy": 12}
@@ -87,10 +87,10 @@ def _legend(drawing: Drawing, shown: Shown) -> None:
         drawing.text(left + share * width, 37, words, xanchor="center", font={"size": 11})
 
 
-def _tokens(drawing: Drawing, shown: Shown, top: float) -> float:
+def _tokens(drawing: Drawing, scene: Scene, top: float) -> float:
     """The tokens in lines; gives where they end."""
-    x, y, depths = 2.0 * EDGE, top + EDGE, _row(shown).clamp_min(0).sqrt().tolist()
-    for number, (token, depth) in enumerate(zip(shown.tokens, depths, strict=True)):
+    x, y, depths = 2.0 * EDGE, top + EDGE, _row(scene).clamp_min(0).sqrt().tolist()
+    for number, (token, depth) in enumerate(zip(scene.tokens, depths, strict=True)):
         is_spaced = len(token) > 1 and token.startswith("·")
         text = token[1:] if is_spaced else token
         width = LETTER * max(1, _columns(text)) + 4
@@ -99,7 +99,7 @@ def _tokens(drawing: Drawing, shown: Shown, top: float) -> float:
             x, y = 2.0 * EDGE, y + LINE
         if depth**2 > LEAST:
             drawing.box(x, y - 12, width, 24, fillcolor=_mixed(TINT, depth))
-        is_locked = number == shown.selection.word
+        is_locked = number == scene.selection.word
         if is_locked:
             drawing.box(x, y + 12, width, 3, fillcolor=HARM)
         words = theme.label(text, len(text))
@@ -113,9 +113,9 @@ def _tokens(drawing: Drawing, shown: Shown, top: float) -> float:
     return y + 24
 
 
-def _heads(drawing: Drawing, shown: Shown, top: float) -> tuple[float, float]:
+def _heads(drawing: Drawing, scene: Scene, top: float) -> tuple[float, float]:
     """The grid of heads, layers down and heads across; gives its right and lower end."""
-    n_heads, badges = shown.weights.shape[1], shown.notes.badges
+    n_heads, badges = scene.weights.shape[1], scene.notes.badges
     room = (WIDTH - 2 * EDGE - LABELS) / n_heads
     side, gap = min(MOST_SIDE if n_heads <= 8 else 51, room - 3), 5 if n_heads <= 8 else 3
     side = max(LEAST_SIDE, side)
@@ -124,30 +124,30 @@ def _heads(drawing: Drawing, shown: Shown, top: float) -> tuple[float, float]:
     small, left = {"size": 11}, EDGE + LABELS
     for head in range(n_heads):
         drawing.text(left + head * step + side / 2, top, str(head), xanchor="center", font=small)
-    for layer in range(shown.n_layers):
+    for layer in range(scene.n_layers):
         y = top + 12 + layer * (step + 16 * has_badges)
         drawing.text(EDGE, y + side / 2, f"layer {layer}", font=small)
         for head in range(n_heads):
             x = left + head * step
-            _head(drawing, shown, layer, head, x, y, side)
+            _head(drawing, scene, layer, head, x, y, side)
             if has_badges and badges[layer][head]:
                 words = theme.label(badges[layer][head], int(side / 6))
                 place = (x + side / 2, y + side + 8)
                 drawing.text(*place, words, xanchor="center", font={"size": 10})
-    bottom = top + 12 + shown.n_layers * (step + 16 * has_badges)
-    caption = textwrap.wrap(shown.notes.caption, 130)
+    bottom = top + 12 + scene.n_layers * (step + 16 * has_badges)
+    caption = textwrap.wrap(scene.notes.caption, 130)
     drawing.text(EDGE, bottom + 4, _lines(caption), yanchor="top", font={"size": 12})
     return left + n_heads * step, bottom + 17 * len(caption) + 4
 
 
 def _head(
-    drawing: Drawing, shown: Shown, layer: int, head: int, x: float, y: float, side: float
+    drawing: Drawing, scene: Scene, layer: int, head: int, x: float, y: float, side: float
 ) -> None:
     """One head: its map of weights, or the effect of its ablation."""
-    edge = {"color": theme.INK if _is_picked(shown, layer, head) else theme.GRID, "width": 2}
-    if shown.notes.effect:
-        value = shown.notes.effect[layer][head]
-        most = max(0.01, *(abs(each) for row in shown.notes.effect for each in row))
+    edge = {"color": theme.INK if _is_picked(scene, layer, head) else theme.GRID, "width": 2}
+    if scene.notes.effect:
+        value = scene.notes.effect[layer][head]
+        most = max(0.01, *(abs(each) for row in scene.notes.effect for each in row))
         depth = abs(value) / most
         drawing.box(
             x, y, side, side, fillcolor=_mixed(HARM if value < 0 else TINT, depth), line=edge
@@ -157,15 +157,15 @@ def _head(
         drawing.text(x + side / 2, y + side / 2, words, xanchor="center", font=font)
         return
     drawing.box(x - 1, y - 1, side + 2, side + 2, line=edge)
-    if layer not in shown.layers:
+    if layer not in scene.layers:
         return
-    n_heads = len(shown.layers) * shown.weights.shape[1]
+    n_heads = len(scene.layers) * scene.weights.shape[1]
     largest = max(1, min(LARGEST_PICTURE, int((MOST_CELLS / n_heads) ** 0.5)))
-    weights = _pooled(shown.weights[list(shown.layers).index(layer), head], largest)
+    weights = _pooled(scene.weights[list(scene.layers).index(layer), head], largest)
     cell = side / len(weights)
     hover: dict[str, Any] = {"hovertemplate": f"head {layer}.{head}<extra></extra>"}
-    if shown.weights.numel() <= MOST_NAMED and len(weights) == len(shown.tokens):
-        names = [f"{theme.label(token, 24)} ({i})" for i, token in enumerate(shown.tokens)]
+    if scene.weights.numel() <= MOST_NAMED and len(weights) == len(scene.tokens):
+        names = [f"{theme.label(token, 24)} ({i})" for i, token in enumerate(scene.tokens)]
         hover = {
             "text": [[f"{query} attends to {key}" for key in names] for query in names],
             "customdata": weights.numpy(),
@@ -176,54 +176,54 @@ def _head(
     drawing.traces.append(_map(weights.sqrt().numpy(), **place, **hover))
 
 
-def _largest(drawing: Drawing, shown: Shown, x: float, y: float) -> float:
+def _largest(drawing: Drawing, scene: Scene, x: float, y: float) -> float:
     """The five largest weights of the locked token, and what is said of the head."""
-    word, row, selection = shown.selection.word, _row(shown), shown.selection
+    word, row, selection = scene.selection.word, _row(scene), scene.selection
     if word >= 0:
-        verb = "attends to" if shown.look == "from" else "is attended to by"
-        name = theme.label(shown.tokens[word].removeprefix("·") or "·", 20)
+        verb = "attends to" if scene.look == "from" else "is attended to by"
+        name = theme.label(scene.tokens[word].removeprefix("·") or "·", 20)
         drawing.text(x, y, f"<b>{name} ({word}) {verb}</b>")
         y += 26
         seen = [i for i in range(len(row)) if row[i] > LEAST]
         order = sorted(seen, key=lambda i: -float(row[i]))
         for place in order[:MOST_ROWS]:
-            drawing.text(x, y, theme.label(shown.tokens[place].removeprefix("·") or "·", 20))
+            drawing.text(x, y, theme.label(scene.tokens[place].removeprefix("·") or "·", 20))
             drawing.text(x + 190, y, str(place), xanchor="right", font={"color": theme.MUTED})
             drawing.text(x + 245, y, f"{float(row[place]):.2f}", xanchor="right")
             y += 24
     sentence = ""
-    if selection.layer >= 0 and selection.head >= 0 and shown.notes.words:
-        sentence = shown.notes.words[selection.layer][selection.head]
+    if selection.layer >= 0 and selection.head >= 0 and scene.notes.words:
+        sentence = scene.notes.words[selection.layer][selection.head]
     about = textwrap.wrap(sentence, 36)
     drawing.text(x, y, _lines(about), yanchor="top", font={"size": 12})
     return y + 17 * len(about)
 
 
-def _row(shown: Shown) -> Float[Tensor, " pos"]:
+def _row(scene: Scene) -> Float[Tensor, " pos"]:
     """What the locked token attends to, or what attends to it; 0 without one."""
-    word, picked = shown.selection.word, shown.selection
+    word, picked = scene.selection.word, scene.selection
     if word < 0:
-        return torch.zeros(len(shown.tokens))
-    rows = [i for i, layer in enumerate(shown.layers) if picked.layer in (-1, layer)]
+        return torch.zeros(len(scene.tokens))
+    rows = [i for i, layer in enumerate(scene.layers) if picked.layer in (-1, layer)]
     if not rows:  # a layer that was not sent
-        return torch.zeros(len(shown.tokens))
+        return torch.zeros(len(scene.tokens))
     heads = slice(None) if picked.head < 0 else slice(picked.head, picked.head + 1)
-    weights = shown.weights[rows][:, heads].flatten(0, 1).float()
-    weights = weights[:, word] if shown.look == "from" else weights[:, :, word]
-    return weights.mean(0) if shown.combine == "mean" else weights.amax(0)
+    weights = scene.weights[rows][:, heads].flatten(0, 1).float()
+    weights = weights[:, word] if scene.look == "from" else weights[:, :, word]
+    return weights.mean(0) if scene.combine == "mean" else weights.amax(0)
 
 
-def _head_name(shown: Shown) -> str:
+def _head_name(scene: Scene) -> str:
     """`head 1.2`, or which heads became one number."""
-    layer, head = shown.selection.layer, shown.selection.head
+    layer, head = scene.selection.layer, scene.selection.head
     if layer >= 0 and head >= 0:
         return f"head {layer}.{head}"
     which = "all heads" if head < 0 else f"head {head}"
-    return f"{shown.combine} of {which}, {'all layers' if layer < 0 else f'layer {layer}'}"
+    return f"{scene.combine} of {which}, {'all layers' if layer < 0 else f'layer {layer}'}"
 
 
-def _is_picked(shown: Shown, layer: int, head: int) -> bool:
-    return shown.selection.layer in (-1, layer) and shown.selection.head in (-1, head)
+def _is_picked(scene: Scene, layer: int, head: int) -> bool:
+    return scene.selection.layer in (-1, layer) and scene.selection.head in (-1, head)
 
 
 def _map(depth: Any, **options: Any) -> go.Heatmap:

@@ -33,10 +33,10 @@ def render() -> None:
     effect = _effect(model, prompt, seed) if choice.show == "effect" else None
     scores = _head_scores(model)
 
-    shown = _shown(result, choice, scores, effect)
+    scene = _scene(result, choice, scores, effect)
     card = {
-        "picture": lambda: words.draw(shown, key=COMPONENT, on_change=follow_click),
-        "seen": lambda: attention_picture(shown),
+        "picture": lambda: words.draw(scene, key=COMPONENT, on_change=follow_click),
+        "seen": lambda: attention_picture(scene),
     }
     if effect is None:
         result_card.show(result, choice.title, **card, **choice.options(result))
@@ -85,9 +85,9 @@ def _head_scores(model: LanguageModel) -> Heads | None:
         return None
 
 
-def _shown(
+def _scene(
     result: Attention, choice: HeadChoice, scores: Heads | None, effect: HeadAblation | None
-) -> words.Shown:
+) -> words.Scene:
     values = result.written_share if choice.show == "written" else result.pattern
     n_layers, n_heads = values.shape[:2]
     notes = words.HeadNotes(
@@ -96,7 +96,7 @@ def _shown(
         effect=[] if effect is None else effect.change.tolist(),
         caption=head_descriptions.caption(effect),
     )
-    return words.Shown(
+    return words.Scene(
         tokens=result.tokens,
         weights=values[list(choice.layers)],
         selection=choice.selection,
