@@ -1,4 +1,4 @@
-"""The demo's recipe from several seeds: answers by kind of question beside the best shortcut.
+"""The demo's recipe from several seeds: answers by kind of question beside the best shortcuts.
 
     python benchmarks/seeds.py --seeds 0 1 2 --out runs/seeds
 
@@ -22,10 +22,18 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path, default=Path("runs/seeds"))
     parser.add_argument("--stories", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=0, help="of the stories they are asked about")
     options = parser.parse_args()
     world = interp.load_world("stories")
+    sizes = {"n_stories": options.stories, "n_eventful": 2 * options.stories}
     results = {
-        seed: interp.comprehension(trained(seed, options.out), world, n_stories=options.stories)
+        seed: interp.comprehension(
+            trained(seed, options.out),
+            world,
+            **sizes,
+            n_generated=options.stories,
+            seed=options.seed,
+        )
         for seed in options.seeds
     }
     print_table(results)
@@ -42,24 +50,32 @@ def trained(seed: int, out: Path) -> "interp.GPT":
 
 
 def print_table(results: dict) -> None:
-    """A row a kind of question: accuracy by seed, and the best shortcut over the seeds."""
+    """A row a kind of question: accuracy by seed, and the best shortcuts, listed and found."""
     seeds = list(results)
     print(
-        "| stories | question |" + "".join(f" seed {seed} |" for seed in seeds) + " best shortcut |"
+        "| stories | question | n |"
+        + "".join(f" seed {seed} |" for seed in seeds)
+        + " best listed shortcut | best found shortcut |"
     )
-    print("|" + "---|" * (3 + len(seeds)))
+    print("|" + "---|" * (5 + len(seeds)))
     for row in results[seeds[0]].rows:
         rows = [result.row(row.kind, row.split) for result in results.values()]
-        strongest = max(rows, key=lambda r: r.shortcuts[r.best].value)
-        cells = "".join(f" {r.accuracy.value:.2f} |" for r in rows)
-        shortcut = f"{strongest.shortcuts[strongest.best].value:.2f} ({strongest.best})"
-        print(f"| {row.split} | {row.kind} |{cells} {shortcut} |")
+        cells = "".join(
+            f" {r.accuracy.value:.2f} [{r.accuracy.low:.2f}, {r.accuracy.high:.2f}] |" for r in rows
+        )
+        names = [row.strongest(found=found) for found in (False, True)]
+        shortcuts = "".join(
+            f" {row.shortcuts[name].value:.2f} ({name}) |" for name in names if name
+        )
+        print(f"| {row.split} | {row.kind} | {row.n} |{cells}{shortcuts}")
     for name, value in (
         ("regret, nats per token", lambda r: f"{r.regret.value:.4f}"),
         ("well-formed sentences", lambda r: f"{r.well_formed['model'].value:.3f}"),
         ("consistent sentences", lambda r: f"{r.consistent['model'].value:.3f}"),
+        ("whole texts that keep all rules", lambda r: f"{r.tellable['model'].value:.3f}"),
     ):
-        print(f"| held_out | {name} |" + "".join(f" {value(r)} |" for r in results.values()) + " |")
+        cells = "".join(f" {value(r)} |" for r in results.values())
+        print(f"| held_out | {name} | |{cells} | |")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ class Size:
     n_evaluated: int = 300
     n_fitted: int = 1500
     n_generated: int = 64
+    n_eventful: int = 200
     n_probed: int = 1000
     n_prompts: int = 32
     n_random: int = 20
@@ -39,6 +40,7 @@ QUICK = Size(
     n_evaluated=20,
     n_fitted=100,
     n_generated=4,
+    n_eventful=12,
     n_probed=150,
     n_prompts=4,
     n_random=3,
@@ -92,6 +94,7 @@ def _of_the_whole_world(world: World, size: Size) -> list[Finding]:
                 "n_stories": size.n_evaluated,
                 "n_fitted": size.n_fitted,
                 "n_generated": size.n_generated,
+                "n_eventful": size.n_eventful,
             },
         ),
         Finding(

@@ -6,12 +6,14 @@ another guide (`telling.py`). Nothing is decided in secret: the state is always 
 text so far.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from hashlib import blake2b
 from itertools import count
 from typing import ClassVar
 
 from interp.worlds.replay import NOBODY, judged, noted, replay, sentences
+from interp.worlds.skimming import skim
 from interp.worlds.telling import Guide, Options, Reader, Storyteller, Telling, uniform
 from interp.worlds.village import (
     ANSWER_WEIGHT,
@@ -31,10 +33,11 @@ from interp.worlds.village import (
     SENSES,
     SLOTS,
     State,
+    answer_words,
     gaits,
     pieces,
 )
-from interp.worlds.world import Choice, Fact, Parse, Question, Story, check_name
+from interp.worlds.world import Choice, Event, Fact, Parse, Question, Story, check_name
 
 
 class Tale(Telling):
@@ -201,6 +204,7 @@ class Tale(Telling):
             chosen = self.pick(slot, {literal + v: p for v, p in domain.items()})
             slots[slot] = chosen.removeprefix(literal)
             spans[slot] = (len(self.text) - len(slots[slot]), len(self.text))
+        self.events.append(Event(kind=form, slots=slots, end=len(self.text)))
         self.state.apply(form, slots)
         self.facts += noted(self.state, form, slots, spans, len(self.text))
         if form in QUESTIONS:
@@ -226,17 +230,22 @@ class Tale(Telling):
             Question(span=(starts_at, asked), kind=variable, answer=self.text[asked:], about=about,
                      shortcuts=shortcuts, tags=tags)
         )  # fmt: skip
+        slots = {QUESTIONS[question][2].lower(): value.lower()} if value else {}
+        self.events.append(Event(kind=form, slots=slots, end=len(self.text)))
         self.state.apply(form, {})
 
     def _tags(self, question: str, about: str) -> tuple[str, ...]:
         state, tags = self.state, []
         form, value = state.answer(question, about)
         who, value = about, value.lower()
+        if question in ("where_object", "who") and about in state.holder:
+            tags += state.fate(about)
         if form == "unknown":
             tags.append("unknown")
         elif question == "where_object" and (who := state.holder.get(about)):
             tags += ["carried"] + ["moved"] * (state.taken_at[about] != value)
-        if question.startswith("where") and value and HELD_OUT_PLACE.get(who or "") == value:
+        is_new_pair = question.startswith("where") and HELD_OUT_PLACE.get(who or "") == value
+        if (value and is_new_pair) or (question == "what" and about in NEVER_ASKED):
             tags.append("composition")
         return tuple(tags)
 
@@ -247,9 +256,7 @@ class Tale(Telling):
         guesses = {"most_recent": said[-1], "first": said[0]} if said else {}
         if question == "where_object" and (taken := self.state.taken_at.get(about)):
             guesses["where_taken"] = taken
-        literal, end = (literal for literal, _ in pieces(QUESTIONS[question][1], self.level))
-        fits = str.capitalize if slot[0].isupper() else str
-        return {name: f"{literal}{fits(guess)}{end}" for name, guess in guesses.items()}
+        return {name: answer_words(question, guess, self.level) for name, guess in guesses.items()}
 
     def domain(self, form: str, slot: str, slots: Mapping[str, str]) -> dict[str, float]:
         """The values that may fill a slot now, with their weights."""
@@ -315,6 +322,67 @@ class Tale(Telling):
         return options
 
 
+class EventfulTale(Tale):
+    """The same sentences in the same grammar, with what is rare in a story told more often.
+
+    Things are handed over, dropped and left, or carried from place to place, and questions are
+    asked about them. Compositions have the deeds of any story, but more people in their new places
+    and more questions about these and about likes never asked.
+    """
+
+    def __init__(self, guide: Guide, level: str, split: str, rare: str) -> None:
+        super().__init__(guide, level, split)
+        self.rare = "" if split == "composition" else rare
+
+    def _price(self, kind: str, options: Options, phrase: str, weight: float) -> None:
+        """None: its weights are not those that the stories are priced by."""
+
+    def _deeds(self, person: str) -> dict[str, float]:
+        deeds, state, is_given = super()._deeds(person), self.state, self._is_given()
+        often = {"give": {"give": 0.1 if is_given else 8.0}, "drop": {"drop": 10.0}}
+        goes_on = {
+            "give": is_given or (bool(state.held_by(person)) and not state.company(person)),
+            "drop": person in state.dropped_by.values(),
+            "move": bool(state.held_by(person)),
+        }
+        often = often.get(self.rare, {}) | ({"move": 5.0} if goes_on.get(self.rare) else {})
+        return {form: often.get(form, 1.0) * weight for form, weight in deeds.items()}
+
+    def _is_given(self) -> bool:
+        state = self.state
+        return any(who not in (None, state.taken_by[thing]) for thing, who in state.holder.items())
+
+    def _questions(self) -> dict[str, Options]:
+        is_left = any(
+            ("where_object", thing) not in self.state.asked for thing in self.state.holder
+        )
+        more = {"where_object": 6.0 if is_left else 0.1}
+        if self.split == "composition":
+            more |= {"where_person": 4.0, "what": 20.0}
+        return {
+            start: {form: more.get(form, 1.0) * weight for form, weight in forms.items()}
+            for start, forms in super()._questions().items()
+        }
+
+    def _curiosity(self, form: str, about: str) -> float:
+        weight, state = super()._curiosity(form, about), self.state
+        if about in OBJECTS:
+            fate = len(state.fate(about)) if about in state.holder else 0
+            return weight * (0.05, 1.0, 20.0, 20.0)[fate]
+        is_new = HELD_OUT_PLACE[about] == state.place.get(about) or about in NEVER_ASKED
+        return weight * (20.0 if is_new and self.split == "composition" else 1.0)
+
+    def _places(self, person: str, form: str) -> dict[str, float]:
+        options, rare = super()._places(person, form), HELD_OUT_PLACE[person]
+        meets = self.rare == "give" and form == "move" and not self._is_given()
+        others = self.state.place.values() if meets else ()
+        return {
+            place: weight * (10.0 if place in others else 3.0 if place == rare else 1.0)
+            for place, weight in options.items()
+        }
+
+
+RARE = ("give", "drop", "give", "move", "give", "drop")
 FREE = {
     slot: uniform(SLOTS[slot])
     for slot in ("weather", "time", "verb", "manner", "request", "s1", "s2", "s3")
@@ -360,13 +428,35 @@ class Stories:
         Raises:
             ConfigError: no such level or split.
         """
+        return self._sample(Tale, seed, level, split)
+
+    def _sample(self, kind: Callable[..., Tale], seed: int, level: str, split: str) -> Story:
         check_name(self.name, "level", level, self.levels)
         check_name(self.name, "split", split, ("train", "held_out", "composition"))
         for attempt in count():
             key = f"{split}/{level}/{seed}/{attempt}"
-            tale = Tale(Storyteller(key), level, split).tell(sentences=2)
+            tale = kind(Storyteller(key), level, split).tell(sentences=2)
             if held_out(tale.text) == (split != "train"):
                 return tale.tell().story(level, seed)
+
+    def sample_eventful(self, seed: int, *, level: str = "full", split: str = "train") -> Story:
+        """As `sample`, with rare events told often (`EventfulTale`), and without prices.
+
+        Of six stories in a row three are for things handed over, two for things dropped and left,
+        one for things carried on.
+
+        Raises:
+            ConfigError: no such level or split.
+        """
+        kind = partial(EventfulTale, rare=RARE[seed % len(RARE)])
+        return self._sample(kind, seed, level, split)
+
+    def shortcut_rules(self, story: Story) -> tuple[Mapping[str, str], ...]:
+        """For each question what every rule of `skimming.py` answers, in the answer's words."""
+        return tuple(
+            {rule: answer_words(form, value, story.level) for rule, value in rules.items()}
+            for form, rules in skim(story.events)
+        )
 
     def read(self, text: str, *, level: str = "full", split: str = "train") -> Story:
         """A whole story read back with its facts, questions and prices.

@@ -14,7 +14,7 @@ from itertools import accumulate
 from typing import Protocol
 
 from interp.core.errors import WorldError
-from interp.worlds.world import Choice, Fact, Question, Story
+from interp.worlds.world import Choice, Event, Fact, Question, Story
 
 Options = Mapping[str, float]
 """Phrases and their weights; no phrase begins with all the words of another."""
@@ -117,6 +117,7 @@ class Telling:
         self.choices: list[Choice] = []
         self.facts: list[Fact] = []
         self.questions: list[Question] = []
+        self.events: list[Event] = []
 
     def story(self, level: str, seed: int | None) -> Story:
         """All that was told, as a document.
@@ -130,6 +131,7 @@ class Telling:
             facts=tuple(self.facts),
             choices=tuple(self.choices),
             questions=tuple(self.questions),
+            events=tuple(self.events),
             level=level,
             seed=seed,
         )

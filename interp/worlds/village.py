@@ -158,6 +158,10 @@ class State:
         holder: who has each thing that was ever taken; None while it lies somewhere.
         ground: place of each thing that was dropped.
         taken_at: place where each thing was taken last.
+        taken_by: who took each thing last.
+        dropped_by: who dropped each thing last.
+        n_taken: how often each thing was taken.
+        n_moved: how often each thing came to another place with its holder.
         likes: food of each person of whom the story says it.
         said: values in the order in which they were said, by slot.
         asked: questions so far, as form and whom or what it is about.
@@ -173,6 +177,10 @@ class State:
     holder: dict[str, str | None] = field(default_factory=dict)
     ground: dict[str, str | None] = field(default_factory=dict)
     taken_at: dict[str, str | None] = field(default_factory=dict)
+    taken_by: dict[str, str] = field(default_factory=dict)
+    dropped_by: dict[str, str] = field(default_factory=dict)
+    n_taken: dict[str, int] = field(default_factory=dict)
+    n_moved: dict[str, int] = field(default_factory=dict)
     likes: dict[str, str] = field(default_factory=dict)
     said: dict[str, list[str]] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
@@ -196,13 +204,18 @@ class State:
         self.events += form not in ("opening", "place", "mood")
         match form:
             case "place" | "move":
+                for carried in self.held_by(person) if form == "move" else ():
+                    self.n_moved[carried] = self.n_moved.get(carried, 0) + 1
                 self.place[person] = slots["place"]
             case "mood":
                 self.mood[person] = slots["mood"]
             case "take":
                 self.holder[thing], self.taken_at[thing] = person, self.place.get(person)
+                self.taken_by[thing] = person
+                self.n_taken[thing] = self.n_taken.get(thing, 0) + 1
             case "drop":
                 self.holder[thing], self.ground[thing] = None, self.place.get(person)
+                self.dropped_by[thing] = person
             case "give":
                 self.holder[thing] = slots["other"]
             case "likes":
@@ -236,6 +249,22 @@ class State:
         """What a person likes; empty when it is told nowhere."""
         return self.likes.get(person) or ("" if person in NEVER_TOLD else LIKES.get(person, ""))
 
+    def fate(self, thing: str) -> list[str]:
+        """What happened to a thing that was taken, as tags.
+
+        `handed_over`: another has it than took it, who is elsewhere; `left`: it lies where its
+        dropper is no longer; `retaken`: somebody has it who took it where it had been dropped.
+        """
+        holder, place = self.holder[thing], self.place_of(thing)
+        happened = {
+            "handed_over": holder is not None and self.place.get(self.taken_by[thing]) != place,
+            "retaken": holder is not None and self.n_taken[thing] > 1,
+            "left": holder is None and self.place.get(self.dropped_by[thing]) != place,
+        }
+        return [name for name, is_so in happened.items() if is_so] + [
+            f"moves={self.n_moved.get(thing, 0)}"
+        ]
+
     def company(self, person: str) -> list[str]:
         """Who else is in the person's place."""
         here = self.place.get(person)
@@ -244,6 +273,20 @@ class State:
     def held_by(self, person: str) -> list[str]:
         """What a person has."""
         return [thing for thing, holder in self.holder.items() if holder == person]
+
+
+@cache
+def answer_words(question: str, value: str, level: str) -> str:
+    """An answer as it stands in the text.
+
+    Args:
+        question: form of the question.
+        value: what is answered; empty for `nobody`.
+        level: the story's level.
+    """
+    form, slot = QUESTIONS[question][1:] if value else ("nobody", "")
+    fits = value.capitalize() if slot[:1].isupper() else value
+    return "".join(literal + (fits if slot else "") for literal, slot in pieces(form, level))
 
 
 def objection(state: State, form: str, slots: Mapping[str, str]) -> str:

@@ -71,6 +71,21 @@ class Question:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Event:
+    """A sentence as the simulator told it.
+
+    Attributes:
+        kind: `place`, `move`, `take`, `where_person`, `is_place` …
+        slots: what fills each of its places: `person`, `object`, `place` …
+        end: one after its last character.
+    """
+
+    kind: str
+    slots: Mapping[str, str]
+    end: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Story:
     """A sampled document with its whole truth.
 
@@ -81,6 +96,8 @@ class Story:
         questions: questions that the text asks, with their answers and shortcuts.
         level: level of difficulty.
         seed: number of the document; None for a text that was only read.
+        events: the sentences in order, questions and answers among them; empty where a world does
+            not tell in sentences.
     """
 
     text: str
@@ -89,6 +106,7 @@ class Story:
     questions: tuple[Question, ...] = ()
     level: str = "full"
     seed: int | None = None
+    events: tuple[Event, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

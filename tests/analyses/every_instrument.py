@@ -102,7 +102,8 @@ CALLS = {
     "checkpoint_viewer": lambda f, m: f(m, PROMPT, WORLD, steps=STEPS, n_tokens=3),
     "component_scaling": lambda f, m: f(m, PROMPT, n_random=2),
     "comprehension": lambda f, m: f(
-        m, stories_world(), n_stories=3, n_fitted=20, n_generated=2, splits=["held_out"]
+        m, stories_world(), n_stories=3, n_fitted=20, n_generated=2, n_eventful=2,
+        splits=["held_out"],
     ),
     "concept": lambda f, m: f(m, *MOODS, site=("resid_post", 1)),
     "continuation": lambda f, m: f(

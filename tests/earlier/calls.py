@@ -101,7 +101,7 @@ CALLS = {
     ),
     "blame-world": lambda: interp.blame(model(512), world=world(), path=False, k=5, untrained=1),
     "comprehension": lambda: interp.comprehension(
-        model(), world(), n_stories=12, n_fitted=60, n_generated=4
+        model(), world(), n_stories=12, n_fitted=60, n_generated=4, n_eventful=6
     ),
     "concept": lambda: happy(),
     "concept-gradient": lambda: writes(),

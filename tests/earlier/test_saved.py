@@ -21,6 +21,18 @@ QUICK = {"attention", "logit_lens", "prediction", "surprise", "head_ablation", "
 CLOSE = {"rtol": 1e-4, "atol": 2e-5}
 """Machines and numbers of threads round differently; the numbers are float32."""
 REDEFINED = {
+    "comprehension": [
+        "accuracy",
+        "shortcuts",
+        "margins",
+        "questions",
+        "recall",
+        "n_eventful",
+        "rules",
+        "error_rules",
+        "errors_explained",
+        "tellable",
+    ],
     "allocation": [
         "totals", "points", "by_tensor", "by_layer", "by_head", "by_neuron", "lowered", "raised",
         "helping_in", "top_shares", "part_errors",

@@ -191,7 +191,7 @@ def test_some_people_and_places_meet_only_in_compositions(level):
     assert np.mean([bool(pairs(story) & rare) for story in composed]) > 0.5
     if level != "echo":
         tagged = [q for story in composed for q in story.questions if "composition" in q.tags]
-        assert len(tagged) > 20 and {q.kind for q in tagged} == {"place", "object_place"}
+        assert len(tagged) > 20 and {q.kind for q in tagged} >= {"place", "object_place"}
 
 
 @pytest.mark.slow
@@ -228,6 +228,7 @@ class Simulation:
         self.place: dict[str, str] = {}
         self.mood: dict[str, str] = {}
         self.things: dict[str, tuple[str, str, str]] = {}  # holder, where dropped, where taken
+        self.lives: dict[str, list[tuple[str, str]]] = {}  # who did what to each thing
 
     def hear(self, said: str) -> tuple[str, str, str, set[str]] | None:
         """A question's kind, whom it is about, its answer and tags; None for a statement."""
@@ -239,7 +240,7 @@ class Simulation:
     def _meanings(self):
         yield r"(\w+) is in the (\w+)\.", self.place.__setitem__
         yield r"(\w+) is (\w+) because of a \w+\.", self.mood.__setitem__
-        yield r"(\w+) \w+ to the (\w+)\.", self.place.__setitem__
+        yield r"(\w+) \w+ to the (\w+)\.", self._move
         yield r"(\w+) takes the (\w+)\.", self._take
         yield r"(\w+) drops the (\w+)\.", self._drop
         yield r"\w+ gives the (\w+) to (\w+)\.", self._give
@@ -249,11 +250,19 @@ class Simulation:
         yield r"Who has the (\w+)\?", self._who
         yield r"What does (\w+) like\?", self._likes
 
+    def _move(self, who: str, place: str) -> None:
+        self.place[who] = place
+        for thing, (holder, _, _) in self.things.items():
+            if holder == who:
+                self.lives[thing].append((who, "moves"))
+
     def _take(self, who: str, thing: str) -> None:
         self.things[thing] = (who, "", self.place[who])
+        self.lives.setdefault(thing, []).append((who, "takes"))
 
     def _drop(self, who: str, thing: str) -> None:
         assert self.things[thing][0] == who
+        self.lives[thing].append((who, "drops"))
         self.things[thing] = ("", self.place[who], self.things[thing][2])
 
     def _give(self, thing: str, other: str) -> None:
@@ -265,14 +274,27 @@ class Simulation:
         holder, dropped, taken = self.things.get(thing, ("", "", ""))
         where = self.place[holder] if holder else dropped
         tags = {"carried"} if holder else set()
-        return self._answer(
-            "object_place", thing, where, tags | ({"moved"} if holder and where != taken else set())
-        )
+        tags |= {"moved"} if holder and where != taken else set()
+        return self._answer("object_place", thing, where, tags | self._fate(thing))
+
+    def _fate(self, thing: str) -> set[str]:
+        if thing not in self.lives:
+            return set()
+        life, (holder, dropped, _) = self.lives[thing], self.things[thing]
+        tags = {f"moves={sum(deed == 'moves' for _, deed in life)}"}
+        last = {deed: who for who, deed in life}
+        if holder and self.place[last["takes"]] != self.place[holder]:
+            tags.add("handed_over")
+        if not holder and self.place[last["drops"]] != dropped:
+            tags.add("left")
+        if holder and [deed for _, deed in life].count("takes") > 1:
+            tags.add("retaken")
+        return tags
 
     def _who(self, thing: str):
         if thing in self.things and not self.things[thing][0]:
-            return "holder", thing, " Nobody.", set()
-        return self._answer("holder", thing, self.things.get(thing, ("",))[0])
+            return "holder", thing, " Nobody.", self._fate(thing)
+        return self._answer("holder", thing, self.things.get(thing, ("",))[0], self._fate(thing))
 
     def _likes(self, who: str):
         return self._answer("likes", who, "" if who in NEVER_TOLD else LIKES[who])
@@ -376,7 +398,8 @@ def test_the_vocabulary_holds_every_word(level):
 
 
 @pytest.mark.slow
-def test_no_shortcut_answers_most_questions(stories):
+def test_no_listed_shortcut_answers_most_questions(stories):
+    """The three that a question names; `skimming.py` has stronger rules."""
     right, known = Counter(), Counter()
     for story in stories:
         for question in story.questions:
@@ -388,6 +411,32 @@ def test_no_shortcut_answers_most_questions(stories):
     for (kind, name), n in right.items():
         assert n <= 0.75 * known[kind], (kind, name, n / known[kind])
     assert {name for _, name in right} == {"most_recent", "first", "where_taken"}
+
+
+def test_rare_events_are_frequent_where_asked_for_and_legal_everywhere():
+    """Sentence for sentence these are the world's own stories; only their weights differ."""
+    tags: dict[str, Counter] = {}
+    for tell in (WORLD.sample, WORLD.sample_eventful):
+        tags[tell.__name__] = Counter()
+        for seed in range(120):
+            for split in SPLITS:
+                story = tell(seed, split=split)
+                assert story == tell(seed, split=split)
+                WORLD.read(story.text, split=split)
+                counted = story.questions if split == "held_out" else ()
+                tags[tell.__name__].update(tag for q in counted for tag in q.tags)
+    assert tags["sample_eventful"]["left"] > 20 > 3 * tags["sample"]["left"]
+    assert tags["sample_eventful"]["handed_over"] > 12 > 3 * tags["sample"]["handed_over"]
+    assert tags["sample_eventful"]["retaken"] == 0, "nobody takes what was dropped"
+
+
+def test_questions_that_only_compositions_ask_are_tagged():
+    composed = [WORLD.sample_eventful(seed, split="composition") for seed in range(60)]
+    for story in (*composed, *(WORLD.sample_eventful(seed) for seed in range(60))):
+        for question in story.questions:
+            if question.kind == "likes":
+                assert ("composition" in question.tags) == (question.about in NEVER_ASKED)
+    assert any(q.about in NEVER_ASKED for s in composed for q in s.questions if q.kind == "likes")
 
 
 @pytest.mark.slow

@@ -4,12 +4,15 @@ from collections.abc import Sequence
 
 import torch
 
-from interp.core.errors import NotEnoughDataError
+from interp.core.errors import NotEnoughDataError, WorldError
+from interp.core.progress import progress_range
 from interp.core.protocols import LanguageModel
-from interp.core.statistics.intervals import Interval, pooled_rate
+from interp.core.statistics.intervals import Interval, clopper_pearson, pooled_rate
+from interp.methods.untrained import untrained_twins
 from interp.worlds.world import Parse, Story, World
 
 OPENING = 2
+OWN_TEXT, UNTRAINED, MODEL = "world's own text", "untrained model", "model"
 BATCH = 64
 
 
@@ -56,6 +59,43 @@ def rates(world: World, written: Sequence[tuple[str, str]]) -> tuple[Interval, I
     )
     sentences, well_formed, consistent = counts.unbind(1)
     return pooled_rate(well_formed, sentences), pooled_rate(consistent, well_formed)
+
+
+def tellable(world: World, written: Sequence[tuple[str, str]], level: str) -> Interval:
+    """Share of whole texts that the world itself could tell; one that is cut off is none of them.
+
+    Sentence by sentence `rates` asks whether a text is true; this asks whether it keeps all rules:
+    who may be introduced when, what may be asked, when it ends.
+    """
+    return clopper_pearson(sum(_is_told(world, *text, level) for text in written), len(written))
+
+
+def writing(
+    model: LanguageModel, world: World, stories: Sequence[Story], n: int, level: str, seed: int
+) -> dict[str, dict[str, Interval]]:
+    """How much of what is written is of the grammar and true: the model's and the controls'."""
+    parts = openings(world, stories, n)
+    if not parts:
+        return {"well_formed": {}, "consistent": {}, "tellable": {}}
+    with progress_range(0.6, 0.8, "writing: "):
+        written = {MODEL: continuations(model, parts, seed), OWN_TEXT: parts}
+    for twin in untrained_twins(model, 1, seed):
+        with progress_range(0.8, 1.0, "writing, untrained model: "):
+            written[UNTRAINED] = continuations(twin, parts, seed)
+    shares = {who: rates(world, texts) for who, texts in written.items()}
+    return {
+        "well_formed": {who: well_formed for who, (well_formed, _) in shares.items()},
+        "consistent": {who: consistent for who, (_, consistent) in shares.items()},
+        "tellable": {who: tellable(world, texts, level) for who, texts in written.items()},
+    }
+
+
+def _is_told(world: World, opening: str, rest: str, level: str) -> bool:
+    try:
+        world.surprisal(opening + rest, level=level)
+    except WorldError:
+        return False
+    return True
 
 
 def _counts(parse: Parse, opening: int) -> tuple[int, int, int]:

@@ -1,15 +1,16 @@
 """Accuracies with intervals over stories, and which shortcut comes nearest."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from interp.analyses.behavior._rule_search import FOUND
 from interp.analyses.behavior._shortcut_baselines import Guesses
 from interp.core.statistics.intervals import Interval, Statistic, bootstrap, clopper_pearson
-from interp.methods.data.questions import NEVER_SAID, QuestionInContext, table_rows
+from interp.methods.data.questions import NEVER_SAID, QuestionInContext
 
 SAFE_BY = 0.10
 
@@ -41,6 +42,11 @@ class QuestionScore:
         """Whether every shortcut stays ten points or more below the model."""
         return self.margin.value >= SAFE_BY
 
+    def strongest(self, *, found: bool) -> str:
+        """The best of the shortcuts that were found by search, or of the listed; empty: none."""
+        names = [name for name in self.shortcuts if (name in FOUND) == found]
+        return max(names, key=lambda name: self.shortcuts[name].value, default="")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
@@ -56,21 +62,21 @@ class Answers:
 
 
 def score(
+    rows: Mapping[str, Sequence[int]],
     questions: Sequence[QuestionInContext],
     model: Answers,
     shortcuts: dict[str, Guesses],
     split: str,
-    order: Sequence[str],
     seed: int,
 ) -> list[QuestionScore]:
-    """A row for each kind of question of a split.
+    """A score for each row of a split.
 
     Args:
+        rows: names of rows to the numbers of their questions.
         questions: the questions of the split.
         model: the model's answers to the questions.
         shortcuts: every shortcut's answers to the questions.
         split: the split's name.
-        order: the kinds of question in the order of the rows.
         seed: the seed of the resampling.
     """
     return [
@@ -82,17 +88,17 @@ def score(
             {name: guesses.at(numbers) for name, guesses in shortcuts.items()},
             seed,
         )
-        for kind, numbers in table_rows(questions, split, order).items()
+        for kind, numbers in rows.items()
     ]
 
 
 def recalls(
-    questions: Sequence[QuestionInContext], model: Answers, seed: int
+    numbers: Sequence[int], questions: Sequence[QuestionInContext], model: Answers, seed: int
 ) -> dict[str, Interval]:
     """How often the model says `unknown` where it should, and does not where it should not."""
-    unknown = torch.tensor([question.unknown for question in questions])
-    stories = torch.tensor([question.story for question in questions])
-    hits = model.unknown == unknown
+    unknown = torch.tensor([questions[i].unknown for i in numbers])
+    stories = torch.tensor([questions[i].story for i in numbers])
+    hits = model.unknown[numbers] == unknown
     return {
         name: balanced_accuracy(hits[where], unknown[where], stories[where], seed)
         for name, where in (("unknown", unknown), ("known", ~unknown))
@@ -108,6 +114,8 @@ def balanced_accuracy(
 ) -> Interval:
     """Mean over the classes that there are of the share of hits, with its interval over stories.
 
+    It is the exact binomial one where all agree, and where each story has one example of one class.
+
     Example:
         >>> hits, classes = torch.tensor([True, True, True, False]), torch.arange(4) == 3
         >>> balanced_accuracy(hits, classes, torch.arange(4), seed=0).value
@@ -116,6 +124,8 @@ def balanced_accuracy(
     n = len(stories.unique())
     if bool(hits.all()) or not bool(hits.any()):  # resampling would claim certainty
         return clopper_pearson(n * int(hits[0]), n)
+    if n == len(hits) and (bool(classes.all()) or not bool(classes.any())):
+        return clopper_pearson(int(hits.sum()), n)
     return _interval(_balanced(hits, classes), stories, seed)
 
 

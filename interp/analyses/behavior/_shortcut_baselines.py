@@ -66,7 +66,7 @@ def shortcut_guesses(
     share = 1 - said[targets].double().mean().item()
     makers = (_majority, _bag_of_words, _n_gram, lambda *data: _no_attention(*data, seed))
     guesses = {
-        name: _decide(make(fitted, targets, len(answers))(questions), answers, said, share)
+        name: decided(make(fitted, targets, len(answers))(questions), answers, said, share)
         for name, make in zip(FITTED, makers, strict=True)
     }
     names = dict.fromkeys(chain.from_iterable(question.guesses for question in fitted))
@@ -74,7 +74,7 @@ def shortcut_guesses(
     return own | guesses
 
 
-def _decide(
+def decided(
     shares: Float[Tensor, "question answer"], answers: Sequence[str], said: Tensor, share: float
 ) -> Guesses:
     """The best answer that says something, and whether the answer was never said."""

@@ -5,28 +5,48 @@ write it. Beside the world's own kinds of question stand those about things that
 `carried_and_moved` since they were taken, or `dropped`; and `never_said`, the balanced accuracy of
 saying that nobody knows exactly when nobody does.
 
+Three rows part the story from a look-up: `handed_over` (another has the thing, and its taker is
+elsewhere), `dropped_and_left` (it lies where its dropper is no longer), `retaken`; three more count
+the moves of a thing with its taker: `moved_once`, `moved_twice`, `moved_more`. Such events are
+rare, so these rows also take questions from stories in which the world makes them frequent
+(`n_eventful`), and so do the rows of new combinations (`composition`), which hold nothing else.
+
 Control: the world's own shortcuts (the most recent value, the first, where a thing was taken), the
 majority, a bag of words, an n-gram, and a network that sees the last eight words, on the same
-questions. They are as strong as they could be made: fitted on training stories, given whether the
-answer is known, and set to the best threshold in `never_said`. `row.safe` holds where all of them
-stay ten points below the model. Facts that never change (`likes`) are learned by heart, and a
-shortcut does as well there. Regret and written text have an untrained model beside them, and the
-text also the world's own.
+questions. Others are searched for on the training stories: of a small language of rules the best
+`rule` ("where its first taker is now"), the best `two_rules` (one where it finds something, else
+the other), and a decision `tree` over what all rules find; each is one for all questions of a kind.
+All are told whether the answer is known, and set to the best threshold in `never_said`. `row.safe`
+holds where all of them stay ten points below the model; elsewhere a right answer is no evidence
+that the story was followed. `errors_explained` says which rule gives the model's wrong answers.
+Facts that never change (`likes`) are learned by heart, and a shortcut does as well there. Regret
+and written text have an untrained model beside them, and the text also the world's own.
 
 Units: accuracy in [0, 1], intervals over stories; margins are paired; regret = loss - floor in nats
-per token; consistent sentences as a share of the well-formed ones.
+per token; consistent sentences as a share of the well-formed ones, tellable texts of all.
 
     interp run comprehension --world stories --html comprehension.html
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
 
-from interp.analyses.behavior._continuations import BATCH, continuations, openings, rates
+from interp.analyses.behavior._continuations import (
+    BATCH,
+    MODEL,
+    OWN_TEXT,
+    writing,
+)
+from interp.analyses.behavior._question_sample import (
+    asked_questions,
+    eventful_stories,
+    questions_within,
+    rows_of,
+)
 from interp.analyses.behavior._question_scores import (
     SAFE_BY,
     Answers,
@@ -34,9 +54,11 @@ from interp.analyses.behavior._question_scores import (
     recalls,
     score,
 )
+from interp.analyses.behavior._rule_search import RULE, found_guesses, rules_of_errors, search
 from interp.analyses.behavior._shortcut_baselines import shortcut_guesses
 from interp.core.cost import Passes, announce
-from interp.core.errors import ConfigError, NotEnoughDataError
+from interp.core.display import percent
+from interp.core.errors import ConfigError
 from interp.core.progress import progress_range, report_progress
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import UNKNOWN, Interval, bootstrap_ratio, plain
@@ -45,6 +67,7 @@ from interp.methods.data.answers import (
     EncodedStory,
     StoryPrediction,
     encoded_stories,
+    given_answers,
     predict_encoded,
     predict_stories,
     regrets,
@@ -54,8 +77,7 @@ from interp.methods.data.answers import (
 from interp.methods.data.examples import sample_stories
 from interp.methods.data.loss_floor import has_floor
 from interp.methods.data.questions import (
-    QuestionInContext,
-    questions_in,
+    NEVER_SAID,
     unknown_answers,
 )
 from interp.methods.untrained import untrained_twins
@@ -64,7 +86,15 @@ from interp.results.result import Result
 from interp.worlds.world import Story, World
 
 HELD_OUT, TRAIN = "held_out", "train"
-OWN_TEXT, UNTRAINED, MODEL = "world's own text", "untrained model", "model"
+EVENT_WORDS = {
+    "handed_over": "another has the thing than took it",
+    "retaken": "the thing was dropped and taken again",
+    "dropped_and_left": "the thing was dropped and its dropper left",
+}
+"""What happened in the rows of `EVENTS` that the finding tells."""
+EVENTFUL_FROM = 10**9
+RULE_CALLS = 20
+"""Small steps of the search a question."""
 Table = dict[str, dict[str, Interval]]
 
 
@@ -91,6 +121,12 @@ class Comprehension(Result):
         n_generated: how many continuations were written.
         beyond_context: how many questions were left out because the model's context ends before
             them.
+        n_eventful: how many stories about rare events were read besides in each split, at most.
+        rules: by row, the words of the found shortcuts `rule` and `two_rules`.
+        error_rules: by split and kind of question, the single rule that gives most of the model's
+            wrong answers; chosen on every second story.
+        errors_explained: share of the wrong answers in the other stories that are this rule's.
+        tellable: share of whole texts that the world itself could tell, by who wrote them.
     """
 
     accuracy: Table
@@ -106,6 +142,11 @@ class Comprehension(Result):
     n_fitted: int
     n_generated: int
     beyond_context: int
+    n_eventful: int = 0
+    rules: dict[str, dict[str, str]] = field(default_factory=dict)
+    error_rules: dict[str, dict[str, str]] = field(default_factory=dict)
+    errors_explained: Table = field(default_factory=dict)
+    tellable: dict[str, Interval] = field(default_factory=dict)
     columns: ClassVar = {
         "accuracy": "accuracy",
         "shortcut_accuracy": "shortcuts",
@@ -116,6 +157,8 @@ class Comprehension(Result):
         "regret_nats_per_token_untrained": "untrained_regret",
         "well_formed_sentences": "well_formed",
         "consistent_sentences": "consistent",
+        "errors_explained": "errors_explained",
+        "tellable_texts": "tellable",
     }
     axes: ClassVar = {
         "accuracy": "split kind",
@@ -125,6 +168,8 @@ class Comprehension(Result):
         "recall": "split answer",
         "well_formed": "writer",
         "consistent": "writer",
+        "errors_explained": "split kind",
+        "tellable": "writer",
     }
 
     @property
@@ -161,12 +206,45 @@ class Comprehension(Result):
         kinds = ", ".join(
             f"{row.kind} {row.accuracy.value:.2f} ({row.best} {row.shortcuts[row.best].value:.2f})"
             for row in self.rows
-            if row.split == split
+            if row.split == split and row.kind not in EVENT_WORDS
         )
-        return (
-            f"Comprehension, {split} stories, in brackets the best shortcut: {kinds}; "
-            f"{self._regret()}; n = {self.n_stories} stories."
+        parts = (
+            f"Comprehension, {split} stories, in brackets the best shortcut: {kinds}",
+            *self._events(split),
+            *self._errors(split),
+            self._regret(),
+            *self._agreeing(),
+            f"n = {self.n_stories} stories.",
         )
+        return "; ".join(parts)
+
+    def _events(self, split: str) -> list[str]:
+        """The questions that part the story from a rule, and the best shortcut found there."""
+        parts = []
+        for row in self.rows:
+            if row.split == split and row.kind in EVENT_WORDS:
+                best = row.strongest(found=True) or row.best
+                words = repr(self.rules.get(row.kind, {}).get(best, best))
+                parts.append(
+                    f"right in {percent(row.accuracy.value)} of n = {row.n} where "
+                    f"{EVENT_WORDS[row.kind]} ({words} in {percent(row.shortcuts[best].value)})"
+                )
+        return parts
+
+    def _errors(self, split: str) -> list[str]:
+        return [
+            f"{rule!r} gives {percent(share.value)} of its wrong answers about {kind}"
+            for kind, rule in self.error_rules.get(split, {}).items()
+            if (share := self.errors_explained[split][kind]).value > 0.5
+        ]
+
+    def _agreeing(self) -> list[str]:
+        if not self.n_generated:
+            return []
+        shares = [f"{percent(self.consistent[MODEL].value, 1)} of its well-formed sentences agree"]
+        if MODEL in self.tellable:
+            shares.append(f"{percent(self.tellable[MODEL].value)} of its whole texts can be told")
+        return [" with the story, ".join(shares)]
 
     def _regret(self) -> str:
         if math.isnan(self.regret.value):
@@ -186,10 +264,21 @@ class Comprehension(Result):
             "at every token, given the true text before; never_said: balanced accuracy of saying "
             "that nobody knows. Controls: shortcuts on the same questions, fitted on "
             f"{self.n_fitted} training stories, given whether the answer is known and, in "
-            f"never_said, set to the best threshold. In a split with questions that are new there, "
-            f"a row keeps only these. {self._written()}n = {self.n_stories} stories "
-            f"a split, 95 % bootstrap intervals over stories.{left_out} {self._verdict()}"
+            f"never_said, set to the best threshold. {self._searched()}In a split of new "
+            f"combinations a row holds only these. {self._written()}n = {self.n_stories} stories "
+            f"a split{self._sampled()}; 95 % bootstrap intervals over stories, exact where each "
+            f"has one question of the row, of each row alone: not corrected for {len(self.rows)} "
+            f"rows.{left_out} {self._verdict()}"
         )
+
+    def _searched(self) -> str:
+        rows = {rule: row for row, words in reversed(self.rules.items()) for rule in [words[RULE]]}
+        best = "; ".join(f"{row}: {rule!r}" for rule, row in reversed(rows.items()))
+        return f"Best rules of those searched, a kind of question each: {best}. " if best else ""
+
+    def _sampled(self) -> str:
+        more = f" and {self.n_eventful} about rare events, for the rows of these and of new"
+        return f"{more} combinations" if self.n_eventful else ""
 
     def _written(self) -> str:
         if not self.n_generated:
@@ -197,6 +286,7 @@ class Comprehension(Result):
         writers = "; ".join(
             f"{who}: {plain(rate)} well formed"
             + (f", {plain(true)} of these consistent" if (true := self.consistent[who]).n else "")
+            + (f", {plain(self.tellable[who])} of whole texts can be told" if self.tellable else "")
             for who, rate in self.well_formed.items()
         )
         return f"Sentences of {self.n_generated} continuations of held-out openings: {writers}. "
@@ -222,6 +312,7 @@ def comprehension(
     n_stories: int = 300,
     n_fitted: int = 1500,
     n_generated: int = 64,
+    n_eventful: int = 200,
     level: str = "full",
     splits: Sequence[str] = ("held_out", "composition"),
     seed: int = 0,
@@ -235,9 +326,14 @@ def comprehension(
         n_fitted: training stories to fit the shortcuts on.
         n_generated: continuations to write at temperature 1 from the first two sentences of
             held-out stories; 0 leaves this out.
+        n_eventful: stories to read besides in each split that ask about rare events, told by the
+            world with such events made frequent (`sample_eventful`, where it has that). They serve
+            only the rows of these events and of new combinations, and `errors_explained`; every
+            other row is of the `n_stories`. Within a row they differ a little from those: the
+            events come sooner, and more of the questions are about them.
         level: the world's level of difficulty.
-        splits: splits of the stories, reported apart. In a split whose questions bear its name as a
-            tag (`composition`), only these count where there are any.
+        splits: splits of the stories, reported apart. Of one that is neither `train` nor `held_out`
+            (`composition`) only questions that bear its name as a tag count: only they are new.
         seed: the seed of stories, shortcuts, continuations, the untrained model and the resampling.
     Returns:
         Comprehension: accuracies in [0, 1] by split and kind, regret in nats per token.
@@ -255,23 +351,25 @@ def comprehension(
     call = dict(locals())
     _check(n_stories, splits, n_fitted)
     training = sample_stories(world, n_fitted, seed=seed, level=level, split=TRAIN)
-    fitted = _questions(world, training, TRAIN)
+    fitted = asked_questions(world, training, TRAIN)
     sampled = {
         split: sample_stories(world, n_stories, seed=seed, level=level, split=split)
+        + eventful_stories(world, n_eventful * (split in splits), seed, level, split)
         for split in dict.fromkeys([*splits, HELD_OUT])  # for regret and openings in any case
     }
     encoded = {split: encoded_stories(model, stories) for split, stories in sampled.items()}
-    _announce(model, encoded, n_generated)
+    _announce(model, encoded, n_stories, n_generated, len(fitted))
     predictions = {}
     for number, (split, rows_of_split) in enumerate(encoded.items()):
         with progress_range(0.3 * number / len(encoded), 0.3 * (number + 1) / len(encoded)):
             predictions[split] = predict_encoded(model, rows_of_split)
-    questions, beyond = _within(model, world, sampled, predictions, splits)
+    questions, beyond = questions_within(model, world, sampled, predictions, splits)
     every = [question for split in splits for question in questions[split]]
     report_progress("shortcuts", 0.3, 1)
-    guesses = shortcut_guesses(fitted, every, seed)
+    guesses, found = shortcut_guesses(fitted, every, seed), search(fitted)
+    guesses |= found_guesses(fitted, every, found, guesses["majority"])
     never = unknown_answers([*fitted, *every])
-    rows, recall, first = [], {}, 0
+    rows, recall, rules, errors, first = [], {}, {}, {}, 0
     for split in splits:
         reading = (predictions[split], questions[split])
         answers = Answers(
@@ -280,24 +378,40 @@ def comprehension(
         )
         last = first + len(questions[split])
         own = {name: guess.at(range(first, last)) for name, guess in guesses.items()}
-        rows += score(questions[split], answers, own, split, tuple(world.variables), seed)
-        recall[split], first = recalls(questions[split], answers, seed), last
+        numbers = rows_of(questions[split], n_stories, split, tuple(world.variables))
+        rows += score(numbers, questions[split], answers, own, split, seed)
+        for name, (number, *_) in numbers.items():
+            if name != NEVER_SAID and (best := found.get(questions[split][number].kind)):
+                rules[name] = {shortcut: " else ".join(rule) for shortcut, rule in best.items()}
+        if NEVER_SAID in numbers:
+            recall[split] = recalls(numbers[NEVER_SAID], questions[split], answers, seed)
+        errors[split] = rules_of_errors(questions[split], given_answers(model, *reading), seed)
+        first = last
+    told = sampled[HELD_OUT][:n_stories]
     report_progress("the untrained model, and texts of both", 0.5, 1)
     return Comprehension(
         **_tables(rows),
         recall=recall,
-        **_regrets(model, sampled[HELD_OUT], predictions[HELD_OUT], seed),
-        **_writing(model, world, sampled[HELD_OUT], n_generated, seed),
+        rules=rules,
+        error_rules={s: {kind: rule for kind, (rule, _) in o.items()} for s, o in errors.items()},
+        errors_explained={s: {k: share for k, (_, share) in o.items()} for s, o in errors.items()},
+        **_regrets(model, told, predictions[HELD_OUT][:n_stories], seed),
+        **writing(model, world, told, n_generated, level, seed),
         n_stories=n_stories,
         n_fitted=n_fitted,
         n_generated=n_generated,
+        n_eventful=n_eventful if hasattr(world, "sample_eventful") else 0,
         beyond_context=beyond,
         provenance=provenance(comprehension, call),
     )
 
 
 def _announce(
-    model: LanguageModel, encoded: Mapping[str, Sequence[EncodedStory]], n_generated: int
+    model: LanguageModel,
+    encoded: Mapping[str, Sequence[EncodedStory]],
+    n_stories: int,
+    n_generated: int,
+    n_fitted: int,
 ) -> None:
     rows = {split: [ids for ids, _ in stories] for split, stories in encoded.items()}
     longest = max(len(ids) for ids in rows[HELD_OUT])
@@ -306,11 +420,12 @@ def _announce(
     announce(
         model,
         reading(model, [row for each in rows.values() for row in each]),
-        reading(model, rows[HELD_OUT]),  # by the untrained model, which writes too
+        reading(model, rows[HELD_OUT][:n_stories]),  # by the untrained model, which writes too
         Passes(count=2 * turns * longest, tokens=batch, width=longest, logits=batch),
         draws=1,
         copies=1,
-        smaller="Read fewer stories or write fewer texts (n_stories=, n_generated=).",
+        calls=RULE_CALLS * (n_fitted + 4 * sum(map(len, rows.values()))),
+        smaller="Read fewer stories or write fewer texts (n_stories=, n_generated=, n_eventful=).",
     )
 
 
@@ -320,39 +435,6 @@ def _check(n_stories: int, splits: Sequence[str], n_fitted: int) -> None:
             "Comprehension needs two stories or more to read and to fit on, and a list of splits; "
             f"got n_stories = {n_stories}, n_fitted = {n_fitted}, splits = {splits!r}."
         )
-
-
-def _questions(world: World, stories: Sequence[Story], split: str) -> list[QuestionInContext]:
-    questions = questions_in(stories)
-    if not questions:
-        raise NotEnoughDataError(
-            f"Comprehension needs stories with questions; world {world.name!r} asks none in its "
-            f"{split!r} stories. Take a world that asks (`stories`), or another level."
-        )
-    return questions
-
-
-def _within(
-    model: LanguageModel,
-    world: World,
-    sampled: dict[str, list[Story]],
-    predictions: dict[str, list[StoryPrediction]],
-    splits: Sequence[str],
-) -> tuple[dict[str, list[QuestionInContext]], int]:
-    """Each split's questions inside the model's context, and how many are not."""
-    within, beyond = {}, 0
-    for split in splits:
-        questions = _questions(world, sampled[split], split)
-        marks = right_answers(predictions[split], questions)
-        within[split] = [q for q, mark in zip(questions, marks, strict=True) if mark is not None]
-        beyond += len(questions) - len(within[split])
-        if not within[split]:
-            raise NotEnoughDataError(
-                f"None of the {len(questions)} questions of the {split!r} stories lies within the "
-                f"model's context of {model.cfg.n_ctx} tokens. Take a model with a longer one, or "
-                "an easier level."
-            )
-    return within, beyond
 
 
 def _tables(rows: Sequence[QuestionScore]) -> dict[str, dict]:
@@ -380,22 +462,3 @@ def _regrets(
             own, _ = regrets(stories, predict_stories(twin, stories))
         untrained = float(own.sum() / tokens.sum())
     return {"regret": bootstrap_ratio(nats, tokens, seed=seed), "untrained_regret": untrained}
-
-
-def _writing(
-    model: LanguageModel, world: World, stories: Sequence[Story], n: int, seed: int
-) -> dict[str, dict[str, Interval]]:
-    """How much of what is written is of the grammar and true: the model's and the controls'."""
-    parts = openings(world, stories, n)
-    if not parts:
-        return {"well_formed": {}, "consistent": {}}
-    with progress_range(0.6, 0.8, "writing: "):
-        written = {MODEL: continuations(model, parts, seed), OWN_TEXT: parts}
-    for twin in untrained_twins(model, 1, seed):
-        with progress_range(0.8, 1.0, "writing, untrained model: "):
-            written[UNTRAINED] = continuations(twin, parts, seed)
-    shares = {who: rates(world, texts) for who, texts in written.items()}
-    return {
-        "well_formed": {who: well_formed for who, (well_formed, _) in shares.items()},
-        "consistent": {who: consistent for who, (_, consistent) in shares.items()},
-    }

@@ -1,6 +1,7 @@
 """`interp ship`: a finished run of a world as a small model folder with a measured card."""
 
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,9 +11,11 @@ from interp.cli.targets import Target
 from interp.core.display import percent
 
 if TYPE_CHECKING:
-    from interp.analyses.behavior.comprehension import Comprehension
+    from interp.analyses.behavior.comprehension import Comprehension, QuestionScore
 
 CHECKPOINTS = (0, 16, 64, 256, 512, 1000)
+EVENTFUL = 2
+"""Stories about rare events, of which a row needs many, for each of the others."""
 
 
 @click.command()
@@ -57,7 +60,13 @@ def command(
 
     model = load_model(run)
     with measuring(any_cost):
-        result = comprehension(model, load_world(world_name), n_stories=stories)
+        result = comprehension(
+            model,
+            load_world(world_name),
+            n_stories=stories,
+            n_eventful=EVENTFUL * stories,
+            n_generated=stories,
+        )
     saved_steps = set(checkpoint_steps(run))
     steps = checkpoints or tuple(step for step in CHECKPOINTS if step in saved_steps)
     ship_run(
@@ -72,6 +81,8 @@ def measures(result: "Comprehension") -> dict[str, Any]:
     return {
         "model_hash": result.provenance.model_hash,
         "n_stories": result.n_stories,
+        "n_eventful": result.n_eventful,
+        "n_generated": result.n_generated,
         "accuracy": {
             split: {kind: round(i.value, 4) for kind, i in kinds.items()}
             for split, kinds in result.accuracy.items()
@@ -83,6 +94,7 @@ def measures(result: "Comprehension") -> dict[str, Any]:
         "regret_nats_per_token": round(result.regret.value, 5),
         "well_formed": round(result.well_formed["model"].value, 4),
         "consistent": round(result.consistent["model"].value, 4),
+        "tellable": round(result.tellable["model"].value, 4),
     }
 
 
@@ -91,7 +103,8 @@ def card(name: str, result: "Comprehension") -> str:
     provenance = result.provenance
     rows = [
         f"| {row.split} | {row.kind} | {row.accuracy.value:.2f} [{row.accuracy.low:.2f}, "
-        f"{row.accuracy.high:.2f}] | {row.shortcuts[row.best].value:.2f} ({row.best}) | {row.n} |"
+        f"{row.accuracy.high:.2f}] | {_shortcut(row, found=False)} | "
+        f"{_shortcut(row, found=True)} | {row.n} |"
         for row in result.rows
     ]
     table = "\n".join(rows)
@@ -102,17 +115,26 @@ stories whose whole truth is known. It writes such stories and answers questions
 knows nothing else. Weights `{provenance.model_hash}`, step {provenance.step}. The recipe is in
 `run.json`, the loss curve in `metrics.jsonl`, the numbers below in `card.json`.
 
-| stories | question | right answers [95 %] | best shortcut | n |
-|---|---|---|---|---|
+| stories | question | right answers [95 %] | best listed shortcut | best found shortcut | n |
+|---|---|---|---|---|---|
 {table}
+
+`handed_over`: another has the thing than took it, who is elsewhere. `dropped_and_left`: it lies
+where its dropper is no longer. `moved_once` …: its taker has it and moved so often. Those rows and
+`composition` take more stories, told so that such questions are frequent (n in the last column).
+
+{_rules(result)}
 
 Regret (loss less the exact floor): {result.regret.value:.4f} nats per token. Of the sentences it
 writes at temperature 1, {percent(result.well_formed["model"].value, 1)} are of the world's grammar,
-and {percent(result.consistent["model"].value, 1)} of these agree with the story so far.
+and {percent(result.consistent["model"].value, 1)} of these agree with the story so far; but of its
+whole texts only {percent(result.tellable["model"].value)} keep all rules of the world (who comes in
+when, what may be asked), which every text of the world does.
 
 {_verdict(result)}
 What people like (`likes`) is the same in every story: it is learned by heart, so a bag of words
-does as well. `composition` holds stories with pairs of person and place that training never shows.
+does as well. `composition` holds questions about pairs of person and place that training never
+shows, and about the likes of people whom training never asks about.
 
 ```python
 import interp
@@ -127,13 +149,51 @@ Made with `interp train --world {provenance.world} --threads 1 --out runs/{name}
 """
 
 
+def _shortcut(row: "QuestionScore", *, found: bool) -> str:
+    name = row.strongest(found=found)
+    return f"{row.shortcuts[name].value:.2f} ({name})" if name else "–"
+
+
+def _rules(result: "Comprehension") -> str:
+    """What the found shortcuts are, and what stands behind the errors."""
+    words: dict[str, list[str]] = {}
+    for row, rules in result.rules.items():
+        for name, rule in rules.items():
+            words.setdefault(f"`{name}`: {rule}", []).append(row)
+    lines = [
+        f"- {rule} ({', '.join(rows[:2])}{' …' * (len(rows) > 2)})" for rule, rows in words.items()
+    ]
+    errors = [
+        f"- Of the wrong answers about {kind} ({split}) {percent(share.value)} are those of the "
+        f'rule "{result.error_rules[split][kind]}".'
+        for split, kinds in result.errors_explained.items()
+        for kind, share in kinds.items()
+        if share.value > 0.5
+    ]
+    return "\n".join(
+        [
+            "Shortcuts found by search on training stories (a handler took, gave, got or dropped):",
+            "",
+            *lines,
+            *errors,
+        ]
+    )
+
+
 def _best(result: "Comprehension", kind: str, split: str) -> float:
     row = result.row(kind, split)
     return round(row.shortcuts[row.best].value, 4)
 
 
 def _verdict(result: "Comprehension") -> str:
-    names = sorted({row.kind for row in result.unsafe})
+    names: dict[str, list[str]] = {}
+    for row in result.unsafe:
+        names.setdefault(row.split, []).append(row.kind)
     if not names:
-        return "No shortcut comes within ten points of it."
-    return f"A shortcut comes within ten points in: {', '.join(names)}; elsewhere none does."
+        return "No shortcut, listed or found, comes within ten points of it."
+    rows = "; ".join(f"{split}: {', '.join(kinds)}" for split, kinds in names.items())
+    return fill(
+        f"A shortcut, listed or found, comes within ten points in {rows}. There a right answer is "
+        "no evidence that the story was followed; elsewhere none does.",
+        100,
+    )

@@ -75,6 +75,28 @@ def right_answers(
     return [_right(predictions[question.story], question) for question in questions]
 
 
+def given_answers(
+    model: LanguageModel,
+    predictions: Sequence[StoryPrediction],
+    questions: Sequence[QuestionInContext],
+) -> list[str]:
+    """The model's first choices at the tokens of each true answer, as text.
+
+    That is its own answer, as far as it takes as many tokens as the true one (a word does).
+
+    Args:
+        model: any language model.
+        predictions: its predictions along each story.
+        questions: within its context.
+    """
+    answers = []
+    for question in questions:
+        prediction = predictions[question.story]
+        first, last = answer_tokens(prediction.spans, question)
+        answers.append(model.tokenizer.decode(prediction.best[first - 1 : last]).strip())
+    return answers
+
+
 def says_unknown(
     model: LanguageModel,
     stories: Sequence[Story],

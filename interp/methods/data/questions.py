@@ -1,16 +1,23 @@
 """A story's questions as a reader meets them, and the rows of a table that they belong to.
 
-Of tags it knows only `unknown`, `carried`, `moved`, and a split's own name on what only that split
-can ask.
+Of tags it knows only `unknown`, `carried`, `moved`, what happened to a thing (`handed_over`,
+`retaken`, `left`, `moves=2`), and a split's own name on what only that split can ask.
 """
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import repeat
 
-from interp.worlds.world import Question, Story
+from interp.worlds.world import Question, Story, World
 
 NEVER_SAID = "never_said"
+WHOLE = ("train", "held_out")
+"""Splits whose every question counts; in any other only those that are new there."""
+EVENTS = {"handed_over": "handed_over", "retaken": "retaken", "dropped_and_left": "left"}
+"""Rows of what happened to a thing, and the tag of each."""
+MOVES = {"moved_once": range(1, 2), "moved_twice": range(2, 3), "moved_more": range(3, 100)}
+"""Rows of how often a thing came to another place with whoever took it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +34,8 @@ class QuestionInContext:
         unknown: whether the honest answer is that it was never said.
         guesses: what the world's own shortcuts would answer, by name.
         tags: the world's tags of the question.
+        rules: what each rule that skips the story answers, by its words; see
+            `worlds/skimming.py`.
     """
 
     story: int
@@ -38,14 +47,21 @@ class QuestionInContext:
     unknown: bool
     guesses: Mapping[str, str]
     tags: tuple[str, ...]
+    rules: Mapping[str, str] = field(default_factory=dict)
 
 
-def questions_in(stories: Sequence[Story]) -> list[QuestionInContext]:
-    """Every question of the stories, in order."""
+def questions_in(stories: Sequence[Story], world: World | None = None) -> list[QuestionInContext]:
+    """Every question of the stories, in order.
+
+    Args:
+        stories: the stories.
+        world: that told them; where it has `shortcut_rules`, each question gets them.
+    """
+    rules_of = getattr(world, "shortcut_rules", None) or (lambda story: repeat({}))
     return [
-        _in_context(number, story.text, question)
+        _in_context(number, story.text, question, rules)
         for number, story in enumerate(stories)
-        for question in story.questions
+        for question, rules in zip(story.questions, rules_of(story), strict=False)
     ]
 
 
@@ -70,8 +86,9 @@ def table_rows(
     """Row names to the numbers of their questions; rows without questions are left out.
 
     A kind with carried things becomes `carried`, `carried_and_moved` and `dropped`. Questions whose
-    answer was never said are in no row but `never_said`, which holds all questions. Where questions
-    bear the split's own name as a tag, a row keeps only these: only they are new.
+    answer was never said are in no row but `never_said`, which holds all questions. In a split that
+    is not one of `WHOLE` every row holds only the questions that bear the split's name as a tag,
+    for only they are new; rows without any, and `never_said`, are left out there.
 
     Args:
         questions: the questions of one split.
@@ -88,13 +105,42 @@ def table_rows(
             if question.kind == kind and not question.unknown:
                 for name in _row_names(question, kind in with_carried):
                     rows[name].append(i)
-    rows = {name: _only_new(questions, own, split) for name, own in rows.items() if own}
-    if len({question.unknown for question in questions}) == 2:
+    if split not in WHOLE:
+        rows = {n: [i for i in own if split in questions[i].tags] for n, own in rows.items()}
+    elif len({question.unknown for question in questions}) == 2:
         rows[NEVER_SAID] = list(range(len(questions)))
-    return rows
+    return {name: own for name, own in rows.items() if own}
 
 
-def _in_context(number: int, text: str, question: Question) -> QuestionInContext:
+def event_rows(questions: Sequence[QuestionInContext]) -> dict[str, list[int]]:
+    """Rows of what happened to the thing that is asked for, to the numbers of their questions.
+
+    They part who follows the story from who looks up one mention of the thing: `EVENTS`, and
+    `MOVES`, where it is carried by who took it. Where its holder is asked only the first two,
+    `holder_handed_over` …: who has what lies somewhere is no riddle.
+    """
+    with_carried = {question.kind for question in questions if "carried" in question.tags}
+    kinds = sorted({q.kind for q in questions}, key=lambda kind: (kind not in with_carried, kind))
+    prefixes = {kind: "" if kind in with_carried else f"{kind}_" for kind in kinds}
+    rows = {f"{prefix}{row}": [] for prefix in prefixes.values() for row in (*EVENTS, *MOVES)}
+    for i, question in enumerate(questions):
+        own = [] if question.unknown else _events_of(question)
+        for row in own if question.kind in with_carried else {*own} & {"handed_over", "retaken"}:
+            rows[prefixes[question.kind] + row].append(i)
+    return {name: own for name, own in rows.items() if own}
+
+
+def is_rare(tags: Sequence[str], split: str) -> bool:
+    """Whether a question of a split is rare: its row is one of `event_rows`, or new there."""
+    if split not in WHOLE:
+        return split in tags
+    often = {"moves=0", "moves=1"}
+    return any(tag in EVENTS.values() or tag.startswith("moves=") for tag in set(tags) - often)
+
+
+def _in_context(
+    number: int, text: str, question: Question, rules: Mapping[str, str]
+) -> QuestionInContext:
     start, end = question.span
     answer = question.answer.strip()
     return QuestionInContext(
@@ -107,7 +153,16 @@ def _in_context(number: int, text: str, question: Question) -> QuestionInContext
         unknown="unknown" in question.tags,
         guesses={name: guess.strip() for name, guess in question.shortcuts.items()},
         tags=question.tags,
+        rules={rule: guess.strip() for rule, guess in rules.items()},
     )
+
+
+def _events_of(question: QuestionInContext) -> list[str]:
+    rows = [row for row, tag in EVENTS.items() if tag in question.tags]
+    if "carried" in question.tags and "handed_over" not in question.tags:
+        moves = [int(tag[6:]) for tag in question.tags if tag.startswith("moves=")]
+        rows += [row for row, numbers in MOVES.items() if moves and moves[0] in numbers]
+    return rows
 
 
 def _row_names(question: QuestionInContext, may_be_carried: bool) -> list[str]:
@@ -116,7 +171,3 @@ def _row_names(question: QuestionInContext, may_be_carried: bool) -> list[str]:
     if "carried" not in question.tags:
         return ["dropped"]
     return ["carried"] + ["carried_and_moved"] * ("moved" in question.tags)
-
-
-def _only_new(questions: Sequence[QuestionInContext], own: list[int], split: str) -> list[int]:
-    return [i for i in own if split in questions[i].tags] or own

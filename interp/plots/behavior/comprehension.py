@@ -1,11 +1,11 @@
 """Answers by kind of question: the model beside the best shortcut, others as small marks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from interp.analyses.behavior.comprehension import Comprehension, QuestionScore
+from interp.analyses.behavior.comprehension import MODEL, OWN_TEXT, Comprehension, QuestionScore
 from interp.core.statistics.intervals import Interval
 from interp.plots import theme
 
@@ -20,6 +20,17 @@ NAMES = {
     "most_recent": "most recent value",
     "first": "first value",
     "where_taken": "where it was taken",
+    "rule": "best rule found",
+    "two_rules": "best two rules found",
+    "tree": "decision tree",
+    "dropped_and_left": "dropped, dropper left",
+    "moved_more": "moved thrice or more",
+    "holder_handed_over": "holder, handed over",
+}
+WRITTEN = {
+    "well_formed": "written: well-formed sentences",
+    "consistent": "written: consistent sentences",
+    "tellable": "written: whole texts told by the rules",
 }
 MARKS = ("square-open", "triangle-up-open", "x-thin-open", "star-open", "cross-thin-open")
 MARKS += ("triangle-down-open", "hexagon-open", "asterisk-open", "y-up-open")
@@ -30,7 +41,9 @@ ROW = 48
 def figure(result: Comprehension, *, split: str = "") -> go.Figure:
     """Accuracy by kind of question with 95 % intervals, a panel a split.
 
-    The model's circle is hollow where a shortcut comes within ten points of it.
+    The model's circle is hollow where a shortcut comes within ten points of it. Below stand the
+    shares of what it wrote: sentences of the grammar, true ones, and whole texts that the world
+    could tell.
 
     Args:
         result: of `interp.comprehension`.
@@ -42,6 +55,7 @@ def figure(result: Comprehension, *, split: str = "") -> go.Figure:
         theme.check_choice("split", split, result.accuracy)
     splits = [split] if split else list(result.accuracy)
     kinds = list(dict.fromkeys(row.kind for row in result.rows if row.split in splits))
+    written = [name for name in WRITTEN if MODEL in getattr(result, name)]
     figure = make_subplots(
         rows=1,
         cols=len(splits),
@@ -49,21 +63,28 @@ def figure(result: Comprehension, *, split: str = "") -> go.Figure:
         horizontal_spacing=0.04,
         subplot_titles=[theme.label(_name(each), 40) for each in splits],
     )
-    theme.style(figure, height=ROW * len(kinds) + 170)
+    theme.style(figure, height=ROW * (len(kinds) + len(written)) + 170)
     for col, each in enumerate(splits, 1):
-        _panel(figure, [row for row in result.rows if row.split == each], kinds, col)
-    theme.name_rows(figure, [_name(kind) for kind in kinds])
+        _panel(figure, [row for row in result.rows if row.split == each], result.rules, kinds, col)
+    if written:
+        _text_shares(figure, result, written, len(kinds))
+    theme.name_rows(figure, [_name(kind) for kind in kinds] + [WRITTEN[name] for name in written])
     quarters = [0, 0.25, 0.5, 0.75, 1]
     figure.update_xaxes(
         range=[-0.03, 1.03], tickvals=quarters, zeroline=False, title_text="accuracy"
     )
     return figure.update_layout(
-        legend={"y": 1 + 46 / (ROW * len(kinds)), "traceorder": "reversed"}, margin={"t": 96}
+        legend={"y": 1 + 46 / (ROW * (len(kinds) + len(written))), "traceorder": "reversed"},
+        margin={"t": 96},
     )
 
 
 def _panel(
-    figure: go.Figure, rows: Sequence[QuestionScore], kinds: Sequence[str], col: int
+    figure: go.Figure,
+    rows: Sequence[QuestionScore],
+    rules: Mapping[str, Mapping[str, str]],
+    kinds: Sequence[str],
+    col: int,
 ) -> None:
     """Lower marks first, so that the model lies on top."""
     places = [kinds.index(row.kind) for row in rows]
@@ -83,7 +104,7 @@ def _panel(
         )
     best = [row.shortcuts[row.best] for row in rows]
     words = [
-        _words(row, f"{BEST}: {_name(row.best)}", interval)
+        _words(row, f"{BEST}: {rules.get(row.kind, {}).get(row.best, _name(row.best))}", interval)
         for row, interval in zip(rows, best, strict=True)
     ]
     diamond = {"symbol": "diamond", "size": 11, "color": theme.CATEGORICAL[1]}
@@ -101,6 +122,34 @@ def _panel(
     style = {"marker": circle, "legend": col == 1, "whiskers": True}
     mine = [row.accuracy for row in rows]
     figure.add_trace(_dots(mine, [p - 0.13 for p in places], words, name="model", **style), 1, col)
+
+
+def _text_shares(
+    figure: go.Figure, result: Comprehension, names: Sequence[str], first: int
+) -> None:
+    """Shares of what the model wrote, beside the world's own text."""
+    writers = (
+        (OWN_TEXT, "diamond", theme.CONTROL, 0.13),
+        (MODEL, "circle", theme.CATEGORICAL[0], -0.13),
+    )
+    for who, symbol, color, below in writers:
+        shares = [(i, getattr(result, name).get(who)) for i, name in enumerate(names)]
+        shares = [(i, share) for i, share in shares if share is not None and share.n]
+        words = [
+            f"{WRITTEN[names[i]]}, {who}<br>{share.value:.3f} [{share.low:.2f}, {share.high:.2f}]"
+            f"<br>{share.n} texts"
+            for i, share in shares
+        ]
+        trace = _dots(
+            [share for _, share in shares],
+            [first + i + below for i, _ in shares],
+            words,
+            name=f"text: {who}",
+            marker={"symbol": symbol, "size": 10, "color": color},
+            legend=True,
+            whiskers=True,
+        )
+        figure.add_trace(trace, row=1, col=1)
 
 
 def _dots(
@@ -131,7 +180,7 @@ def _dots(
 
 def _words(row: QuestionScore, who: str, interval: Interval) -> str:
     return (
-        f"{theme.label(_name(row.kind), 40)}: {theme.label(who, 60)}<br>{interval.value:.2f} "
+        f"{theme.label(_name(row.kind), 40)}: {theme.label(who, 120)}<br>{interval.value:.2f} "
         f"[{interval.low:.2f}, {interval.high:.2f}]<br>{row.n} questions in {interval.n} stories"
     )
 

@@ -4,25 +4,28 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cache
-from itertools import permutations
 from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import Tensor
 
-from interp.analyses.behavior._continuations import openings, rates
+from interp.analyses.behavior._continuations import (
+    OWN_TEXT,
+    UNTRAINED,
+    openings,
+    rates,
+    tellable,
+)
+from interp.analyses.behavior._question_sample import eventful_stories
 from interp.analyses.behavior._question_scores import balanced_accuracy
-from interp.analyses.behavior._shortcut_baselines import FITTED, shortcut_guesses
-from interp.analyses.behavior.comprehension import OWN_TEXT, UNTRAINED, Comprehension, comprehension
+from interp.analyses.behavior._shortcut_baselines import FITTED
+from interp.analyses.behavior.comprehension import Comprehension, comprehension
 from interp.core.errors import ConfigError, InterpError, NotEnoughDataError
 from interp.methods.data.answers import predict_stories, regrets, right_answers, says_unknown
 from interp.methods.data.examples import sample_stories
 from interp.methods.data.questions import (
-    QuestionInContext,
     questions_in,
-    table_rows,
-    unknown_answers,
 )
 from interp.models.config import GPTConfig
 from interp.models.gpt import GPT
@@ -39,17 +42,23 @@ class Remembered(Stories):
     """The stories world; a held-out story takes many draws, so each is told once."""
 
     sample = cache(Stories.sample)
+    sample_eventful = cache(Stories.sample_eventful)
 
 
 WORLD = Remembered()
 N, SPLITS, LEVEL = 16, ("held_out", "composition"), "full"
+EVENTFUL = 24
 Habit = Callable[[Question], str]
 
 
 @cache
 def stories() -> tuple[Story, ...]:
     options = {"seed": 0, "level": LEVEL}
-    return tuple(s for split in SPLITS for s in sample_stories(WORLD, N, split=split, **options))
+    told = [s for split in SPLITS for s in sample_stories(WORLD, N, split=split, **options)]
+    return (
+        *told,
+        *(s for split in SPLITS for s in eventful_stories(WORLD, EVENTFUL, 0, LEVEL, split)),
+    )
 
 
 @cache
@@ -95,7 +104,7 @@ class Reader:
 
 
 def read(habit: Habit, **options) -> Comprehension:
-    how = {"n_stories": N, "n_fitted": 100, "n_generated": 0} | options
+    how = {"n_stories": N, "n_fitted": 100, "n_generated": 0, "n_eventful": EVENTFUL} | options
     return comprehension(Reader(habit), WORLD, **how)
 
 
@@ -223,8 +232,9 @@ def test_answers_are_those_of_greedy_decoding() -> None:
 
 def test_a_random_model_is_at_the_bottom() -> None:
     result = comprehension(
-        random_model(), WORLD, n_stories=N, n_fitted=100, n_generated=4, splits=("held_out",)
-    )
+        random_model(), WORLD, n_stories=N, n_fitted=100, n_generated=4, splits=("held_out",),
+        n_eventful=0,
+    )  # fmt: skip
     for row in result.rows:
         assert row.accuracy.value <= (0.6 if row.kind == "never_said" else 0.3)
     assert abs(result.regret.value - result.untrained_regret) < 1
@@ -251,7 +261,13 @@ def test_a_trained_model_of_another_world_needs_no_tags_and_no_floor() -> None:
 def test_the_same_seed_gives_the_same_result_and_it_saves(tmp_path) -> None:
     first, again = (
         comprehension(
-            random_model(), WORLD, n_stories=6, n_fitted=60, n_generated=2, splits=["held_out"]
+            random_model(),
+            WORLD,
+            n_stories=6,
+            n_fitted=60,
+            n_generated=2,
+            splits=["held_out"],
+            n_eventful=6,
         )
         for _ in range(2)
     )
@@ -286,40 +302,22 @@ def test_the_figure_has_a_panel_a_split_and_tells_on_hover(perfect: Comprehensio
         figure(perfect, split="train")
 
 
-# Rows, scores and shortcuts by hand.
+def test_new_combinations_hold_nothing_old() -> None:
+    """Whoever knows only what training asked knows nothing of what is new."""
+    new = {id(q) for story in stories() for q in story.questions if "composition" in q.tags}
+    result = read(lambda q: " Leo." if id(q) in new else q.answer, splits=("composition",))
+    assert set(result.accuracy["composition"]) >= {"place", "likes"}
+    for row in result.rows:
+        assert row.accuracy.value == 0, row.kind
+    assert "mood" not in result.accuracy["composition"] and not result.recall
 
 
-def question(
-    before: str = "",
-    words: str = "Who ?",
-    answer: str = "a",
-    story: int = 0,
-    kind: str = "k",
-    **more,
-) -> QuestionInContext:
-    defaults = {"guesses": {}, "tags": (), "unknown": False} | more
-    return QuestionInContext(
-        story=story, start=0, before=tuple(before.split()), words=tuple(words.split()), kind=kind,
-        answer=answer, **defaults,
-    )  # fmt: skip
-
-
-def test_rows_part_what_is_carried_and_keep_what_is_new() -> None:
-    questions = [
-        question(kind="thing", tags=("carried", "moved")),
-        question(kind="thing", tags=("carried",)),
-        question(kind="thing"),
-        question(kind="thing", tags=("unknown",), unknown=True),
-        question(kind="place", tags=("new",)),
-        question(kind="place"),
-    ]
-    rows = table_rows(questions, "held_out", order=("place", "unused"))
-    assert rows == {
-        "place": [4, 5], "carried": [0, 1], "carried_and_moved": [0], "dropped": [2],
-        "never_said": [0, 1, 2, 3, 4, 5],
-    }  # fmt: skip
-    assert next(iter(rows)) == "place"
-    assert table_rows(questions, "new")["place"] == [4]
+def test_whole_texts_are_told_only_if_they_keep_the_worlds_rules() -> None:
+    parts = openings(WORLD, stories()[:4], 4)
+    assert tellable(WORLD, parts, LEVEL).value == 1
+    again = [(first, f"{rest} Where is Anna?") for first, rest in parts]
+    cut = [(first, rest[: len(rest) // 2]) for first, rest in parts]
+    assert tellable(WORLD, again, LEVEL).value == tellable(WORLD, cut, LEVEL).value == 0
 
 
 def test_balanced_accuracy_counts_both_classes_alike() -> None:
@@ -331,89 +329,6 @@ def test_balanced_accuracy_counts_both_classes_alike() -> None:
     assert sure.value == sure.high == 1 and 0.5 < sure.low < 0.7
     alone = balanced_accuracy(hits[7:], classes[7:] | True, torch.zeros(3), seed=0)
     assert math.isnan(alone.low)
-
-
-LETTERS = ("a", "b", "c", "d")
-
-
-def _random_letters(n: int, length: int, seed: int) -> list[list[str]]:
-    generator = torch.Generator().manual_seed(seed)
-    draws = torch.randint(0, len(LETTERS), (n, length), generator=generator).tolist()
-    return [[LETTERS[i] for i in row] for row in draws]
-
-
-def _accuracies(make: Callable[[list[str]], QuestionInContext]) -> dict[str, float]:
-    fitted, tested = (
-        [make(row) for row in _random_letters(n, 12, seed)] for n, seed in ((1200, 0), (300, 1))
-    )
-    guesses = shortcut_guesses(fitted, tested, seed=0)
-    return {
-        name: sum(a == q.answer for a, q in zip(g.answers, tested, strict=True)) / len(tested)
-        for name, g in guesses.items()
-    }
-
-
-def test_the_last_word_is_found_by_all_that_look_there() -> None:
-    result = _accuracies(lambda row: question(before=" ".join(row), answer=row[-1]))
-    assert result["n_gram"] > 0.95 and result["no_attention"] > 0.95
-    assert result["majority"] < 0.4
-
-
-def test_a_word_out_of_the_window_is_found_by_counting_only() -> None:
-    def make(row: list[str]) -> QuestionInContext:
-        rest = "x " * 9
-        return question(before=f"{row[0]} {rest}", answer=row[0])
-
-    result = _accuracies(make)
-    assert result["bag_of_words"] == 1
-    assert max(result[name] for name in ("n_gram", "no_attention", "majority")) < 0.4
-
-
-def test_the_commonest_answer_of_a_kind_is_found_by_all() -> None:
-    def make(row: list[str]) -> QuestionInContext:
-        return question(words=f"Who {row[0]} ?", kind=row[0], answer=f"the {row[0]}")
-
-    assert set(_accuracies(make).values()) == {1.0}
-
-
-def test_an_order_that_no_shortcut_sees_is_found_by_none() -> None:
-    """The answer follows a mark, and all words are always there, out of the window's reach."""
-
-    def make(row: list[str]) -> QuestionInContext:
-        code = sum(LETTERS.index(letter) * 4**i for i, letter in enumerate(row[:6]))
-        words, place = list(list(permutations(LETTERS))[code % 24]), LETTERS.index(row[-1])
-        answer = words[place]
-        words.insert(place, "!")
-        return question(before=" ".join([*words, *"x" * 9]), answer=answer)
-
-    assert max(_accuracies(make).values()) < 0.4
-
-
-def test_shortcuts_are_told_what_is_known_and_say_unknown_by_the_best_rule() -> None:
-    def make(row: list[str]) -> QuestionInContext:
-        unknown = row[0] != "a" and row[1] != "a"
-        return question(
-            words=f"{row[0]} ?", answer="nobody knows" if unknown else row[2], unknown=unknown
-        )
-
-    fitted, tested = ([make(row) for row in _random_letters(600, 3, s)] for s in (0, 1))
-    guesses = shortcut_guesses(fitted, tested, seed=0)
-    for name in FITTED:
-        assert "nobody knows" not in guesses[name].answers
-    # `a` before the mark means known; unknown is less likely than on average, and the reverse.
-    assert [not u for u in guesses["n_gram"].unknown] == [q.words[0] == "a" for q in tested]
-
-
-def test_the_worlds_own_shortcut_says_unknown_where_it_has_nothing() -> None:
-    fitted = [question(answer="a", guesses={"last": "a"})] * 3 + [
-        question(answer="none", unknown=True),
-        question(kind="other", answer="b"),
-    ]
-    tested = [question(guesses={"last": "b"}), question(), question(kind="other")]
-    guesses = shortcut_guesses(fitted, tested, seed=0)["last"]
-    assert guesses.answers == ("b", "", "b")
-    assert guesses.unknown[:2] == (False, True) and guesses.applies == (True, True, False)
-    assert unknown_answers(fitted) == {"none"}
 
 
 def test_rates_count_only_what_is_new() -> None:
@@ -450,7 +365,15 @@ def test_a_context_that_ends_before_the_questions_is_refused() -> None:
     reader = Reader(lambda question: question.answer)
     reader.cfg.n_ctx = 20
     with pytest.raises(NotEnoughDataError, match="context of 20"):
-        comprehension(reader, WORLD, n_stories=N, n_fitted=20, n_generated=0, splits=["held_out"])
+        comprehension(
+            reader,
+            WORLD,
+            n_stories=N,
+            n_fitted=20,
+            n_generated=0,
+            n_eventful=0,
+            splits=["held_out"],
+        )
 
 
 def test_questions_beyond_the_context_are_counted() -> None:
@@ -458,6 +381,7 @@ def test_questions_beyond_the_context_are_counted() -> None:
     reader = Reader(lambda question: question.answer)
     reader.cfg.n_ctx = whole - 4
     options: dict[str, Sequence[str] | int] = {"n_stories": N, "n_fitted": 20, "n_generated": 0}
+    options["n_eventful"] = 0
     result = comprehension(reader, WORLD, splits=["held_out"], **options)
     assert 0 < result.beyond_context < result.row("never_said").n
     assert "beyond the model's context" in result.caption()
