@@ -84,3 +84,13 @@ def test_orders_are_compared_at_equal_tokens_and_a_curriculum_forgets(tmp_path):
     assert curriculum[-1, -1] < curriculum[0, -1] - 1
     assert found.forgetting[1, 0] > found.forgetting[0, 0], "gap-0 left first, for long"
     assert "curriculum against shuffled: loss too few seeds" in text
+
+
+@pytest.mark.slow
+def test_a_mood_moves_more_than_one_word(tmp_path):
+    text = told("mood_steering.py", "--quick", folder=tmp_path)
+    result = load_result(tmp_path / "result")
+    assert result.finding() in text and not result.writes_answer
+    gains = {kind: gain.value for kind, gain in result.expressions.items()}
+    pushed = {kind: gain.value for kind, gain in result.bias_expressions.items()}
+    assert min(gains.values()) > 0 and gains["move"] > pushed["move"] + 0.2

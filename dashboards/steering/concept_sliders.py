@@ -22,7 +22,7 @@ from interp.steering_recipe import MOST_CONCEPTS, Ingredient
 from interp.worlds.world import World
 
 METHODS = {
-    "gradient": "Gradient of the log-odds",
+    "gradient": "Natural gradient of its words",
     "mean_difference": "Difference of means",
     "probe": "Weights of a linear probe",
     "pca": "First principal axis",
@@ -72,11 +72,16 @@ def concept_arguments(
     layer: int | None = None,
 ) -> dict[str, Any]:
     """The arguments of `interp.concept` for a word of a world; by default those that steer best."""
-    layer = model.cfg.n_layers - 1 if layer is None else layer
+    layer = last_read_layer(model) if layer is None else layer
     site = ("resid_post", layer)
     arguments = {"positive": word, "world": world, "site": site, "method": method, "seed": 0}
     variable = next(name for name, words in world.concepts.items() if word in words)
     return arguments if variable in _questions(world) else arguments | {"at": "stated"}
+
+
+def last_read_layer(model: LanguageModel) -> int:
+    """The last layer that another one reads: after the very last an edit writes the answer."""
+    return max(model.cfg.n_layers - 2, 0)
 
 
 def _questions(world: World) -> set[str]:
@@ -140,13 +145,12 @@ def _concept(
     own = concepts.examples(name)
     methods = {name: METHODS[name] for name in METHODS if own is None or name != "gradient"}
     help_text = (
-        "Differences of means separate examples, but hardly steer this kind of model; gradients of "
-        "the log-odds do."
+        "Differences of means separate examples, but hardly steer this kind of model; gradients "
+        "do, and often cannot be read."
     )
     method = listed_choice("Direction", methods, f"method_{slug}", help=help_text)
     last = model.cfg.n_layers - 1
-    # Gradients steer best at the end; a difference of means needs layers after it to take effect.
-    usual = last if own is None else model.cfg.n_layers // 2
+    usual = last_read_layer(model) if own is None else model.cfg.n_layers // 2
     layer = linked(st.number_input, "After layer", 0, last, usual, key=f"layer_{slug}")
     if own is not None:
         texts = {kind: own[kind] for kind in ("positive", "negative")}
@@ -155,6 +159,8 @@ def _concept(
         return measurements.measured("concept", model, **arguments), Where()
     arguments = concept_arguments(model, name, concepts.world, method=method, layer=layer)
     concept = measurements.measured("concept", model, **arguments)
+    if use := concept.use:
+        st.caption(plain(use))
     places = [WRITTEN, EVERYWHERE] if concept.slots else [EVERYWHERE]
     where = listed_choice("Positions", places, f"where_{slug}")
     return concept, concept.where_written if where == WRITTEN else Where()

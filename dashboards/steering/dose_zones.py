@@ -12,7 +12,7 @@ from interp.core.edits import Where
 from interp.core.protocols import LanguageModel
 from interp.worlds.world import World
 
-SIZE = {"n_prompts": 16, "n_random": 8, "n_random_prompts": 8}
+SIZE = {"n_prompts": 32, "n_random": 8, "n_random_prompts": 8}
 LOWEST, HIGHEST = -1.0, 2.0
 LEGEND = (
     "**Zones** of the dose curve. *weak*: the rate of the concept stays within that of random "

@@ -35,6 +35,16 @@ def site_label(site: Name, n_layers: int) -> str:
     return f"after layer {layer}" if short == "resid_post" else f"{short} {layer}"
 
 
+WRITES_ANSWER = "writes the answer, not what leads to it: nothing reads an edit there"
+"""What an edit after the last layer does, in the words of every caption."""
+
+
+def nothing_reads(site: tuple[str, int], n_layers: int) -> bool:
+    """Whether no layer comes after a site, so that an edit there is a push on the logits alone."""
+    short, layer = site
+    return short in ("resid_post", "mlp_out") and layer % n_layers == n_layers - 1
+
+
 def rows_at(
     model: LanguageModel,
     examples: Sequence[Example],

@@ -46,8 +46,20 @@ REDEFINED = {
     "fidelity": ["correlations"],
     "heads": ["ablation", "uniform_nats"],
     "scale-law": ["law", "law_weights"],
-    "steering": ["measures", "gain"],
-    "steering-screened": ["measures", "gain"],
+    "concept": ["written"],
+    "concept-gradient": ["direction", "auroc", "projections", "written", "writes_answer"],
+    "continuation": [
+        "steered_text", "steered_tokens", "kl_nats", "base_kl_nats", "log_prob_nats",
+        "steered_log_prob_nats", "before", "after",
+    ],
+    "gauges": ["steered"],
+    "steering": [
+        "direction", "measures", "best", "gain", "z", "p", "texts", "writes_answer", "bias",
+        "bias_best", "bias_gain", "bias_expressions",
+    ],
+    "steering-screened": [
+        "direction", "measures", "gain", "texts", "ratio", "writes_answer", "expressions", "bias",
+    ],
     "learning_curve": ["held_out_per_byte"],
     "learning_curve-shipped": ["held_out_per_byte"],
     "surprise": ["n_bytes"],

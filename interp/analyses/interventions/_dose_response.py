@@ -25,7 +25,7 @@ from interp.core.edits import Where
 from interp.core.errors import NotEnoughDataError, ReadoutError
 from interp.core.hooks import Name
 from interp.core.protocols import LanguageModel
-from interp.core.statistics.intervals import UNKNOWN
+from interp.core.statistics.intervals import UNKNOWN, Interval
 from interp.worlds.world import World
 
 LEAST_WELL_FORMED, MOST_LOSS_RATIO, MOST_MORE_REPETITION = 0.9, 1.5, 0.1
@@ -172,21 +172,22 @@ def broken(
 
 
 def dose_response(
-    main: Ratios, control: Ratios, doses: Sequence[float], seed: int
+    main: Ratios, control: Ratios, bias: Ratios | None, doses: Sequence[float], seed: int
 ) -> dict[str, object]:
-    """Measures, those of the random directions, the best dose and how far it stands out.
+    """Measures, those of the random directions and of the logit bias, the best doses and gains.
 
+    Args:
+        main: of the direction.
+        control: of random directions.
+        bias: of the word's logit bias; None where there is none.
+        doses: of all of them.
+        seed: of the resampling.
     Returns:
         Fields of `Steering`.
     """
     rest = doses.index(0.0)
-    measures, random = {}, {}
-    for name in MEASURES:
-        intervals = [
-            main[name].interval(dose, 0, seed=seed, trials=name in TRIALS)
-            for dose in range(len(doses))
-        ]
-        measures[name] = tuple(intervals)
+    measures, random = measured(main, doses, seed), {}
+    for name, intervals in measures.items():
         # Random directions continue fewer prompts, whose level may differ by chance; so only their
         # change from dose 0 is taken, and added to where the direction itself starts.
         values = control[name].value
@@ -195,20 +196,48 @@ def dose_response(
     [best], others = best_doses(main, doses), best_doses(control, doses)
     rates = random["rate"]
     fields = {"measures": measures, "random": random, "best": best}
+    fields |= _bias_fields(bias, doses, seed)
     if best < 0:
-        return fields | {"gain": UNKNOWN, "z": nan, "p": 1.0}
-    gain = main["rate"].difference((best, 0), (rest, 0), seed)
-    if gain.low == gain.high:
-        # Every text agrees under both doses, so that no resample differs; the exact intervals say
-        # how little that may mean, and what the difference of their ends can be at most.
-        here, before = measures["rate"][best], measures["rate"][rest]
-        gain = replace(gain, low=here.low - before.high, high=here.high - before.low)
+        return fields | {"gain": UNKNOWN, "ratio": UNKNOWN, "z": nan, "p": 1.0}
+    gain = gain_of(main["rate"], best, rest, seed)
     gains = [float(rates[i, k] - rates[rest, k]) if i >= 0 else 0.0 for k, i in enumerate(others)]
     return fields | {
         "gain": gain,
+        "ratio": main["rate"].quotient((best, 0), (rest, 0), seed),
         "z": _z(measures["rate"][best].value, rates[best]),
         "p": _p(gain.value, gains),
     }
+
+
+def measured(ratios: Ratios, doses: Sequence[float], seed: int) -> dict[str, tuple[Interval, ...]]:
+    """Every measure of the first direction, an interval a dose."""
+    return {
+        name: tuple(
+            ratios[name].interval(dose, 0, seed=seed, trials=name in TRIALS)
+            for dose in range(len(doses))
+        )
+        for name in MEASURES
+    }
+
+
+def gain_of(ratio: Ratio, dose: int, rest: int, seed: int) -> Interval:
+    """The first direction's value at one dose less that at another, over the same prompts."""
+    gain = ratio.difference((dose, 0), (rest, 0), seed)
+    if gain.low == gain.high:
+        # Every text agrees under both doses, so that no resample differs; the exact intervals say
+        # how little that may mean, and what the difference of their ends can be at most.
+        here, before = (ratio.interval(i, 0, seed=seed, trials=True) for i in (dose, rest))
+        gain = replace(gain, low=here.low - before.high, high=here.high - before.low)
+    return gain
+
+
+def _bias_fields(bias: Ratios | None, doses: Sequence[float], seed: int) -> dict[str, object]:
+    if bias is None:
+        nothing = dict.fromkeys(MEASURES, (UNKNOWN,) * len(doses))
+        return {"bias": nothing, "bias_best": -1, "bias_gain": UNKNOWN}
+    [best], rest = best_doses(bias, doses), doses.index(0.0)
+    gain = gain_of(bias["rate"], best, rest, seed) if best >= 0 else UNKNOWN
+    return {"bias": measured(bias, doses, seed), "bias_best": best, "bias_gain": gain}
 
 
 def _z(value: float, random: Float[Tensor, " direction"]) -> float:
@@ -223,6 +252,11 @@ def _p(gain: float, gains: Sequence[float]) -> float:
     # The direction had its pick of the doses, so each random one gets its own best dose too. It
     # counts among the draws itself: by chance alone, it is as likely as any to be the largest.
     return (sum(other >= gain - ROUNDING for other in gains) + 1) / (len(gains) + 1)
+
+
+def read_sites(n_layers: int) -> list[tuple[str, int]]:
+    """The residual streams that a later layer reads: after the last an edit writes the answer."""
+    return [("resid_post", layer) for layer in range(n_layers - 1)] or [("resid_pre", 0)]
 
 
 def candidate_concepts(

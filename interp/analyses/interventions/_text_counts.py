@@ -40,25 +40,41 @@ class Ratio:
             seed: of the resampling.
             trials: the parts are hits among tries, so that a value of 0 or 1 has an exact interval.
         Returns:
-            Interval: its n counts all texts; the exact one's, those with something to count.
+            Interval: its n counts the texts with something to count.
         """
         part, whole = self.part[arm], self.whole[arm]
         interval = bootstrap_ratio(part, whole, seed=seed)
         if trials and interval.value in (0.0, 1.0):
             # Every text agreed; the bootstrap would call that certain.
-            tried = int((whole > 0).sum())
-            return clopper_pearson(round(interval.value * tried), tried)
+            return clopper_pearson(round(interval.value * interval.n), interval.n)
         return interval
 
     def difference(self, arm: tuple[int, ...], other: tuple[int, ...], seed: int) -> Interval:
         """One arm's value less another's, over the same texts' numbers (prompts or seeds)."""
 
+        return self._compared(torch.sub, arm, other, seed)
+
+    def quotient(self, arm: tuple[int, ...], other: tuple[int, ...], seed: int) -> Interval:
+        """One arm's value over another's, over the same texts' numbers.
+
+        Where the other arm, or too many of its resamples, have nothing, value and ends are not
+        finite: then there is no ratio to tell.
+        """
+        return self._compared(torch.div, arm, other, seed)
+
+    def _compared(
+        self,
+        compare: Callable[[Tensor, Tensor], Tensor],
+        arm: tuple[int, ...],
+        other: tuple[int, ...],
+        seed: int,
+    ) -> Interval:
         def statistic(weights: Float[Tensor, "boot text"]) -> Float[Tensor, " boot"]:
-            # One resample for both arms: what texts of one number share falls out of the gain.
+            # One resample for both arms: what texts of one number share falls out.
             mine, theirs = (
                 weights @ self.part[at] / (weights @ self.whole[at]) for at in (arm, other)
             )
-            return mine - theirs
+            return compare(mine, theirs)
 
         return bootstrap(statistic, self.part.shape[-1], seed=seed)
 

@@ -47,7 +47,7 @@ from interp.core.errors import ConfigError, NotEnoughDataError, near_misses
 from interp.core.progress import progress_range, report_progress
 from interp.core.protocols import LanguageModel
 from interp.core.statistics.intervals import Interval, plain
-from interp.methods.activations import Site, residual_sites, site_label
+from interp.methods.activations import WRITES_ANSWER, Site, residual_sites, site_label
 from interp.methods.batches import reading
 from interp.methods.data.examples import sample_stories
 from interp.results.provenance import provenance
@@ -174,7 +174,7 @@ class StateEdit(Result):
             f"{self.n_tune} other questions (the grid), success is on held-out ones, 95 % "
             "bootstrap intervals over stories. In the grid, an edit of the word itself (embedding, "
             f"{POSITIONS['told']}) is as good as another text, and one after the last layer "
-            f"{POSITIONS['asked']} writes the answer, not the state. {warned}Later questions with "
+            f"{POSITIONS['asked']} {WRITES_ANSWER}. {warned}Later questions with "
             "the same answer are left out, since they may depend on the edited state. Success "
             "shows that what is written there is used, not that all of the state is there."
         )

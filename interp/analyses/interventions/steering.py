@@ -10,14 +10,18 @@ are well formed; with or without one, the text does not break. It breaks where a
 2/3 as probable under the unedited model as at dose 0, where a tenth more of the trigrams stood
 before, or where fewer than 90 % as many sentences are well formed. `result.zones()` cuts the doses
 into stretches: weak, useful for steering, and where the text breaks. Given a word instead of a
-concept, sites, methods and positions are screened first, on prompts that are not measured on again.
-After the last layer a direction acts on the logits alone: a gain there can be a bias for the word's
-own tokens, and says little about a concept.
+concept, sites, methods and positions are screened first, on prompts that are not measured on again;
+the last residual stream, which nothing reads, is not among them.
+
+A concept moves as a whole where its share grows in every kind of sentence that shows it
+(`expressions`: of a mood the word, the answer to a question, the gait). "One word only" is what a
+push on one logit does.
 
 Control: random directions of equal length at the same doses (the grey band, lowest to highest); `z`
 against them at the best dose; `p`, the share of directions that gain as much at their own best
 dose. `beats_random` asks for p of 0.05 or less, which takes 19 random directions, and for a gain
-whose interval lies above 0.
+whose interval lies above 0. And the logit bias, which needs no data: the word's column of the
+unembedding less the mean of its kin's, at the same positions and doses of the last residual stream.
 
 Units: dose in shares of the site's median norm; loss and KL in nats per token; intervals over
 prompts.
@@ -26,24 +30,32 @@ prompts.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
-from math import isfinite, nan
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass, field, replace
+from math import isfinite
+from typing import Any, ClassVar
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from interp.analyses.interventions._dose_response import (
-    HEALTH,
     ROUNDING,
     DoseExperiment,
-    broken,
     candidate_concepts,
     dose_response,
+    read_sites,
     search_sites,
 )
+from interp.analyses.interventions._dose_zones import Zone, dose_zones
+from interp.analyses.interventions._expressions import (
+    LONGER,
+    counted,
+    expression_gains,
+    expressions_of,
+    expressions_told,
+    move_together,
+    part_warning,
+)
+from interp.analyses.interventions._logit_bias import Push, logit_bias
 from interp.analyses.interventions._random_controls import random_band
 from interp.analyses.interventions._steered_generation import FEWER, announce_generation
 from interp.analyses.interventions._text_counts import word_counts, world_counts
@@ -53,7 +65,8 @@ from interp.core.edits import Where
 from interp.core.errors import ConfigError, NotEnoughDataError
 from interp.core.hooks import Name
 from interp.core.protocols import LanguageModel
-from interp.core.statistics.intervals import Interval, plain
+from interp.core.statistics.intervals import UNKNOWN, Interval, plain
+from interp.methods.activations import WRITES_ANSWER
 from interp.methods.data.contrast_pairs import concept_group
 from interp.methods.data.examples import sample_stories
 from interp.methods.probes.directions import random_directions
@@ -64,25 +77,6 @@ from interp.worlds.world import World
 DOSES = (-1.0, -0.5, 0.0, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0, 1.5, 2.0)
 N_EXAMPLE_TEXTS, N_SCREENING_PROMPTS, FIRST_SCREENING_STORY = 3, 24, 500_000
 MOST_P = 0.05
-
-
-@dataclass(frozen=True, kw_only=True)
-class Zone:
-    """A stretch of doses at which a concept does the same kind of thing.
-
-    Attributes:
-        kind: `weak` = its rate stays within the random directions' band; `useful` = useful for
-            steering: the rate leaves the band (upwards for doses above 0, downwards below) and the
-            text holds; `breaks` = fewer than 90 % as many sentences are well formed as without
-            steering, or the text is less than 2/3 as probable a token under the unedited model
-            (loss up by ln 1.5), or a tenth more of its trigrams stood before.
-        low: the lowest dose.
-        high: the highest dose.
-    """
-
-    kind: Literal["weak", "useful", "breaks"]
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,12 +102,22 @@ class Steering(Result):
             prompts, so it is their change from dose 0 that is added to the value at dose 0.
         best: number of the dose of the largest gain where the text holds; -1 = none.
         gain: rate at the best dose less rate at dose 0, over the same prompts; nan when none.
+        ratio: rate at the best dose over rate at dose 0, over the same prompts. A low rate at dose
+            0 makes it large and unsure; nan when no dose is best, infinite when that rate is 0.
         z: how many standard deviations the rate lies above the random directions' at that dose;
             nan where these are all alike.
         p: share of random directions (this one counted) that gain as much at their own best dose.
         screened: by name, gains of the sites, methods and positions tried on other prompts first.
         prompts: texts that were continued.
         texts: by dose, what followed the first few prompts.
+        writes_answer: no layer reads the site (see `concept`).
+        expressions: by kind of sentence that shows the concept, the gain in its share of the
+            group's mentions at the best dose, in texts three times as long; nan where the group is
+            not mentioned. Empty without a world's group, and where no dose is best.
+        bias: the measures of the word's logit bias; nan where there is none.
+        bias_best: number of the dose of its largest gain where the text holds; -1 = none.
+        bias_gain: its gain there.
+        bias_expressions: its `expressions` there.
     """
 
     word: str
@@ -133,8 +137,19 @@ class Steering(Result):
     screened: dict[str, float]
     prompts: tuple[str, ...]
     texts: tuple[tuple[str, ...], ...]
-    columns: ClassVar = {"value": "measures", "random": "random"}
-    axes: ClassVar = {"measures": "measure dose", "random": "measure dose direction"}
+    ratio: Interval = UNKNOWN
+    writes_answer: bool = False
+    expressions: dict[str, Interval] = field(default_factory=dict)
+    bias: dict[str, tuple[Interval, ...]] = field(default_factory=dict)
+    bias_best: int = -1
+    bias_gain: Interval = UNKNOWN
+    bias_expressions: dict[str, Interval] = field(default_factory=dict)
+    columns: ClassVar = {"value": "measures", "random": "random", "logit_bias": "bias"}
+    axes: ClassVar = {
+        "measures": "measure dose",
+        "random": "measure dose direction",
+        "bias": "measure dose",
+    }
     labels: ClassVar = {"dose": ("dose", "doses")}
 
     @property
@@ -143,15 +158,9 @@ class Steering(Result):
         return self.measures["rate"][self.doses.index(0.0)]
 
     @property
-    def ratio(self) -> float:
-        """Rate at the best dose over the rate without steering.
-
-        It has no interval, and a low rate without steering makes it large (none: nan); `gain` is
-        the number that holds from seed to seed.
-        """
-        if self.best < 0:
-            return 1.0
-        return self.measures["rate"][self.best].value / (self.base.value or nan)
+    def moves_together(self) -> bool:
+        """Whether every expression of the concept gains, of two or more, its interval above 0."""
+        return move_together(self.expressions)
 
     def band(self, name: str = "rate") -> tuple[Float[Tensor, " dose"], Float[Tensor, " dose"]]:
         """Lowest and highest of the random directions at each dose; nan where none has a value."""
@@ -163,27 +172,7 @@ class Steering(Result):
         A zone ends half-way between two measured doses. Where nothing counts the concept, no dose
         is called useful.
         """
-        breaks = broken(
-            {name: torch.tensor([each.value for each in self.measures[name]]) for name in HEALTH},
-            self.doses.index(0.0),
-        ).tolist()
-        kinds = ["breaks" if breaks[i] else self._kind(i) for i in range(len(self.doses))]
-        ends = [(a + b) / 2 for a, b in pairwise(self.doses)]
-        zones: list[Zone] = []
-        for kind, low, high in zip(
-            kinds, [self.doses[0], *ends], [*ends, self.doses[-1]], strict=True
-        ):
-            if zones and zones[-1].kind == kind:
-                low = zones.pop().low
-            zones.append(Zone(kind=kind, low=low, high=high))
-        return tuple(zones)
-
-    def _kind(self, dose: int) -> Literal["weak", "useful"]:
-        rate = self.measures["rate"][dose].value
-        low, high = (float(end[dose]) for end in self.band())
-        up = self.doses[dose] > 0
-        gained = rate > high + ROUNDING if up else rate < low - ROUNDING
-        return "useful" if gained and self.doses[dose] != 0 else "weak"
+        return dose_zones(self.doses, self.measures, self.band())
 
     @property
     def beats_random(self) -> bool:
@@ -197,15 +186,28 @@ class Steering(Result):
     def finding(self) -> str:
         place = f"'{self.word}' by {self.method.replace('_', ' ')} at {self.site[0]} {self.site[1]}"
         if self.best < 0:
-            return f"{place}: no dose raised its rate and left the text whole"
+            return f"{place}: no dose raised its rate and left the text whole{self._bias()}"
         rate = self.measures["rate"][self.best]
         highest = float(self.band()[1][self.best])
         control = f"random directions at most {highest:.2f}" if isfinite(highest) else "no control"
         z = f", z = {self.z:.1f}" if isfinite(self.z) else ""
+        whole = expressions_told(self.expressions)
         return (
-            f"{place}: rate {self.base.value:.2f} -> {rate.value:.2f} at dose "
-            f"{self.doses[self.best]:g} (gain {plain(self.gain)}; {control}{z}; "
-            f"n = {len(self.prompts)} prompts)"
+            f"{place}: gain {plain(self.gain, signed=True)} (rate {self.base.value:.2f} -> "
+            f"{rate.value:.2f} at dose {self.doses[self.best]:g}; {control}{z}; "
+            f"n = {len(self.prompts)} prompts){f'; {whole}' if whole else ''}{self._bias()}"
+        )
+
+    def _bias(self) -> str:
+        """What the word's logit bias does, behind a semicolon."""
+        if not any(each.value == each.value for each in self.bias.get("rate", ())):
+            return ""
+        if self.bias_best < 0:
+            return "; logit bias: no dose"
+        whole = expressions_told(self.bias_expressions)
+        return (
+            f"; logit bias: gain {plain(self.bias_gain, signed=True)} at dose "
+            f"{self.doses[self.bias_best]:g}{f', {whole}' if whole else ''}"
         )
 
     def caption(self) -> str:
@@ -219,9 +221,24 @@ class Steering(Result):
             f"{self.finding()}. Dose: shares of the site's median norm ({self.median_norm:.3g}), "
             f"added {self.where}. Bands: 95 % bootstrap intervals over "
             f"{len(self.prompts)} prompts; grey: lowest to highest of {tried} random directions of "
-            "equal length (their change from dose 0, on fewer prompts)."
-            f"{self._cost()}{chosen} {self._verdict()}"
+            "equal length (their change from dose 0, on fewer prompts); dashed: the word's logit "
+            f"bias, at the last residual stream.{self._cost()}{chosen}{self._whole()} "
+            f"{self._verdict()}"
         )
+
+    def _whole(self) -> str:
+        """The ratio where its interval is known, and what a direction that writes does not show."""
+        parts = []
+        if all(isfinite(end) for end in (self.ratio.value, self.ratio.low, self.ratio.high)):
+            parts.append(f" Ratio of the rates ×{plain(self.ratio, 1)}.")
+        if len(counted(self.expressions)) > 1:
+            parts.append(
+                " Expressions: gain in the share of the group's mentions in each kind of sentence "
+                f"that shows it, in texts {LONGER} times as long."
+            )
+        if self.writes_answer:
+            parts.append(f" WARNING: added after the last layer it {WRITES_ANSWER}.")
+        return "".join(parts)
 
     def _cost(self) -> str:
         if self.best < 0:
@@ -247,7 +264,7 @@ class Steering(Result):
         n = self.random["rate"].shape[1]
         share = f"{percent(self.p)} of directions, this one among them,"
         if self.beats_random:
-            return f"{share} gain as much at their own best dose."
+            return f"{share} gain as much at their own best dose.{part_warning(self.expressions)}"
         if self.best < 0:
             return "WARNING: no dose steers."
         if self.gain.low > 0 and self.p <= 1 / (n + 1) + ROUNDING:
@@ -297,7 +314,8 @@ def steering(
             which sentences are well formed. For a concept that no word of the world names.
         prompts: texts to continue; beginnings of held-out stories if None.
         doses: shares of the site's median norm; 0 is added if it is missing.
-        sites: where to look when `concept` is a word; the residual stream after each block if None.
+        sites: where to look when `concept` is a word; the residual stream after each block that
+            another one reads if None.
         n_prompts: beginnings to sample.
         n_tokens: to generate.
         n_random: random directions of equal length.
@@ -316,12 +334,13 @@ def steering(
         NotEnoughDataError: fewer than two prompts, or too few examples of the word.
         ReadoutError: at dose 0 the tokens are not the unsteered ones.
     Example:
-        >>> steering(model, "happy", world).ratio > 3  # doctest: +SKIP
+        >>> steering(model, "happy", world).moves_together  # doctest: +SKIP
         True
     Source:
         Turner et al. 2023 (activation addition); Wu et al. 2025, AxBench (concept against fluency).
         Differs: text is read by the world's own grammar, not by a judge; doses are shares of the
-        site's median norm; random directions of equal length get the same doses.
+        site's median norm; random directions of equal length get the same doses, and so does the
+        word's logit bias.
     """
     call = dict(locals())
     doses = tuple(sorted({0.0, *map(float, doses)}))
@@ -330,7 +349,8 @@ def steering(
     gains: dict[str, float] = {}
     prompts_as_ids = [model.tokenizer.encode(text) for text in experiment.prompts]
     control_prompts = n_random * min(n_random_prompts, len(prompts_as_ids)) / len(prompts_as_ids)
-    times = (2 + control_prompts) * len(doses)  # at dose 0 the steered rows are checked
+    times = (3 + control_prompts) * len(doses)  # at dose 0 the steered rows are checked
+    times += 4 * LONGER if among else 0
     announce_generation(model, prompts_as_ids, n_tokens, times=times, smaller=FEWER)
     if isinstance(concept, str):
         chosen, where_written, gains = _screen(model, call, among)
@@ -341,6 +361,18 @@ def steering(
     main, texts = experiment.measure(chosen.site, chosen.direction[None] * unit, doses, check=True)
     random = random_directions(n_random, len(chosen.direction), seed=seed) * unit
     control, _ = experiment.measure(chosen.site, random, doses, prompts=n_random_prompts)
+    push = Push(site=chosen.site, vector=chosen.direction * unit)
+    bias_push = logit_bias(model, chosen, among, words, experiment.prompts)
+    bias = bias_push and experiment.measure(bias_push.site, bias_push.vector[None], doses)[0]
+    response = dose_response(main, control, bias, doses, seed)
+    kinds = expressions_of(world, among, level=level, seed=seed)
+    whole = {
+        f"{name}expressions": expression_gains(
+            experiment, each, doses[response[f"{name}best"]], world, word, among, kinds
+        )
+        for name, each in (("", push), ("bias_", bias_push))
+        if each is not None and response[f"{name}best"] >= 0
+    }
     # Of one direction, all prompts at the first dose come first, then all at the second.
     starts = range(0, len(texts), len(experiment.prompts))
     return Steering(
@@ -352,7 +384,9 @@ def steering(
         median_norm=unit,
         where=_in_words(experiment.where, chosen, model),
         doses=doses,
-        **dose_response(main, control, doses, seed),
+        **response,
+        **whole,
+        writes_answer=chosen.writes_answer,
         screened=gains,
         prompts=experiment.prompts,
         texts=tuple(tuple(texts[start:][:N_EXAMPLE_TEXTS]) for start in starts),
@@ -435,7 +469,7 @@ def _screen(
     model: LanguageModel, call: Mapping[str, Any], among: tuple[str, ...]
 ) -> tuple[Concept, Where, dict[str, float]]:
     """The best site, method and positions, by prompts that are not measured on again."""
-    sites = call["sites"] or [("resid_post", layer) for layer in range(model.cfg.n_layers)]
+    sites = call["sites"] or read_sites(model.cfg.n_layers)
     options = {name: call[name] for name in ("level", "seed")}
     candidates = candidate_concepts(model, call["concept"], call["world"], sites, **options)
     other_prompts = {**call, "prompts": None}

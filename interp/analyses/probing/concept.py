@@ -8,13 +8,15 @@ shuffled labels, and of a bag of words, which needs no model. Where one token is
 direction does well too: three words are three points, and most lines sort three points.
 
 Units: a dose of 1 is the site's median norm, the first position left out (it often holds a vector
-many times longer than the others). The concept lies where the projection is larger; but along a
-`gradient`, which is made to write, only the odds of the word's own tokens must rise: its AUROC may
-be far below one half, and after the last layer it can be no more than a bias for these tokens.
+many times longer than the others). The concept lies where the projection is larger, on held-out
+examples too: the interval of the AUROC lies above one half and `result.readable` is true. Where it
+does not, the result says so; a `gradient`, which is made to write, often writes and cannot be read.
+After the last layer nothing reads an edit: it writes the answer, not what leads to it.
 
     interp run concept --world stories --positive happy --html happy.html
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
@@ -23,7 +25,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from interp.analyses.probing._log_odds_direction import log_odds_directions, log_odds_passes
+from interp.analyses.probing._natural_gradient import natural_gradient_passes, natural_gradients
 from interp.core.alignment import token_range
 from interp.core.cost import announce
 from interp.core.edits import Add, Clamp, Project, Where
@@ -34,8 +36,10 @@ from interp.core.statistics.association import auroc
 from interp.core.statistics.intervals import Interval, plain
 from interp.methods.activations import (
     NORMED,
+    WRITES_ANSWER,
     mean_rows,
     median_norms,
+    nothing_reads,
     reading_examples,
     rows_at,
     site_label,
@@ -54,8 +58,9 @@ from interp.results.result import Result
 from interp.worlds.world import Story, World
 
 At = Literal["mean", "last", "asked", "stated", "state"]
-ConceptSentence = tuple[int, list[int], range, str]
-"""Number of the story, its token ids, the tokens of the sentence, and the concept that it shows."""
+ConceptSentence = tuple[int, list[int], range, str, str]
+"""Number of the story, its token ids, the sentence's tokens, concept and kind."""
+CHANCE = 0.5
 CONTROLS = {
     "random": "random directions",
     "shuffled": "shuffled labels",
@@ -74,8 +79,9 @@ class Concept(Result):
         method: `mean_difference`, `pca`, `probe` or `gradient`.
         at: positions that were compared.
         site: hook point, as (short name, layer).
-        direction: unit length; the positive examples of the training part lie higher along it, but
-            for `gradient`: along it the odds of the word's own tokens rise, wherever examples lie.
+        direction: unit length. Along it the positive examples lie higher, also those it was not
+            found from, if `readable`. A `gradient` points to where the concept's own tokens grow
+            more probable, wherever examples lie.
         median_norm: median norm of the site's activations, the first position left out: the dose
             of 1.
         auroc: chance that a held-out positive lies above a held-out negative.
@@ -86,6 +92,12 @@ class Concept(Result):
         n_train: examples the direction was found from.
         slots: token ids that come right before the group's words in the world's text; empty for
             plain texts. `where_written` edits at these only.
+        written: for each of `among`, the token by which it most often begins in the sentences that
+            most often show the group (` happy`, ` sad`, …; -1: it begins in none); empty for plain
+            texts.
+        writes_answer: no layer reads the site, so that an edit there pushes the logits alone.
+        readable: whether held-out positive examples lie higher along the direction: the interval of
+            `auroc` lies above one half. It follows from `auroc`.
     """
 
     name: str
@@ -101,7 +113,15 @@ class Concept(Result):
     positive: Bool[Tensor, " example"]
     n_train: int
     slots: tuple[int, ...] = ()
+    written: tuple[int, ...] = ()
+    writes_answer: bool = False
+    readable: bool = False
     columns: ClassVar = {"projection_share": "projections", "positive": "positive"}
+
+    def __post_init__(self) -> None:
+        # Kept with the result, so that whoever opens the file need not know the rule.
+        object.__setattr__(self, "readable", self.auroc.low > CHANCE)
+        super().__post_init__()
 
     @property
     def where_written(self) -> Where:
@@ -155,6 +175,13 @@ class Concept(Result):
         return self
 
     @property
+    def use(self) -> str:
+        """What it is no use for, in words: "writes, cannot be read"; empty for a readable one."""
+        if self.readable:
+            return ""
+        return "writes, cannot be read" if self.method == "gradient" else "cannot be read"
+
+    @property
     def beats_controls(self) -> bool:
         """Whether the direction lies above random and shuffled ones (not: above the words)."""
         names = [name for name in ("random", "shuffled") if name in self.controls]
@@ -162,9 +189,11 @@ class Concept(Result):
 
     def finding(self) -> str:
         controls = ", ".join(f"{CONTROLS[name]} {i.value:.2f}" for name, i in self.controls.items())
+        place = f"{self.method.replace('_', ' ')} at {self.site[0]} {self.site[1]}"
+        use = f"{self.use}; " if self.use else ""
         return (
-            f"'{self.name}' by {self.method.replace('_', ' ')} at {self.site[0]} {self.site[1]}: "
-            f"held-out AUROC {plain(self.auroc)} ({controls}; n = {self.auroc.n})"
+            f"'{self.name}' by {place}: {use}held-out AUROC {plain(self.auroc)} ({controls}; "
+            f"n = {self.auroc.n})"
         )
 
     def caption(self) -> str:
@@ -174,6 +203,13 @@ class Concept(Result):
             "anything to the words." * (words.high >= self.auroc.value)
         )
         warning = "" if self.beats_controls else " WARNING: it does not beat its controls."
+        if not self.readable:
+            warning += (
+                " Held-out examples of the concept are not shown to lie higher along it, so a "
+                "projection on it says nothing of the concept."
+            )
+        if self.writes_answer:
+            warning += f" WARNING: added after the last layer it {WRITES_ANSWER}."
         return (
             f"Held-out examples along the direction, in shares of the site's median norm "
             f"({self.median_norm:.3g}). {self.finding()}; 95 % bootstrap interval over stories, "
@@ -211,8 +247,8 @@ def concept(
         world: whose facts tell where its concept words are stated or asked for.
         site: hook point as (short name, layer); the residual stream after the middle block if None.
         method: `mean_difference`, `pca` (first axis of all rows), `probe` (logistic weights), or
-            `gradient` (what raises the odds of the world's word against its kin the most for the
-            least KL elsewhere; made to write rather than to read).
+            `gradient` (what makes the world's word more probable in all its expressions for the
+            least KL over all positions; made to write rather than to read).
         at: positions compared. For texts: `mean` of all but the first (default) or `last`. For a
             world: `asked` (the token before the answer, default), `stated` or `state`.
         n_stories: how many stories to sample.
@@ -268,7 +304,7 @@ def concepts_at(
     stacked = (mean_rows if at == "mean" else rows_at)(model, examples, places)
     if call["method"] == "gradient":
         _writable(slots, positive)
-        directions = log_odds_directions(model, slots, positive, places, seed)
+        directions = natural_gradients(model, slots, positive, places, seed)
     else:
         labels = flags[train][None]
         directions = [fit_directions(rows[train], labels, call["method"])[0] for rows in stacked]
@@ -283,6 +319,8 @@ def concepts_at(
             site=place,
             median_norm=norm,
             slots=tuple(sorted({slot.tokens[-1] for slot in slots})),
+            written=_written(slots, among),
+            writes_answer=nothing_reads(place, model.cfg.n_layers),
             **_scored(direction, rows, flags, examples, norm, call, **parts),
             provenance=provenance(
                 concept,
@@ -311,7 +349,7 @@ def _announce(
         model,
         # Read for the direction, and the first texts again for the median norm.
         reading_examples(model, examples, places, times=1 + min(1, NORMED / n_rows)),
-        *(log_odds_passes(model, slots) if method == "gradient" else ()),
+        *(natural_gradient_passes(model, slots) if method == "gradient" else ()),
         operations=len(places) * fits,
         kept=n_rows * (len(places) * d_model + n_words),
         smaller="Give fewer or shorter texts, or fewer stories (n_stories=).",
@@ -398,19 +436,20 @@ def _writing_slots(
         among: the group's words.
         longest: tokens of a story that are looked at.
     Returns:
-        Examples whose label is the concept and whose `following` is that token.
+        Examples whose label is the concept, whose kind is the sentence's, and whose `following` is
+        that token.
     """
     sentences = list(_concept_sentences(tokenizer, stories, world, among, longest))
     concepts_of: dict[int, set[str]] = {}
-    for _, ids, positions, label in sentences:
+    for _, ids, positions, label, _ in sentences:
         for i in positions:
             concepts_of.setdefault(ids[i], set()).add(label)
     slots = []
-    for number, ids, positions, label in sentences:
+    for number, ids, positions, label, kind in sentences:
         first = next((i for i in positions if concepts_of[ids[i]] == {label}), None)
         if first is not None:
             row = {"tokens": tuple(ids[:first]), "following": ids[first]}
-            slots.append(Example(**row, label=label, story=number, kind=label))
+            slots.append(Example(**row, label=label, story=number, kind=kind))
     return slots
 
 
@@ -423,4 +462,15 @@ def _concept_sentences(
             concepts = {concept for concept in sentence.concepts if concept in among}
             if len(concepts) == 1:
                 first, last = token_range(spans, sentence.span)
-                yield number, ids, range(max(first, 1), min(last + 1, longest)), concepts.pop()
+                positions = range(max(first, 1), min(last + 1, longest))
+                yield number, ids, positions, concepts.pop(), sentence.kind
+
+
+def _written(slots: Sequence[Example], among: Sequence[str]) -> tuple[int, ...]:
+    """Of each word, its most frequent token in the kind of sentence that shows the group most."""
+    kinds = Counter(slot.kind for slot in slots).most_common(1)
+    tokens = {
+        word: Counter(s.following for s in slots if s.label == word and s.kind == kinds[0][0])
+        for word in among
+    }
+    return tuple(next(iter(tokens[word].most_common(1)), (-1,))[0] for word in among)

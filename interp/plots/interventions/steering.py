@@ -51,25 +51,24 @@ def _is_known(result: "Steering", name: str) -> bool:
 def _panel(
     figure: go.Figure, result: "Steering", name: str, place: dict[str, int], *, first: bool
 ) -> None:
-    measured = [
-        (dose, interval)
-        for dose, interval in zip(result.doses, result.measures[name], strict=True)
-        if interval.value == interval.value
-    ]
     spread = result.random[name]
     low, high = result.band(name)
     doses = [dose for dose, end in zip(result.doses, low.tolist(), strict=True) if end == end]
     low, high = low[~low.isnan()], high[~high.isnan()]
     random_name = f"{spread.shape[1]} random directions, lowest to highest"
     add_band(figure, doses, low, high, color=CONTROL, name=random_name, legend=first, **place)
-    add_line(
-        figure,
-        [dose for dose, _ in measured],
-        **curve([interval for _, interval in measured]),
-        name=f"'{result.word}'",
-        legend=first,
-        **place,
-    )
+    lines = [(f"'{result.word}'", result.measures[name], True)]
+    lines += [("logit bias of the word", result.bias.get(name, ()), False)]
+    for number, (title, intervals, with_ends) in enumerate(lines):
+        points = [
+            (x, y) for x, y in zip(result.doses, intervals, strict=False) if y.value == y.value
+        ]
+        if not points:
+            continue
+        line = curve([interval for _, interval in points])
+        line = line if with_ends else {"y": line["y"]}
+        xs = [dose for dose, _ in points]
+        add_line(figure, xs, **line, name=title, color=number, legend=first, **place)
     if result.best >= 0:
         figure.add_vline(
             x=result.doses[result.best], line={"color": CONTROL, "width": 1, "dash": "dot"}, **place

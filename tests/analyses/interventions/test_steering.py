@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from interp.analyses.interventions._dose_response import best_doses, check_rest, dose_response
+from interp.analyses.interventions._dose_response import (
+    best_doses,
+    check_rest,
+    dose_response,
+    read_sites,
+)
+from interp.analyses.interventions._logit_bias import logit_bias
 from interp.analyses.interventions._steered_generation import (
     GeneratedRows,
     SteeredRows,
@@ -26,6 +32,8 @@ from interp.analyses.probing.concept import Concept, concept
 from interp.core.edits import Add, Where
 from interp.core.errors import ConfigError, ModelMismatchError, NotEnoughDataError, ReadoutError
 from interp.core.statistics.association import spearman
+from interp.core.statistics.intervals import Interval, bootstrap_mean
+from interp.methods.activations import WRITES_ANSWER, nothing_reads
 from interp.models.gpt import GPT
 from tests.analyses.tiny_model import tiny_model
 from tests.analyses.tiny_world import MOODS, TinyWorld
@@ -230,7 +238,6 @@ DOSES = (-1.0, 0.0, 0.5, 1.0, 2.0)
 
 def made_of(rates, band, well, loss, doses=DOSES) -> Steering:
     """A dose curve with these numbers; only what tells zones apart is filled in."""
-    from interp.core.statistics.intervals import Interval
     from interp.results.provenance import Provenance
 
     def intervals(values):
@@ -328,12 +335,13 @@ def test_what_is_printed_never_contradicts_the_numbers(seed: int) -> None:
     main, control = ratios_of(draw, 1, 4, world), ratios_of(draw, n_random, 3, world)
     if seed % 3 == 0:  # random directions that do nothing at all
         control["rate"].part.zero_()
+    bias = None if seed % 5 == 0 else ratios_of(draw, 1, 4, world)
     result = replace(
         made_of([0.0] * 5, BAND, [0.0] * 5, [0.0] * 5),
         prompts=("a", "b", "c", "d"),
-        **dose_response(main, control, DOSES, seed),
+        **dose_response(main, control, bias, DOSES, seed),
     )
-    told = f"{result.finding()} {result.caption()} {result.ratio if result.best < 0 else ''}"
+    told = f"{result.finding()} {result.caption()}"
     assert not {"nan", "inf", "nan%"} & set(told.replace(",", " ").replace("%", " ").split()), told
     assert world or "well formed" not in told
     if result.best >= 0:
@@ -387,8 +395,6 @@ def test_the_exact_interval_counts_the_texts_that_mention_the_concept() -> None:
 
 
 def test_the_verdict_names_what_is_missing() -> None:
-    from interp.core.statistics.intervals import Interval
-
     whole = made_of([0.0, 0.0, 0.1, 0.2, 0.3], [[0.0] * 19] * 5, [math.nan] * 5, [0.5] * 5)
     sure, unsure = (Interval(value=0.3, low=low, high=0.5, n=4) for low in (0.1, 0.0))
     steers = replace(whole, best=4, gain=sure, p=0.05, z=math.inf)
@@ -413,7 +419,79 @@ def test_a_gain_in_which_all_texts_agree_is_not_certain() -> None:
         "loss_nats_per_token": Ratio(part=lengths, whole=lengths),
         "repetition": Ratio(part=0 * lengths, whole=lengths),
     }
-    fields = dose_response(main, ratios_of(torch.Generator().manual_seed(2), 3, 4, False), DOSES, 0)
+    control = ratios_of(torch.Generator().manual_seed(2), 3, 4, False)
+    fields = dose_response(main, control, None, DOSES, 0)
     gain, exact = fields["gain"], 0.025**0.5  # Clopper & Pearson: two of two
     assert gain.value == 1 and gain.low == pytest.approx(exact - (1 - exact))
     assert gain.high == pytest.approx(1.0)
+
+
+def of_texts(part: list[float], whole: list[float]) -> Ratio:
+    """Two doses, one direction: hits at the second, tries at both; one hit in each at the first."""
+    parts, wholes = torch.tensor([[1.0] * len(part), part]), torch.tensor([whole, whole])
+    return Ratio(part=parts.double()[:, None], whole=wholes.double()[:, None])
+
+
+def test_the_ratio_of_rates_has_the_interval_of_paired_texts() -> None:
+    ratio = of_texts([2.0, 1.0, 3.0, 2.0], [3.0] * 4)
+    interval = ratio.quotient((1, 0), (0, 0), seed=0)
+    # The base rate is 1/3 in every resample, so the quotient is that of the mean hits alone.
+    means = bootstrap_mean([2.0, 1.0, 3.0, 2.0], seed=0)
+    assert interval.value == pytest.approx(2.0)
+    assert (interval.low, interval.high) == pytest.approx((means.low, means.high))
+    ratio.part[0] = 0
+    assert ratio.quotient((1, 0), (0, 0), seed=0).value == math.inf
+    nothing = made_of([0.0] * 5, BAND, [1.0] * 5, [0.5] * 5)
+    never = replace(nothing, best=3, ratio=ratio.quotient((1, 0), (0, 0), seed=0))
+    assert "×" not in never.caption()
+
+
+def test_a_direction_that_moves_one_word_is_told_so() -> None:
+    gain = Interval(value=0.3, low=0.1, high=0.5, n=4)
+    steers = replace(made_of([0.0] * 5, [[0.0] * 19] * 5, [1.0] * 5, [0.5] * 5), gain=gain)
+    steers = replace(steers, best=4, p=0.05)
+    assert not steers.moves_together and "expressions" not in steers.finding()
+    whole = replace(steers, expressions={"mood": gain, "answer": gain})
+    assert whole.moves_together and "WARNING" not in whole.caption()
+    still = Interval(value=0.0, low=-0.1, high=0.1, n=4)
+    word = replace(steers, expressions={"mood": gain, "answer": still})
+    assert (
+        not word.moves_together
+        and "WARNING: one word only is shown to move ('mood')" in word.caption()
+    )
+
+
+@pytest.mark.slow
+def test_the_logit_bias_stands_beside_every_dose(model: GPT, swept: Steering) -> None:
+    columns = model.weight("W_U")
+    ids = [model.tokenizer.encode(f" {mood}", bos=False)[0] for mood in MOODS]
+    direction = (columns[:, ids[0]] - columns[:, ids[1:]].mean(1)).detach()
+    glad = concept(model, "glad", world=WORLD, at="stated", site=("resid_post", -1))
+    push = logit_bias(model, glad, glad.among, (), [WORLD.sample(0).text])
+    wanted = direction / direction.norm() * glad.median_norm
+    torch.testing.assert_close(push.vector, wanted)
+    assert push.site == ("resid_post", 1) and set(swept.bias) == set(swept.measures)
+    assert all(len(intervals) == len(swept.doses) for intervals in swept.bias.values())
+    assert swept.bias_gain.value > 0 and "logit bias" in str(swept)
+    assert {"logit_bias", "logit_bias_low"} <= set(swept.frame())
+    assert "logit bias of the word" in [trace.name for trace in swept.figure().data]
+    rest = swept.doses.index(0.0)
+    assert swept.bias["rate"][rest] == swept.measures["rate"][rest]
+
+
+@pytest.mark.slow
+def test_a_push_after_the_last_layer_is_said_to_write_the_answer(
+    model: GPT, swept: Steering, writes_glad: Concept
+) -> None:
+    assert writes_glad.writes_answer and WRITES_ANSWER in writes_glad.caption()
+    assert swept.writes_answer and WRITES_ANSWER in swept.caption()
+    assert set(swept.expressions) == {"mood", "how"}
+    early = concept(model, "glad", world=WORLD, at="stated", site=("resid_post", 0))
+    assert not early.writes_answer and WRITES_ANSWER not in early.caption()
+
+
+def test_the_search_offers_no_layer_after_which_nothing_reads() -> None:
+    for n_layers, sites in ((1, [("resid_pre", 0)]), (3, [("resid_post", 0), ("resid_post", 1)])):
+        assert read_sites(n_layers) == sites
+        assert not any(nothing_reads(site, n_layers) for site in sites)
+    assert nothing_reads(("resid_post", -1), 3) and nothing_reads(("mlp_out", 2), 3)
