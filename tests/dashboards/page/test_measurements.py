@@ -31,8 +31,8 @@ def test_every_saved_concept_and_its_curve_are_found_for_the_shipped_model():
         steering = measurements.saved("steering", model, **curve)
         kinds = [zone.kind for zone in steering.zones()]
         assert "useful" in kinds and steering.word == word
-        # No random direction gains as much; eight are too few to say that it beats them.
-        assert steering.p == pytest.approx(1 / 9) and steering.gain.low > 0.3
+        # One of eight random directions at most gains as much, and eight are too few to beat.
+        assert steering.p <= 2 / 9 and steering.gain.low > 0.1 and not steering.writes_answer
         assert measurements.saved("steering", model, **{**curve, "seed": 1}) is None
         everywhere = dose_zones.curve_arguments(concept, Where(), world, ())
         assert measurements.saved("steering", model, **everywhere) is None
