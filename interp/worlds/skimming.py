@@ -84,25 +84,25 @@ class Skimmed:
 
     def rules(self, question: str, about: str) -> Rules:
         """What each rule answers, by its words; rules that find nothing are left out."""
-        found = self._of_the_thing(question, about) if about in OBJECTS else {}
-        found |= dict(self._of_anybody(question, about))
+        guesses = self._of_the_thing(question, about) if about in OBJECTS else {}
+        guesses |= dict(self._of_anybody(question, about))
         if question == "where_person" and len(own := self.places.get(about, [])) > 1:
-            found["the first place said of the one asked for"] = own[0]
-            found["the place before the last said of the one asked for"] = own[-2]
-        return found
+            guesses["the first place said of the one asked for"] = own[0]
+            guesses["the place before the last said of the one asked for"] = own[-2]
+        return guesses
 
     def _of_the_thing(self, question: str, about: str) -> Rules:
-        found: Rules = {}
+        guesses: Rules = {}
         for role in ("taker", "dropper", "giver", "receiver", "handler"):
             for order, contact in _in_order(self.contacts.get((about, role), ())):
                 if question == "who":
-                    found[f"its {order} {role}"] = contact.person
+                    guesses[f"its {order} {role}"] = contact.person
                 else:
-                    found[f"where its {order} {role} was then"] = contact.place
-                    found[f"where its {order} {role} is now"] = self.place.get(contact.person, "")
+                    guesses[f"where its {order} {role} was then"] = contact.place
+                    guesses[f"where its {order} {role} is now"] = self.place.get(contact.person, "")
         if question == "who" and (about, "dropper") in self.contacts:
-            found["nobody, where it was ever dropped"] = NOBODY
-        return found
+            guesses["nobody, where it was ever dropped"] = NOBODY
+        return guesses
 
     def _of_anybody(self, question: str, about: str) -> Iterator[tuple[str, str]]:
         slot, value = {
@@ -133,8 +133,8 @@ class Skimmed:
         what = "" if slot == "person" else f"the {slot} of "
         for name, people in lists.items():
             for order, person in _in_order([p for p in people if p != about]):
-                if found := value(person):
-                    yield f"{what}the {order} {name}", found
+                if guess := value(person):
+                    yield f"{what}the {order} {name}", guess
 
 
 def skim(events: Sequence[Event]) -> list[tuple[str, Rules]]:

@@ -238,8 +238,6 @@ class Tale(Telling):
         state, tags = self.state, []
         form, value = state.answer(question, about)
         who, value = about, value.lower()
-        if question in ("where_object", "who") and about in state.holder:
-            tags += state.fate(about)
         if form == "unknown":
             tags.append("unknown")
         elif question == "where_object" and (who := state.holder.get(about)):
@@ -247,6 +245,8 @@ class Tale(Telling):
         is_new_pair = question.startswith("where") and HELD_OUT_PLACE.get(who or "") == value
         if (value and is_new_pair) or (question == "what" and about in NEVER_ASKED):
             tags.append("composition")
+        if question in ("where_object", "who") and about in state.holder:
+            tags += state.fate(about)
         return tuple(tags)
 
     def _shortcuts(self, question: str, about: str) -> dict[str, str]:

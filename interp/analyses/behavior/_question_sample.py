@@ -28,8 +28,8 @@ def eventful_stories(world: World, n: int, seed: int, level: str, split: str) ->
     tell = getattr(world, "sample_eventful", None)
     first = EVENTFUL_FROM + seed * 1_000_000
     numbers = range(first, first + 10 * n) if tell else ()
-    told = (tell(number, level=level, split=split) for number in numbers)
-    return list(islice((s for s in told if any(is_rare(q.tags, split) for q in s.questions)), n))
+    stories = (tell(number, level=level, split=split) for number in numbers)
+    return list(islice((s for s in stories if any(is_rare(q.tags, split) for q in s.questions)), n))
 
 
 def rows_of(

@@ -42,9 +42,9 @@ class QuestionScore:
         """Whether every shortcut stays ten points or more below the model."""
         return self.margin.value >= SAFE_BY
 
-    def strongest(self, *, found: bool) -> str:
+    def strongest(self, *, by_search: bool) -> str:
         """The best of the shortcuts that were found by search, or of the listed; empty: none."""
-        names = [name for name in self.shortcuts if (name in FOUND) == found]
+        names = [name for name in self.shortcuts if (name in FOUND) == by_search]
         return max(names, key=lambda name: self.shortcuts[name].value, default="")
 
 

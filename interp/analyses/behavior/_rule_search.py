@@ -36,7 +36,7 @@ def search(fitted: Sequence[QuestionInContext]) -> dict[str, dict[str, Rule]]:
     Args:
         fitted: questions of training stories.
     """
-    found: dict[str, dict[str, Rule]] = {}
+    best: dict[str, dict[str, Rule]] = {}
     for kind, questions in _by_kind(fitted).items():
         names = _names(questions)
         right, applies = (each.float() for each in _tried(questions, names))
@@ -46,14 +46,14 @@ def search(fitted: Sequence[QuestionInContext]) -> dict[str, dict[str, Rule]]:
             hits = torch.where(sums < len(questions), sums, -1.0)
             if len(names) and hits.max() > most:
                 most, places = hits.max(), torch.unravel_index(hits.argmax(), hits.shape)
-                found.setdefault(kind, {})[shortcut] = tuple(names[int(i)] for i in places)
-    return found
+                best.setdefault(kind, {})[shortcut] = tuple(names[int(i)] for i in places)
+    return best
 
 
 def found_guesses(
     fitted: Sequence[QuestionInContext],
     questions: Sequence[QuestionInContext],
-    found: Mapping[str, Mapping[str, Rule]],
+    rules: Mapping[str, Mapping[str, Rule]],
     majority: Guesses,
 ) -> dict[str, Guesses]:
     """What the shortcuts of `FOUND` answer.
@@ -61,13 +61,13 @@ def found_guesses(
     Args:
         fitted: questions of training stories.
         questions: the questions to answer.
-        found: the best rules by kind of question.
+        rules: the best ones by kind of question.
         majority: speaks where a shortcut has no rule for a kind of question.
     """
-    if not found:
+    if not rules:
         return {}
     never = unknown_answers(fitted)
-    guesses = {name: _guesses(name, questions, found, never, majority) for name in FOUND[:2]}
+    guesses = {name: _guesses(name, questions, rules, never, majority) for name in FOUND[:2]}
     return guesses | {TREE: _tree_guesses(fitted, questions, majority)}
 
 
@@ -88,7 +88,7 @@ def rules_of_errors(
         Breiman et al. 1984, "Classification and Regression Trees" (within one standard error).
     """
     given = {id(question): answer for question, answer in zip(questions, answers, strict=True)}
-    found = {}
+    shares = {}
     for kind, known in _by_kind(questions).items():
         wrong = [question for question in known if given[id(question)] != question.answer]
         halves = [[q for q in wrong if q.story % 2 == half] for half in (0, 1)]
@@ -103,8 +103,8 @@ def rules_of_errors(
         stories = Counter(question.story for question in halves[1])
         hits = Counter(q.story for q, agree in zip(halves[1], agrees, strict=True) if agree)
         share = pooled_rate([hits[story] for story in stories], list(stories.values()), seed=seed)
-        found[kind] = (rule, share)
-    return found
+        shares[kind] = (rule, share)
+    return shares
 
 
 def _by_kind(questions: Iterable[QuestionInContext]) -> dict[str, list[QuestionInContext]]:
@@ -140,17 +140,17 @@ def _tried(
 def _guesses(
     name: str,
     questions: Sequence[QuestionInContext],
-    found: Mapping[str, Mapping[str, Rule]],
+    rules: Mapping[str, Mapping[str, Rule]],
     never: frozenset[str],
     majority: Guesses,
 ) -> Guesses:
-    rules = [found.get(question.kind, {}).get(name, ()) for question in questions]
+    own = [rules.get(question.kind, {}).get(name, ()) for question in questions]
     answers, unknown = list(majority.answers), list(majority.unknown)
-    for i, (question, rule) in enumerate(zip(questions, rules, strict=True)):
+    for i, (question, rule) in enumerate(zip(questions, own, strict=True)):
         if rule:
             answers[i] = next((question.rules[r] for r in rule if r in question.rules), "")
             unknown[i] = not answers[i] or answers[i] in never
-    return Guesses(answers=tuple(answers), unknown=tuple(unknown), applies=tuple(map(bool, rules)))
+    return Guesses(answers=tuple(answers), unknown=tuple(unknown), applies=tuple(map(bool, own)))
 
 
 def _tree_guesses(
@@ -180,8 +180,8 @@ def _tree_guesses(
 
 def _columns(questions: Sequence[QuestionInContext]) -> dict[tuple[str, str], int]:
     """Pairs of a rule and what it finds, numbered; rare ones could not part anything."""
-    counts = Counter(found for question in questions for found in question.rules.items())
-    return {found: i for i, found in enumerate(f for f, n in counts.items() if n >= FEWEST)}
+    counts = Counter(pair for question in questions for pair in question.rules.items())
+    return {pair: i for i, pair in enumerate(p for p, n in counts.items() if n >= FEWEST)}
 
 
 def _features(

@@ -223,7 +223,7 @@ class Comprehension(Result):
         parts = []
         for row in self.rows:
             if row.split == split and row.kind in EVENT_WORDS:
-                best = row.strongest(found=True) or row.best
+                best = row.strongest(by_search=True) or row.best
                 words = repr(self.rules.get(row.kind, {}).get(best, best))
                 parts.append(
                     f"right in {percent(row.accuracy.value)} of n = {row.n} where "
@@ -239,12 +239,14 @@ class Comprehension(Result):
         ]
 
     def _agreeing(self) -> list[str]:
-        if not self.n_generated:
-            return []
-        shares = [f"{percent(self.consistent[MODEL].value, 1)} of its well-formed sentences agree"]
+        parts = []
+        if (true := self.consistent.get(MODEL)) and true.n:
+            agree = "of its well-formed sentences agree with the story"
+            parts.append(f"{percent(true.value, 1)} {agree}")
         if MODEL in self.tellable:
-            shares.append(f"{percent(self.tellable[MODEL].value)} of its whole texts can be told")
-        return [" with the story, ".join(shares)]
+            share = percent(self.tellable[MODEL].value)
+            parts.append(f"{share} of its whole texts keep all rules of the world")
+        return parts
 
     def _regret(self) -> str:
         if math.isnan(self.regret.value):
@@ -366,8 +368,8 @@ def comprehension(
     questions, beyond = questions_within(model, world, sampled, predictions, splits)
     every = [question for split in splits for question in questions[split]]
     report_progress("shortcuts", 0.3, 1)
-    guesses, found = shortcut_guesses(fitted, every, seed), search(fitted)
-    guesses |= found_guesses(fitted, every, found, guesses["majority"])
+    guesses, rules_by_kind = shortcut_guesses(fitted, every, seed), search(fitted)
+    guesses |= found_guesses(fitted, every, rules_by_kind, guesses["majority"])
     never = unknown_answers([*fitted, *every])
     rows, recall, rules, errors, first = [], {}, {}, {}, 0
     for split in splits:
@@ -381,13 +383,13 @@ def comprehension(
         numbers = rows_of(questions[split], n_stories, split, tuple(world.variables))
         rows += score(numbers, questions[split], answers, own, split, seed)
         for name, (number, *_) in numbers.items():
-            if name != NEVER_SAID and (best := found.get(questions[split][number].kind)):
+            if name != NEVER_SAID and (best := rules_by_kind.get(questions[split][number].kind)):
                 rules[name] = {shortcut: " else ".join(rule) for shortcut, rule in best.items()}
         if NEVER_SAID in numbers:
             recall[split] = recalls(numbers[NEVER_SAID], questions[split], answers, seed)
         errors[split] = rules_of_errors(questions[split], given_answers(model, *reading), seed)
         first = last
-    told = sampled[HELD_OUT][:n_stories]
+    as_told = sampled[HELD_OUT][:n_stories]
     report_progress("the untrained model, and texts of both", 0.5, 1)
     return Comprehension(
         **_tables(rows),
@@ -395,8 +397,8 @@ def comprehension(
         rules=rules,
         error_rules={s: {kind: rule for kind, (rule, _) in o.items()} for s, o in errors.items()},
         errors_explained={s: {k: share for k, (_, share) in o.items()} for s, o in errors.items()},
-        **_regrets(model, told, predictions[HELD_OUT][:n_stories], seed),
-        **writing(model, world, told, n_generated, level, seed),
+        **_regrets(model, as_told, predictions[HELD_OUT][:n_stories], seed),
+        **writing(model, world, as_told, n_generated, level, seed),
         n_stories=n_stories,
         n_fitted=n_fitted,
         n_generated=n_generated,

@@ -103,8 +103,8 @@ def card(name: str, result: "Comprehension") -> str:
     provenance = result.provenance
     rows = [
         f"| {row.split} | {row.kind} | {row.accuracy.value:.2f} [{row.accuracy.low:.2f}, "
-        f"{row.accuracy.high:.2f}] | {_shortcut(row, found=False)} | "
-        f"{_shortcut(row, found=True)} | {row.n} |"
+        f"{row.accuracy.high:.2f}] | {_shortcut(row, by_search=False)} | "
+        f"{_shortcut(row, by_search=True)} | {row.n} |"
         for row in result.rows
     ]
     table = "\n".join(rows)
@@ -149,8 +149,8 @@ Made with `interp train --world {provenance.world} --threads 1 --out runs/{name}
 """
 
 
-def _shortcut(row: "QuestionScore", *, found: bool) -> str:
-    name = row.strongest(found=found)
+def _shortcut(row: "QuestionScore", *, by_search: bool) -> str:
+    name = row.strongest(by_search=by_search)
     return f"{row.shortcuts[name].value:.2f} ({name})" if name else "–"
 
 

@@ -33,7 +33,7 @@ WRITTEN = {
     "tellable": "written: whole texts told by the rules",
 }
 MARKS = ("square-open", "triangle-up-open", "x-thin-open", "star-open", "cross-thin-open")
-MARKS += ("triangle-down-open", "hexagon-open", "asterisk-open", "y-up-open")
+MARKS += ("triangle-down-open", "hexagon-open", "asterisk-open", "y-up-open", "pentagon-open")
 BEST = "best shortcut"
 ROW = 48
 
