@@ -22,9 +22,9 @@ def test_it_tells_its_whole_cost_first_and_then_how_far_it_is(name, monkeypatch)
     if name.startswith("steering"):
         glad(model)  # an instrument of its own
 
-    def estimate(model, passes, *others):
-        announced.append((sum(each.count * each.tokens for each in passes), run[0]))
-        return own_estimate(model, passes, *others)
+    def estimate(model, work):
+        announced.append((sum(each.count * each.tokens for each in work.passes), run[0]))
+        return own_estimate(model, work)
 
     def residual(self, tokens, *others, **options):
         run[0] += tokens.numel()
