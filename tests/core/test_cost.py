@@ -73,7 +73,9 @@ MEASURES = {
     "heads on texts": lambda m, **more: heads(
         m, **{"texts": [TEXT] * 9, "n_sequences": 8, "untrained": 0, **more}
     ),
-    "tuned_lens": lambda m, **more: tuned_lens(m, [TEXT] * 12, **{"steps": 120, "batch": 64, **more}),
+    "tuned_lens": lambda m, **more: tuned_lens(
+        m, [TEXT] * 12, **{"steps": 120, "batch": 64, **more}
+    ),
 }
 
 

@@ -64,6 +64,10 @@ REDEFINED = {
     "learning_curve-shipped": ["held_out_per_byte"],
     "surprise": ["n_bytes"],
     "surprise-step": ["n_bytes"],
+    "watch": [
+        "curves", "measures", "titles", "units", "better", "values", "controls", "control_names",
+        "untrained", "n",
+    ],
 }  # fmt: skip
 """Fields that are new or defined otherwise since then, as the changelog says."""
 
@@ -131,6 +135,19 @@ def test_measured_again_the_numbers_are_equal(name, tmp_path):
     with calls.beside(tmp_path):
         again = calls.CALLS[name]()
     assert differences(load_result(RESULTS / name), again) == REDEFINED.get(name, [])
+
+
+def test_a_curve_keeps_its_numbers_beside_those_that_are_new(tmp_path):
+    """`watch` has two measures more, so that its fields as a whole are other ones."""
+    saved = load_result(RESULTS / "watch")
+    with calls.beside(tmp_path):
+        again = calls.CALLS["watch"]()
+    same = [again.curves.index(name) for name in saved.curves]
+    assert sorted(set(again.curves) - set(saved.curves)) == ["known_words", "loss_per_byte"]
+    assert len(set(same)) == len(saved.curves) and saved.n == tuple(again.n[i] for i in same)
+    for field in ("values", "untrained"):
+        before, after = getattr(saved, field), getattr(again, field)
+        torch.testing.assert_close(after[same], before, rtol=1e-4, atol=1e-5, equal_nan=True)
 
 
 @pytest.mark.slow

@@ -27,4 +27,5 @@ def test_steps_are_taken_undone_and_linked(page, address):
     assert finding(page) == told
     page.get_by_role("button", name="Undo all").click()
     page.get_by_text("Nothing has moved yet").wait_for()
-    assert page.locator(".js-plotly-plot .main-svg").count() and outside(page, address) == []
+    page.locator(".js-plotly-plot .main-svg").first.wait_for()
+    assert outside(page, address) == []
