@@ -81,7 +81,7 @@ def browser():
 
 @pytest.fixture
 def page(browser):
-    """A page that notes what it asks for; `asked` holds every address."""
+    """A page that notes what it asks for, and asks nobody else; `asked` holds every address."""
     page_ = browser.new_page(viewport={"width": 1440, "height": 1000})
     page_.set_default_timeout(browsing.PATIENCE)
     page_.asked = []
@@ -89,6 +89,7 @@ def page(browser):
     page_.on("websocket", lambda socket: page_.asked.append(socket.url))
     yield page_
     page_.close()
+    assert browsing.outside(page_, f"http://{launch.HOST}:") == []
 
 
 @pytest.fixture(scope="session")

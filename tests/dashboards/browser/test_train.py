@@ -13,7 +13,7 @@ import pytest
 from dashboards.launch import HOST, is_up, start
 from interp.runs.metrics import read_metrics
 from interp.training.jobs import jobs
-from tests.dashboards.browsing import PATIENCE, outside, own_port, settle
+from tests.dashboards.browsing import PATIENCE, own_port, settle
 
 LONG = 1_000_000
 QUICK = "?world=rrxor&preset=attn-only-1l"
@@ -87,43 +87,16 @@ def state(page, text):
     page.locator(".stMarkdownBadge", has_text=text).wait_for()
 
 
-def test_a_tiny_model_is_trained_to_the_end_and_opened(page, house):
+def test_a_tiny_model_is_trained_to_the_end_reported_and_opened(page, house, tmp_path):
     ask_for(page, house, "tiny", 60)
     state(page, "finished")
     assert shown_step(page) == 60 and house.job("tiny").state == "finished"
-    page.locator(".js-plotly-plot .main-svg").first.wait_for()
-    page.get_by_text("Generated text").wait_for()
-    ask_for(page, house, "tiny", 60)
-    refusal = page.get_by_text("'tiny' is there already and finished")
-    refusal.wait_for()
-    assert "world=rrxor" in page.url
-    settle(page)  # The links of a finished run come last, and the sidebar has links of such names.
-    page.get_by_test_id("stMain").get_by_role("link", name="Attention", exact=True).click()
-    page.wait_for_url(re.compile("/attention"))  # The only model of the shelf is not in the link.
-    page.get_by_text("step 60").first.wait_for()
-    assert outside(page, house.address) == []
-
-
-def test_the_curves_of_a_run_go_into_the_report_and_their_code_repeats_them(page, house, tmp_path):
-    ask_for(page, house, "tiny", 60)
-    state(page, "finished")
     page.get_by_text(
         re.compile(r"Held-out loss [\d.]+ nats/token \([\d.]+ per byte\) at step 60")
     ).first.wait_for()
+    page.get_by_text("Generated text").wait_for()
     settle(page)  # While the page is drawn anew, what stood there before still stands beside it.
-    page.get_by_text("Copy as Python", exact=True).click()
-    shown = page.get_by_test_id("stCode").filter(has_text="interp.learning_curve(").locator("code")
-    shown.wait_for()
-    page.get_by_role("button", name="Download", exact=True).click()
-    with page.expect_download() as download:
-        page.get_by_role("button", name="CSV: the table").click()
-    download.value.save_as(tmp_path / "shown.csv")
-    page.keyboard.press("Escape")
-    again = f"result.frame().to_csv({str(tmp_path / 'again.csv')!r}, index=False)"
-    code = f"{shown.inner_text()}\n{again}"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
-    table = (tmp_path / "shown.csv").read_text()
-    assert table == (tmp_path / "again.csv").read_text() and len(table.splitlines()) == 62
+    its_code_repeats_its_table(page, tmp_path)
     page.get_by_text("Gradient norm", exact=True).click()
     settle(page)
     press(page, "Add to report")
@@ -133,35 +106,47 @@ def test_the_curves_of_a_run_go_into_the_report_and_their_code_repeats_them(page
     titles = [box.input_value() for box in page.get_by_role("textbox", name="Title").all()]
     assert "Training of tiny: gradient norm" in titles
     page.locator(".js-plotly-plot .main-svg").first.wait_for()
-    assert outside(page, house.address) == []
+    ask_for(page, house, "tiny", 60)
+    page.get_by_text("'tiny' is there already and finished").wait_for()
+    assert "world=rrxor" in page.url
+    settle(page)  # The links of a finished run come last, and the sidebar has links of such names.
+    page.get_by_test_id("stMain").get_by_role("link", name="Attention", exact=True).click()
+    page.wait_for_url(re.compile("/attention"))  # The only model of the shelf is not in the link.
+    page.get_by_text("step 60").first.wait_for()
 
 
-def test_a_run_goes_on_when_its_tab_is_closed(browser, house):
-    page = browser.new_page()
-    page.set_default_timeout(PATIENCE)
-    ask_for(page, house, "alone", LONG)
-    seen = shown_step(page)
-    page.close()
-    house.wait(lambda: house.step("alone") > seen)
-    again = browser.new_page()
-    again.set_default_timeout(PATIENCE)
-    again.goto(f"{house.address}/train?run={quote('alone')}")
-    state(again, "running")
-    now = shown_step(again)
+def its_code_repeats_its_table(page, folder):
+    """What *Copy as Python* shows gives the table of *Download*, to the byte."""
+    page.get_by_text("Copy as Python", exact=True).click()
+    shown = page.get_by_test_id("stCode").filter(has_text="interp.learning_curve(").locator("code")
+    shown.wait_for()
+    page.get_by_role("button", name="Download", exact=True).click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV: the table").click()
+    download.value.save_as(folder / "shown.csv")
+    page.keyboard.press("Escape")
+    again = f"result.frame().to_csv({str(folder / 'again.csv')!r}, index=False)"
+    code = f"{shown.inner_text()}\n{again}"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=folder)
+    table = (folder / "shown.csv").read_text()
+    assert table == (folder / "again.csv").read_text() and len(table.splitlines()) == 62
+
+
+def test_a_run_outlives_its_tab_and_its_server_and_is_paused_and_resumed(page, browser, house):
+    tab = browser.new_page()
+    tab.set_default_timeout(PATIENCE)
+    ask_for(tab, house, "lasting", LONG)
+    seen = shown_step(tab)
+    tab.close()
+    house.wait(lambda: house.step("lasting") > seen)
+    page.goto(f"{house.address}/train?run={quote('lasting')}")
+    state(page, "running")
+    now = shown_step(page)
     assert now > seen
-    again.get_by_text(re.compile(rf"step (?!{now:,} )[\d,]+ of")).first.wait_for()
-    press(again, "Stop")
-    state(again, "stopped")
-    assert house.job("alone").state == "stopped"
-    again.close()
-
-
-def test_a_run_outlives_its_server_and_is_paused_and_resumed(page, house):
-    ask_for(page, house, "lasting", LONG)
-    seen = shown_step(page)
+    page.get_by_text(re.compile(rf"step (?!{now:,} )[\d,]+ of")).first.wait_for()
     house.kill()
     before = house.step("lasting")
-    house.wait(lambda: house.step("lasting") > before >= seen)
+    house.wait(lambda: house.step("lasting") > before >= now)
     house.open()
     page.goto(f"{house.address}/train")
     state(page, "running")
@@ -175,3 +160,4 @@ def test_a_run_outlives_its_server_and_is_paused_and_resumed(page, house):
     house.wait(lambda: house.step("lasting") > paused)
     press(page, "Stop")
     state(page, "stopped")
+    assert house.job("lasting").state == "stopped"
