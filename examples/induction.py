@@ -152,11 +152,11 @@ def report(curves: list[Curve], floor: float) -> None:
 def main() -> None:
     """Train, measure, print, draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one seed, half the steps")
+    parser.add_argument("--quick", action="store_true", help="one seed, fewer steps")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("runs/induction"))
     arguments = parser.parse_args()
-    steps, every, seeds = (700, 100, 1) if arguments.quick else (1200, 25, arguments.seeds)
+    steps, every, seeds = (500, 100, 1) if arguments.quick else (1200, 25, arguments.seeds)
     documents = 3_000 if arguments.quick else 20_000
     corpus_folder, world = arguments.out / f"corpus-{documents}", interp.load_world("repeats")
     if not (corpus_folder / "corpus.json").exists():
