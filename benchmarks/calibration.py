@@ -255,7 +255,7 @@ def _heads(change: torch.Tensor) -> Heads:
     return Heads(
         scores=torch.zeros(len(SCORES), *shape, 3), untrained=torch.zeros(0, len(SCORES), *shape),
         ablation=bounds, ablated_on=("repeated tokens",), clean_loss=(), kind="mean",
-        copy_length=32, n_sequences=len(change), provenance=_planted("heads"),
+        copy_length=32, n_sequences=len(change), simultaneous=True, provenance=_planted("heads"),
     )  # fmt: skip
 
 

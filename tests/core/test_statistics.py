@@ -131,6 +131,10 @@ def test_few_values_are_permuted_exactly_as_scipy_does() -> None:
             )
             assert permutation_p(a, b) == pytest.approx(theirs.pvalue)
     assert rank_sum_p([1.0, 2.0, 3.0], [4.0, 5.0, math.inf]) == smallest_rank_sum_p(3, 3) == 0.1
+    for unknown in ([], [1.0, math.nan]):
+        for test in (permutation_p, rank_sum_p):
+            with pytest.raises(NotEnoughDataError, match="none may be nan"):
+                test(unknown, [1.0, 2.0])
 
 
 def test_a_paired_difference_is_narrower_than_unpaired_noise() -> None:

@@ -44,7 +44,7 @@ REDEFINED = {
     "emergence": ["when", "change", "verdicts", "typical", "jumps", "p"],
     "emergence-runs": ["when", "change", "p"],
     "fidelity": ["correlations"],
-    "heads": ["ablation", "uniform_nats"],
+    "heads": ["ablation", "uniform_nats", "simultaneous"],
     "scale-law": ["law", "law_weights"],
     "concept": ["written"],
     "concept-gradient": ["direction", "auroc", "projections", "written", "writes_answer"],
@@ -125,6 +125,11 @@ def test_a_saved_result_opens_draws_and_tells_how_it_was_made(name):
     code = result.code()
     ast.parse(code)
     assert f"interp.{instrument(name)}(" in code
+
+
+def test_a_saved_result_claims_no_correction_that_it_was_made_without():
+    assert "at once" not in load_result(RESULTS / "heads").caption()
+    assert "Holm" not in load_result(RESULTS / "emergence").caption()
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,8 @@ class Heads(Result):
         n_sequences: repeated sequences.
         uniform_nats: what a token costs a uniform guess over the vocabulary.
         only_layers: the layers that were asked for, whose heads are in the tables; empty = all.
+        simultaneous: whether intervals of `ablation` hold for all heads of a text at once; in
+            results of earlier versions each is of its head alone.
     """
 
     scores: Float[Tensor, "score layer head bound"]
@@ -85,6 +87,7 @@ class Heads(Result):
     n_sequences: int
     uniform_nats: float | None = None
     only_layers: tuple[int, ...] = ()
+    simultaneous: bool = False
     columns: ClassVar = {
         "score": "scores",
         "untrained_score": "untrained",
@@ -103,7 +106,7 @@ class Heads(Result):
 
     @property
     def matters(self) -> Bool[Tensor, "text layer head"]:
-        """Heads without which the loss grows, with all heads of a text taken into account."""
+        """Heads without which the loss grows with its whole interval; see `simultaneous`."""
         return self.ablation[..., 1] > 0
 
     @property
@@ -195,10 +198,12 @@ class Heads(Result):
             f"{int(each.sum())} of {each.numel()} heads on {where}"
             for where, each in zip(self.ablated_on, self.matters, strict=True)
         )
-        return (
-            f"It lies above zero with its whole interval for {counts} (95 % intervals that hold "
-            "for all heads at once). "
+        intervals = (
+            "95 % intervals that hold for all heads at once"
+            if self.simultaneous
+            else "95 % intervals of each head alone, not corrected for their number"
         )
+        return f"It lies above zero with its whole interval for {counts} ({intervals}). "
 
 
 def heads(
@@ -271,6 +276,7 @@ def heads(
         n_sequences=n_sequences,
         uniform_nats=math.log(model.cfg.d_vocab),
         only_layers=own,
+        simultaneous=True,
         provenance=provenance(heads, call, hooks=("pattern", "z")),
     )
 

@@ -16,13 +16,6 @@ from interp.methods.measures import get_measure
 
 APPEARED, ABSENT, CONTROLLED = "appeared", "did not appear", "no better than its control"
 WENT = "came and went"
-RULE = (
-    "It appeared if the change is for the better with its whole interval, the last checkpoint's "
-    "interval lies beyond the first checkpoint, a fresh model and the shuffled control, half of "
-    "the curve's variation is explained, and flat noise is fitted as well in under 5 % of all "
-    "cases (Holm's correction for the curves of a run); it came and went if the last checkpoint "
-    "is back on the side where the curve began."
-)
 LEAST_EXPLAINED = 0.5
 SIGNIFICANT = 0.05
 # Widths are differences of log(1 + step): a difference of logarithms is a factor of steps.
@@ -60,6 +53,27 @@ class EmergenceTest:
     untrained: float
     p: float
     verdict: str
+
+
+def rule(is_compared: bool) -> str:
+    """When a curve appeared, in words.
+
+    Args:
+        is_compared: whether it was also compared with flat noise; earlier versions did not.
+    """
+    explained = "half of the curve's variation is explained"
+    noise = (
+        f"{explained}, and flat noise is fitted as well in under 5 % of all cases (Holm's "
+        "correction for the curves of a run)"
+        if is_compared
+        else f"and {explained} (this earlier version did not compare it with flat noise)"
+    )
+    return (
+        "It appeared if the change is for the better with its whole interval, the last "
+        "checkpoint's interval lies beyond the first checkpoint, a fresh model and the shuffled "
+        f"control, {noise}; it came and went if the last checkpoint is back on the side where the "
+        "curve began."
+    )
 
 
 def emergence_tests(

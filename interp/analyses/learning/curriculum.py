@@ -7,7 +7,8 @@ Control: the baseline group. `shuffled` draws the same levels equally often, mix
 step on; `anti` takes the curriculum's stages backwards (see docs/training.md). `verdict(group)` is
 `better`, `worse`, `no effect shown` (the interval of the difference holds zero) or `too few seeds`.
 A run that never reaches the threshold counts as one that takes longer than all others: tokens to
-it are compared by an exact rank test, which needs four runs a group, and by no mean of survivors.
+it are compared by an exact rank test, which needs four runs a group (or three against five), and by
+no mean of survivors.
 
 Units: nats per token; shares of right answers in [0, 1]; tokens. Intervals are Student's over the
 runs of a group, and Welch's for differences: the seeds are few, so a bootstrap would be too sure.
@@ -253,10 +254,9 @@ class Curriculum(Result):
 
     def _tokens_verdict(self, group: str) -> str:
         first, second = self._waits(group)
-        if smallest_rank_sum_p(len(first), len(second)) > SIGNIFICANT:
-            return "too few seeds"
         if self.tokens_p(group) > SIGNIFICANT:
-            return "no effect shown"
+            least = smallest_rank_sum_p(len(first), len(second))
+            return "too few seeds" if least > SIGNIFICANT else "no effect shown"
         # How often a run of this group is the earlier one, less how often it is the later one.
         return (
             "better"
@@ -307,10 +307,10 @@ class Curriculum(Result):
         parts = []
         for name in self.names:
             share, middle = self.reached(name), self._median_wait(name)
-            within = "more than there were" if math.isinf(middle) else f"{middle / 1e6:.2f} M"
+            median = "not reached" if math.isinf(middle) else f"{middle / 1e6:.2f} M tokens"
             parts.append(
                 f"{name} {round(share.value * share.n)} of {share.n} runs, a share of "
-                f"{plain(share)} (median {within} tokens)"
+                f"{plain(share)} (median {median})"
             )
         what = "of the answers right" if self.kinds else "of the way to the floor"
         compared = "".join(

@@ -29,10 +29,10 @@ from torch import Tensor
 
 from interp.analyses.learning._emergence_test import (
     APPEARED,
-    RULE,
     emergence_tests,
     fields,
     jump_verdict,
+    rule,
 )
 from interp.core.errors import ConfigError
 from interp.core.protocols import LanguageModel
@@ -174,7 +174,8 @@ class Emergence(Result):
             f"{self.finding()} A curve is fitted, by least squares, as flat, straight over "
             "log(1 + step), flat; `when` is halfway. Intervals, 95 %: stories and the fit's "
             "residuals resampled, and at least the gap between the checkpoints around it; over "
-            f"three runs or more, a t interval over runs, else their range. {RULE} "
+            "three runs or more, a t interval over runs, else their range. "
+            f"{rule(self.p is not None)} "
             f"{self._jumps()} The method places one change a curve: of two changes it tells the "
             "larger or their span."
         )

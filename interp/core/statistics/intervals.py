@@ -246,7 +246,8 @@ def pooled_rate(hits: Values, tries: Values, *, seed: int = 0) -> Interval:
         tries: how many tries each group has; 0 or nan = none.
         seed: seed of the resampling.
     Returns:
-        Interval: inside [0, 1]; nan when there is no try, without ends for a single group.
+        Interval: inside [0, 1]; nan when there is no try, without ends for a single group whose
+        tries do not agree.
     Example:
         >>> print(pooled_rate([2, 0, 2], [2, 0, 2]))
         1.00 [0.16, 1.00], n = 2

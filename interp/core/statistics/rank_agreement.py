@@ -119,7 +119,7 @@ def agreement_over_runs(
     value = sum(correlations) / n
     if n < FEWEST_RUNS or min(sizes) < FEWEST_POINTS:
         return Interval.without_ends(value, n)
-    # z of a perfect order would be infinite: half a step short of it stands for it.
+    # z of a perfect order would be infinite: 1 - 1 / (2 * points) stands for all that are nearer.
     nearest = [1 - 0.5 / size for size in sizes]
     z = [
         math.atanh(max(-most, min(most, correlation)))

@@ -7,8 +7,8 @@ Of tags it knows only `unknown`, `carried`, `moved`, what happened to a thing (`
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
 
+from interp.core.errors import WorldError
 from interp.worlds.world import Question, Story, World
 
 NEVER_SAID = "never_said"
@@ -56,12 +56,13 @@ def questions_in(stories: Sequence[Story], world: World | None = None) -> list[Q
     Args:
         stories: the stories.
         world: that told them; where it has `shortcut_rules`, each question gets them.
+    Raises:
+        WorldError: the world does not give rules for each question.
     """
-    rules_of = getattr(world, "shortcut_rules", None) or (lambda story: repeat({}))
     return [
         _in_context(number, story.text, question, rules)
         for number, story in enumerate(stories)
-        for question, rules in zip(story.questions, rules_of(story), strict=False)
+        for question, rules in zip(story.questions, _rules(story, world), strict=True)
     ]
 
 
@@ -136,6 +137,19 @@ def is_rare(tags: Sequence[str], split: str) -> bool:
         return split in tags
     often = {"moves=0", "moves=1"}
     return any(tag in EVENTS.values() or tag.startswith("moves=") for tag in set(tags) - often)
+
+
+def _rules(story: Story, world: World | None) -> Sequence[Mapping[str, str]]:
+    rules_of = getattr(world, "shortcut_rules", None)
+    if rules_of is None:
+        return ({},) * len(story.questions)
+    rules = tuple(rules_of(story))
+    if len(rules) != len(story.questions):
+        raise WorldError(
+            f"A world's shortcut_rules must give one mapping a question, {len(story.questions)}; "
+            f"got {len(rules)}."
+        )
+    return rules
 
 
 def _in_context(

@@ -66,6 +66,8 @@ def test_of_many_heads_that_do_nothing_none_matters(result):
     assert clopper_pearson(named, 40).low <= 0.025
     assert result.matters[0, :, 0].all() and not result.matters[0, :, 1].any()
     assert "that hold for all heads at once" in result.caption()
+    of_an_earlier_version = replace(result, simultaneous=False).caption()
+    assert "at once" not in of_an_earlier_version and "each head alone" in of_an_earlier_version
 
 
 def test_simultaneous_means_are_never_narrower_than_students_at_bonferronis_level():

@@ -10,6 +10,7 @@ import torch
 from interp.analyses.behavior._question_sample import eventful_stories
 from interp.analyses.behavior._rule_search import fit_tree, found_guesses, rules_of_errors, search
 from interp.analyses.behavior._shortcut_baselines import FITTED, shortcut_guesses
+from interp.core.errors import WorldError
 from interp.methods.data.questions import (
     QuestionInContext,
     event_rows,
@@ -18,6 +19,7 @@ from interp.methods.data.questions import (
     unknown_answers,
 )
 from interp.worlds import load_world
+from interp.worlds.world import Story
 
 WORLD = load_world("stories")
 
@@ -192,6 +194,16 @@ def test_the_search_finds_that_a_carried_thing_is_where_its_taker_is() -> None:
     given = [questions[i] for i in rows["handed_over"]]
     assert accuracy("rule", gone, ["where its first taker is now"]) < 0.1
     assert accuracy("rule", given, ["where its first taker is now"]) == 0
+
+
+def test_a_world_with_too_few_rules_loses_no_question() -> None:
+    class Short:
+        def shortcut_rules(self, story: Story) -> tuple[dict[str, str], ...]:
+            return ({},)
+
+    story = WORLD.sample(0)
+    with pytest.raises(WorldError, match=f"{len(story.questions)}; got 1"):
+        questions_in([story], Short())
 
 
 def rule_question(rules: dict[str, str], answer: str, story: int = 0) -> QuestionInContext:

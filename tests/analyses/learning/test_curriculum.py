@@ -157,11 +157,14 @@ def test_a_run_that_never_gets_there_is_no_better_for_it(result):
     assert math.isnan(mixed.last("b", TOKENS).value) and mixed.last("a", TOKENS).n == 5
     assert (mixed.reached("b").value, mixed.reached("b").n) == (0.4, 5)
     assert mixed.reached("b").low == pytest.approx(0.0527, abs=1e-4)
-    assert "b 2 of 5 runs, a share of 0.40 [0.05, 0.85] (median more" in mixed.caption()
+    assert "b 2 of 5 runs, a share of 0.40 [0.05, 0.85] (median not reached)" in mixed.caption()
     never = arrivals(result, [3] * 5, [None] * 5)
     assert never.verdict("b", TOKENS) == "worse" and never.tokens_p("b") == 2 / 252
     assert arrivals(result, [3] * 5, [1] * 5).verdict("b", TOKENS) == "better"
     assert arrivals(result, [3] * 3, [1] * 3).verdict("b", TOKENS) == "too few seeds"
+    # Five that never arrive are one tie, so that 1 of 21 arrangements is as extreme as this one.
+    unlike = arrivals(result, [None] * 5, [1, 2])
+    assert unlike.tokens_p("b") == 1 / 21 and unlike.verdict("b", TOKENS) == "better"
     assert arrivals(result, [None] * 5, [None] * 5).verdict("b", TOKENS) == "no effect shown"
     dots = [t for t in mixed.figure(view="end").data if "mean" in (t.hovertemplate or "")]
     assert sum(t.hovertemplate.startswith("b") for t in dots) == 2, "none for the tokens of b"
