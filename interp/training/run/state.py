@@ -1,5 +1,6 @@
 """Full states of a run: written whole or not at all, checked by hash, the newest valid one wins."""
 
+import json
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -79,7 +80,7 @@ def save_state(
     target = folder / f"step-{state.step:06d}"
     on_write("before")
     with naming_refusals(f"state after step {state.step}", folder.parent):
-        if not _is_whole(target):
+        if not _is_kept(target, state):
             with replacing_folder(target) as temporary:
                 _write(temporary, state, on_write)
             _whole[target.absolute()] = _stamp(target)
@@ -191,6 +192,13 @@ def _check(path: Path, hashes: Mapping[str, str]) -> None:
             f"{path} is not what was written: its SHA-256 differs from {_META}'s. Remove "
             f"{path.parent}."
         )
+
+
+def _is_kept(folder: Path, state: TrainingState) -> bool:
+    """Whether a state is there already, and not one that was whole but passed over."""
+    return _is_whole(folder) and read_object(folder / _META)["meta"] == json.loads(
+        json.dumps(dict(state.meta))
+    )
 
 
 def _is_whole(folder: Path) -> bool:

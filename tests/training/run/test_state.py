@@ -98,6 +98,22 @@ def test_a_damaged_state_is_replaced_when_its_step_comes_again(tmp_path):
     assert _same(newest_state(tmp_path)[0], _state(2))
 
 
+def test_a_whole_state_that_was_passed_over_pushes_no_other_out(tmp_path):
+    """Its record, without a hash as version 0.1 wrote it, says another recipe: it is refused."""
+    save_state(tmp_path, _state(1), keep=2)
+    meta = save_state(tmp_path, _state(2), keep=2) / "meta.json"
+    meta.with_name("meta.json.sha256").unlink()
+    meta.write_text(meta.read_text().replace('"seed": 3', '"seed": 4'))
+
+    def check(state):
+        if state.meta != {"seed": 3}:
+            raise CheckpointError("another recipe")
+
+    assert newest_state(tmp_path, check)[0].step == 1
+    save_state(tmp_path, _state(2), keep=1)
+    assert _same(newest_state(tmp_path, check)[0], _state(2))
+
+
 @pytest.fixture
 def hashed(monkeypatch):
     """The files that are hashed from now on."""
