@@ -140,11 +140,14 @@ class Where:
         Args:
             passes: over all texts that are read together.
         Raises:
-            ConfigError: one of `positions`, or `start`, lies beyond the longest row; or no token of
-                any row meets all clauses.
+            ConfigError: one of `positions` lies outside the longest row, or `start` behind it; or
+                no token of any row meets all clauses.
         """
         length = max(map(_longest, passes))
-        if beyond := [each for each in self._named if not -length <= each < length]:
+        # A start before the first token is no place that is missing: all of the row lies behind it.
+        first = max(self.start or 0, -length)
+        named = (*(self.positions or ()), first)
+        if beyond := [each for each in named if not -length <= each < length]:
             raise ConfigError(
                 f"An edit of a run needs positions that a row has, 0-{length - 1} (or -1 to "
                 f"-{length} from the end); got {beyond[0]}, where nothing would be changed."
@@ -168,10 +171,6 @@ class Where:
             kept = tuple(each for each in self.positions if -length <= each < length)
             where = where if kept == self.positions else replace(where, positions=kept)
         return where if where.acts_in(context) else None
-
-    @property
-    def _named(self) -> tuple[int, ...]:
-        return (*(self.positions or ()), *(() if self.start is None else (self.start,)))
 
     def _choose(self, context: EditContext) -> Tensor:
         place, lengths = context.positions, context.prompt_lengths[:, None]

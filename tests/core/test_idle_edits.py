@@ -46,7 +46,7 @@ def test_a_run_refuses_exactly_what_would_change_nothing(rows) -> None:
     plain = model.run(rows, cache=["embed"])["embed"]
     for where in wheres(60):
         edit = Scale(hook="embed", factor=0.0, where=where)
-        named = [*(where.positions or ()), *([] if where.start is None else [where.start])]
+        named = [*(where.positions or ()), max(where.start or 0, -longest)]
         if changed(model, rows, where) and all(-longest <= n < longest for n in named):
             assert not torch.equal(model.run(rows, edits=[edit], cache=["embed"])["embed"], plain)
             continue
@@ -54,6 +54,15 @@ def test_a_run_refuses_exactly_what_would_change_nothing(rows) -> None:
         with pytest.raises(ConfigError, match="nothing would be changed"):
             model.run(rows, edits=[edit])
     assert refused > 10
+
+
+def test_a_start_before_the_first_token_changes_all_that_there_is() -> None:
+    model = tiny("llama")
+    last_nine, every = (
+        model.run(ROWS, edits=[Scale(hook="embed", factor=0.0, where=where)]).logits
+        for where in (Where(start=-9), Where())
+    )
+    torch.testing.assert_close(last_nine, every, rtol=0, atol=0)
 
 
 def test_a_generation_names_exactly_the_edits_that_changed_no_pass() -> None:
