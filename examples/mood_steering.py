@@ -3,7 +3,8 @@
 In the stories a mood shows in three ways: its word (`is happy because of a gift`), the answer to a
 question (`How is Anna? Happy.`) and a gait (`Anna skips to the park`). The natural gradient of the
 three, added before the last layer at the places where such words come, moves all of them. The
-plainest push of the word's logit raises the word more, and the gait not at all.
+plainest push of the word's logit raises the word more, and the gait not at all. (A push on the
+logits of all three moves all three: so this parts a direction from a push on one word, no more.)
 
 Layer and mood were found on prompts of other seeds; random directions and the logit bias get their
 pick of the same doses.

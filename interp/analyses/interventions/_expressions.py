@@ -1,7 +1,8 @@
 """Whether a concept moves as a whole: its gain in each kind of sentence that shows it.
 
 A mood is shown by its word, by an answer and by a gait. A push on the word's own logit moves the
-first; a direction that makes the mood what the story goes on with moves all of them.
+first; a direction that makes the mood what the story goes on with moves all of them. So does a push
+on the logits of all their tokens: that all move says that it is more than one word, and no more.
 """
 
 from collections.abc import Mapping, Sequence
@@ -107,5 +108,5 @@ def _verdict(gains: Mapping[str, Interval]) -> str:
     if move_together(gains):
         return f"all {len(names)} expressions move together"
     if len(names) == 1:
-        return f"one word only is shown to move ('{names[0]}')"
+        return f"1 of {len(counted(gains))} expressions is shown to move ('{names[0]}')"
     return f"{len(names) or 'none'} of {len(counted(gains))} expressions are shown to move"

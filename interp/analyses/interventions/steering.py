@@ -14,8 +14,8 @@ concept, sites, methods and positions are screened first, on prompts that are no
 the last residual stream, which nothing reads, is not among them.
 
 A concept moves as a whole where its share grows in every kind of sentence that shows it
-(`expressions`: of a mood the word, the answer to a question, the gait). "One word only" is what a
-push on one logit does.
+(`expressions`: of a mood the word, the answer to a question, the gait). A push on one logit
+seldom moves the others; one on the logits of all of them, which is no control here, may.
 
 Control: random directions of equal length at the same doses (the grey band, lowest to highest); `z`
 against them at the best dose; `p`, the share of directions that gain as much at their own best

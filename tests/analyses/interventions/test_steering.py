@@ -457,7 +457,7 @@ def test_a_direction_that_moves_one_word_is_told_so() -> None:
     word = replace(steers, expressions={"mood": gain, "answer": still})
     assert (
         not word.moves_together
-        and "WARNING: one word only is shown to move ('mood')" in word.caption()
+        and "WARNING: 1 of 2 expressions is shown to move ('mood')" in word.caption()
     )
 
 
