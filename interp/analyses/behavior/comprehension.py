@@ -92,7 +92,6 @@ EVENT_WORDS = {
     "dropped_and_left": "the thing was dropped and its dropper left",
 }
 """What happened in the rows of `EVENTS` that the finding tells."""
-EVENTFUL_FROM = 10**9
 RULE_CALLS = 20
 """Small steps of the search a question."""
 Table = dict[str, dict[str, Interval]]

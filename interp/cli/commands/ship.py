@@ -193,7 +193,7 @@ def _verdict(result: "Comprehension") -> str:
         return "No shortcut, listed or found, comes within ten points of it."
     rows = "; ".join(f"{split}: {', '.join(kinds)}" for split, kinds in names.items())
     return fill(
-        f"A shortcut, listed or found, comes within ten points in {rows}. There a right answer is "
-        "no evidence that the story was followed; elsewhere none does.",
+        f"A shortcut, listed or found, comes within ten points in {rows}; elsewhere none does. "
+        "Where one does, a right answer is no evidence that the story was followed.",
         100,
     )
