@@ -12,6 +12,8 @@ from interp.core.files import read_object, safetensors_shapes
 from interp.runs.metrics import METRICS, is_number, read_metrics
 
 SWEEP = "sweep.json"
+SAME_FLOOR = 1e-3
+"""Nats a token by which floors may differ: far less than losses of two seeds do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +24,7 @@ class RunRecord:
         name: name of its folder.
         parameters: how many the model has.
         tokens: predicted tokens trained on; a token that was read twice counts twice.
-        loss: the newest held-out loss, nats a token; nan where it is not finite.
+        loss: the held-out loss after the last step, nats a token; nan where it is not finite.
         floor: the world's exact entropy on the same tokens; nan where it is not known.
         corpus: hash of the text.
     """
@@ -41,7 +43,8 @@ def read_runs(folders: Sequence[str | Path]) -> list[RunRecord]:
     Raises:
         CheckpointError: a folder is no run or sweep, or its record is damaged.
         NotEnoughDataError: a run has no held-out loss yet.
-        ConfigError: the runs read different text, so their losses cannot be compared.
+        ConfigError: the runs read different text, or were measured on different rows of it, so
+            their losses cannot be compared.
     """
     places = [place for folder in folders for place in _runs_in(Path(folder))]
     runs = [_read(place) for place in dict.fromkeys(path.resolve() for path in places)]
@@ -50,6 +53,15 @@ def read_runs(folders: Sequence[str | Path]) -> list[RunRecord]:
         raise ConfigError(
             f"Losses can be compared on one text only; these {len(runs)} runs read {len(texts)} "
             "different ones. Give the runs of one sweep."
+        )
+    floors = [run.floor for run in runs if not math.isnan(run.floor)]
+    # The floor is of the very tokens that were measured: another one is that of other rows.
+    if floors and max(floors) - min(floors) > SAME_FLOOR:
+        raise ConfigError(
+            "Losses can be compared on the same rows of a text only; the exact floors of the rows "
+            f"that these {len(runs)} runs were measured on lie from {min(floors):.4f} to "
+            f"{max(floors):.4f} nats a token. Runs of an earlier version, or with another context "
+            "or eval_tokens=, were measured on other rows: leave them out, or train them anew."
         )
     return runs
 

@@ -174,6 +174,16 @@ def test_a_model_of_a_run_is_counted_and_its_sweep_fitted(swept, tmp_path):
         result.figure(view="<b>")
 
 
+def test_losses_on_other_rows_of_a_text_are_not_compared(tmp_path):
+    """As of runs from before evaluations began at documents: same text, another floor."""
+    one, other = (write_run(tmp_path / name) for name in "ab")
+    assert len(read_runs([one, other])) == 2
+    metrics = other / "metrics.jsonl"
+    metrics.write_text(metrics.read_text().replace("0.55", "0.41"))
+    with pytest.raises(ConfigError, match=r"rows.* from 0.4100 to 0.5500"):
+        read_runs([one, other])
+
+
 def test_without_a_record_it_asks_for_the_numbers(swept):
     model = bare()
     with pytest.raises(NotEnoughDataError, match="tokens="):
