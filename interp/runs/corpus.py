@@ -23,14 +23,15 @@ def packed_parts(
 
     Args:
         folder: the run's; None = there is none.
-        digest: the corpus' hash on the run's record: another corpus is not the run's.
+        digest: the corpus' hash on the run's record, empty where it has none: another corpus is
+            not the run's.
         split: `train` or `held_out`.
     """
     places = () if folder is None else (folder / "corpus", folder.parent / "corpus")
     for place in places:
         with suppress(CheckpointError, KeyError, TypeError, AttributeError):
             manifest = read_object(place / "corpus.json")
-            if manifest.get("hash") == digest:
+            if digest and manifest.get("hash") == digest:
                 yield place / split, manifest["parts"][split]
 
 
@@ -67,4 +68,7 @@ def held_out_ids(folder: Path | None) -> Int[np.ndarray, " pos"]:
 
 
 def _digest(folder: Path | None) -> str:
-    return "" if folder is None else corpus_of(record_of(folder))[0]
+    """Of the run's corpus; empty where no record says it, or a damaged one."""
+    with suppress(CheckpointError):
+        return "" if folder is None else corpus_of(record_of(folder))[0]
+    return ""

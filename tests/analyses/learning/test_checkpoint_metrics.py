@@ -24,6 +24,7 @@ from interp.models.gpt import GPT
 from interp.models.io.checkpoint import save_weights, write_settings
 from interp.models.io.load import load_model
 from interp.models.tokenizer import Tokenizer
+from interp.runs.corpus import has_held_out
 from interp.training.data.batches import Batch
 from interp.training.data.sources import write_text_corpus
 from interp.training.distributed import join_process_group
@@ -239,6 +240,8 @@ def test_a_run_on_ones_own_text_is_read_on_what_it_was_never_trained_on(tmp_path
     tokens.write_bytes(bytes(tokens.stat().st_size))
     assert held_out_passages(model, tmp_path / "run", 9) == []
     assert "loss" not in checkpoint_metrics(model, n_sequences=2).curves
+    (tmp_path / "run" / "run.json").write_text("{")
+    assert not has_held_out(tmp_path / "run")
 
 
 def test_effective_rank_counts_directions():
