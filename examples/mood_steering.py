@@ -1,10 +1,11 @@
-"""A mood that a whole story goes on with, and a push that writes one word: how to tell them apart.
+"""A mood that a whole story goes on with, and a push that writes its words: not told apart.
 
 In the stories a mood shows in three ways: its word (`is happy because of a gift`), the answer to a
 question (`How is Anna? Happy.`) and a gait (`Anna skips to the park`). The natural gradient of the
-three, added before the last layer at the places where such words come, moves all of them. The
-plainest push of the word's logit raises the word more, and the gait not at all. (A push on the
-logits of all three moves all three: so this parts a direction from a push on one word, no more.)
+three, added before the last layer at the places where such words come, moves all of them. So does
+the plainest push there is, the shortest vector that raises the logits of ` angry`, ` Angry` and
+` stomps` alike; none of them is shown to move further by the direction. So it does not beat the
+bias of its three words, and that they move together is no evidence of a mood beyond these words.
 
 Layer and mood were found on prompts of other seeds; random directions and the logit bias get their
 pick of the same doses.

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.core.edits import Edit
-from interp.core.errors import ReadoutError
+from interp.core.errors import HookNameError, ReadoutError
 from interp.core.precision import rounding, widened
 from interp.core.protocols import LanguageModel, Run
 from interp.methods.distributions import entropy_bits, kl_divergence
@@ -18,6 +18,14 @@ from interp.methods.distributions import entropy_bits, kl_divergence
 CHUNK = 64
 Translate = Callable[[int, Float[Tensor, "pos d_model"]], Float[Tensor, "pos d_model"]]
 """Takes a row of the lens and the stream there; gives what the final norm shall read."""
+
+
+def final_gain(model: LanguageModel) -> Float[Tensor, " d_model"]:
+    """The factors by which the final norm multiplies what it has scaled; ones where it has none."""
+    try:
+        return model.weight("ln_final.w").detach()
+    except HookNameError:
+        return torch.ones(model.cfg.d_model, device=model.device)
 
 
 def residuals(

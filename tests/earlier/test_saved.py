@@ -55,7 +55,6 @@ REDEFINED = {
     "gauges": ["steered"],
     "steering": [
         "direction", "measures", "best", "gain", "z", "p", "texts", "writes_answer", "bias",
-        "bias_best", "bias_gain", "bias_expressions",
     ],
     "steering-screened": [
         "direction", "measures", "gain", "texts", "ratio", "writes_answer", "expressions", "bias",

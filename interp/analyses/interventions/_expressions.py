@@ -1,8 +1,9 @@
 """Whether a concept moves as a whole: its gain in each kind of sentence that shows it.
 
 A mood is shown by its word, by an answer and by a gait. A push on the word's own logit moves the
-first; a direction that makes the mood what the story goes on with moves all of them. So does a push
-on the logits of all their tokens: that all move says that it is more than one word, and no more.
+first; a direction that makes the mood what the story goes on with moves all of them. So may a push
+on the logits of all their tokens, which knows nothing of moods: where it does as much, that they
+move together is no evidence of a concept beyond its words.
 """
 
 from collections.abc import Mapping, Sequence
@@ -85,6 +86,16 @@ def moved(gains: Mapping[str, Interval]) -> list[str]:
 def move_together(gains: Mapping[str, Interval]) -> bool:
     """Whether there are two expressions or more, and all of them gain."""
     return len(counted(gains)) > 1 and moved(gains) == counted(gains)
+
+
+def words_suffice(gains: Mapping[str, Interval], bias: Mapping[str, Interval]) -> bool:
+    """Whether all expressions gain, and none is shown to gain more than under the logit bias."""
+    unknown = not set(counted(gains)) <= set(counted(bias))
+    return (
+        move_together(gains)
+        and not unknown
+        and not any(gains[kind].above(bias[kind]) for kind in counted(gains))
+    )
 
 
 def expressions_told(gains: Mapping[str, Interval]) -> str:

@@ -14,14 +14,15 @@ concept, sites, methods and positions are screened first, on prompts that are no
 the last residual stream, which nothing reads, is not among them.
 
 A concept moves as a whole where its share grows in every kind of sentence that shows it
-(`expressions`: of a mood the word, the answer to a question, the gait). A push on one logit
-seldom moves the others; one on the logits of all of them, which is no control here, may.
+(`expressions`: of a mood the word, the answer to a question, the gait). That is no evidence of a
+concept beyond its words where the logit bias does as much (`words_suffice`).
 
 Control: random directions of equal length at the same doses (the grey band, lowest to highest); `z`
 against them at the best dose; `p`, the share of directions that gain as much at their own best
 dose. `beats_random` asks for p of 0.05 or less, which takes 19 random directions, and for a gain
-whose interval lies above 0. And the logit bias, which needs no data: the word's column of the
-unembedding less the mean of its kin's, at the same positions and doses of the last residual stream.
+whose interval lies above 0. And the logit bias, which knows the words alone: the shortest vector
+that raises the logits of all tokens by which the word shows (` angry`, ` Angry`, ` stomps`) alike,
+against those of its kin, at the same positions and doses of the last residual stream.
 
 Units: dose in shares of the site's median norm; loss and KL in nats per token; intervals over
 prompts.
@@ -54,6 +55,7 @@ from interp.analyses.interventions._expressions import (
     expressions_told,
     move_together,
     part_warning,
+    words_suffice,
 )
 from interp.analyses.interventions._logit_bias import Push, logit_bias
 from interp.analyses.interventions._random_controls import random_band
@@ -77,6 +79,10 @@ from interp.worlds.world import World
 DOSES = (-1.0, -0.5, 0.0, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0, 1.5, 2.0)
 N_EXAMPLE_TEXTS, N_SCREENING_PROMPTS, FIRST_SCREENING_STORY = 3, 24, 500_000
 MOST_P = 0.05
+WORDS_SUFFICE = (
+    "; no expression is shown to gain more than by this bias of the words alone, so that they move "
+    "together is no evidence of a concept beyond its words"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +120,8 @@ class Steering(Result):
         expressions: by kind of sentence that shows the concept, the gain in its share of the
             group's mentions at the best dose, in texts three times as long; nan where the group is
             not mentioned. Empty without a world's group, and where no dose is best.
-        bias: the measures of the word's logit bias; nan where there is none.
+        bias: the measures of the logit bias, which raises all tokens that show the word alike; nan
+            where there is none.
         bias_best: number of the dose of its largest gain where the text holds; -1 = none.
         bias_gain: its gain there.
         bias_expressions: its `expressions` there.
@@ -162,6 +169,11 @@ class Steering(Result):
         """Whether every expression of the concept gains, of two or more, its interval above 0."""
         return move_together(self.expressions)
 
+    @property
+    def words_suffice(self) -> bool:
+        """Whether all expressions gain, and none is shown to gain more than by the logit bias."""
+        return words_suffice(self.expressions, self.bias_expressions)
+
     def band(self, name: str = "rate") -> tuple[Float[Tensor, " dose"], Float[Tensor, " dose"]]:
         """Lowest and highest of the random directions at each dose; nan where none has a value."""
         return random_band(self.random[name])
@@ -208,6 +220,7 @@ class Steering(Result):
         return (
             f"; logit bias: gain {plain(self.bias_gain, signed=True)} at dose "
             f"{self.doses[self.bias_best]:g}{f', {whole}' if whole else ''}"
+            f"{WORDS_SUFFICE if self.words_suffice else ''}"
         )
 
     def caption(self) -> str:

@@ -11,10 +11,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.core.errors import HookNameError, ReadoutError
+from interp.core.errors import ReadoutError
 from interp.core.hooks import Name
 from interp.core.precision import rounding
 from interp.core.protocols import LanguageModel, Run
+from interp.methods.unembedding import final_gain
 
 SCALE, NORMALIZED, POSITION = "ln_final.hook_scale", "ln_final.hook_normalized", "hook_pos_embed"
 
@@ -110,15 +111,7 @@ def _directions(model: LanguageModel, targets: Sequence[int]) -> Float[Tensor, "
     """What a score reads from the normalized stream, for each target."""
     unembedding = _exact(model.weight("W_U"))
     directions = unembedding[:, list(targets)] - unembedding.mean(1, keepdim=True)
-    return directions * _gain(model).to(directions)[:, None]
-
-
-def _gain(model: LanguageModel) -> Float[Tensor, " d_model"]:
-    """Of the final norm; ones where it has none."""
-    try:
-        return _exact(model.weight("ln_final.w"))
-    except HookNameError:
-        return torch.ones(model.cfg.d_model)
+    return directions * final_gain(model).to(directions)[:, None]
 
 
 def _exact(values: Tensor) -> Tensor:

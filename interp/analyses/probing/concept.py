@@ -92,9 +92,9 @@ class Concept(Result):
         n_train: examples the direction was found from.
         slots: token ids that come right before the group's words in the world's text; empty for
             plain texts. `where_written` edits at these only.
-        written: for each of `among`, the token by which it most often begins in the sentences that
-            most often show the group (` happy`, ` sad`, …; -1: it begins in none); empty for plain
-            texts.
+        written: for each of `among`, the token by which it most often shows in each kind of
+            sentence that shows the group, the commonest kind first (` happy`, ` Happy`, ` skips`;
+            -1: it shows in none); empty for plain texts.
         writes_answer: no layer reads the site, so that an edit there pushes the logits alone.
         readable: whether held-out positive examples lie higher along the direction: the interval of
             `auroc` lies above one half. It follows from `auroc`.
@@ -113,7 +113,7 @@ class Concept(Result):
     positive: Bool[Tensor, " example"]
     n_train: int
     slots: tuple[int, ...] = ()
-    written: tuple[int, ...] = ()
+    written: tuple[tuple[int, ...], ...] = ()
     writes_answer: bool = False
     readable: bool = False
     columns: ClassVar = {"projection_share": "projections", "positive": "positive"}
@@ -466,11 +466,13 @@ def _concept_sentences(
                 yield number, ids, positions, concepts.pop(), sentence.kind
 
 
-def _written(slots: Sequence[Example], among: Sequence[str]) -> tuple[int, ...]:
-    """Of each word, its most frequent token in the kind of sentence that shows the group most."""
-    kinds = Counter(slot.kind for slot in slots).most_common(1)
-    tokens = {
-        word: Counter(s.following for s in slots if s.label == word and s.kind == kinds[0][0])
+def _written(slots: Sequence[Example], among: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+    """Of each word, its most frequent token in each kind of sentence, the commonest kind first."""
+    kinds = [kind for kind, _ in Counter(slot.kind for slot in slots).most_common()]
+    counts = {(word, kind): Counter[int]() for word in among for kind in kinds}
+    for slot in slots:
+        counts[slot.label, slot.kind][slot.following] += 1
+    return tuple(
+        tuple(next(iter(counts[word, kind].most_common(1)), (-1,))[0] for kind in kinds)
         for word in among
-    }
-    return tuple(next(iter(tokens[word].most_common(1)), (-1,))[0] for word in among)
+    )

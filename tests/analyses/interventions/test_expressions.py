@@ -1,8 +1,11 @@
 """A concept moves as a whole where all kinds of sentence that show it gain."""
 
+from copy import deepcopy
 from dataclasses import replace
 
+import numpy
 import pytest
+import torch
 
 from interp.analyses.interventions._dose_response import DoseExperiment
 from interp.analyses.interventions._expressions import (
@@ -11,6 +14,7 @@ from interp.analyses.interventions._expressions import (
     expressions_told,
     move_together,
     part_warning,
+    words_suffice,
 )
 from interp.analyses.interventions._logit_bias import logit_bias
 from interp.analyses.probing.concept import concept
@@ -49,6 +53,33 @@ def test_what_the_text_does_not_hold_is_no_expression() -> None:
 def test_the_expressions_of_a_group_are_the_kinds_of_sentence_that_show_it() -> None:
     assert expressions_of(WORLD, MOODS, level="full", seed=0) == ("mood", "how")
     assert expressions_of(None, MOODS) == expressions_of(WORLD, ()) == ()
+
+
+def test_where_the_words_alone_move_all_as_much_they_suffice() -> None:
+    gains = gains_of(0.1, 0.2, 0.1)
+    assert words_suffice(gains, gains) and words_suffice(gains, gains_of(0.5, 0.5, 0.5))
+    assert not words_suffice(gains, gains_of(0.1, -0.3, 0.1))  # [0.2, 0.6] above [-0.3, 0.1]
+    assert not words_suffice(gains, {}) and not words_suffice(gains_of(0.1, -0.1), gains)
+
+
+def test_the_logit_bias_raises_all_expressions_alike_and_is_the_shortest_that_does() -> None:
+    model = deepcopy(tiny_model(steps=1))
+    with torch.no_grad():
+        model.ln_final.weight.copy_(torch.linspace(0.5, 2.0, model.cfg.d_model))
+    glad = concept(model, "glad", world=WORLD, at="stated", site=("resid_post", -1), n_stories=40)
+    glad = replace(glad, written=((5, 8), (6, 9), (7, -1)))
+    push = logit_bias(model, glad, MOODS, (), [WORLD.sample(0).text])
+    # By the model itself: how far each logit rises where the final norm's scale is held.
+    gained = model.unembed(push.vector[None])[0] - model.unembed(0 * push.vector[None])[0]
+    said, answered = gained[5] - gained[[6, 7]].mean(), gained[8] - gained[9]
+    assert said > 0
+    torch.testing.assert_close(said, answered)
+    columns = (model.weight("W_U") * model.weight("ln_final.w")[:, None]).detach().double()
+    rows = torch.stack([columns[:, 5] - columns[:, [6, 7]].mean(1), columns[:, 8] - columns[:, 9]])
+    # By another solver: of all solutions, least squares takes the shortest too.
+    wanted = numpy.linalg.lstsq(rows.numpy(), numpy.ones(2), rcond=None)[0]
+    shortest = torch.tensor(wanted / numpy.linalg.norm(wanted) * glad.median_norm).float()
+    torch.testing.assert_close(push.vector, shortest, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.slow

@@ -466,7 +466,9 @@ def test_the_logit_bias_stands_beside_every_dose(model: GPT, swept: Steering) ->
     columns = model.weight("W_U")
     ids = [model.tokenizer.encode(f" {mood}", bos=False)[0] for mood in MOODS]
     direction = (columns[:, ids[0]] - columns[:, ids[1:]].mean(1)).detach()
+    direction *= model.ln_final.weight.detach()
     glad = concept(model, "glad", world=WORLD, at="stated", site=("resid_post", -1))
+    assert glad.written == tuple((i, i) for i in ids)  # "feels glad", "Feeling glad": one token
     push = logit_bias(model, glad, glad.among, (), [WORLD.sample(0).text])
     wanted = direction / direction.norm() * glad.median_norm
     torch.testing.assert_close(push.vector, wanted)
