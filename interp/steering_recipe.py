@@ -257,9 +257,8 @@ def _check(recipe: SteeringRecipe) -> None:
                 f"Sampling needs whole numbers or numbers for {', '.join(SAMPLING)}; got "
                 f"{name!r:.40} = {value!r:.80}."
             )
-    texts = [recipe.prompt, *(t for c in recipe.concepts for t in (c.name, *c.words))]
-    if half := next(filter(None, map(half_characters, texts)), ""):
-        raise ConfigError(f"A recipe's texts need whole characters; one has {half}.")
+    if half := half_characters(recipe.to_json()):
+        raise ConfigError(f"A recipe's texts need whole characters; it has {half}.")
     for concept in recipe.concepts:
         if len(concept.edit.vector) != recipe.model.get("d_model"):
             raise ConfigError(f"The direction of {concept.name!r} is not as wide as the model.")

@@ -152,13 +152,16 @@ def test_the_command_line_steers_with_it(model, recipe, tmp_path):
     assert isinstance(refused.exception, InterpError)
 
 
-@pytest.mark.parametrize("place", ["prompt", "name", "words"])
+@pytest.mark.parametrize("place", ["prompt", "name", "words", "how", "model"])
 def test_half_an_emoji_in_a_recipe_is_refused(recipe, place):
     concepts = list(recipe.concepts)
     if place == "prompt":
         other = replace(recipe, prompt="a \ud83d")
+    elif place == "model":
+        other = replace(recipe, model={**recipe.model, "name": "\ud83d"})
     else:
-        half = {"name": "\ud83d"} if place == "name" else {"words": ("\udc00",)}
+        half = {"words": ("\udc00",), "how": {"\ud83d": 1}, "name": "\ud83d"}
+        half = {place: half[place]}
         other = replace(recipe, concepts=(replace(concepts[0], **half), *concepts[1:]))
     text = json.dumps(json.loads(other.to_json()))  # as escapes, which any file can hold
     with pytest.raises(CheckpointError, match="half a surrogate pair"):

@@ -378,7 +378,8 @@ def _picked(edit: Edit, name: str, x: Tensor, axis: int, members: tuple[int, ...
 
 def _per_row(edit: Edit, name: str, x: Tensor, number: float | Tensor) -> float | Tensor:
     if not isinstance(number, Tensor) or number.ndim == 0:
-        return number
+        # Torch takes no whole number of more than 64 bits.
+        return number if isinstance(number, Tensor) else float(number)
     if number.shape != (len(x),):
         raise _misfit(edit, name, x, f"has strengths of shape {tuple(number.shape)}")
     return number.to(x).view(-1, *[1] * (x.ndim - 1))

@@ -3,9 +3,18 @@
 import difflib
 from collections.abc import Iterable
 
+LONGEST = 1_800
+"""Bytes of an error's text: a value of a foreign file that stands in it can have any length."""
+
 
 class InterpError(Exception):
-    """The kin of all errors that a user can cause; anything else is a bug."""
+    """The kin of all errors that a user can cause; anything else is a bug.
+
+    A text beyond `LONGEST` bytes of UTF-8 is cut in its middle.
+    """
+
+    def __init__(self, *values: object) -> None:
+        super().__init__(*(_cut(each) if isinstance(each, str) else each for each in values))
 
 
 class ShapeError(InterpError, ValueError):
@@ -50,6 +59,14 @@ class WorldError(InterpError, ValueError):
 
 class TrainingError(InterpError, RuntimeError):
     """A training run that cannot go on: it diverged, is locked, or lost a rank."""
+
+
+def _cut(text: str) -> str:
+    content = text.encode(errors="backslashreplace")
+    if len(content) <= LONGEST:
+        return text
+    start, end = content[: LONGEST // 2 - 2], content[2 - LONGEST // 2 :]
+    return f"{start.decode(errors='ignore')}…{end.decode(errors='ignore')}"
 
 
 def first_line(error: BaseException, length: int = 300) -> str:

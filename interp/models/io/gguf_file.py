@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from einops import rearrange
 from torch import Tensor
@@ -113,9 +114,17 @@ def read_gguf(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor], bool
     """
     from gguf import GGUFReader
 
+    class BoundedReader(GGUFReader):
+        """Refuses a list that claims more members than the file has bytes; its base goes on."""
+
+        def _get(self, offset: int, dtype: Any, count: int = 1, *others: Any, **named: Any) -> Any:
+            if offset + np.dtype(dtype).itemsize * int(count) > len(self.data):
+                raise ValueError("it ends too early")
+            return super()._get(offset, dtype, count, *others, **named)
+
     path = regular_file(path)
     try:
-        reader = GGUFReader(path)
+        reader = BoundedReader(path)
         fields = {
             name: field.contents()
             for name, field in reader.fields.items()
