@@ -29,6 +29,7 @@ REDEFINED = {
         "recall",
         "n_eventful",
         "rules",
+        "discoveries",
         "error_rules",
         "errors_explained",
         "tellable",

@@ -25,7 +25,9 @@ class QuestionScore:
         n: how many questions.
         accuracy: the model's accuracy, with its interval over stories.
         shortcuts: each shortcut's accuracy on the same questions.
-        best: the shortcut with the highest accuracy.
+        discovery: of the shortcuts found by search the one chosen for this kind of question in
+            training; empty: none.
+        best: the one with the highest accuracy of the listed shortcuts and `discovery`.
         margin: the model's accuracy less the best shortcut's, paired.
     """
 
@@ -34,18 +36,25 @@ class QuestionScore:
     n: int
     accuracy: Interval
     shortcuts: dict[str, Interval]
+    discovery: str
     best: str
     margin: Interval
 
     @property
     def safe(self) -> bool:
-        """Whether every shortcut stays ten points or more below the model."""
+        """Whether the listed shortcuts and `discovery` stay ten points or more below the model."""
         return self.margin.value >= SAFE_BY
 
-    def strongest(self, *, by_search: bool) -> str:
-        """The best of the shortcuts that were found by search, or of the listed; empty: none."""
-        names = [name for name in self.shortcuts if (name in FOUND) == by_search]
-        return max(names, key=lambda name: self.shortcuts[name].value, default="")
+    @property
+    def best_listed(self) -> str:
+        """The best of the listed shortcuts."""
+        return best_of(self.shortcuts, "")
+
+
+def best_of(shortcuts: Mapping[str, Interval], discovery: str) -> str:
+    """The name of the most accurate one among the listed shortcuts and the found one."""
+    names = [name for name in shortcuts if name not in FOUND or name == discovery]
+    return max(names, key=lambda name: shortcuts[name].value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +75,7 @@ def score(
     questions: Sequence[QuestionInContext],
     model: Answers,
     shortcuts: dict[str, Guesses],
+    discoveries: Mapping[str, str],
     split: str,
     seed: int,
 ) -> list[QuestionScore]:
@@ -76,6 +86,7 @@ def score(
         questions: the questions of the split.
         model: the model's answers to the questions.
         shortcuts: every shortcut's answers to the questions.
+        discoveries: the found shortcut that counts, by row.
         split: the split's name.
         seed: the seed of the resampling.
     """
@@ -86,6 +97,7 @@ def score(
             [questions[i] for i in numbers],
             Answers(right=model.right[numbers], unknown=model.unknown[numbers]),
             {name: guesses.at(numbers) for name, guesses in shortcuts.items()},
+            discoveries.get(kind, ""),
             seed,
         )
         for kind, numbers in rows.items()
@@ -135,6 +147,7 @@ def _score(
     questions: list[QuestionInContext],
     model: Answers,
     shortcuts: dict[str, Guesses],
+    discovery: str,
     seed: int,
 ) -> QuestionScore:
     unknown = torch.tensor([question.unknown for question in questions])
@@ -149,7 +162,7 @@ def _score(
     accuracies = {
         name: balanced_accuracy(own, unknown, stories, seed) for name, own in shortcut_hits.items()
     }
-    best = max(accuracies, key=lambda name: accuracies[name].value)
+    best = best_of(accuracies, discovery)
     ours, other = _balanced(hits, unknown), _balanced(shortcut_hits[best], unknown)
     return QuestionScore(
         split=split,
@@ -157,6 +170,7 @@ def _score(
         n=len(questions),
         accuracy=balanced_accuracy(hits, unknown, stories, seed),
         shortcuts=accuracies,
+        discovery=discovery,
         best=best,
         # One set of story weights for both: a hard story is hard for model and shortcut alike.
         margin=_interval(lambda weights: ours(weights) - other(weights), stories, seed),

@@ -2,10 +2,11 @@
 
 Where a world says what each rule of a small language answers (`worlds/skimming.py`), every rule is
 tried, every pair "this one where it finds something, else that one", and a decision tree over what
-all of them find. The best of each is chosen on training stories, one for a whole kind of question:
-chosen for each row, it would be told which events happened, and that is what a reader of the story
-has to find out. What is right in every training question is the story itself in other words, and no
-shortcut.
+all of them find. The best of each is searched for on training stories, and of the three one is
+chosen there for a whole kind of question (`discoveries`): chosen for each row, it would be told
+which events happened, and that is what a reader of the story has to find out. What is right in
+every training question, also of stories in which rare events are frequent, is the story itself in
+other words, and no shortcut.
 """
 
 from collections import Counter, defaultdict
@@ -19,7 +20,7 @@ from torch.nn.functional import one_hot
 
 from interp.analyses.behavior._shortcut_baselines import Guesses, decided
 from interp.core.statistics.intervals import Interval, pooled_rate
-from interp.methods.data.questions import QuestionInContext, unknown_answers
+from interp.methods.data.questions import NEVER_SAID, QuestionInContext, unknown_answers
 
 RULE, TWO_RULES, TREE = "rule", "two_rules", "tree"
 FOUND = (RULE, TWO_RULES, TREE)
@@ -30,20 +31,24 @@ Rule = tuple[str, ...]
 Right = Bool[Tensor, "question rule"]
 
 
-def search(fitted: Sequence[QuestionInContext]) -> dict[str, dict[str, Rule]]:
-    """For each kind of question the best rule and the best two.
+def search(
+    fitted: Sequence[QuestionInContext], eventful: Sequence[QuestionInContext] = ()
+) -> dict[str, dict[str, Rule]]:
+    """For each kind of question the best rule and the best two, of those that err somewhere.
 
     Args:
         fitted: questions of training stories.
+        eventful: of training stories that make rare events frequent. They count for nothing but
+            this: a rule that errs in one of them only is no less a shortcut.
     """
     best: dict[str, dict[str, Rule]] = {}
+    rare = _by_kind(eventful)
     for kind, questions in _by_kind(fitted).items():
         names = _names(questions)
-        right, applies = (each.float() for each in _tried(questions, names))
-        pairs = right.sum(0)[:, None] + (1 - applies).T @ right
-        most = -1.0
-        for shortcut, sums in ((RULE, right.sum(0)), (TWO_RULES, pairs)):
-            hits = torch.where(sums < len(questions), sums, -1.0)
+        sums_of, more = _hits(questions, names), _hits(rare.get(kind, []), names)
+        n, most = len(questions) + len(rare.get(kind, [])), -1.0
+        for shortcut, sums in sums_of.items():
+            hits = torch.where(sums + more[shortcut] < n, sums, -1.0)
             if len(names) and hits.max() > most:
                 most, places = hits.max(), torch.unravel_index(hits.argmax(), hits.shape)
                 best.setdefault(kind, {})[shortcut] = tuple(names[int(i)] for i in places)
@@ -69,6 +74,39 @@ def found_guesses(
     never = unknown_answers(fitted)
     guesses = {name: _guesses(name, questions, rules, never, majority) for name in FOUND[:2]}
     return guesses | {TREE: _tree_guesses(fitted, questions, majority)}
+
+
+def discoveries(
+    fitted: Sequence[QuestionInContext], rules: Mapping[str, Mapping[str, Rule]]
+) -> dict[str, str]:
+    """For each kind of question, and for `never_said`, the one of `FOUND` that does best there.
+
+    A tree that is grown on one half of the training stories is scored on the other half: by heart
+    it would do better than any rule. Of equals it is the first of `FOUND`.
+
+    Args:
+        fitted: questions of training stories.
+        rules: the best ones by kind of question.
+    """
+    if not rules:
+        return {}
+    hits: dict[tuple[str, str, bool], list[bool]] = defaultdict(list)
+    halves = [[q for q in fitted if q.story % 2 == half] for half in (0, 1)]
+    for own, others in (halves, halves[::-1]):
+        nothing = ("",) * len(own), (False,) * len(own)
+        silent = Guesses(answers=nothing[0], unknown=nothing[1], applies=nothing[1])
+        for name, said in (found_guesses(others, own, rules, silent) if others else {}).items():
+            for i, question in enumerate(own):
+                hits[NEVER_SAID, name, question.unknown].append(said.unknown[i] == question.unknown)
+                if said.applies[i] and not question.unknown:
+                    hits[question.kind, name, False].append(said.answers[i] == question.answer)
+    shares: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for (kind, name, _), own in hits.items():
+        shares[kind][name].append(sum(own) / len(own))
+    return {
+        kind: max((n for n in FOUND if n in each), key=lambda n: sum(each[n]) / len(each[n]))
+        for kind, each in shares.items()
+    }
 
 
 def rules_of_errors(
@@ -118,6 +156,15 @@ def _by_kind(questions: Iterable[QuestionInContext]) -> dict[str, list[QuestionI
 
 def _names(questions: Iterable[QuestionInContext]) -> list[str]:
     return list(dict.fromkeys(name for question in questions for name in question.rules))
+
+
+def _hits(
+    questions: Sequence[QuestionInContext], names: Sequence[str]
+) -> dict[str, Float[Tensor, "*rule"]]:
+    """How many questions each rule answers right, and each rule with another to fall back on."""
+    right, applies = (each.float() for each in _tried(questions, names))
+    alone = right.sum(0)
+    return {RULE: alone, TWO_RULES: alone[:, None] + (1 - applies).T @ right}
 
 
 def _tried(

@@ -15,10 +15,11 @@ Control: the world's own shortcuts (the most recent value, the first, where a th
 majority, a bag of words, an n-gram, and a network that sees the last eight words, on the same
 questions. Others are searched for on the training stories: of a small language of rules the best
 `rule` ("where its first taker is now"), the best `two_rules` (one where it finds something, else
-the other), and a decision `tree` over what all rules find; each is one for all questions of a kind.
-All are told whether the answer is known, and set to the best threshold in `never_said`. `row.safe`
-holds where all of them stay ten points below the model; elsewhere a right answer is no evidence
-that the story was followed. `errors_explained` says which rule gives the model's wrong answers.
+the other), and a decision `tree` over what all rules find; one of the three is chosen there for all
+questions of a kind (`discoveries`) and counts in each row. All are told whether the answer is
+known, and set to the best threshold in `never_said`. `row.safe` holds where the listed ones and the
+chosen one stay ten points below the model; elsewhere a right answer is no evidence that the story
+was followed. `errors_explained` says which rule gives the model's wrong answers.
 Facts that never change (`likes`) are learned by heart, and a shortcut does as well there. Regret
 and written text have an untrained model beside them, and the text also the world's own.
 
@@ -51,10 +52,17 @@ from interp.analyses.behavior._question_scores import (
     SAFE_BY,
     Answers,
     QuestionScore,
+    best_of,
     recalls,
     score,
 )
-from interp.analyses.behavior._rule_search import RULE, found_guesses, rules_of_errors, search
+from interp.analyses.behavior._rule_search import (
+    RULE,
+    discoveries,
+    found_guesses,
+    rules_of_errors,
+    search,
+)
 from interp.analyses.behavior._shortcut_baselines import shortcut_guesses
 from interp.core.cost import Passes, announce
 from interp.core.display import percent
@@ -78,6 +86,7 @@ from interp.methods.data.examples import sample_stories
 from interp.methods.data.loss_floor import has_floor
 from interp.methods.data.questions import (
     NEVER_SAID,
+    questions_in,
     unknown_answers,
 )
 from interp.methods.untrained import untrained_twins
@@ -92,6 +101,8 @@ EVENT_WORDS = {
     "dropped_and_left": "the thing was dropped and its dropper left",
 }
 """What happened in the rows of `EVENTS` that the finding tells."""
+EVENTFUL_FITTED, FRESH = 100, 1000
+"""Eventful training stories that tell a shortcut from the story, and how far off their seed is."""
 RULE_CALLS = 20
 """Small steps of the search a question."""
 Table = dict[str, dict[str, Interval]]
@@ -106,7 +117,8 @@ class Comprehension(Result):
     Attributes:
         accuracy: the model's accuracy by split and kind of question, with intervals over stories.
         shortcuts: each shortcut's accuracy on the same questions, by split, kind and name.
-        margins: the model's accuracy less the best shortcut's, paired, by split and kind.
+        margins: the model's accuracy less that of the best of the listed shortcuts and the chosen
+            one, paired, by split and kind.
         questions: how many questions, by split and kind.
         recall: by split, the recall of `unknown` (says that nobody knows where nobody does) and of
             `known` (does not say it elsewhere); their mean is the accuracy of `never_said`.
@@ -122,6 +134,8 @@ class Comprehension(Result):
             them.
         n_eventful: how many stories about rare events were read besides in each split, at most.
         rules: by row, the words of the found shortcuts `rule` and `two_rules`.
+        discoveries: by row, which of the found shortcuts does best on all training questions of its
+            kind; the others are shown and count for nothing.
         error_rules: by split and kind of question, the single rule that gives most of the model's
             wrong answers; chosen on every second story.
         errors_explained: share of the wrong answers in the other stories that are this rule's.
@@ -143,6 +157,7 @@ class Comprehension(Result):
     beyond_context: int
     n_eventful: int = 0
     rules: dict[str, dict[str, str]] = field(default_factory=dict)
+    discoveries: dict[str, str] = field(default_factory=dict)
     error_rules: dict[str, dict[str, str]] = field(default_factory=dict)
     errors_explained: Table = field(default_factory=dict)
     tellable: dict[str, Interval] = field(default_factory=dict)
@@ -191,7 +206,8 @@ class Comprehension(Result):
             n=self.questions[split][kind],
             accuracy=self.accuracy[split][kind],
             shortcuts=shortcuts,
-            best=max(shortcuts, key=lambda name: shortcuts[name].value),
+            discovery=(discovery := self.discoveries.get(kind, "")),
+            best=best_of(shortcuts, discovery),
             margin=self.margins[split][kind],
         )
 
@@ -218,11 +234,11 @@ class Comprehension(Result):
         return "; ".join(parts)
 
     def _events(self, split: str) -> list[str]:
-        """The questions that part the story from a rule, and the best shortcut found there."""
+        """The questions that part the story from a rule, and the found shortcut's score there."""
         parts = []
         for row in self.rows:
             if row.split == split and row.kind in EVENT_WORDS:
-                best = row.strongest(by_search=True) or row.best
+                best = row.discovery or row.best
                 words = repr(self.rules.get(row.kind, {}).get(best, best))
                 parts.append(
                     f"right in {percent(row.accuracy.value)} of n = {row.n} where "
@@ -367,10 +383,13 @@ def comprehension(
     questions, beyond = questions_within(model, world, sampled, predictions, splits)
     every = [question for split in splits for question in questions[split]]
     report_progress("shortcuts", 0.3, 1)
-    guesses, rules_by_kind = shortcut_guesses(fitted, every, seed), search(fitted)
+    rare = eventful_stories(world, EVENTFUL_FITTED, seed + FRESH, level, TRAIN)
+    rules_by_kind = search(fitted, questions_in(rare, world))
+    discovery_by_kind = discoveries(fitted, rules_by_kind)
+    guesses = shortcut_guesses(fitted, every, seed)
     guesses |= found_guesses(fitted, every, rules_by_kind, guesses["majority"])
     never = unknown_answers([*fitted, *every])
-    rows, recall, rules, errors, first = [], {}, {}, {}, 0
+    rows, recall, rules, discovery_by_row, errors, first = [], {}, {}, {}, {}, 0
     for split in splits:
         reading = (predictions[split], questions[split])
         answers = Answers(
@@ -380,10 +399,13 @@ def comprehension(
         last = first + len(questions[split])
         own = {name: guess.at(range(first, last)) for name, guess in guesses.items()}
         numbers = rows_of(questions[split], n_stories, split, tuple(world.variables))
-        rows += score(numbers, questions[split], answers, own, split, seed)
         for name, (number, *_) in numbers.items():
-            if name != NEVER_SAID and (best := rules_by_kind.get(questions[split][number].kind)):
+            kind = NEVER_SAID if name == NEVER_SAID else questions[split][number].kind
+            if kind in discovery_by_kind:
+                discovery_by_row[name] = discovery_by_kind[kind]
+            if best := rules_by_kind.get(kind):
                 rules[name] = {shortcut: " else ".join(rule) for shortcut, rule in best.items()}
+        rows += score(numbers, questions[split], answers, own, discovery_by_row, split, seed)
         if NEVER_SAID in numbers:
             recall[split] = recalls(numbers[NEVER_SAID], questions[split], answers, seed)
         errors[split] = rules_of_errors(questions[split], given_answers(model, *reading), seed)
@@ -394,6 +416,7 @@ def comprehension(
         **_tables(rows),
         recall=recall,
         rules=rules,
+        discoveries=discovery_by_row,
         error_rules={s: {kind: rule for kind, (rule, _) in o.items()} for s, o in errors.items()},
         errors_explained={s: {k: share for k, (_, share) in o.items()} for s, o in errors.items()},
         **_regrets(model, as_told, predictions[HELD_OUT][:n_stories], seed),

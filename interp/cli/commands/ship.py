@@ -103,8 +103,8 @@ def card(name: str, result: "Comprehension") -> str:
     provenance = result.provenance
     rows = [
         f"| {row.split} | {row.kind} | {row.accuracy.value:.2f} [{row.accuracy.low:.2f}, "
-        f"{row.accuracy.high:.2f}] | {_shortcut(row, by_search=False)} | "
-        f"{_shortcut(row, by_search=True)} | {row.n} |"
+        f"{row.accuracy.high:.2f}] | {_shortcut(row, row.best_listed)} | "
+        f"{_shortcut(row, row.discovery)} | {row.n} |"
         for row in result.rows
     ]
     table = "\n".join(rows)
@@ -115,7 +115,7 @@ stories whose whole truth is known. It writes such stories and answers questions
 knows nothing else. Weights `{provenance.model_hash}`, step {provenance.step}. The recipe is in
 `run.json`, the loss curve in `metrics.jsonl`, the numbers below in `card.json`.
 
-| stories | question | right answers [95 %] | best listed shortcut | best found shortcut | n |
+| stories | question | right answers [95 %] | best listed shortcut | found shortcut | n |
 |---|---|---|---|---|---|
 {table}
 
@@ -149,8 +149,7 @@ Made with `interp train --world {provenance.world} --threads 1 --out runs/{name}
 """
 
 
-def _shortcut(row: "QuestionScore", *, by_search: bool) -> str:
-    name = row.strongest(by_search=by_search)
+def _shortcut(row: "QuestionScore", name: str) -> str:
     return f"{row.shortcuts[name].value:.2f} ({name})" if name else "–"
 
 
@@ -172,7 +171,9 @@ def _rules(result: "Comprehension") -> str:
     ]
     return "\n".join(
         [
-            "Shortcuts found by search on training stories (a handler took, gave, got or dropped):",
+            "Shortcuts found by search on training stories (a handler took, gave, got or dropped).",
+            "The table has in all rows of a kind of question the same one of `rule`, `two_rules`",
+            "and `tree`: the one that does best on all training questions of this kind.",
             "",
             *lines,
             *errors,
@@ -190,10 +191,10 @@ def _verdict(result: "Comprehension") -> str:
     for row in result.unsafe:
         names.setdefault(row.split, []).append(row.kind)
     if not names:
-        return "No shortcut, listed or found, comes within ten points of it."
+        return "No shortcut of the table, listed or found, comes within ten points of it."
     rows = "; ".join(f"{split}: {', '.join(kinds)}" for split, kinds in names.items())
     return fill(
-        f"A shortcut, listed or found, comes within ten points in {rows}; elsewhere none does. "
-        "Where one does, a right answer is no evidence that the story was followed.",
+        f"A shortcut of the table, listed or found, comes within ten points in {rows}; elsewhere "
+        "none does. Where one does, a right answer is no evidence that the story was followed.",
         100,
     )

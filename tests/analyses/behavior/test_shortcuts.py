@@ -8,8 +8,15 @@ import pytest
 import torch
 
 from interp.analyses.behavior._question_sample import eventful_stories
-from interp.analyses.behavior._rule_search import fit_tree, found_guesses, rules_of_errors, search
-from interp.analyses.behavior._shortcut_baselines import FITTED, shortcut_guesses
+from interp.analyses.behavior._question_scores import Answers, QuestionScore, score
+from interp.analyses.behavior._rule_search import (
+    discoveries,
+    fit_tree,
+    found_guesses,
+    rules_of_errors,
+    search,
+)
+from interp.analyses.behavior._shortcut_baselines import FITTED, Guesses, shortcut_guesses
 from interp.core.errors import WorldError
 from interp.methods.data.questions import (
     QuestionInContext,
@@ -194,6 +201,78 @@ def test_the_search_finds_that_a_carried_thing_is_where_its_taker_is() -> None:
     given = [questions[i] for i in rows["handed_over"]]
     assert accuracy("rule", gone, ["where its first taker is now"]) < 0.1
     assert accuracy("rule", given, ["where its first taker is now"]) == 0
+
+
+def hits(rule: Sequence[str], questions: Sequence[QuestionInContext]) -> list[bool]:
+    said = [next((q.rules[r] for r in rule if r in q.rules), "") for q in questions]
+    return [answer == q.answer for answer, q in zip(said, questions, strict=True)]
+
+
+@cache
+def rare() -> tuple[QuestionInContext, ...]:
+    return tuple(questions_in(eventful_stories(WORLD, 100, 1000, "full", "train"), WORLD))
+
+
+@pytest.mark.parametrize("n", [300, 700])
+def test_no_shortcut_is_dropped_because_training_holds_no_hand_over(n: int) -> None:
+    """Without one the best pair is right in all training questions, as the story itself is."""
+    fitted = asked("train", n)
+    pair = ("where its first dropper was then", "where its first taker is now")
+    story = ("where its last dropper was then", "where its last handler is now")
+    known = [q for q in fitted if q.kind == "object_place" and not q.unknown]
+    assert all(hits(pair, known)) and all(hits(story, known))
+    assert "two_rules" not in search(fitted)["object_place"]
+    found = search(fitted, rare())["object_place"]
+    assert found["two_rules"] == pair
+    eventful = [q for q in rare() if q.kind == "object_place" and not q.unknown]
+    assert all(hits(story, eventful)), "the story in other words, and no shortcut"
+    assert not any(all(hits(rule, [*known, *eventful])) for rule in found.values())
+    held_out = asked("held_out", 100)
+    carried = [held_out[i] for i in table_rows(held_out, "held_out")["carried"]]
+    assert sum(hits(found["two_rules"], carried)) > 0.95 * len(carried)
+
+
+def test_one_found_shortcut_counts_for_all_questions_of_a_kind() -> None:
+    """It is chosen in training: a rule that is right in one row and a pair that is right in the
+    other leave a reader of the story unexplained in one of them."""
+    fitted = asked("train", 700)
+    rules = search(fitted, rare())
+    best = discoveries(fitted, rules)
+    assert set(best) == {question.kind for question in fitted} | {"never_said"}
+    assert best["object_place"] == "two_rules" and best["place"] == "rule"
+    assert discoveries([question()], {}) == {}
+
+
+def perfect_scores(discovery: str) -> dict[str, QuestionScore]:
+    questions = [question(story=i) for i in range(20)]
+    wrong, right = (
+        Guesses(answers=(answer,) * 20, unknown=(False,) * 20, applies=(True,) * 20)
+        for answer in "ba"
+    )
+    half = Guesses(
+        answers=right.answers[:10] + wrong.answers[10:],
+        unknown=right.unknown, applies=right.applies,
+    )  # fmt: skip
+    other = Guesses(
+        answers=wrong.answers[:10] + right.answers[10:],
+        unknown=right.unknown, applies=right.applies,
+    )  # fmt: skip
+    answers = Answers(
+        right=torch.ones(20, dtype=torch.bool), unknown=torch.zeros(20, dtype=torch.bool)
+    )
+    rows = {"early": list(range(10)), "late": list(range(10, 20))}
+    said = {"majority": wrong, "rule": half, "two_rules": other}
+    scores = score(rows, questions, answers, said, dict.fromkeys(rows, discovery), "held_out", 0)
+    return {row.kind: row for row in scores}
+
+
+def test_a_perfect_reader_is_safe_where_the_chosen_shortcut_is_wrong() -> None:
+    by_rule, by_pair, by_none = map(perfect_scores, ("rule", "two_rules", ""))
+    assert [by_rule[row].safe for row in ("early", "late")] == [False, True]
+    assert [by_pair[row].safe for row in ("early", "late")] == [True, False]
+    assert by_none["early"].safe and by_none["early"].best == "majority"
+    assert by_rule["early"].best == "rule" and by_rule["late"].margin.value == 1
+    assert by_rule["late"].shortcuts["two_rules"].value == 1, "shown, and counts for nothing"
 
 
 def test_a_world_with_too_few_rules_loses_no_question() -> None:
