@@ -38,6 +38,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         return cli.main(args=arguments, prog_name="interp", standalone_mode=False) or 0
     except click.ClickException as error:
+        error.message = _printable(error.message)
         error.show()
         return error.exit_code
     except InterpError as error:
@@ -59,8 +60,13 @@ def _user_error(text: str) -> int:
         sys.stdout.flush()
     except OSError:  # Python would try once more at its end, and print a traceback.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-    click.echo(f"interp: {text}", err=True)
+    click.echo(f"interp: {_printable(text)}", err=True)
     return EXIT_USER_ERROR
+
+
+def _printable(text: str) -> str:
+    """With bytes of an argument that are no UTF-8 spelled out: Python keeps them as surrogates."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _unreachable(error: OSError) -> str:

@@ -42,6 +42,12 @@ def test_a_word_with_a_null_byte_is_refused(arguments, capsys):
     assert "without null bytes" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("arguments", [["generate", "\udcff", "a"], ["doctor", "\udcff"]])
+def test_a_byte_that_is_no_utf_8_is_spelled_out(arguments, capsys):
+    assert leave(*arguments) == 2
+    assert r"\udcff" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"]])
 def test_help_loads_nothing_heavy(arguments):
     """No torch, no numpy: that is what keeps `interp --help` quick."""

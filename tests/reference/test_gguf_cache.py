@@ -8,7 +8,7 @@ import torch
 from click.testing import CliRunner
 
 from interp.cli.commands import convert
-from interp.core.errors import ConfigError
+from interp.core.errors import CheckpointError, ConfigError
 from interp.models.io import gguf_cache, huggingface
 from interp.models.io.gguf_cache import cache_folder, open_gguf
 from interp.models.io.huggingface import load_gguf, load_huggingface
@@ -97,3 +97,14 @@ def test_an_imported_file_does_not_follow_its_original(tmp_path):
     with original.open("r+b") as file:
         file.write(content)
     assert load_gguf(original).hash != hash_ == load_gguf(ours).hash
+
+
+def test_a_list_of_a_gguf_file_that_claims_endless_members_is_refused(tmp_path):
+    """Beyond the file's end its reader read nothing 2^62 times, into memory."""
+    file = write_gguf(built(NATIVE["llama"]), tmp_path / "m.gguf", keys={"listed": [1, 2, 3]})
+    whole = file.read_bytes()
+    place = whole.index(b"listed") + len(b"listed") + 8  # behind the kinds of list and member
+    assert int.from_bytes(whole[place : place + 8], "little") == 3
+    file.write_bytes(whole[:place] + (2**62).to_bytes(8, "little") + whole[place + 8 :])
+    with pytest.raises(CheckpointError, match="ends too early"):
+        load_gguf(file)
