@@ -54,8 +54,8 @@ def own_port() -> int:
 
 
 def outside(page: "Page", address: str) -> list[str]:
-    """Requests that went anywhere but to the server."""
-    own = (address, address.replace("http", "ws"), "data:", "blob:", "about:")
+    """Requests that went to anybody but the server; a file of this machine is nobody."""
+    own = (address, address.replace("http", "ws"), "data:", "blob:", "about:", "file:")
     return [url for url in page.asked if not url.startswith(own)]
 
 
