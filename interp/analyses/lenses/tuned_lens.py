@@ -251,8 +251,8 @@ def _announce(
         {
             "batch": range(batch - 1, LEAST_BATCH - 1, -1),
             "max_tokens": range(max_tokens - 1, LEAST_TOKENS - 1, -1),
-            "layers": range(len(inner) - 1, 0, -1),
             "steps": range(steps - 1, LEAST_STEPS - 1, -1),
+            "layers": range(len(inner) - 1, 0, -1),  # last: the logit lens takes only a whole one
         },
         smaller="Fewer layers, steps and positions take less (layers=, steps=, batch=, "
         "max_tokens=); a batch of 64 teaches a lens for a look.",
