@@ -1,29 +1,40 @@
 """How often a verdict is given where there is nothing, and how often where there is something.
 
-    python benchmarks/calibration.py
-    python benchmarks/calibration.py --only emergence --share 0.2
+    python -m benchmarks.calibration
+    python -m benchmarks.calibration --only emergence --share 0.2
 
-Truth and nothing are planted in made-up curves, runs and tables, so nothing is trained; the verdict
-is the instrument's own code. Prints the table of docs/calibration.md (3 CPU-minutes).
+Truth and nothing are planted in made-up curves, runs and tables, and in the weights of tiny models,
+so nothing is trained; the verdict is the instrument's own code. Prints the table of
+docs/calibration.md (5 CPU-minutes).
 
-A further verdict is a function here with the decorator `verdict`: given whether something is
-planted and a seed, it says whether the instrument claims something. For an interval, which is never
-planted, it says whether the interval misses the truth.
+Here are the verdicts on curves and runs; on what can be read from activations in
+`calibration_of_readings.py`, on what edits, parts and answers do in `calibration_of_changes.py`.
+How to add one is told in `calibration_table.py`.
 """
 
 import argparse
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from benchmarks import calibration_of_changes, calibration_of_readings
+from benchmarks.calibration_table import (
+    VERDICTS,
+    Verdict,
+    generator_of,
+    planted_provenance,
+    rates,
+    row,
+    verdict,
+)
 from interp.analyses.attention_heads.heads import SCORES, Heads
 from interp.analyses.learning.curriculum import LOSS, TOKENS, Curriculum
-from interp.analyses.learning.emergence import APPEARED, emergence_tests
-from interp.core.statistics.intervals import Interval, clopper_pearson
+from interp.analyses.learning.emergence import APPEARED, emergence_tests, jump_verdict
+from interp.analyses.learning.scaling_law import ScalingLaw
+from interp.core.statistics.intervals import Interval
 from interp.core.statistics.rank_agreement import (
     agreement_over_runs,
     bootstrap_weights,
@@ -33,73 +44,17 @@ from interp.core.statistics.significance import simultaneous_means
 from interp.methods.checkpoints.change_points import ChangePoints
 from interp.methods.checkpoints.measure_scores import Curve
 from interp.methods.checkpoints.over_checkpoints import Timeline
-from interp.methods.checkpoints.scaling_law import fit_law
-from interp.results.provenance import Provenance
+from interp.methods.checkpoints.scaling_law import Law, fit_law
 
-Claim = Callable[[bool, int], bool]
+__all__ = ["VERDICTS", "Verdict", "calibration_of_changes", "calibration_of_readings", "rates"]
+
 N_CURVES, N_STORIES, NOISE = 10, 24, 0.02
 CHECKPOINTS, TOKENS_A_CHECKPOINT = 12, 100_000
 N_RUNS, BUDGET = 5, 0.7
+JUMP, SAME, TWICE, WIDE = 1.0, 0.0, math.log(2), 3.0
+"""Spans of rises, in logarithms of steps: accuracy's, and how much more log-probability takes."""
 CONSTANTS = {"E": 0.55, "A": 30.0, "alpha": 0.5, "B": 60.0, "beta": 0.45}
 SIZES, TEXTS = (5e3, 2e4, 6e4, 2e5), (1e5, 3e5, 9e5)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """A claim of an instrument in one planted situation.
-
-    Attributes:
-        instrument: whose it is.
-        claim: in words.
-        situation: what nothing looks like, and what is planted.
-        claims: whether it is claimed, given whether something is planted, and a seed.
-        n: how many situations of either kind.
-        promised: the share of false alarms that the instrument promises at most.
-        is_planted: whether there is a situation in which the claim is right.
-        is_kept: whether the promise is kept; a situation in which it is not is told too.
-    """
-
-    instrument: str
-    claim: str
-    situation: str
-    claims: Claim
-    n: int
-    promised: float
-    is_planted: bool
-    is_kept: bool
-
-
-VERDICTS: list[Verdict] = []
-
-
-def verdict(
-    instrument: str,
-    claim: str,
-    n: int,
-    *,
-    promised: float = 0.05,
-    is_planted: bool = True,
-    is_kept: bool = True,
-    **situations: tuple,
-) -> Callable[[Callable], Callable]:
-    """Adds a function to the table, once for each situation (its words, then arguments)."""
-
-    def added(function: Callable) -> Callable:
-        for words, *arguments in situations.values():
-            entry = Verdict(
-                instrument=instrument, claim=claim, situation=words, n=n, promised=promised,
-                claims=partial(function, *arguments), is_planted=is_planted,
-                is_kept=is_kept,
-            )  # fmt: skip
-            VERDICTS.append(entry)
-        return function
-
-    return added
-
-
-def generator_of(planted: bool, seed: int) -> torch.Generator:
-    """Draws of their own for each situation."""
-    return torch.Generator().manual_seed(2 * seed + planted)
 
 
 @verdict(
@@ -159,6 +114,41 @@ def curves(n_steps: int, planted: bool, seed: int) -> bool:
     return APPEARED in (verdicts[:1] if planted else verdicts)
 
 
+@verdict(
+    "emergence", "the jump is the metric's", 200, promised=0.025,
+    same=("21 checkpoints; nothing: log-probability jumps too", "metric", SAME, WIDE),
+    twice=("21 checkpoints; nothing: it takes twice the span", "metric", TWICE, WIDE),
+)  # fmt: skip
+@verdict(
+    "emergence", "the jump is the model's", 200, promised=0.025,
+    wide=("21 checkpoints; nothing: log-probability takes far longer", "model", WIDE, SAME),
+    beyond=("21 checkpoints; nothing: it takes twice the span", "model", TWICE, SAME),
+)  # fmt: skip
+def jumps(claimed: str, nothing: float, truth: float, planted: bool, seed: int) -> bool:
+    """Accuracy that jumps, and a log-probability that takes a span of so many factors more."""
+    generator = generator_of(planted, seed)
+    steps = tuple(int(1.45**i) + i for i in range(21))
+    x = torch.tensor(steps, dtype=torch.float64).log1p()
+    spans = {"accuracy": JUMP, "log_prob": JUMP + (truth if planted else nothing)}
+    made = tuple(_rise(name, x, span, generator) for name, span in spans.items())
+    run = Timeline(steps=steps, curves=made, untrained={}, measured=0)
+    change_points = _change_points(steps)
+    test = emergence_tests(run, [made[0].label], change_points, 60, seed)[0]
+    return jump_verdict(run, test, change_points, 60, seed) == claimed
+
+
+def _rise(measure: str, x: Tensor, span: float, generator: torch.Generator) -> Curve:
+    """From 0 to 1 about the middle of the run, with noise; a wrong answer stays at 0."""
+    noise = torch.randn(len(x), 1, generator=generator, dtype=torch.float64)
+    rise = ((x - x.mean()) / span + 0.5).clamp(0, 1)[:, None]
+    # Stories rise by more or less, each at all checkpoints alike.
+    share = torch.linspace(0.8, 1.2, N_STORIES, dtype=torch.float64)
+    part = (rise + NOISE * noise) * share
+    none = torch.zeros(len(x), N_STORIES if measure == "log_prob" else 0, dtype=torch.float64)
+    whole = torch.ones(len(x), N_STORIES, dtype=torch.float64)
+    return Curve(measure=measure, name="place", part=part, whole=whole, control=none)
+
+
 @cache
 def _change_points(steps: tuple[int, ...]) -> ChangePoints:
     return ChangePoints(steps)
@@ -179,11 +169,50 @@ def constants(name: str, n_seeds: int, planted: bool, seed: int) -> bool:
 @cache
 def _law(n_seeds: int, seed: int) -> dict[str, Interval]:
     points = np.array([[n, d] for n in SIZES for d in TEXTS] * n_seeds)
+    return fit_law(points, _losses(points, seed), n_boot=100, seed=seed).values
+
+
+def _losses(points: np.ndarray, seed: int) -> np.ndarray:
+    """Of the law, with 1 % noise."""
     n, d = points.T
     clean = CONSTANTS["E"] + CONSTANTS["A"] * n ** -CONSTANTS["alpha"]
     clean += CONSTANTS["B"] * d ** -CONSTANTS["beta"]
-    noise = 0.01 * np.random.default_rng(seed).standard_normal(len(n))
-    return fit_law(points, clean * np.exp(noise), n_boot=100, seed=seed).values
+    return clean * np.exp(0.01 * np.random.default_rng(seed).standard_normal(len(n)))
+
+
+@verdict(
+    "scaling_law", "the losses do not follow such a law", 60,
+    all=("24 runs, two seeds each; nothing: the law with 1 % noise; planted: a wave of 8 %", 12),
+    four=("16 runs, four of 12 kinds with two seeds", 4),
+)  # fmt: skip
+def misfit(n_twice: int, planted: bool, seed: int) -> bool:
+    """A sweep of the law; or of the law times a wave in the size."""
+    kinds = [[n, d] for n in SIZES for d in TEXTS]
+    points = np.array(kinds + kinds[:n_twice])
+    wave = 0.08 * planted * np.cos(np.pi * np.searchsorted(SIZES, points[:, 0]))
+    losses = _losses(points, seed) * np.exp(wave)
+    law = fit_law(points, losses, n_boot=2, seed=seed)
+    return "do not follow" in _scaling(points, losses, law).caption()
+
+
+verdict(
+    "scaling_law", "the losses do not follow such a law", 60, is_kept=False,
+    one=("13 runs, one of 12 kinds with two seeds", 1),
+)(misfit)  # fmt: skip
+
+
+def _scaling(points: np.ndarray, losses: np.ndarray, law: Law) -> ScalingLaw:
+    nobody = torch.zeros(0)
+    return ScalingLaw(
+        parameters=1, multiplied=1, tokens=1, corpus_tokens=1, corpus_words=1,
+        words_per_minute=1.0, context=1, forward_flops=1, published_names=(),
+        published_parameters=nobody, published_tokens=nobody, published_sources=(),
+        run_names=tuple(map(str, range(len(losses)))), run_parameters=torch.tensor(points[:, 0]),
+        run_tokens=torch.tensor(points[:, 1]), run_loss=torch.tensor(losses), floor=math.nan,
+        law=law.values, law_weights=torch.tensor(law.weights), law_varied=law.varied,
+        law_middle=torch.tensor(law.middle), law_miss=law.miss, law_noise=law.noise, no_law="",
+        provenance=planted_provenance("scaling_law"),
+    )  # fmt: skip
 
 
 @verdict(
@@ -222,7 +251,7 @@ def _runs(accuracy: torch.Tensor, last: torch.Tensor) -> Curriculum:
         tokens=tuple(step * TOKENS_A_CHECKPOINT for step in range(n_steps)), levels=("full",),
         kinds=("place",), questions=(100,), loss=last[:, None, None].expand(-1, n_steps, 1),
         floor=torch.zeros(1), accuracy=accuracy[..., None], shares=torch.ones(n_runs, n_steps, 1),
-        threshold=0.9, n_stories=100, provenance=_planted("curriculum"),
+        threshold=0.9, n_stories=100, provenance=planted_provenance("curriculum"),
     )  # fmt: skip
 
 
@@ -255,43 +284,9 @@ def _heads(change: torch.Tensor) -> Heads:
     return Heads(
         scores=torch.zeros(len(SCORES), *shape, 3), untrained=torch.zeros(0, len(SCORES), *shape),
         ablation=bounds, ablated_on=("repeated tokens",), clean_loss=(), kind="mean",
-        copy_length=32, n_sequences=len(change), simultaneous=True, provenance=_planted("heads"),
+        copy_length=32, n_sequences=len(change), simultaneous=True,
+        provenance=planted_provenance("heads"),
     )  # fmt: skip
-
-
-def _planted(instrument: str) -> Provenance:
-    return Provenance(instrument=instrument, model="planted", model_hash="")
-
-
-def rates(entry: Verdict, share: float = 1.0) -> tuple[Interval, Interval | None]:
-    """Shares of claims where nothing and where something is planted, with exact intervals.
-
-    Args:
-        entry: of `VERDICTS`.
-        share: of its situations that are made.
-    """
-    n = max(2, round(share * entry.n))
-    false, right = (
-        clopper_pearson(sum(entry.claims(planted, seed) for seed in range(n)), n)
-        if entry.is_planted or not planted
-        else None
-        for planted in (False, True)
-    )
-    return false, right
-
-
-def row(entry: Verdict, share: float) -> str:
-    """One line of the table."""
-    false, right = rates(entry, share)
-    cells = [
-        f"{entry.instrument}: {entry.claim}",
-        entry.situation,
-        f"{entry.promised:.1%}{'' if entry.is_kept else ', not kept'}",
-        f"{false.value:.1%} [{false.low:.1%}, {false.high:.1%}]",
-        f"{right.value:.0%}" if right else "",
-        str(false.n),
-    ]
-    return f"| {' | '.join(cells)} |"
 
 
 def main() -> None:
@@ -303,7 +298,7 @@ def main() -> None:
     torch.set_num_threads(1)
     print("| verdict | situation | promised at most | false alarms | hits | n |")
     print("| --- | --- | --- | --- | --- | --- |")
-    for entry in VERDICTS:
+    for entry in sorted(VERDICTS, key=lambda each: each.instrument):
         if options.only in ("", entry.instrument):
             print(row(entry, options.share), flush=True)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import interp
+from benchmarks.seeds import TALES, share_right
 from interp.models.io.load import find_model
 
 TOLERANCE = 0.02
@@ -45,25 +46,33 @@ def test_every_number_of_the_card_is_measured_again(shipped):
 @pytest.mark.slow
 def test_it_meets_the_bars_that_the_lab_sets_for_its_demo(shipped):
     _, _, card = shipped
-    for split, kinds in {"held_out": ("place", "mood"), "composition": ("place",)}.items():
-        right, shortcuts = card["accuracy"][split], card["best_shortcut"][split]
-        assert right["carried"] >= 0.75
-        for kind in kinds:
-            assert right[kind] >= 0.9 and right[kind] - shortcuts[kind] > 0.1
-    assert card["accuracy"]["held_out"]["never_said"] >= 0.75
+    right, shortcuts = card["accuracy"]["held_out"], card["best_shortcut"]["held_out"]
+    followed = ("carried", "carried_and_moved", "dropped", "handed_over", "dropped_and_left")
+    for row in ("place", "mood", "object_place", "holder", "never_said", "retaken", *followed):
+        assert right[row] >= 0.9, row
+    for row in ("place", "mood", "object_place", "dropped_and_left"):
+        assert right[row] - shortcuts[row] > 0.1, row
+    assert card["accuracy"]["composition"]["place"] >= 0.9
     assert card["well_formed"] >= 0.97
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", TALES)
+def test_it_is_right_about_stories_that_were_told_by_hand(shipped, kind):
+    """Short ones, whose events the world's program did not draw."""
+    _, model, _ = shipped
+    assert share_right(model, kind, 40).value >= 0.9
+
+
 def test_the_card_says_what_it_cannot_do(shipped):
-    """Things that changed hands or were left, likes never asked: no claim is made about them."""
+    """Rows where a found shortcut does as well, and likes never asked: no claim is made of them."""
     folder, _, card = shipped
-    right, shortcuts = card["accuracy"]["held_out"], card["best_shortcut"]["held_out"]
-    assert right["handed_over"] < 0.8 and right["dropped_and_left"] < 0.8
-    assert shortcuts["carried"] > 0.95, "one found pair of rules"
-    assert shortcuts["dropped_and_left"] > 0.95 and shortcuts["handed_over"] < 0.6, "the same pair"
+    shortcuts, text = card["best_shortcut"]["held_out"], (folder / "README.md").read_text()
+    assert shortcuts["carried"] > 0.9, "where its last handler is now, and the like"
+    assert shortcuts["object_place"] < 0.9 and shortcuts["dropped_and_left"] < 0.7, "the same one"
     assert card["accuracy"]["composition"]["likes"] == 0
     assert card["tellable"] < 0.6 < card["consistent"]
-    assert "handed_over" in (folder / "README.md").read_text()
+    assert "no evidence that the story was followed" in " ".join(text.split())
 
 
 def test_its_early_checkpoints_open_and_are_worse(shipped):

@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from interp.worlds import load_world
 from interp.worlds.world import Question, Story, World
 
+STORIES, INDUCTION = "stories-demo", "induction-demo"
 VARIABLE, MOOD = "place", "happy"
-WATCHED = ("loss", "accuracy", "log_prob", "induction", "previous_token", "in_context")
+ABILITIES = ("accuracy", "previous_token", "in_context")
+COPYING = ("loss", "in_context", "induction", "previous_token")
 SHORTCUT = "most_recent"
 MOST_STORIES_LOOKED_AT = 200
 
@@ -60,14 +63,21 @@ class Finding:
     Attributes:
         title: the question that it answers.
         comment: what to look at.
-        instrument: name of the instrument that answers it, and of its folder below `results/`.
+        instrument: name of the instrument that answers it.
         arguments: the instrument's arguments by name, without the model.
+        run: name of the run whose model is asked.
     """
 
     title: str
     comment: str
     instrument: str
     arguments: Mapping[str, Any]
+    run: str = STORIES
+
+    @property
+    def folder(self) -> str:
+        """Name of the result's folder below `results/`, and of the stage."""
+        return self.instrument if self.run == STORIES else f"{self.instrument}-{self.run}"
 
 
 def findings(world: World, size: Size) -> list[Finding]:
@@ -79,7 +89,60 @@ def findings(world: World, size: Size) -> list[Finding]:
     """
     story, question = first_telling_question(world)
     prompt, answer = story.text[: question.span[1]], _first_word(question.answer)
-    return [*_of_the_whole_world(world, size), *_of_one_story(world, story.text, prompt, answer)]
+    return [
+        *_of_the_training(world, size),
+        *_of_the_whole_world(world, size),
+        *_of_one_story(world, story.text, prompt, answer),
+    ]
+
+
+def _of_the_training(world: World, size: Size) -> list[Finding]:
+    """What a run shows: the loss falls, abilities appear, a circuit forms, the map gets better."""
+    return [
+        Finding(
+            title="Does it predict better as it learns?",
+            comment="Training and held-out loss, beside the lowest loss that any model could have.",
+            instrument="learning_curve",
+            arguments={},
+        ),
+        Finding(
+            title="Which abilities appear, and when?",
+            comment="Change points with their intervals, beside a fresh model and flat noise.",
+            instrument="emergence",
+            arguments={"world": world, "measures": ABILITIES, "n_stories": size.n_watched},
+        ),
+        Finding(
+            title="Does a circuit appear at once with what it is for?",
+            comment="Two layers of attention learn to repeat random blocks; induction heads form.",
+            instrument="checkpoint_metrics",
+            arguments={
+                "world": load_world("repeats"),
+                "measures": COPYING,
+                "most": 2 * size.n_checkpoints,
+                "n_stories": size.n_watched,
+            },
+            run=INDUCTION,
+        ),
+        Finding(
+            title="Which heads are these?",
+            comment="Scores on random tokens said twice, and what the loss does without the head.",
+            instrument="heads",
+            arguments={"untrained": size.n_untrained},
+            run=INDUCTION,
+        ),
+        Finding(
+            title="Does it hold a more faithful map of its world as it predicts better?",
+            comment="A dot is a checkpoint; the loss falls to the right, the colour is the step.",
+            instrument="fidelity",
+            arguments={
+                "world": world,
+                "variables": [VARIABLE, "holder"],
+                "most": size.n_read_steps,
+                "n_stories": size.n_read,
+                "n_test": size.n_read // 2,
+            },
+        ),
+    ]
 
 
 def _of_the_whole_world(world: World, size: Size) -> list[Finding]:
@@ -98,17 +161,6 @@ def _of_the_whole_world(world: World, size: Size) -> list[Finding]:
             },
         ),
         Finding(
-            title="How did it learn this, step by step?",
-            comment="A panel a measure; dashed: its control, dotted: a fresh model.",
-            instrument="checkpoint_metrics",
-            arguments={
-                "world": world,
-                "measures": WATCHED,
-                "most": size.n_checkpoints,
-                "n_stories": size.n_watched,
-            },
-        ),
-        Finding(
             title=f"Where in the model can a person's {VARIABLE} be read?",
             comment="A probe counts only as far as it lies above its controls.",
             instrument="probe",
@@ -117,18 +169,6 @@ def _of_the_whole_world(world: World, size: Size) -> list[Finding]:
                 "variable": VARIABLE,
                 "n_stories": size.n_probed,
                 "n_untrained": size.n_untrained,
-            },
-        ),
-        Finding(
-            title="Does it hold a more faithful map of its world as it predicts better?",
-            comment="A dot is a checkpoint; the loss falls to the right, the colour is the step.",
-            instrument="fidelity",
-            arguments={
-                "world": world,
-                "variables": [VARIABLE, "holder"],
-                "most": size.n_read_steps,
-                "n_stories": size.n_read,
-                "n_test": size.n_read // 2,
             },
         ),
         Finding(

@@ -15,6 +15,7 @@ from interp.report import Report
 from interp.results.cache import result_of_call, saved_results
 from interp.results.registry import get_instrument
 from interp.results.result import Result
+from interp.training.recipe.recipes import demo_recipe, induction_recipe
 from interp.worlds import load_world
 
 TITLE = "What a small model learned from stories, and how we know"
@@ -30,6 +31,11 @@ class Places:
     def run(self) -> Path:
         """The run, which is also the model's folder."""
         return self.folder / "stories-demo"
+
+    @property
+    def induction_run(self) -> Path:
+        """The run of the small model whose induction heads are watched."""
+        return self.folder / "induction-demo"
 
     @property
     def results(self) -> Path:
@@ -48,14 +54,22 @@ class Places:
 
 
 def run_demo(
-    folder: str | Path, *, size: Size = FULL, seed: int = 0, display: Display | None = None
+    folder: str | Path,
+    *,
+    size: Size = FULL,
+    seed: int = 0,
+    long: bool = False,
+    display: Display | None = None,
 ) -> Places:
     """Train on the stories world, look inside, steer, and write `report.html`.
+
+    A second, smaller model learns to repeat random syllables, since induction heads form there.
 
     Args:
         folder: new, or that of a demo that was stopped.
         size: how much is computed.
-        seed: seed of the corpus and the weights.
+        seed: seed of the corpora and the weights.
+        long: train as long as the shipped model was.
         display: shows what happens; nothing does when None.
     Returns:
         Where everything is.
@@ -65,24 +79,32 @@ def run_demo(
     """
     places, display = Places(folder=Path(folder)), display or Quiet()
     ledger = Ledger(places.times)
-    model, world_name = train_demo(places.run, size, seed, ledger, display)
-    before = saved_results(places.results, model.hash)
+    recipes = {
+        places.run: demo_recipe(seed, long=long),
+        places.induction_run: induction_recipe(seed),
+    }
+    models = {
+        run.name: train_demo(recipe, run, size, ledger, display) for run, recipe in recipes.items()
+    }
+    world = load_world(recipes[places.run].world)
     made = []
-    for finding in findings(load_world(world_name), size):
+    for finding in findings(world, size):
+        model = models[finding.run]
+        before = saved_results(places.results, model.hash)
         result = result_of_call(before, finding.instrument, finding.arguments)
         if result is None:
-            with ledger.stage(finding.instrument), display.busy(finding.instrument):
+            with ledger.stage(finding.folder), display.busy(finding.folder):
                 result = _measured(finding, model, places.results)
-        display.say(f"{finding.instrument}  {result}")
+        display.say(f"{finding.folder}  {result}")
         made.append((finding, result))
     with ledger.stage("report"), display.busy("report"):
-        write_report(model, made, places.report)
+        write_report(models[places.run.name], made, places.report)
     return places
 
 
 def _measured(finding: Finding, model: GPT, folder: Path) -> Result:
     result = get_instrument(finding.instrument).function(model, **finding.arguments)
-    result.save(folder / finding.instrument)
+    result.save(folder / finding.folder)
     return result
 
 

@@ -1,4 +1,4 @@
-"""The demo's model: the corpus that its recipe asks for, and the run that trains on it."""
+"""The demo's models: the corpus that each one's recipe asks for, and the run that trains on it."""
 
 from contextlib import nullcontext
 from pathlib import Path
@@ -11,20 +11,20 @@ from interp.models.io.load import load_model
 from interp.runs.record import needs_training, record_of
 from interp.training.data.corpus import Corpus
 from interp.training.loop.pretrain import train
-from interp.training.recipe.recipes import TrainingRecipe, demo_recipe
+from interp.training.recipe.recipes import TrainingRecipe
 from interp.training.run.run_folder import check_resumable
 
 
 def train_demo(
-    run: Path, size: Size, seed: int, ledger: Ledger, display: Display
-) -> tuple[GPT, str]:
-    """The trained model, and the name of its world; goes on where an earlier call was stopped.
+    recipe: TrainingRecipe, run: Path, size: Size, ledger: Ledger, display: Display
+) -> GPT:
+    """The trained model; goes on where an earlier call was stopped.
 
     Args:
+        recipe: decides the corpus and the run.
         run: the run's folder; the corpus is in it.
         size: may cut the recipe's steps and documents.
-        seed: seed of the corpus and the weights.
-        ledger: is told the seconds of both stages.
+        ledger: is told the seconds of both stages, by the run's name.
         display: shows what happens.
     Raises:
         ConfigError: the folder holds a run with other settings.
@@ -32,15 +32,15 @@ def train_demo(
         Interrupted: Ctrl-C.
     """
     check_resumable(run)
-    recipe = demo_recipe(seed=seed)
     corpus = _corpus(recipe, run / "corpus", size, ledger, display)
     config = recipe.config(corpus.tokenizer.d_vocab, steps=size.steps)
-    timed = nullcontext() if _is_finished(run, config.steps) else ledger.stage("training")
+    stage = ledger.stage(f"training {run.name}")
+    timed = nullcontext() if _is_finished(run, config.steps) else stage
     with timed, display.training(config.steps) as progress:
         train(config, corpus.folder, run, progress=progress)
     model = load_model(run)
     display.say(f"model  {run}  {config.steps} steps, weights {model.hash}")
-    return model, recipe.world
+    return model
 
 
 def _corpus(
@@ -48,7 +48,8 @@ def _corpus(
 ) -> Corpus:
     if (folder / "corpus.json").exists():
         return Corpus.open(folder)
-    with ledger.stage("corpus"), display.busy("the world tells its stories"):
+    stage = ledger.stage(f"corpus {folder.parent.name}")
+    with stage, display.busy(f"the world {recipe.world} tells its texts"):
         corpus = recipe.write_corpus(folder, n_documents=size.n_documents)
     counts = sum(corpus.n_tokens().values())
     display.say(f"corpus  {folder}  {counts:,} tokens, {corpus.tokenizer.d_vocab} words")

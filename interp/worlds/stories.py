@@ -32,6 +32,7 @@ from interp.worlds.village import (
     QUESTIONS,
     SENSES,
     SLOTS,
+    THINGS_IN_PLAY,
     State,
     answer_words,
     gaits,
@@ -126,19 +127,30 @@ class Tale(Telling):
         if not state.events:
             return {"take": 1.0} if here else {}
         deeds = {
-            "move": 3.0 * here,
-            "take": 2.0 * (here and len(state.holder) < 2),
-            "drop": 0.8 * (here and bool(has)),
-            "give": 2.0 * (bool(has) and bool(state.company(person))),
-            "likes": 0.4 * (person not in NEVER_TOLD and person not in state.likes),
-            "sense": 0.4,
-            "speech": 0.4,
+            "move": here * (6.0 if person in state.restless else 0.7),
+            "take": here * sum(self._takeable(person).values()),
+            "drop": 1.5 * (here and bool(has)),
+            "give": 4.0 * (bool(has) and bool(state.company(person))),
+            "likes": 0.25 * (person not in NEVER_TOLD and person not in state.likes),
+            "sense": 0.25,
+            "speech": 0.25,
         }
         return {form: weight for form, weight in deeds.items() if weight}
 
+    def _takeable(self, person: str) -> dict[str, float]:
+        """What a person may take: what lies there, or a new thing, of which a story has two."""
+        state = self.state
+        new = [thing for thing in OBJECTS if thing not in state.holder]
+        is_full = len(state.holder) == THINGS_IN_PLAY and not self.rules.recited
+        lying = state.lying_with(person)
+        shares = {} if is_full else dict.fromkeys(new, 2.0 / len(new))
+        return shares | {thing: 9.0 / len(lying) for thing in lying}
+
     def _questions(self) -> dict[str, Options]:
+        things = self._askable("where_object")
+        telling = max((self._curiosity("where_object", thing) for thing in things), default=0.0)
         starts = {
-            " Where": {"where_person": 2.5, "where_object": 6.0},
+            " Where": {"where_person": 3.0, "where_object": 8.0 * telling},
             " How": {"how": 4.5},
             " Who": {"who": 4.0},
             " What": {"what": 0.8},
@@ -277,11 +289,8 @@ class Tale(Telling):
             case "object" if form in QUESTIONS:
                 return {thing: self._curiosity(form, thing) for thing in self._askable(form)}
             case "object":
-                return uniform(
-                    state.held_by(person)
-                    if form in ("drop", "give")
-                    else [thing for thing in OBJECTS if thing not in state.holder]
-                )
+                is_given = form in ("drop", "give")
+                return uniform(state.held_by(person)) if is_given else self._takeable(person)
             case "other":
                 return uniform(state.company(person))
             case "person":
@@ -299,17 +308,12 @@ class Tale(Telling):
 
     def _curiosity(self, form: str, about: str) -> float:
         """How likely a question is asked: seldom where a shortcut has the answer, or nobody has."""
-        state, latest = self.state, self.state.said["place"][-1]
-        if about in OBJECTS and about not in state.holder:
-            return 0.15
+        state = self.state
         if form == "where_person":
-            return 0.3 if state.place.get(about) == latest else 1.0
-        if form == "where_object":
-            here = state.place_of(about)
-            return (0.3 if here == latest else 1.0) * (
-                0.5 if here == state.taken_at[about] else 2.0
-            )
-        return 1.0
+            return 0.3 if state.place.get(about) == state.said["place"][-1] else 1.0
+        if about in OBJECTS and about not in state.holder:
+            return 0.1
+        return state.telling(about) if form == "where_object" else 1.0
 
     def _places(self, person: str, form: str) -> dict[str, float]:
         state, rare = self.state, HELD_OUT_PLACE[person]
@@ -319,6 +323,8 @@ class Tale(Telling):
         options = uniform(p for p in PLACES if p not in barred and p != rare)
         if self.split == "composition" and rare not in barred:
             options[rare] = float(len(options))
+        if form == "move":
+            return {p: weight * state.attraction(p, person) for p, weight in options.items()}
         return options
 
 

@@ -12,18 +12,21 @@ from interp.models.io.load import load_model
 from interp.results.result import load_result
 from interp.worlds import load_world
 
-SMALL = dataclasses.replace(QUICK, steps=3, n_documents=60)
+SMALL = dataclasses.replace(QUICK, steps=6, n_documents=60)
+RUNS = ("stories-demo", "induction-demo")
 SECTIONS = {
     "attention",
-    "checkpoint_metrics",
     "comprehension",
+    "emergence",
     "fidelity",
-    "heads",
+    "learning_curve",
     "logit_lens",
     "probe",
     "steering",
     "surprise",
 }
+OF_INDUCTION = {"checkpoint_metrics-induction-demo", "heads-induction-demo"}
+STAGES = {f"{stage} {run}" for stage in ("corpus", "training") for run in RUNS} | {"report"}
 
 
 class Stop:
@@ -64,11 +67,12 @@ def demo(tmp_path_factory):
 @pytest.mark.slow
 def test_it_leaves_a_model_results_and_a_report(demo):
     places, _, _ = demo
-    model = load_model(places.run)
     results = {path.name: load_result(path) for path in places.results.iterdir()}
-    assert model.step == SMALL.steps
-    assert set(results) == SECTIONS
-    assert {r.provenance.model_hash for r in results.values()} == {model.hash}
+    assert set(results) == SECTIONS | OF_INDUCTION
+    for run, sections in ((places.run, SECTIONS), (places.induction_run, OF_INDUCTION)):
+        model = load_model(run)
+        assert model.step == SMALL.steps
+        assert {results[name].provenance.model_hash for name in sections} == {model.hash}
 
 
 @pytest.mark.slow
@@ -76,14 +80,14 @@ def test_what_was_done_before_a_stop_is_not_done_again(demo):
     places, before, said = demo
     after = (places.results / "comprehension" / "result.json").stat().st_mtime_ns
     assert after == before
-    assert {line.split()[0] for line in said} >= SECTIONS
+    assert {line.split()[0] for line in said} >= SECTIONS | OF_INDUCTION
 
 
 @pytest.mark.slow
 def test_a_demo_that_is_whole_measures_nothing_again(demo):
     places, _, _ = demo
     before = {path: path.stat().st_mtime_ns for path in places.results.rglob("result.json")}
-    assert len(before) == len(SECTIONS)
+    assert len(before) == len(SECTIONS | OF_INDUCTION)
     run_demo(places.folder, size=SMALL, display=Stop())
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
@@ -91,7 +95,7 @@ def test_a_demo_that_is_whole_measures_nothing_again(demo):
 @pytest.mark.slow
 def test_every_stage_has_its_time(demo):
     places, _, _ = demo
-    assert set(Ledger(places.times).done) == SECTIONS | {"corpus", "training", "report"}
+    assert set(Ledger(places.times).done) == SECTIONS | OF_INDUCTION | STAGES
 
 
 @pytest.mark.slow
@@ -99,7 +103,8 @@ def test_the_report_asks_nothing_of_any_host_and_holds_every_section(demo):
     places, _, _ = demo
     page = places.report.read_text(encoding="utf-8")
     assert re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=[\"']https?:", page) == []
-    assert all(f"interp.{name}(" in page for name in SECTIONS)
+    names = {name.removesuffix("-induction-demo") for name in SECTIONS | OF_INDUCTION}
+    assert all(f"interp.{name}(" in page for name in names)
     assert len(page) < 3_000_000
 
 

@@ -86,6 +86,7 @@ from interp.methods.data.examples import sample_stories
 from interp.methods.data.loss_floor import has_floor
 from interp.methods.data.questions import (
     NEVER_SAID,
+    is_part,
     questions_in,
     unknown_answers,
 )
@@ -97,10 +98,10 @@ from interp.worlds.world import Story, World
 HELD_OUT, TRAIN = "held_out", "train"
 EVENT_WORDS = {
     "handed_over": "another has the thing than took it",
-    "retaken": "the thing was dropped and taken again",
+    "retaken": "the thing was taken again and carried from where it lay",
     "dropped_and_left": "the thing was dropped and its dropper left",
 }
-"""What happened in the rows of `EVENTS` that the finding tells."""
+"""What happened in the rows of `EVENTS`; the finding tells the one with fewest right answers."""
 EVENTFUL_FITTED, FRESH = 100, 1000
 """Eventful training stories that tell a shortcut from the story, and how far off their seed is."""
 RULE_CALLS = 20
@@ -221,7 +222,7 @@ class Comprehension(Result):
         kinds = ", ".join(
             f"{row.kind} {row.accuracy.value:.2f} ({row.best} {row.shortcuts[row.best].value:.2f})"
             for row in self.rows
-            if row.split == split and row.kind not in EVENT_WORDS
+            if row.split == split and not is_part(row.kind)
         )
         parts = (
             f"Comprehension, {split} stories, in brackets the best shortcut: {kinds}",
@@ -234,17 +235,18 @@ class Comprehension(Result):
         return "; ".join(parts)
 
     def _events(self, split: str) -> list[str]:
-        """The questions that part the story from a rule, and the found shortcut's score there."""
-        parts = []
-        for row in self.rows:
-            if row.split == split and row.kind in EVENT_WORDS:
-                best = row.discovery or row.best
-                words = repr(self.rules.get(row.kind, {}).get(best, best))
-                parts.append(
-                    f"right in {percent(row.accuracy.value)} of n = {row.n} where "
-                    f"{EVENT_WORDS[row.kind]} ({words} in {percent(row.shortcuts[best].value)})"
-                )
-        return parts
+        """Of the rows that part the story from a rule the one with fewest right answers."""
+        rows = [row for row in self.rows if row.split == split and row.kind in EVENT_WORDS]
+        if not rows:
+            return []
+        row = min(rows, key=lambda row: row.accuracy.value)
+        best = row.discovery or row.best
+        words = repr(self.rules.get(row.kind, {}).get(best, best))
+        return [
+            f"about things it is least often right, in {percent(row.accuracy.value)} of n = "
+            f"{row.n}, where {EVENT_WORDS[row.kind]} ({words} in "
+            f"{percent(row.shortcuts[best].value)})"
+        ]
 
     def _errors(self, split: str) -> list[str]:
         return [

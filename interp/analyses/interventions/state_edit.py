@@ -2,7 +2,7 @@
 
 What can be read is not always used. Another value is written into the residual stream at one token,
 by adding the difference of two class means, and the answer is compared with the edited world. The
-grid shows the success by layer and token; layer and dose are chosen on tuning questions, the
+grid shows the success by layer and token; token, layer and dose are chosen on tuning questions, the
 success is that of held-out ones. Two corners of the grid prove nothing: an edit of the word itself
 in the embedding is another text, and one after the last layer before the answer writes the answer.
 
@@ -55,7 +55,7 @@ from interp.results.result import Result
 from interp.worlds.world import Story, World, check_name
 
 TUNED_FROM, TESTED_FROM = 600_000, 700_000
-FEWEST = 10
+FEWEST, BEST = 10, "best"
 CONTROLS = {
     "random": "random direction of that length",
     "other_variable": "another variable's direction",
@@ -212,7 +212,7 @@ def state_edit(
     world: World,
     variable: str = "place",
     *,
-    position: Literal["told", "named", "asked"] = "named",
+    position: Literal["best", "told", "named", "asked"] = "best",
     doses: Sequence[float] = (1.0, 2.0),
     n_stories: int = 600,
     n_tune: int = 120,
@@ -228,7 +228,8 @@ def state_edit(
         world: that tells stories and asks.
         variable: what is asked for and changed.
         position: at which token: `told`, where the value was said last; `named`, at the name in
-            the question; `asked`, just before the answer. The grid shows all three.
+            the question; `asked`, just before the answer; `best`, the one of the first two with
+            more success on the tuning stories. The grid shows all three.
         doses: of the edit, in differences of the means; the best on the tuning stories is taken.
         n_stories: training stories that the means are taken of.
         n_tune: stories that choose layer and dose.
@@ -250,14 +251,14 @@ def state_edit(
         token of one layer.
     """
     call = dict(locals())
-    if position not in POSITIONS or not doses:
+    if position not in (BEST, *POSITIONS) or not doses:
         raise ConfigError(
-            f"state_edit needs a position of {', '.join(POSITIONS)} and one dose or more; got "
-            f"{position!r} and {doses!r}."
+            f"state_edit needs a position of {', '.join((BEST, *POSITIONS))} and one dose or more; "
+            f"got {position!r} and {doses!r}."
         )
     splits, sites = _splits(model, world, call), residual_sites(model)
     places = [name for name in POSITIONS if all(name in i.positions for i in splits.training)]
-    if position not in places:
+    if position not in (BEST, *places):
         raise ConfigError(f"No word of this world's text is {POSITIONS[position]} for {variable}.")
     _announce(model, splits, places, len(sites), len(doses), n_random)
     with progress_range(0.0, 0.2):
@@ -265,8 +266,10 @@ def state_edit(
     means = {name: means_of(rows[name], splits.training, splits.classes) for name in places}
     with progress_range(0.2, 0.7):
         grid, chosen = _grid(model, splits, means, sites, doses, seed)
+    if position == BEST:
+        position = _best_position(grid, places)
     column = places.index(position)
-    best = int(grid[:, column].argmax())
+    best = _best_layer(grid[:, column])
     edit_site = EditSite(
         site=sites[best], position=position, dose=chosen[best][column],
         means=means[position][best], rows=rows[position][best],
@@ -429,6 +432,28 @@ def _grid(
             grid[row, column] = max(tried)
             chosen[-1].append(float(doses[tried.index(max(tried))]))
     return grid, chosen
+
+
+def _best_position(grid: Float[Tensor, "site position"], places: Sequence[str]) -> str:
+    """Where a state is held on its way; of equals the name, to which the state was fetched."""
+    held = [name for name in ("named", "told") if name in places] or [places[0]]
+    return max(held, key=lambda name: float(_held(grid[:, places.index(name)]).max()))
+
+
+def _best_layer(success: Float[Tensor, " site"]) -> int:
+    """The best layer of a position; of equals the deepest.
+
+    The first and the last prove nothing: they are taken where no other has half of their success.
+    """
+    held = _held(success)
+    if held.max() < success.max() / 2:
+        return int(success.argmax())
+    return 1 + int((held == held.max()).nonzero()[-1])
+
+
+def _held(success: Float[Tensor, " site"]) -> Float[Tensor, " inner"]:
+    """Without the embedding, where the edit is another text, and the last stream, which answers."""
+    return success[1:-1] if len(success) > 2 else success[1:]
 
 
 def _best_answers(

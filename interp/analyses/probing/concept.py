@@ -34,6 +34,7 @@ from interp.core.hooks import Name
 from interp.core.protocols import LanguageModel, Tokenizer
 from interp.core.statistics.association import auroc
 from interp.core.statistics.intervals import Interval, plain
+from interp.core.statistics.significance import smallest_rank_sum_p
 from interp.methods.activations import (
     NORMED,
     WRITES_ANSWER,
@@ -60,7 +61,7 @@ from interp.worlds.world import Story, World
 At = Literal["mean", "last", "asked", "stated", "state"]
 ConceptSentence = tuple[int, list[int], range, str, str]
 """Number of the story, its token ids, the sentence's tokens, concept and kind."""
-CHANCE = 0.5
+CHANCE, MOST_P = 0.5, 0.05
 CONTROLS = {
     "random": "random directions",
     "shuffled": "shuffled labels",
@@ -97,7 +98,8 @@ class Concept(Result):
             -1: it shows in none); empty for plain texts.
         writes_answer: no layer reads the site, so that an edit there pushes the logits alone.
         readable: whether held-out positive examples lie higher along the direction: the interval of
-            `auroc` lies above one half. It follows from `auroc`.
+            `auroc` lies above one half, and the examples are enough (4 of either kind are) for no
+            order of them to be likely by chance. It follows from `auroc` and `positive`.
     """
 
     name: str
@@ -119,8 +121,12 @@ class Concept(Result):
     columns: ClassVar = {"projection_share": "projections", "positive": "positive"}
 
     def __post_init__(self) -> None:
+        # Of so few examples every order comes by chance, and resampling one in which all positives
+        # happen to lie above would call that certain.
+        count = int(self.positive.sum())
+        enough = smallest_rank_sum_p(count, len(self.positive) - count) < MOST_P
         # Kept with the result, so that whoever opens the file need not know the rule.
-        object.__setattr__(self, "readable", self.auroc.low > CHANCE)
+        object.__setattr__(self, "readable", self.auroc.low > CHANCE and enough)
         super().__post_init__()
 
     @property

@@ -13,7 +13,7 @@ from interp.core.display import percent
 if TYPE_CHECKING:
     from interp.analyses.behavior.comprehension import Comprehension, QuestionScore
 
-CHECKPOINTS = (0, 16, 64, 256, 512, 1000)
+CHECKPOINTS = (0, 16, 64, 256, 512, 1000, 2000)
 EVENTFUL = 2
 """Stories about rare events, of which a row needs many, for each of the others."""
 
@@ -119,9 +119,12 @@ knows nothing else. Weights `{provenance.model_hash}`, step {provenance.step}. T
 |---|---|---|---|---|---|
 {table}
 
+`object_place` is all questions where a thing is, and the rows below it are parts of them.
 `handed_over`: another has the thing than took it, who is elsewhere. `dropped_and_left`: it lies
-where its dropper is no longer. `moved_once` …: its taker has it and moved so often. Those rows and
-`composition` take more stories, told so that such questions are frequent (n in the last column).
+where its dropper is no longer. `retaken`: it was taken again, and carried from where it had lain.
+`moved_once` …: its taker has it and moved so often. Those rows and `composition` take more stories,
+told so that such questions are frequent (n in the last column). One rule can be right in all of
+one part; that no one rule is right in every part is what the row of the whole says.
 
 {_rules(result)}
 
@@ -144,8 +147,7 @@ print(model.generate("It is a sunny morning. Anna is in the", seed=0).text)
 early = interp.load_model("{name}", step=64)
 ```
 
-Made with `interp train --world {provenance.world} --threads 1 --out runs/{name}`, then
-`interp ship runs/{name} trained_models/{name}`.
+Trained with one thread by the recipe in `run.json`, then `interp ship RUN {name}`.
 """
 
 

@@ -24,7 +24,14 @@ from interp.methods.data.answers import (
 )
 from interp.methods.data.examples import sample_stories
 from interp.methods.data.loss_floor import story_floor
-from interp.methods.data.questions import NEVER_SAID, QuestionInContext, questions_in, table_rows
+from interp.methods.data.questions import (
+    EVENTS,
+    NEVER_SAID,
+    QuestionInContext,
+    event_rows,
+    questions_in,
+    table_rows,
+)
 from interp.methods.head_scores import copy_length, head_scores, repeated_tokens
 from interp.methods.probes.probing import ProbeData, probe_data
 from interp.worlds.world import Story, World
@@ -98,10 +105,15 @@ class EvaluationSet:
 
     @cached_property
     def kinds(self) -> dict[str, list[int]]:
-        """Each kind of question with the numbers of its questions whose answer was said."""
+        """Each kind of question with the numbers of its questions whose answer was said.
+
+        What happened to a thing (`EVENTS`) is a kind of its own beside that of the whole.
+        """
         rows = table_rows(
             self.questions, HELD_OUT, tuple(self.world.variables if self.world else ())
         )
+        happened = event_rows(self.questions)
+        rows |= {event: happened[event] for event in EVENTS if event in happened}
         return {
             kind: known
             for kind, numbers in rows.items()

@@ -14,6 +14,8 @@ from interp.worlds.world import Question, Story, World
 NEVER_SAID = "never_said"
 WHOLE = ("train", "held_out")
 """Splits whose every question counts; in any other only those that are new there."""
+PARTS = ("carried", "carried_and_moved", "dropped")
+"""Rows of the parts of a kind that asks where things are."""
 EVENTS = {"handed_over": "handed_over", "retaken": "retaken", "dropped_and_left": "left"}
 """Rows of what happened to a thing, and the tag of each."""
 MOVES = {"moved_once": range(1, 2), "moved_twice": range(2, 3), "moved_more": range(3, 100)}
@@ -86,7 +88,9 @@ def table_rows(
 ) -> dict[str, list[int]]:
     """Row names to the numbers of their questions; rows without questions are left out.
 
-    A kind with carried things becomes `carried`, `carried_and_moved` and `dropped`. Questions whose
+    A kind with carried things has rows of its parts beside its own: `carried`, `carried_and_moved`
+    and `dropped`. What is right in all of one part may still be a rule that fails in another, so
+    the row that tells is that of the whole kind. Questions whose
     answer was never said are in no row but `never_said`, which holds all questions. In a split that
     is not one of `WHOLE` every row holds only the questions that bear the split's name as a tag,
     for only they are new; rows without any, and `never_said`, are left out there.
@@ -100,11 +104,11 @@ def table_rows(
     with_carried = {question.kind for question in questions if "carried" in question.tags}
     rows: dict[str, list[int]] = {}
     for kind in dict.fromkeys(kinds):
-        names = ("carried", "carried_and_moved", "dropped") if kind in with_carried else (kind,)
+        names = (kind, *PARTS) if kind in with_carried else (kind,)
         rows |= {name: rows.get(name, []) for name in names}
         for i, question in enumerate(questions):
             if question.kind == kind and not question.unknown:
-                for name in _row_names(question, kind in with_carried):
+                for name in (kind, *(_parts_of(question) if kind in with_carried else ())):
                     rows[name].append(i)
     if split not in WHOLE:
         rows = {n: [i for i in own if split in questions[i].tags] for n, own in rows.items()}
@@ -129,6 +133,16 @@ def event_rows(questions: Sequence[QuestionInContext]) -> dict[str, list[int]]:
         for row in own if question.kind in with_carried else {*own} & {"handed_over", "retaken"}:
             rows[prefixes[question.kind] + row].append(i)
     return {name: own for name, own in rows.items() if own}
+
+
+def is_part(row: str) -> bool:
+    """Whether a row holds part of the questions of a kind, of which another row holds all.
+
+    Example:
+        >>> is_part("carried"), is_part("holder_handed_over"), is_part("holder")
+        (True, True, False)
+    """
+    return row in PARTS or row.endswith((*EVENTS, *MOVES))
 
 
 def is_rare(tags: Sequence[str], split: str) -> bool:
@@ -179,9 +193,7 @@ def _events_of(question: QuestionInContext) -> list[str]:
     return rows
 
 
-def _row_names(question: QuestionInContext, may_be_carried: bool) -> list[str]:
-    if not may_be_carried:
-        return [question.kind]
+def _parts_of(question: QuestionInContext) -> list[str]:
     if "carried" not in question.tags:
         return ["dropped"]
     return ["carried"] + ["carried_and_moved"] * ("moved" in question.tags)

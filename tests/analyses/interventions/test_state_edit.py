@@ -8,7 +8,12 @@ import torch
 
 import interp
 from interp.analyses.interventions._counterfactuals import find_questions, first_choices
-from interp.analyses.interventions.state_edit import StateEdit, state_edit
+from interp.analyses.interventions.state_edit import (
+    StateEdit,
+    _best_layer,
+    _best_position,
+    state_edit,
+)
 from interp.core.edits import EditContext
 from interp.core.errors import ConfigError, NotEnoughDataError
 from interp.core.protocols import Run
@@ -98,18 +103,25 @@ def test_the_shipped_model_answers_as_the_edited_world_has_it(shipped_result: St
     )
     assert all(each.value < 0.1 for each in shipped_result.controls.values())
     assert shipped_result.later.value > shipped_result.later_unedited.value - 0.05
-    assert shipped_result.other == "mood" and shipped_result.position == "named"
+    assert shipped_result.other == "mood" and shipped_result.position == "told"
+    assert shipped_result.site == ("resid_post", 2), "the deepest where the state is still held"
 
 
 @pytest.mark.slow
-def test_the_state_moves_from_the_word_to_the_name_to_the_answer(shipped_result: StateEdit) -> None:
-    """Later tokens can only be edited after later layers."""
-    best = {
-        name: int(shipped_result.grid[:, i].argmax())
-        for i, name in enumerate(shipped_result.positions)
-    }
-    assert best["told"] < best["named"] <= best["asked"]
-    assert shipped_result.grid[0].tolist()[1:] == [0.0, 0.0]
+def test_the_state_stays_at_its_word_until_the_last_layer_fetches_it(
+    shipped_result: StateEdit,
+) -> None:
+    told, named, asked = shipped_result.grid.unbind(-1)
+    assert (told[:-1] > 0.9).all() and told[-1] < 0.1, "nothing reads what the last layer leaves"
+    assert (asked[:-1] < 0.1).all() and asked[-1] > 0.9 > 0.1 > named.max()
+
+
+def test_the_cell_that_is_chosen_is_neither_another_text_nor_the_answer() -> None:
+    grid = torch.tensor([[1.0, 0.0, 0.0], [0.9, 0.9, 0.0], [0.9, 0.4, 0.0], [0.0, 1.0, 1.0]])
+    places = ("told", "named", "asked")
+    assert _best_position(grid, places) == "named" and _best_position(grid, ["asked"]) == "asked"
+    assert [_best_layer(grid[:, i]) for i in range(3)] == [2, 1, 3]
+    assert _best_layer(torch.tensor([0.9, 0.9, 0.9, 0.9])) == 2
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Concepts: a planted direction is found, controls stay low, edits carry the dose they promise."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from interp.analyses.probing.concept import Concept, concept
 from interp.core.edits import Where
 from interp.core.errors import ConfigError, ModelMismatchError, NotEnoughDataError
+from interp.core.statistics.association import auroc
 from interp.methods.data.examples import Example
 from interp.methods.probes.directions import METHODS, direction_controls, fit_directions
 from interp.models.gpt import GPT
@@ -60,6 +62,15 @@ def test_a_word_is_told_from_its_group(glad: Concept) -> None:
     assert not glad.beats_controls and "WARNING" in glad.caption()
     assert glad.auroc.value > glad.controls["random"].value > 0.5
     assert glad.projections[glad.positive].mean() > glad.projections[~glad.positive].mean()
+
+
+@pytest.mark.parametrize("each, readable", [(2, False), (3, False), (4, True)])
+def test_an_order_of_few_held_out_examples_is_no_evidence(glad, each, readable) -> None:
+    flags = torch.arange(2 * each) < each
+    certain = auroc(flags.float(), flags)
+    assert certain.low == 1.0, "all positives lie above, in every resample too"
+    few = replace(glad, positive=flags, projections=flags.float(), auroc=certain)
+    assert few.readable == readable and ("cannot be read" in few.finding()) != readable
 
 
 def test_the_dose_is_a_share_of_the_median_norm(model: GPT, glad: Concept) -> None:

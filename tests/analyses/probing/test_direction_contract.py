@@ -21,7 +21,7 @@ def test_held_out_examples_lie_higher_or_the_result_says_it_cannot_be_read(metho
     model, world = interp.load_model("stories-demo"), interp.load_world("stories")
     sites = [("resid_pre", 0), *(("resid_post", layer) for layer in range(model.cfg.n_layers))]
     call = dict(positive=word, negative=None, world=world, at=at, level="full", seed=0)
-    for found in concepts_at(model, call | {"method": method, "n_stories": 70}, sites):
+    for found in concepts_at(model, call | {"method": method, "n_stories": 100}, sites):
         held_out = auroc(found.projections, found.positive).value
         if found.readable:
             higher = found.projections[found.positive].mean()
@@ -36,7 +36,7 @@ def test_held_out_examples_lie_higher_or_the_result_says_it_cannot_be_read(metho
 def test_what_can_be_read_is_kept_with_the_result(tmp_path):
     model, world = interp.load_model("stories-demo"), interp.load_world("stories")
     found = interp.concept(
-        model, "happy", world=world, site=("resid_post", 3), method="gradient", n_stories=70
+        model, "happy", world=world, site=("resid_post", 3), method="gradient", n_stories=100
     )
     again = load_result(found.save(tmp_path / "happy"))
     assert again == found and again.readable == found.readable == (found.auroc.low > 0.5)
