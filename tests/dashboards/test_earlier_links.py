@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from interp.models.io.load import find_model
 from interp.results.registry import FORMER_NAMES
+from interp.worlds import load_world
 from tests.earlier.calls import HERE
 
 LINKS = json.loads((HERE / "links.json").read_text(encoding="utf-8"))
@@ -41,12 +42,20 @@ def choices(test: AppTest) -> Iterator[tuple[str, object]]:
                 yield widget.key, widget.value
 
 
+def retold(settings: dict) -> dict:
+    """With a whole story of today: that version's stories had fewer events, and no floor is known
+    of them any more, so that there is no regret to colour by."""
+    has_story = settings.get("story", "").endswith(("Nobody knows.", "Proud."))
+    return settings | ({"story": load_world("stories").sample(0).text} if has_story else {})
+
+
 @pytest.mark.parametrize("link", LINKS, ids=lambda link: link["address"][:60])
 def test_a_link_opens_with_its_choices(application, folders, link):
-    test = application(link["page"], folder=Path(folders), **link["query"])
+    query, widgets = retold(link["query"]), retold(link["widgets"])
+    test = application(link["page"], folder=Path(folders), **query)
     assert not test.exception and [error.value for error in test.error] == link["errors"]
     values = dict(choices(test))
-    wanted = {key: value for key, value in link["widgets"].items() if key in link["query"]}
+    wanted = {key: value for key, value in widgets.items() if key in query}
     assert {key: values.get(key) for key in wanted} == wanted
 
 

@@ -17,6 +17,7 @@ VARIABLES = ("place", "mood", "holder", "object_place")
 FIGURES = {"scatter": "Accuracy and loss", "correlation": "Rank correlations"}
 EDITS = {"grid": "By layer and token", "rates": "Compared with controls"}
 POSITIONS = {
+    "best": "Where most edits work",
     "named": "The name in the question",
     "told": "Where it was last stated",
     "asked": "Just before the answer",

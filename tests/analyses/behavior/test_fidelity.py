@@ -18,7 +18,7 @@ from tests.analyses.tiny_world import TinyWorld
 
 SMALL = {"n_stories": 120, "n_test": 60, "max_examples": 400}
 FEW = {"n_stories": 60, "n_test": 20, "max_examples": 100}
-STEPS = (0, 512, 1700)
+STEPS = (0, 512, 5000)
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_it_says_what_it_cannot_show(result: Fidelity) -> None:
     assert "not that one makes the other" in text and "give other runs" in text
     assert all(each.n == 0 for each in result.correlations["same_step"].values())
     assert all(-1 <= each.value <= 1 for each in result.correlations["clock"].values())
-    assert "steps=[0, 512, 1700]" in result.code()
+    assert "steps=[0, 512, 5000]" in result.code()
 
 
 @pytest.mark.slow

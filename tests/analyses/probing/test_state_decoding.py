@@ -88,7 +88,7 @@ class Knowing:
 def test_perfect_information_is_read_without_error_wherever_it_stands(model: GPT) -> None:
     # 16 numbers a token would not hold it: the sizes of what is cached are the model's own affair.
     result = state_decoding(
-        Knowing(model), WORLD, "place", story=3, n_untrained=0, n_stories=150, n_test=25
+        Knowing(model), WORLD, "place", story=3, n_untrained=0, n_stories=300, n_test=25
     )
     assert {"named", "told", "elsewhere"} <= set(result.accuracy)
     for place in ("named", "told", "elsewhere"):

@@ -49,8 +49,8 @@ def test_an_edit_is_measured_only_when_asked_and_a_story_follows(application):
     assert not test.exception and not test.error
     assert len(test.get("plotly_chart")) == 1
     before, after = (table.value for table in test.dataframe[:2])
-    assert before["answer"][0] == "Garden" and after["answer"][0] == "Park"
-    assert "The edit acts at the token **Jack**" in words(test)
+    assert before["answer"][0] == "Harbor" and after["answer"][0] == "Park"
+    assert "The edit acts at the token **harbor**" in words(test)
     test.slider(key="edit_dose").set_value(0.0).run()
     before, after = (table.value for table in test.dataframe[:2])
     assert before.equals(after)
