@@ -118,8 +118,11 @@ verdict(
 
 
 @verdict(
-    "comprehension", "safe: ten points above the best shortcut", 400, promised=0.025,
-    many=("400 questions; planted: 25 points better", 400),
+    "comprehension", "safe: ten points above the best shortcut, for sure above", 400,
+    promised=0.025,
+    few=("20 questions; nothing: the model is as good as the best shortcut", 20),
+    fifty=("50 questions; planted: 25 points better", 50), hundred=("100 questions", 100),
+    many=("400 questions", 400),
 )  # fmt: skip
 def safe(n: int, planted: bool, seed: int) -> bool:
     """A model that is right as often as a shortcut, in other questions."""
@@ -131,14 +134,6 @@ def safe(n: int, planted: bool, seed: int) -> bool:
     model = Answers(right=right, unknown=torch.zeros(N_QUESTIONS, dtype=torch.bool))
     [row] = score({"place": numbers}, questions, model, guesses, {}, "held_out", seed)
     return row.safe
-
-
-verdict(
-    "comprehension", "safe: ten points above the best shortcut", 400, promised=0.025,
-    is_kept=False,
-    few=("20 questions; nothing: the model is as good as the best shortcut", 20),
-    fifty=("50 questions", 50), hundred=("100 questions", 100),
-)(safe)  # fmt: skip
 
 
 @cache

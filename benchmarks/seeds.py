@@ -92,9 +92,9 @@ def print_table(results: dict) -> None:
         cells = "".join(
             f" {r.accuracy.value:.2f} [{r.accuracy.low:.2f}, {r.accuracy.high:.2f}] |" for r in rows
         )
-        names = [row.strongest(by_search=by_search) for by_search in (False, True)]
         shortcuts = "".join(
-            f" {row.shortcuts[name].value:.2f} ({name}) |" for name in names if name
+            f" {row.shortcuts[name].value:.2f} ({name}) |" if name else " |"
+            for name in (row.best_listed, row.discovery)
         )
         print(f"| {row.split} | {row.kind} | {row.n} |{cells}{shortcuts}")
     for name, value in (

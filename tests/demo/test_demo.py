@@ -19,6 +19,7 @@ SECTIONS = {
     "comprehension",
     "emergence",
     "fidelity",
+    "heads",
     "learning_curve",
     "logit_lens",
     "probe",

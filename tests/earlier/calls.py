@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import interp
+from tests.earlier.stories import EarlierStories
 
 HERE = Path(__file__).resolve().parent
 OPEN = "It is a sunny morning. Anna is"
@@ -36,12 +37,12 @@ LEVELS = ("gap-0", "gap-1")
 
 @cache
 def model(step=None):
-    return interp.load_model("stories-demo", step=step, device="cpu")
+    return interp.load_model(HERE / "models" / "stories-demo", step=step, device="cpu")
 
 
 @cache
 def world():
-    return interp.load_world("stories")
+    return EarlierStories()
 
 
 @cache

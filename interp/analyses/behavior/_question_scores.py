@@ -42,8 +42,11 @@ class QuestionScore:
 
     @property
     def safe(self) -> bool:
-        """Whether the listed shortcuts and `discovery` stay ten points or more below the model."""
-        return self.margin.value >= SAFE_BY
+        """Whether the listed shortcuts and `discovery` stay ten points or more below the model.
+
+        In few questions ten points come by chance, so the margin's interval must lie above 0 too.
+        """
+        return self.margin.value >= SAFE_BY and self.margin.low > 0
 
     @property
     def best_listed(self) -> str:

@@ -18,10 +18,11 @@ questions. Others are searched for on the training stories: of a small language 
 the other), and a decision `tree` over what all rules find; one of the three is chosen there for all
 questions of a kind (`discoveries`) and counts in each row. All are told whether the answer is
 known, and set to the best threshold in `never_said`. `row.safe` holds where the listed ones and the
-chosen one stay ten points below the model; elsewhere a right answer is no evidence that the story
-was followed. `errors_explained` says which rule gives the model's wrong answers.
-Facts that never change (`likes`) are learned by heart, and a shortcut does as well there. Regret
-and written text have an untrained model beside them, and the text also the world's own.
+chosen one stay ten points below the model, and the margin's interval lies above 0; elsewhere a
+right answer is no evidence that the story was followed. `errors_explained` says which rule gives
+the model's wrong answers. Facts that never change (`likes`) are learned by heart, and a shortcut
+does as well there. Regret and written text have an untrained model beside them, and the text also
+the world's own.
 
 Units: accuracy in [0, 1], intervals over stories; margins are paired; regret = loss - floor in nats
 per token; consistent sentences as a share of the well-formed ones, tellable texts of all.
@@ -214,7 +215,7 @@ class Comprehension(Result):
 
     @property
     def unsafe(self) -> tuple[QuestionScore, ...]:
-        """Rows where a shortcut comes within ten points of the model, or above it."""
+        """Rows where a shortcut comes within ten points of the model, or is not shown below it."""
         return tuple(row for row in self.rows if not row.safe)
 
     def finding(self) -> str:
@@ -316,10 +317,14 @@ class Comprehension(Result):
         doubt = " WARNING: the world's own text does not pass, so its rates mean little." * wrong
         points = round(100 * SAFE_BY)
         if not self.unsafe:
-            return f"No shortcut comes within {points} points of the model.{doubt}"
+            return (
+                f"No shortcut comes within {points} points of the model, and each is shown to do "
+                f"worse.{doubt}"
+            )
         names = ", ".join(f"{row.kind} in {row.split} ({row.best})" for row in self.unsafe)
         return (
-            f"WARNING: a shortcut comes within {points} points in: {names} (hollow circles). There "
+            f"WARNING: a shortcut comes within {points} points, or is not shown to do worse, in: "
+            f"{names} (hollow circles). There "
             f"a right answer is no evidence that the story was followed.{doubt}"
         )
 

@@ -193,10 +193,13 @@ def _verdict(result: "Comprehension") -> str:
     for row in result.unsafe:
         names.setdefault(row.split, []).append(row.kind)
     if not names:
-        return "No shortcut of the table, listed or found, comes within ten points of it."
+        return (
+            "Each shortcut of the table, listed or found, is ten points below it, for sure below."
+        )
     rows = "; ".join(f"{split}: {', '.join(kinds)}" for split, kinds in names.items())
     return fill(
-        f"A shortcut of the table, listed or found, comes within ten points in {rows}; elsewhere "
-        "none does. Where one does, a right answer is no evidence that the story was followed.",
+        "A shortcut of the table, listed or found, comes within ten points, or is not shown to do "
+        f"worse, in {rows}; elsewhere none does. Where one does, a right answer is no evidence "
+        "that the story was followed.",
         100,
     )

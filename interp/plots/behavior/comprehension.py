@@ -41,7 +41,7 @@ ROW = 48
 def figure(result: Comprehension, *, split: str = "") -> go.Figure:
     """Accuracy by kind of question with 95 % intervals, a panel a split.
 
-    The model's circle is hollow where a shortcut comes within ten points of it. Below stand the
+    The model's circle is hollow where a shortcut is within ten points. Below stand the
     shares of what it wrote: sentences of the grammar, true ones, and whole texts that the world
     could tell.
 
@@ -186,7 +186,10 @@ def _words(row: QuestionScore, who: str, interval: Interval) -> str:
 
 
 def _margin(row: QuestionScore) -> str:
-    margin, verdict = row.margin, "" if row.safe else " (a shortcut comes within 10 points)"
+    margin, verdict = (
+        row.margin,
+        "" if row.safe else " (no shortcut is 10 points below, or none for sure)",
+    )
     return (
         f"<br>{margin.value:+.2f} [{margin.low:+.2f}, {margin.high:+.2f}] over "
         f"{theme.label(_name(row.best), 40)}{verdict}"

@@ -41,4 +41,6 @@ def test_what_can_be_read_is_kept_with_the_result(tmp_path):
     again = load_result(found.save(tmp_path / "happy"))
     assert again == found and again.readable == found.readable == (found.auroc.low > 0.5)
     saved = (tmp_path / "happy" / "result.json").read_text()
-    assert f'"readable": {str(found.readable).lower()}' in saved and '"writes_answer": true' in saved
+    assert (
+        f'"readable": {str(found.readable).lower()}' in saved and '"writes_answer": true' in saved
+    )
