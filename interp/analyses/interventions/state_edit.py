@@ -436,8 +436,8 @@ def _grid(
 
 def _best_position(grid: Float[Tensor, "site position"], places: Sequence[str]) -> str:
     """Where a state is held on its way; of equals the name, to which the state was fetched."""
-    held = [name for name in ("named", "told") if name in places] or [places[0]]
-    return max(held, key=lambda name: float(_held(grid[:, places.index(name)]).max()))
+    inner = [name for name in ("named", "told") if name in places] or [places[0]]
+    return max(inner, key=lambda name: float(_inner(grid[:, places.index(name)]).max()))
 
 
 def _best_layer(success: Float[Tensor, " site"]) -> int:
@@ -445,13 +445,13 @@ def _best_layer(success: Float[Tensor, " site"]) -> int:
 
     The first and the last prove nothing: they are taken where no other has half of their success.
     """
-    held = _held(success)
-    if held.max() < success.max() / 2:
+    inner = _inner(success)
+    if inner.max() < success.max() / 2:
         return int(success.argmax())
-    return 1 + int((held == held.max()).nonzero()[-1])
+    return 1 + int((inner == inner.max()).nonzero()[-1])
 
 
-def _held(success: Float[Tensor, " site"]) -> Float[Tensor, " inner"]:
+def _inner(success: Float[Tensor, " site"]) -> Float[Tensor, " inner"]:
     """Without the embedding, where the edit is another text, and the last stream, which answers."""
     return success[1:-1] if len(success) > 2 else success[1:]
 

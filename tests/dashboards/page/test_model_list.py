@@ -92,7 +92,7 @@ def test_a_finished_run_counts_its_last_weights_among_the_checkpoints(monkeypatc
     monkeypatch.setenv(launch.FOLDERS, str(launch.APP.parents[1] / "trained_models"))
     (shipped,) = (entry for entry in entries() if entry.name == "stories-demo")
     model = load_model("stories-demo")
-    assert shipped.checkpoints == sorted(model.history) and len(shipped.checkpoints) == 7
+    assert shipped.checkpoints == sorted(model.history) and len(shipped.checkpoints) == 8
 
 
 def test_a_folder_of_transformers_opens_on_a_page(application, tmp_path):
