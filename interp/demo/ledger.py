@@ -40,4 +40,5 @@ class Ledger:
     def table(self) -> list[str]:
         """A line a stage that is done, and their sum."""
         rows = [*self.done.items(), ("together", sum(self.done.values()))]
-        return [f"{name:<16} {seconds:8.1f} s" for name, seconds in rows]
+        width = max(len(name) for name, _ in rows)
+        return [f"{name:<{width}} {seconds:8.1f} s" for name, seconds in rows]
