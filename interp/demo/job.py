@@ -120,7 +120,8 @@ def write_report(model: GPT, made: list[tuple[Finding, Result]], path: Path) -> 
     report.add_text(
         f"A model of {sum(p.numel() for p in model.parameters()):,} parameters was trained from "
         "random weights on stories that a simulator told. The simulator knows the whole truth at "
-        "every word, so every instrument below is scored against it, beside its control."
+        "every word, so every instrument below is scored against it, beside its control. A second "
+        "model, of two attention layers, learned to repeat random syllables."
     )
     for finding, result in made:
         report.add(result, title=finding.title, comment=finding.comment)
