@@ -16,7 +16,6 @@ N = {
 NOT_KEPT = {
     "scaling_law": 20,
     "component_scaling": 150,
-    "comprehension": 200,
     "tuned_lens": 400,
     "steering": 100,
 }

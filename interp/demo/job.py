@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interp.demo.display import Display, Quiet
-from interp.demo.findings import FULL, Finding, Size, findings
+from interp.demo.findings import FULL, INDUCTION, STORIES, Finding, Size, findings
 from interp.demo.ledger import Ledger
 from interp.demo.training import train_demo
 from interp.models.gpt import GPT
@@ -30,12 +30,12 @@ class Places:
     @property
     def run(self) -> Path:
         """The run, which is also the model's folder."""
-        return self.folder / "stories-demo"
+        return self.folder / STORIES
 
     @property
     def induction_run(self) -> Path:
         """The run of the small model whose induction heads are watched."""
-        return self.folder / "induction-demo"
+        return self.folder / INDUCTION
 
     @property
     def results(self) -> Path:

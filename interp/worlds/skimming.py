@@ -2,8 +2,10 @@
 
 A rule looks up one mention by its order (the first, the second, the one before last, the last) and
 takes the place, person or mood that goes with it, as it was then or as it is now: "where its first
-taker is now", "the last place said". No rule looks up what the story says last of the very one that
-is asked for, or whether a thing lies or is held: that would be following the story.
+taker is now", "the last place said". No rule looks up what the story says last of the very person
+who is asked for, or whether a thing lies or is held: that would be following the story. A thing's
+last handler is looked up: where that one is now is right while the thing is held, and wrong once it
+was dropped and left.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

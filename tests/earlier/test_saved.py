@@ -162,6 +162,8 @@ def test_a_curve_keeps_its_numbers_beside_those_that_are_new(name, tmp_path):
     same = [again.curves.index(curve) for curve in saved.curves]
     assert sorted(set(again.curves) - set(saved.curves)) == NEW_CURVES[name]
     assert len(set(same)) == len(saved.curves)
+    if name == "watch":
+        assert saved.n == tuple(again.n[i] for i in same)
     for field in ("values", "untrained") if name == "watch" else ("values",):
         before, after = getattr(saved, field), getattr(again, field)
         after = after[..., same, :] if name == "emergence" else after[same]

@@ -12,7 +12,7 @@ which is often off by more than the whole change. The same texts count at every 
 
 Units: nats per token; below zero, the part lowered the loss.
 
-    interp run loss_change_allocation --world stories --steps 1000 --steps 1700
+    interp run loss_change_allocation --world stories --steps 1000 --steps 2000
         --html allocation.html
 """
 

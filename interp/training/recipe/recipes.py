@@ -132,8 +132,8 @@ def _beside_whole_stories(mix: Mapping[str, float]) -> dict[str, float]:
 def induction_recipe(seed: int = 0) -> TrainingRecipe:
     """Two layers of attention learn to say a random block again, and form induction heads for it.
 
-    In the stories they are of no use: what was said is found by what it was said of, and of the six
-    syllables of a refrain three are copies, a twentieth of the words of one story in five.
+    In the stories they are of little use: what was said is found by what it was said of. Only three
+    of the six syllables of a refrain are copies, and one story of five has a refrain.
 
     Source: Olsson et al. 2022, "In-context Learning and Induction Heads" (arguments 1 to 3).
     """

@@ -23,17 +23,24 @@ def folder(tmp_path):
 
 def test_every_saved_concept_and_its_curve_are_found_for_the_shipped_model():
     model, world = interp.load_model("stories-demo"), interp.load_world("stories")
+    beyond_random = set()
     for word in world.concepts["mood"]:
         arguments = concept_arguments(model, word, world)
         concept = measurements.saved("concept", model, **arguments)
         assert concept.name == word and concept.provenance.model_hash == model.hash
         curve = dose_zones.curve_arguments(concept, concept.where_written, world, ())
         steering = measurements.saved("steering", model, **curve)
-        # What it is worth is for the page to say: few of these moods beat random directions.
-        assert steering.zones() and steering.word == word and not steering.writes_answer
+        kinds = [zone.kind for zone in steering.zones()]
+        assert kinds and steering.word == word and not steering.writes_answer
+        # The words can be pushed, so that a direction which moves nothing is the direction's fault.
+        assert steering.bias_gain.low > 0.1
+        # One of eight random directions at most gains as much, and eight are too few to beat.
+        if steering.p <= 2 / 9 and steering.gain.low > 0 and "useful" in kinds:
+            beyond_random.add(word)
         assert measurements.saved("steering", model, **{**curve, "seed": 1}) is None
         everywhere = dose_zones.curve_arguments(concept, Where(), world, ())
         assert measurements.saved("steering", model, **everywhere) is None
+    assert beyond_random == {"angry", "calm", "proud", "tired"}, "not so for every mood"
     for changed in ({"seed": 5}, {"method": "pca"}, {"site": ("resid_post", 1)}):
         assert measurements.saved("concept", model, **{**arguments, **changed}) is None
 
