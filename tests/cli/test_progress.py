@@ -37,7 +37,14 @@ def test_a_measurement_over_the_limit_asks_first_and_yes_goes_on(tiny_folder):
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT to a child on Windows")
 def test_ctrl_c_leaves_with_130_and_nothing_half_written(tiny_folder, tmp_path):
     command = [sys.executable, "-m", "interp", "run", "heads", "--model", tiny_folder, "--yes"]
-    command += ["--n-sequences", "4000", "--out", str(tmp_path / "r"), "--csv", str(tmp_path / "t")]
+    command += [
+        "--n-sequences",
+        "40000",
+        "--out",
+        str(tmp_path / "r"),
+        "--csv",
+        str(tmp_path / "t"),
+    ]
     heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # also where we are deaf to it
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heard) as process:
         first = process.stderr.readline()  # it has begun
